@@ -1,0 +1,1 @@
+"""Latent Ledger: which sparse coder explains a language model best?"""

@@ -1,0 +1,21 @@
+"""The one exception that reaches a person.
+
+A :class:`LedgerError` carries a single line of prose: what is wrong, where, and what to do about
+it. Jobs print that line, write it into their run record, and exit with a code that is not zero;
+any other exception is a bug and keeps its traceback.
+"""
+
+
+class LedgerError(Exception):
+    """Something a person can put right; the message says how."""
+
+
+class GateError(LedgerError):
+    """A gate (hook-site parity, encode fidelity, metric null) did not hold: dependents are blocked.
+
+    Its message starts with the gate's name, because it becomes the ledger row's reason.
+    """
+
+
+class CorruptPayload(LedgerError):
+    """A stored file no longer has the content its manifest promises; it has been set aside."""
