@@ -1,0 +1,45 @@
+"""Latent Ledger: which sparse coder explains a language model best?
+
+    corpus -> tokens -> activations -> coder -> codes -> evaluation -> comparison -> ledger row
+
+Every rule's output is a small manifest in results/; payloads live in a content-addressed store.
+Settings, code and environment enter each rule as labelled params, so a dry run names the reason.
+"""
+
+from latent_ledger import config as configuration
+from latent_ledger import plan
+from latent_ledger.errors import LedgerError
+from snakemake.exceptions import WorkflowError
+
+if "experiment" not in config:
+
+    configfile: "config/config.yaml"
+
+
+try:
+    CONFIG = configuration.validate(config)
+except LedgerError as error:
+    raise WorkflowError(str(error))
+
+
+include: "rules/common.smk"
+include: "rules/corpus.smk"
+include: "rules/model.smk"
+include: "rules/activations.smk"
+include: "rules/coders.smk"
+include: "rules/evaluations.smk"
+include: "rules/ledger.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        LEDGER,
+
+
+onerror:
+    render_ledger_of_a_failed_run()

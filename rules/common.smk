@@ -1,0 +1,48 @@
+"""What every rule shares: labelled params, and who asked for a recomputation."""
+
+from pathlib import Path
+
+from latent_ledger import ledger, staleness
+from latent_ledger.provenance import Project
+from latent_ledger.store import Store, default_root
+
+PROJECT = Project(Path(workflow.basedir))
+STORE = Store(default_root(CONFIG["store"]))
+JOBS = plan.jobs(CONFIG)
+LEDGER = ["results/ledger.md", "results/ledger.json"]
+
+# Snakemake compares params as a set of values and prints them without names: hence the labels.
+ENV = f"env:{PROJECT.environment}"
+STORE_PARAM = f"store:{STORE.root}"
+
+
+def code(rule_name):
+    """The digest of the code that a rule's script reaches, as a labelled param."""
+    return f"code:{PROJECT.code_digest(rule_name)}"
+
+
+def recompute(rule_name):
+    """1 when a person forced this rule (-R, -F): its job computes although the store has it.
+
+    A function of the wildcards, because Snakemake parses its forcing options after the rules.
+    """
+
+    def forced(wildcards):
+        names = workflow.dag_settings.forcerun
+        rules = {JOBS[name][0] if name in JOBS else name for name in names}
+        return int(workflow.dag_settings.forceall or rule_name in rules)
+
+    return forced
+
+
+def render_ledger_of_a_failed_run():
+    """Write the ledger although jobs failed: their rows carry the reasons."""
+    rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
+    failed = sum(row.label == "failed" for row in rows)
+    logger.error(f"The ledger is written; {failed} of its rows have no number and say why.")
+
+
+if workflow.is_main_process:
+    # Without .snakemake/metadata Snakemake cannot see a changed param; the manifest itself can.
+    for line in staleness.forget(JOBS, PROJECT.code_digest, PROJECT.environment, STORE):
+        logger.info(line)

@@ -1,0 +1,20 @@
+"""The ledger: rendered after the evaluations, and also when some of them failed."""
+
+
+rule ledger:
+    input:
+        [path for path in JOBS if not path.startswith("results/corpus/")],
+    output:
+        LEDGER,
+    params:
+        plan=f"plan:{plan.fingerprint(CONFIG)}",
+        code=code("ledger"),
+        env=ENV,
+        store=STORE_PARAM,
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    log:
+        "results/records/ledger.log",
+    script:
+        "../workflow/scripts/ledger.py"

@@ -1,0 +1,24 @@
+"""The language model: trained in the graph, or a published one pinned by revision and sha256."""
+
+
+rule language_model:
+    input:
+        **({"text": plan.corpus_path("model")} if plan.embedded(CONFIG) else {}),
+    output:
+        plan.MODEL,
+    params:
+        settings=plan.model_settings(CONFIG),
+        code=code("language_model"),
+        env=ENV,
+        store=STORE_PARAM,
+    threads: workflow.cores
+    resources:
+        recompute=recompute("language_model"),
+        mem_mb=4000,
+        runtime=60,
+    log:
+        record="results/records/model.json",
+    benchmark:
+        "results/benchmarks/model.tsv"
+    script:
+        "../workflow/scripts/language_model.py"

@@ -1,0 +1,80 @@
+"""Manifests that Snakemake would wrongly take for current.
+
+Snakemake finds a changed param by comparing with what it wrote into ``.snakemake/metadata``. When
+that folder is gone it sees nothing, and an old number would stand as a current one. A manifest
+carries its own ingredients (``made_by``), so it can be judged without Snakemake's memory.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.errors import LedgerError
+from latent_ledger.files import canonical
+from latent_ledger.store import Manifest, Store
+
+Jobs = Mapping[str, tuple[str, Mapping[str, Any]]]
+"""Path of a manifest -> (rule, settings) it should have been made with: :func:`plan.jobs`."""
+
+
+def why_stale(
+    manifest: Manifest, rule: str, settings: Mapping[str, Any], code: str, env: str
+) -> str | None:
+    """What of rule, settings, code and environment differs from what made `manifest`; or None."""
+    made_by = manifest.made_by
+    if made_by.get("rule") != rule:
+        return "rule"
+    if made_by["settings"] != canonical(dict(settings)):
+        return "settings"
+    if made_by["code"] != code:
+        return "code"
+    return "environment" if made_by["env"] != env else None
+
+
+def forget(
+    jobs: Jobs, code_digest: Callable[[str], str], env: str, store: Store, root: Path = Path()
+) -> list[str]:
+    """Remove manifests that must be made again although Snakemake would see no reason to.
+
+    These are manifests that are stale while Snakemake's record of them is missing, unreadable
+    ones, and those whose payload is no longer in the store. Nothing is lost: what is still current
+    comes back from the store in a moment. Returns one line per manifest, to be shown.
+    """
+    lines = []
+    for path, (rule, settings) in jobs.items():
+        if not (root / path).exists():
+            continue
+        reason = _why_remake(root, path, rule, settings, code_digest(rule), env, store)
+        if reason:
+            (root / path).unlink()
+            lines.append(f"{path} will be made again: {reason}.")
+    return lines
+
+
+def _why_remake(
+    root: Path,
+    path: str,
+    rule: str,
+    settings: Mapping[str, Any],
+    code: str,
+    env: str,
+    store: Store,
+) -> str | None:
+    try:
+        manifest = Manifest.read(root / path)
+    except LedgerError:
+        return "it is no readable manifest"
+    if not store.payload_folder(manifest.digest).is_dir():
+        return f"its payload {manifest.digest[:12]} is not in the store"
+    stale = why_stale(manifest, rule, settings, code, env)
+    if stale and not (root / ".snakemake/metadata" / _record_name(path)).exists():
+        return f"its {stale} changed, and Snakemake's own record of it is gone"
+    return None
+
+
+def _record_name(path: str) -> str:
+    """Name of Snakemake's metadata record of an output (its FilePersistence backend)."""
+    return urlsafe_b64encode(path.encode()).decode()

@@ -1,0 +1,52 @@
+"""Verdicts are computed, never typed.
+
+* ``reproduced`` / ``not reproduced``: a reference value is declared, and the estimate lies within
+  its tolerance or does not;
+* ``inconclusive``: the interval includes the null, or Holm's correction over the declared family
+  takes the significance away;
+* ``novel``: a number without a reference, whose interval (if it has one) excludes the null;
+* ``failed``: there is no number, and the reason says why;
+* ``stale``: the number was not made by the current code and settings, so it is not shown;
+* ``superseded``: a newer record of the same run id exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A value somebody reported, and how near counts as the same."""
+
+    value: float
+    tolerance: float
+
+    def holds(self, estimate: float) -> bool:
+        """True when `estimate` lies within the tolerance (inclusive)."""
+        return abs(estimate - self.value) <= self.tolerance
+
+
+def verdict(
+    metric: Mapping[str, Any] | None,
+    *,
+    null: float | None,
+    alpha: float,
+    reference: Reference | None = None,
+) -> str:
+    """Label of a row whose main metric is `metric` (a record of metrics.json; None: no number).
+
+    `null` is the value of "no effect"; None where the question does not arise (a trained coder).
+    """
+    if reference is not None and metric is not None:
+        return "reproduced" if reference.holds(metric["estimate"]) else "not reproduced"
+    if metric is None or null is None:
+        return "novel"
+    interval, p = metric.get("ci"), metric.get("p_holm")
+    if interval is None or interval[0] <= null <= interval[1]:
+        return "inconclusive"
+    if p is not None and p >= alpha:
+        return "inconclusive"
+    return "novel"

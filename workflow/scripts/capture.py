@@ -1,0 +1,20 @@
+"""Capture the activations of every tap the store does not hold yet, in one forward pass."""
+
+from latent_ledger.job import Job
+
+
+def compute(job, folders):
+    from latent_ledger.activations import capture
+    from latent_ledger.hooksites import Tap
+
+    facts = capture(
+        {**job.settings, "parts": None},
+        job.input("model").folder(),
+        job.input("tokens").folder(),
+        {Tap.parse(name): out for name, out in folders.items()},
+        partial=job.checkpoint(next(iter(folders))),
+    )
+    return {str(tap): found for tap, found in facts.items()}
+
+
+Job.from_snakemake(snakemake, rule="capture").run(compute)

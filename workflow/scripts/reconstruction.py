@@ -1,0 +1,16 @@
+"""Measure how well a coder reconstructs its target, and what splicing it in costs the model."""
+
+from latent_ledger.job import Job, fill
+
+
+def compute(job, out):
+    from latent_ledger.evals import reconstruction
+
+    folders = {
+        name: job.input(name).folder()
+        for name in ("model", "tokens", "reads", "writes", "codes", "coder")
+    }
+    return reconstruction.produce(job.settings, **folders, out=out)
+
+
+Job.from_snakemake(snakemake).run(fill(compute))
