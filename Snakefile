@@ -6,6 +6,8 @@ Every rule's output is a small manifest in results/; payloads live in a content-
 Settings, code and environment enter each rule as labelled params, so a dry run names the reason.
 """
 
+from pathlib import Path
+
 from latent_ledger import config as configuration
 from latent_ledger import plan
 from latent_ledger.errors import LedgerError
@@ -17,6 +19,8 @@ if "experiment" not in config:
 
 
 try:
+    for file in workflow.configfiles:
+        configuration.read_yaml(Path(file))  # names a repeated key, which Snakemake would swallow
     CONFIG = configuration.validate(config)
 except LedgerError as error:
     raise WorkflowError(str(error))

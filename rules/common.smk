@@ -1,7 +1,5 @@
 """What every rule shares: labelled params, and who asked for a recomputation."""
 
-from pathlib import Path
-
 from latent_ledger import ledger, staleness
 from latent_ledger.provenance import Project
 from latent_ledger.store import Store, default_root

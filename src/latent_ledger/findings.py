@@ -65,7 +65,7 @@ def _language_model(row: RowPlan, payload: Payload) -> Finding:
         f"{facts['held_out_bits_per_byte']:.3f} bits/byte "
         f"(n={facts['held_out_tokens']:,} tokens); {facts['parameters']:,} parameters"
     )
-    return Finding(text, columns={"tokens": f"{facts['tokens']:,}"})
+    return Finding(text, columns={"tokens": f"{facts['training_tokens']:,}"})
 
 
 def _parity(row: RowPlan, payload: Payload) -> Finding:
@@ -86,7 +86,7 @@ def _parity(row: RowPlan, payload: Payload) -> Finding:
 def _train(row: RowPlan, payload: Payload) -> Finding:
     facts = payload.facts
     text = (
-        f"training FVU {facts['final_fvu']:.3f} over the last tenth of {facts['steps']:,} steps; "
+        f"training FVU {facts['fvu']:.3f} over the last tenth of {facts['steps']:,} steps; "
         f"{100 * facts['dead_share']:.1f}% of latents silent (n={facts['tokens']:,} tokens)"
     )
     return Finding(text, columns={"tokens": f"{facts['tokens']:,}"})

@@ -24,6 +24,9 @@ Settings = dict[str, Any]
 SPLITS = ("coder", "evaluation", "probing")
 """Token sets: two parts of the corpus, and the labelled examples of the probing concepts."""
 
+OCCUPATIONS = ("journalist", "athlete", "actor", "politician", "singer", "researcher")
+"""Concepts that are always held out, so that adding one of them retrains nothing."""
+
 MODEL = "results/model.json"
 CONCEPTS = "results/corpus/concepts.json"
 
@@ -106,13 +109,24 @@ def corpus_settings(config: Config) -> Settings:
     for part, fraction in fractions.items():
         parts[part] = {"part": part, "interval": [round(low, 10), round(low + fraction, 10)]}
         low += fraction
-    return {**corpus, "exclude_concepts": True, "parts": parts}
+    return {**corpus, "exclude_concepts": _held_out_concepts(config), "parts": parts}
+
+
+def _held_out_concepts(config: Config) -> bool | list[str]:
+    """Concepts whose texts no model or coder may see: the occupations, and any other probed one."""
+    probing = config["evaluations"].get("probing", {})
+    if probing.get("source") != "embedded":
+        return True
+    others = sorted(name for name in probing["concepts"] if name not in OCCUPATIONS)
+    return sorted([*OCCUPATIONS, *others]) if others else True
 
 
 def concepts_settings(config: Config) -> Settings:
     """Which labelled examples are drawn."""
     probing = config["evaluations"]["probing"]
-    return {name: probing[name] for name in ("source", "concepts", "examples", "seed")}
+    wanted = ("source", "concepts", "examples", "seed")
+    optional = ("revision", "split", "text_field", "label_field")
+    return {name: probing[name] for name in (*wanted, *optional) if name in probing}
 
 
 def model_settings(config: Config) -> Settings:
@@ -204,7 +218,7 @@ def fairness(config: Config, name: str) -> Settings:
         "corpus": config["corpus"]["source"],
         "token budget": config["tokens"]["budget"]["coder"],
         **{name: getattr(instance, name) for name in ("width", "k", "seed")},
-        **{key.replace("_", " "): value for key, value in instance.recipe.items()},
+        **instance.recipe,
     }
 
 

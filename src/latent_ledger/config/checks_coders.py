@@ -1,0 +1,211 @@
+"""Can every coder be trained at its site, and every comparison be made, and made fairly?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.expansion import FAIR, effective
+from latent_ledger.config.problems import Problem, Where, reads, show, suggest, words
+from latent_ledger.config.schema_file import schema
+from latent_ledger.config.sources import model_shape
+
+DEPTH = ("resid_pre", "mlp_in", "mlp_out", "mlp_out_normed", "resid_post")
+"""Points of one block in the order in which a forward pass reaches them."""
+
+
+@reads("model", "coders")
+def _layers(config: dict[str, Any]) -> Iterator[Problem]:
+    shape = model_shape(config["model"])
+    if shape is None or shape.layers is None:
+        return
+    for name, coder in config["coders"].items():
+        if coder["layer"] >= shape.layers:
+            yield Problem(
+                ("coders", name, "layer"),
+                f"{coder['layer']} is beyond the model, whose layers are 0 to {shape.layers - 1}",
+            )
+
+
+@reads("coders")
+def _sites(config: dict[str, Any]) -> Iterator[Problem]:
+    for name, coder in config["coders"].items():
+        kind, reads, writes = coder["kind"], coder.get("reads"), coder.get("writes")
+        if kind == "sae":
+            if reads is None:
+                yield Problem(
+                    ("coders", name, "reads"), f"missing; an sae names one of {words(DEPTH)}"
+                )
+            elif writes != reads:
+                yield Problem(
+                    ("coders", name, "writes"),
+                    f"an sae writes what it reads, {reads}; remove this key, or make the coder a "
+                    "transcoder",
+                )
+            continue
+        later = DEPTH[DEPTH.index(reads) + 1 :]
+        if not later:
+            yield Problem(
+                ("coders", name, "reads"), f"a {kind} cannot read {reads}: nothing comes after it"
+            )
+        elif writes not in later:
+            yield Problem(
+                ("coders", name, "writes"),
+                f"a {kind} that reads {reads} must write one of {words(later)}, not {writes}",
+            )
+
+
+@reads("coders")
+def _coder_names(config: dict[str, Any]) -> Iterator[Problem]:
+    for name in config["coders"]:
+        ending = re.search(r"-k\d+(-s\d+)?$", name)
+        if ending:
+            yield Problem(
+                ("coders", name),
+                f'a name may not end in "{ending[0]}", which would collide with the names of '
+                "coder instances",
+            )
+
+
+@reads("coders", "training")
+def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
+    told = set()
+    for name, coder in config["coders"].items():
+        width = effective(config, name, "width")
+        path = ("coders", name, "k") if "k" in coder else ("training", "k")
+        for index, k in enumerate(effective(config, name, "k")):
+            where = (*path, index)
+            if k > width and where not in told:
+                told.add(where)
+                owner = "" if "width" not in coder else f" of {name}"
+                yield Problem(where, f"{k} active latents exceed the width{owner}, {width}")
+
+
+@reads("coders", "training", "evaluations")
+def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
+    narrow = min(config["coders"], key=lambda name: effective(config, name, "width"))
+    width = effective(config, narrow, "width")
+    for index, k in enumerate(config["evaluations"].get("probing", {}).get("top_k", [])):
+        if k > width:
+            yield Problem(
+                ("evaluations", "probing", "top_k", index),
+                f"{k} latents exceed the width of {narrow}, {width}",
+            )
+
+
+@reads("training", "tokens")
+def _whole_contexts(config: dict[str, Any]) -> Iterator[Problem]:
+    batch, context = config["training"]["batch_tokens"], config["tokens"]["context"]
+    if batch % context:
+        near = max(1, round(batch / context)) * context
+        yield Problem(
+            ("training", "batch_tokens"),
+            f"{batch} is not a multiple of tokens.context, {context}; {near} would be",
+        )
+
+
+def metrics(config: dict[str, Any]) -> dict[str, str]:
+    """Names and descriptions of the metrics that the configured evaluations give."""
+    known = {}
+    for evaluation, part in schema()["properties"]["evaluations"]["properties"].items():
+        settings = config["evaluations"].get(evaluation)
+        if settings is None:
+            continue
+        for name, meaning in part.get("x-metrics", {}).items():
+            over = re.search(r"\{(\w+)\}", name)
+            for entry in settings[over[1]] if over else [""]:
+                slot = over[0] if over else "{}"
+                full = f"{evaluation}.{name.replace(slot, str(entry))}"
+                known[full] = meaning.replace(slot, str(entry))
+    return known
+
+
+@reads("comparisons", "evaluations")
+def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
+    known = metrics(config)
+    possible = schema()["properties"]["evaluations"]["properties"]
+    for family, entry in config["comparisons"]["families"].items():
+        for index, metric in enumerate(entry["metrics"]):
+            path = ("comparisons", "families", family, "metrics", index)
+            evaluation = metric.partition(".")[0]
+            if metric in known:
+                continue
+            if evaluation in possible and evaluation not in config["evaluations"]:
+                yield Problem(
+                    path, f"{show(metric)}: the evaluation {evaluation} is not configured"
+                )
+            else:
+                yield Problem(path, f"unknown metric {show(metric)}; {suggest(metric, known)}")
+
+
+@reads("comparisons", "coders", "training")
+def _at(config: dict[str, Any]) -> Iterator[Problem]:
+    for family, entry in config["comparisons"]["families"].items():
+        for key, wanted in entry["at"].items():
+            trained = _trained(config, key)
+            for index, value in enumerate(wanted):
+                if value not in trained:
+                    yield Problem(
+                        ("comparisons", "families", family, "at", key, index),
+                        f"no coder is trained at {value}; known: {words(trained)}",
+                    )
+
+
+def _trained(config: dict[str, Any], key: str) -> list[int]:
+    """Every k, or every seed, that some coder is trained at."""
+    return sorted({value for name in config["coders"] for value in effective(config, name, key)})
+
+
+@reads("comparisons", "coders", "training")
+def _pairs(config: dict[str, Any]) -> Iterator[Problem]:
+    for family, entry in config["comparisons"]["families"].items():
+        seen: set[frozenset[str]] = set()
+        for index, pair in enumerate(entry["pairs"]):
+            path = ("comparisons", "families", family, "pairs", index)
+            strangers = [side for side in (0, 1) if pair[side] not in config["coders"]]
+            for side in strangers:
+                hint = suggest(pair[side], config["coders"])
+                yield Problem((*path, side), f"unknown coder {show(pair[side])}; {hint}")
+            if pair[0] == pair[1]:
+                yield Problem(path, f"{pair[0]} is compared with itself")
+            elif frozenset(pair) in seen:
+                yield Problem(path, f"{pair[0]} and {pair[1]} are compared twice")
+            elif not strangers:
+                yield from _fair(config, entry, pair, path)
+            seen.add(frozenset(pair))
+
+
+def _fair(
+    config: dict[str, Any], entry: dict[str, Any], pair: list[str], path: Where
+) -> Iterator[Problem]:
+    """Two coders meet at some k and seed, and differ in nothing the family does not allow."""
+    first, second = pair
+    for key, plural in (("k", "k"), ("seeds", "seed")):
+        one, other = effective(config, first, key), effective(config, second, key)
+        trained = _trained(config, key)
+        allowed = [value for value in entry["at"].get(key, trained) if value in trained]
+        if allowed and not set(one) & set(other) & set(allowed):
+            where = f" among {words(allowed)}" if key in entry["at"] else ""
+            yield Problem(path, f"{first} and {second} have no {plural} in common{where}")
+    for key in FAIR:
+        one, other = effective(config, first, key), effective(config, second, key)
+        if one != other and key not in entry["allow_unfair"]:
+            yield Problem(
+                path,
+                f"{first} and {second} differ in {key} ({show(one)}, {show(other)}); make them "
+                f"equal or add {key} to allow_unfair",
+            )
+
+
+CHECKS = (
+    _layers,
+    _sites,
+    _coder_names,
+    _k_within_width,
+    _top_k_within_width,
+    _whole_contexts,
+    _metrics,
+    _at,
+    _pairs,
+)

@@ -1,0 +1,117 @@
+"""docs/configuration.md, made from the schema: one table row per key, nothing written twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.config.problems import show
+from latent_ledger.config.schema_file import resolve
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
+
+INTRODUCTION = """\
+# Configuration
+
+<!-- Made from config/schema.yaml by `python -m latent_ledger.config docs`; edit the schema. -->
+
+{description}
+
+An experiment is one YAML file, such as `config/tiny.yaml` (a laptop, no network, minutes) or
+`config/config.yaml` (Gemma-2-2B); both follow the schema described here.
+
+The schema is closed. A key it does not know, a value of the wrong type, and parts that do not go
+together (k above the width, a layer beyond the model, a concept without data) are reported
+together, before any job starts:
+
+    The configuration has 2 problems:
+      coders.sae-resid.lyaer: unknown key; did you mean "layer"?
+      evaluations.probing.concepts[1]: no data for "athelete"; did you mean "athlete"?
+
+`python -m latent_ledger.config check <file> [<overlay>...]` checks files without running anything.
+Overlays are laid over the file key by key; Snakemake's `--configfile` and `--config` do the same.
+Write small numbers with a point, `1.0e-4`: YAML takes `1e-4` for text.
+
+Keys without a default are required, unless the table says *optional*.
+"""
+
+
+def describe(schema: Mapping[str, Any]) -> str:
+    """The whole page, as Markdown."""
+    lines = [INTRODUCTION.format(description=schema["description"]), "## Top level", ""]
+    scalars = [key for key, part in schema["properties"].items() if part.get("type") != "object"]
+    lines += _table(schema, scalars)
+    for name, part in schema["properties"].items():
+        if part.get("type") == "object":
+            lines += _section((name,), part)
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _section(path: tuple[str, ...], part: Mapping[str, Any]) -> Iterator[str]:
+    """Heading, description and table of one mapping, then of the mappings inside it."""
+    yield from (
+        "",
+        f"{'#' * min(len(path) + 1, 4)} `{'.'.join(path)}`",
+        "",
+        part["description"],
+        "",
+    )
+    if "x-for" in part:
+        yield from (_only_for(part), "")
+    if "propertyNames" in part:  # a mapping from free names to entries of one form
+        example = next(iter(part["examples"][0]))
+        form = part["additionalProperties"]
+        yield from (f"Names are free (small letters, digits, dashes), such as `{example}`.", "")
+        yield from _section((*path, "<name>"), form)
+        return
+    scalars = [key for key, sub in part["properties"].items() if not _is_mapping(sub)]
+    if scalars:
+        yield from _table(part, scalars)
+    if "x-metrics" in part:
+        yield from ("", "Metrics, as named in comparisons:", "")
+        for metric, meaning in part["x-metrics"].items():
+            name = re.sub(r"\{(\w+)\}", r"<\1>", f"{path[-1]}.{metric}")
+            yield f"- `{name}`: {re.sub(r'[{}]', '', meaning)}"
+    for name, sub in part["properties"].items():
+        if _is_mapping(sub):
+            yield from _section((*path, name), resolve(sub))
+
+
+def _is_mapping(part: Mapping[str, Any]) -> bool:
+    return resolve(part).get("type") == "object"
+
+
+def _table(part: Mapping[str, Any], keys: list[str]) -> Iterator[str]:
+    yield from ("| Key | Value | Default | Example | Meaning |", "|---|---|---|---|---|")
+    for key in keys:
+        sub = part["properties"][key]
+        full = resolve(sub)
+        if "default" in sub:
+            default = f"`{show(sub['default'])}`"
+        else:
+            default = "" if key in part.get("required", []) else "*optional*"
+        examples = ", ".join(f"`{show(example)}`" for example in full["examples"])
+        meaning = full["description"] + (f" {_only_for(sub)}" if "x-for" in sub else "")
+        yield f"| `{key}` | {_values(full)} | {default} | {examples} | {meaning} |"
+
+
+def _only_for(part: Mapping[str, Any]) -> str:
+    kinds = " or ".join(part["x-for"])
+    other = "set aside" if part.get("x-ignored") else "refused"
+    return f"*Only for a source of kind {kinds}; {other} for any other.*"
+
+
+def _values(part: Mapping[str, Any]) -> str:
+    """Type and bounds of a key, in words."""
+    if "enum" in part:
+        return " &#124; ".join(f"`{value}`" for value in part["enum"])
+    if part["type"] == "array":
+        return f"list of {_values(part['items'])}"
+    types = [part["type"]] if isinstance(part["type"], str) else part["type"]
+    names = {"string": "text", "integer": "whole number"}
+    text = " or ".join(names.get(name, name) for name in types if name != "null")
+    bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {show(part[word])}" for word, sign in bounds.items() if word in part]
+    return f"{text} {', '.join(limits)}".rstrip() + (" or `null`" if "null" in types else "")

@@ -1,0 +1,221 @@
+"""The closed schema: what is wrong with a configuration, and what its defaults make of it.
+
+Two passes over the same schema, both without side effects::
+
+    raw configuration --problems()--> one line per problem
+                      --complete()--> the same with defaults filled and numbers in one form
+
+A problem is a path and a sentence. For a key that does not exist the sentence names the nearest
+one that does, preferring keys the mapping does not have yet: a misspelt key is usually the one
+that is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+
+from latent_ledger.config.problems import Problem, Where, dotted, nearest, show, words
+from latent_ledger.config.sources import kind_of_source
+from latent_ledger.config.reading import read_yaml
+
+SCHEMA_FILE = Path(__file__).resolve().parents[3] / "config" / "schema.yaml"
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema of every experiment, read once."""
+    return read_yaml(SCHEMA_FILE)
+
+
+def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow a local ``$ref``; any other part of the schema is returned as it is."""
+    if "$ref" not in part:
+        return part
+    target: Any = schema()
+    for step in part["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return target
+
+
+def plain(value: Any) -> Any:
+    """A deep copy in plain dicts and lists, keys as text (Snakemake hands over ordered ones)."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+# --- what is wrong -------------------------------------------------------------------------------
+
+
+def problems(config: dict[str, Any]) -> list[Problem]:
+    """Everything in `config` that the schema does not allow, one problem each."""
+    return [
+        problem
+        for error in Draft202012Validator(schema()).iter_errors(config)
+        for problem in _explain(error)
+    ]
+
+
+def _explain(error: ValidationError) -> Iterator[Problem]:
+    path, value = tuple(error.absolute_path), error.instance
+    if error.validator == "additionalProperties":
+        for key in value:
+            if key not in error.schema["properties"]:
+                yield Problem((*path, key), _unknown_key(key, value, error.schema["properties"]))
+    elif error.validator == "required":
+        missing = [key for key in error.validator_value if key not in value]
+        misspelt = {
+            _intended(key, value, error.schema["properties"])
+            for key in value
+            if key not in error.schema["properties"]
+        }
+        # jsonschema raises one error per missing key; each is told by its own message
+        key = next(key for key in missing if error.message.startswith(repr(key)))
+        if key not in misspelt:
+            example = resolve(error.schema["properties"][key]).get("examples", [None])[0]
+            hint = f", for example {show(example)}" if example is not None else ""
+            yield Problem((*path, key), f"missing; this key is required{hint}")
+    elif "propertyNames" in error.absolute_schema_path:
+        yield Problem((*path, value), _PATTERN)
+    else:
+        yield Problem(path, _sentence(error))
+
+
+def _intended(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str | None:
+    known = list(known)
+    absent = [name for name in known if name not in mapping]
+    return nearest(key, absent, cutoff=0.5) or nearest(key, known, cutoff=0.5)
+
+
+def _unknown_key(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str:
+    near = _intended(key, mapping, known)
+    return f'unknown key; did you mean "{near}"?' if near else f"unknown key; known: {words(known)}"
+
+
+_PATTERN = "a name is made of small letters, digits and dashes, and does not start with a dash"
+
+_TYPES = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "null",
+}
+
+
+def _sentence(error: ValidationError) -> str:
+    value, limit = error.instance, error.validator_value
+    if error.validator == "type":
+        return _wrong_type(value, [limit] if isinstance(limit, str) else limit)
+    if error.validator == "enum":
+        near = nearest(value, limit) if isinstance(value, str) else None
+        hint = f'; did you mean "{near}"?' if near else ""
+        return f"{show(value)} is not one of {words(limit)}{hint}"
+    sentences = {
+        "pattern": f"{show(value)}: {_PATTERN}",
+        "minimum": f"{show(value)} is below the least value {show(limit)}",
+        "maximum": f"{show(value)} is above the greatest value {show(limit)}",
+        "exclusiveMinimum": f"{show(value)} must be greater than {show(limit)}",
+        "exclusiveMaximum": f"{show(value)} must be less than {show(limit)}",
+        "minItems": f"{show(value)} needs at least {_entries(limit)}",
+        "multipleOf": f"{show(value)} is not a multiple of {show(limit)}",
+        "maxItems": f"{show(value)} may have at most {_entries(limit)}",
+        "uniqueItems": f"{show(value)} has an entry twice",
+        "minLength": "empty text is not allowed",
+        "minProperties": "empty; name at least one",
+    }
+    return sentences.get(error.validator, error.message)
+
+
+def _entries(count: int) -> str:
+    return f"{count} entry" if count == 1 else f"{count} entries"
+
+
+def _wrong_type(value: Any, allowed: list[str]) -> str:
+    what = f"{show(value)} is not {' or '.join(_TYPES[name] for name in allowed)}"
+    written = _number(value, whole="number" not in allowed) if isinstance(value, str) else None
+    fits = written is not None and {"number", "integer"} & set(allowed)
+    return f"{what}; write {written} without quotes" if fits else what
+
+
+def _number(text: str, *, whole: bool) -> str | None:
+    """How YAML wants a number that it took for text, such as ``1e-4``; None for other text.
+
+    YAML 1.1, which PyYAML and so Snakemake read, asks for a point and a sign: ``1.0e-4``.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not math.isfinite(number) or (whole and not number.is_integer()):
+        return None
+    if whole:
+        return str(int(number))
+    mantissa, _, exponent = text.lower().partition("e")
+    return f"{float(mantissa)}e{int(exponent):+d}" if exponent else text
+
+
+# --- what the defaults make of it ----------------------------------------------------------------
+
+
+def complete(
+    value: Any, part: Mapping[str, Any] | None = None, path: Where = ()
+) -> tuple[Any, list[Problem]]:
+    """A copy of `value` with defaults filled, and the keys that do not go with their `source`.
+
+    Whole numbers become ints and other numbers floats, as the schema has them, so that equal
+    settings written differently (``1``, ``1.0``) stay equal in every key derived from them. Parts
+    the schema does not allow are left as they are.
+    """
+    part = resolve(schema() if part is None else part)
+    if isinstance(value, Mapping) and part.get("type") == "object":
+        return _complete_mapping(value, part, path)
+    if isinstance(value, list) and "items" in part:
+        items, found = [], []
+        for index, entry in enumerate(value):
+            item, below = complete(entry, part["items"], (*path, index))
+            items.append(item)
+            found += below
+        return items, found
+    types = part.get("type", ())
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if types == "integer" and float(value).is_integer():
+            return int(value), []
+        if types == "number" or "number" in types:
+            return float(value), []
+    return value, []
+
+
+def _complete_mapping(
+    value: Mapping[str, Any], part: Mapping[str, Any], path: Where
+) -> tuple[dict[str, Any], list[Problem]]:
+    known, others = part.get("properties", {}), part.get("additionalProperties")
+    source = value.get("source", known.get("source", {}).get("default"))
+    kind = kind_of_source(dotted(path), source)
+    filled, found = {}, []
+    for key in [*known, *(key for key in value if key not in known)]:
+        below = known.get(key, others)
+        present = key in value
+        if not isinstance(below, Mapping):  # an unknown key: reported elsewhere, kept as it is
+            filled[key] = value[key]
+            continue
+        if kind and kind not in below.get("x-for", [kind]):
+            if present and value[key] is not None and not below.get("x-ignored"):
+                fit = " or ".join(below["x-for"])
+                what = f"only goes with a source of kind {fit}, and this one is {kind}; remove it"
+                found.append(Problem((*path, key), what))
+            continue
+        if present or "default" in below:
+            filled[key], more = complete(
+                plain(value[key] if present else below["default"]), below, (*path, key)
+            )
+            found += more
+    return filled, found

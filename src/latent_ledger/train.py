@@ -1,0 +1,316 @@
+"""Train a sparse coder from cached activations, step for step as sparsify's ``Trainer`` does.
+
+    shards --rows of whole contexts--> drop BOS/EOS --> [first step: set biases to the data's mean]
+           --> [SAE: unit-norm decoder rows] --> fvu + auxk_alpha * auxk + multi_topk / 8
+           --> gradients (SAE: minus their part along the decoder rows) --> optimiser
+
+One step reads ``batch_tokens / context`` consecutive contexts in stored order, the batch that
+sparsify's loader makes of the same token set; every coder therefore sees the same tokens in the
+same order. (``order_seed``, absent by default, shuffles whole contexts instead.) Special tokens
+are left out as by sparsify's ``exclude_tokens``, so a batch holds slightly fewer rows. The last,
+shorter batch counts as a step, and the weights saved after it are the optimiser's averaged ones
+(Schedule-Free, arXiv 2405.15682), as in ``Trainer.save``.
+
+Training draws no random number after initialisation; a checkpoint holds the raw state between two
+steps, so a job killed and started again ends with the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from schedulefree import ScheduleFreeWrapper
+from sparsify import SparseCoderConfig
+from sparsify.muon import Muon
+from sparsify.sign_sgd import SignSGD
+from torch import Tensor
+from transformers import get_linear_schedule_with_warmup
+
+from latent_ledger.coders.batches import Batches
+from latent_ledger.coders.sparse_backward import TrainingCoder
+from latent_ledger.coders.sparsify import check_site, save
+from latent_ledger.errors import LedgerError
+from latent_ledger.files import digest_json, full_disk_in_one_line
+from latent_ledger.hooksites import HookSite
+from latent_ledger.progress import Progress
+
+KINDS = {
+    "sae": {"transcode": False, "skip_connection": False},
+    "transcoder": {"transcode": True, "skip_connection": False},
+    "skip-transcoder": {"transcode": True, "skip_connection": True},
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one training run; names and defaults are sparsify's where it has them."""
+
+    kind: str
+    layer: int
+    reads: str
+    width: int
+    k: int
+    batch_tokens: int
+    writes: str | None = None
+    seed: int = 0
+    optimizer: str = "signum"
+    learning_rate: float | None = None  # None: sparsify's rule, by optimiser and width
+    lr_warmup_steps: int = 1000  # adam only
+    auxk_alpha: float = 0.0
+    multi_topk: bool = False
+    activation: str = "topk"
+    dead_feature_threshold: int = 10_000_000  # tokens of silence after which auxk revives a latent
+    order_seed: int | None = None
+    checkpoint_steps: int = 1000
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Check a settings dict. Raises :class:`LedgerError` naming what is wrong."""
+        if unknown := sorted(set(settings) - {field.name for field in fields(cls)}):
+            raise LedgerError(f"Training has no setting named {', '.join(unknown)}.")
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if missing := sorted(needed - set(settings)):
+            raise LedgerError(f"Training needs {', '.join(missing)} in its settings.")
+        recipe = cls(**settings)
+        for name, known in (("kind", KINDS), ("optimizer", ("signum", "adam", "muon"))):
+            if (value := getattr(recipe, name)) not in known:
+                raise LedgerError(f"Training: {name} {value!r} is none of {', '.join(known)}.")
+        if not 0 < recipe.k <= recipe.width:
+            raise LedgerError(f"Training: k = {recipe.k} must be in 1 .. width = {recipe.width}.")
+        check_site(recipe.kind, recipe.site)
+        return recipe
+
+    @property
+    def site(self) -> HookSite:
+        """Where the coder reads and writes."""
+        return HookSite.at(self.layer, self.reads, self.writes)
+
+    @property
+    def coder_config(self) -> SparseCoderConfig:
+        """sparsify's configuration of the coder."""
+        return SparseCoderConfig(
+            activation=self.activation,
+            num_latents=self.width,
+            k=self.k,
+            multi_topk=self.multi_topk,
+            **KINDS[self.kind],
+        )
+
+
+class Training:
+    """Coder, optimisers and the counters that a step changes."""
+
+    def __init__(self, recipe: Recipe, batches: Batches, device: torch.device) -> None:
+        self.recipe, steps = recipe, len(batches)
+        torch.manual_seed(recipe.seed)
+        self.coder = TrainingCoder(batches.d, recipe.coder_config, device, dtype=torch.float32)
+        self.optimizers, self.schedulers = optimizers(self.coder, recipe, batches.full)
+        self.step = 0
+        self.tokens = torch.zeros(steps, dtype=torch.int64)
+        self.losses = torch.zeros(steps, 4, device=device)  # fvu, auxk, multi_topk, dead share
+        self.silent = torch.zeros(
+            recipe.width, dtype=torch.int64, device=device
+        )  # tokens since fired
+        self.silent_long = min(recipe.dead_feature_threshold, batches.n_rows // 10)
+
+    def first_biases(self, x: Tensor, y: Tensor) -> None:
+        """Centre the pre-activations and the output on the first batch."""
+        coder = self.coder
+        if coder.cfg.transcode:
+            coder.encoder.bias.data = -x.mean(0) @ coder.encoder.weight.data.T
+        coder.b_dec.data = y.mean(0)
+
+    def learn(self, x: Tensor, y: Tensor) -> None:
+        """One optimiser step on a batch x, y [rows, d]."""
+        coder, recipe = self.coder, self.recipe
+        if self.step == 0:
+            self.first_biases(x, y)
+        unit_norm = coder.cfg.normalize_decoder and not coder.cfg.transcode
+        if unit_norm:
+            coder.set_decoder_norm_to_unit_norm()
+        dead = self.silent > recipe.dead_feature_threshold if recipe.auxk_alpha > 0 else None
+        total_variance = (y - y.mean(0)).pow(2).sum()
+        out = coder(x=x, y=y, dead_mask=dead, total_variance=total_variance)
+        (out.fvu + recipe.auxk_alpha * out.auxk_loss + out.multi_topk_fvu / 8).backward()
+        if unit_norm:
+            coder.remove_gradient_parallel_to_decoder_directions()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        for scheduler in self.schedulers:
+            scheduler.step()
+        self.silent += len(x)
+        self.silent[out.latent_indices.flatten()] = 0
+        dead_share = (self.silent > self.silent_long).float().mean()
+        losses = (out.fvu, out.auxk_loss, out.multi_topk_fvu, dead_share)
+        self.losses[self.step] = torch.stack([loss.detach().float() for loss in losses])
+        self.tokens[self.step] = len(x)
+        self.step += 1
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next step depends on, raw: no switch to averaged weights and back."""
+        return {
+            "step": self.step,
+            "coder": self.coder.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "tokens": self.tokens,
+            "losses": self.losses,
+            "silent": self.silent,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+        self.step = state["step"]
+        self.coder.load_state_dict(state["coder"])
+        for name in ("optimizers", "schedulers"):
+            for item, saved in zip(getattr(self, name), state[name], strict=True):
+                item.load_state_dict(saved)
+        self.tokens, self.losses, self.silent = (
+            state[name] for name in ("tokens", "losses", "silent")
+        )
+
+
+def optimizers(coder: TrainingCoder, recipe: Recipe, steps: int) -> tuple[list, list]:
+    """sparsify's optimisers and their schedules over `steps` full batches.
+
+    Signum is sign descent under Schedule-Free averaging. Adam is torch's: sparsify's choice of an
+    8-bit one, where bitsandbytes is installed, would make the result depend on that.
+    """
+    rate, width_scale = recipe.learning_rate, (coder.num_latents / 2**14) ** 0.5
+    if recipe.optimizer == "signum":
+        base = SignSGD([{"params": coder.parameters(), "lr": rate or 5e-3 / width_scale}])
+        signum = ScheduleFreeWrapper(base, momentum=0.95)
+        signum.train()
+        return [signum], []
+    warmup = recipe.lr_warmup_steps
+    if recipe.optimizer == "adam":
+        adam = torch.optim.Adam(coder.parameters(), lr=rate or 2e-4 / width_scale)
+        return [adam], [get_linear_schedule_with_warmup(adam, warmup, steps)]
+    parameters = list(coder.parameters())
+    muon = Muon([p for p in parameters if p.ndim >= 2], lr=rate or 2e-3)
+    adam = torch.optim.Adam([p for p in parameters if p.ndim < 2], lr=rate or 2e-3)
+    return [muon, adam], [
+        get_linear_schedule_with_warmup(muon, 0, steps),
+        get_linear_schedule_with_warmup(adam, warmup, steps),
+    ]
+
+
+class Checkpoint:
+    """The last state of a run, in one file that is replaced whole; None keeps nothing."""
+
+    def __init__(self, folder: Path | None, identity: str) -> None:
+        self.path = None if folder is None else Path(folder) / "state.pt"
+        self.identity = identity
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write aside, then rename: a kill leaves the old state or the new one."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.path.with_suffix(".writing")
+        with full_disk_in_one_line(self.path):
+            with aside.open("wb") as stream:
+                torch.save({"identity": self.identity, **state}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            aside.replace(self.path)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """The saved state if it belongs to this very run."""
+        if self.path is None or not self.path.exists():
+            return None
+        state = torch.load(self.path, map_location=device, weights_only=True)
+        if state.pop("identity") == self.identity:
+            return state
+        print(f"{self.path} is of another run: starting from step 0.", file=sys.stderr)
+        return None
+
+
+@contextmanager
+def matmul_precision(precision: str) -> Iterator[None]:
+    """sparsify trains with fp32 matmul precision "high"; nothing after training should."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def produce(
+    settings: Mapping[str, Any],
+    activations: Mapping[str, Path],
+    out: Path,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train one coder on the activations ``{"reads": folder, "writes": folder}`` into `out`.
+
+    Writes sparsify's ``cfg.json`` and ``sae.safetensors``, ``site.json``, and ``training.parquet``
+    (per step: step, tokens seen, fvu, auxk, multi_topk_fvu, dead_share). Returns facts: tokens,
+    steps, fvu (mean of the last tenth of the steps, on training tokens) and dead_share (latents
+    silent over the last ``dead_window`` tokens). The caller clears `checkpoint` when it has kept
+    the output.
+    """
+    recipe = Recipe.of(settings)
+    batches = Batches(
+        activations,
+        recipe.site,
+        batch_tokens=recipe.batch_tokens,
+        order_seed=recipe.order_seed,
+    )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    training = Training(recipe, batches, device)
+    kept = Checkpoint(checkpoint, digest_json([asdict(recipe), batches.shards[0].meta]))
+    if state := kept.load(device):
+        training.restore(state)
+    steps = len(batches)
+    progress = Progress("train coder", total=steps, unit="step", start=training.step)
+    with matmul_precision("high"), progress:
+        for x, y in batches.stream(training.step, device):
+            training.learn(x, y)
+            if training.step % recipe.checkpoint_steps == 0 and training.step < steps:
+                kept.save(training.state())
+            fvu, _, _, dead = training.losses[training.step - 1].tolist()
+            progress.update(1, fvu=fvu, dead=dead)
+    for optimizer in training.optimizers:
+        if isinstance(optimizer, ScheduleFreeWrapper):
+            optimizer.eval()
+    save(training.coder, recipe.site, out)
+    return write_history(training, Path(out) / "training.parquet")
+
+
+def write_history(training: Training, path: Path) -> dict[str, Any]:
+    """Write the per-step table and sum it up."""
+    fvu, auxk, multi_topk, dead = training.losses.cpu().numpy().T
+    seen = training.tokens.cumsum(0).numpy()
+    table = pa.table(
+        {
+            "step": np.arange(len(fvu), dtype=np.int64),
+            "tokens": seen,
+            "fvu": fvu,
+            "auxk": auxk,
+            "multi_topk_fvu": multi_topk,
+            "dead_share": dead,
+        }
+    )
+    with full_disk_in_one_line(path):
+        pq.write_table(table, path, row_group_size=65_536)
+    return {
+        "tokens": int(seen[-1]),
+        "steps": len(fvu),
+        "fvu": float(fvu[-math.ceil(len(fvu) / 10) :].mean(dtype=np.float64)),
+        "dead_share": float(dead[-1]),
+        "dead_window": training.silent_long,
+    }
