@@ -14,19 +14,19 @@ for split in plan.splits(CONFIG):
             tokens=plan.tokens_path(split),
         output:
             [plan.activations_path(split, tap) for tap in plan.taps(CONFIG, split)],
-        params:
-            settings=plan.capture_settings(CONFIG, split),
-            code=code("capture"),
-            env=ENV,
-            store=STORE_PARAM,
+        log:
+            record=f"results/records/activations/{split}.json",
+        benchmark:
+            f"results/benchmarks/activations/{split}.tsv"
         threads: 2
         resources:
             recompute=recompute(f"capture_{split}"),
             mem_mb=4000,
             runtime=240,
-        log:
-            record=f"results/records/activations/{split}.json",
-        benchmark:
-            f"results/benchmarks/activations/{split}.tsv"
+        params:
+            settings=plan.capture_settings(CONFIG, split),
+            code=code("capture"),
+            env=ENV,
+            store=STORE_PARAM,
         script:
             "../workflow/scripts/capture.py"

@@ -15,19 +15,19 @@ rule train_coder:
         ),
     output:
         "results/coders/{coder}.json",
+    log:
+        record="results/records/coders/{coder}.json",
+    benchmark:
+        "results/benchmarks/coders/{coder}.tsv"
+    resources:
+        recompute=recompute("train_coder"),
+        mem_mb=4000,
+        runtime=240,
     params:
         settings=lambda wildcards: plan.train_settings(CONFIG, wildcards.coder),
         code=code("train_coder"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("train_coder"),
-        mem_mb=4000,
-        runtime=240,
-    log:
-        record="results/records/coders/{coder}.json",
-    benchmark:
-        "results/benchmarks/coders/{coder}.tsv"
     script:
         "../workflow/scripts/train_coder.py"
 
@@ -40,18 +40,18 @@ rule encode:
         coder="results/coders/{coder}.json",
     output:
         "results/codes/{split}/{coder}.json",
+    log:
+        record="results/records/codes/{split}/{coder}.json",
+    benchmark:
+        "results/benchmarks/codes/{split}/{coder}.tsv"
+    resources:
+        recompute=recompute("encode"),
+        mem_mb=3000,
+        runtime=60,
     params:
         settings=plan.encode_settings(CONFIG),
         code=code("encode"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("encode"),
-        mem_mb=3000,
-        runtime=60,
-    log:
-        record="results/records/codes/{split}/{coder}.json",
-    benchmark:
-        "results/benchmarks/codes/{split}/{coder}.tsv"
     script:
         "../workflow/scripts/encode.py"

@@ -4,19 +4,19 @@
 rule corpus:
     output:
         [plan.corpus_path(part) for part in CONFIG["corpus"]["parts"]],
+    log:
+        record="results/records/corpus.json",
+    benchmark:
+        "results/benchmarks/corpus.tsv"
+    resources:
+        recompute=recompute("corpus"),
+        mem_mb=2000,
+        runtime=30,
     params:
         settings=plan.corpus_settings(CONFIG),
         code=code("corpus"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("corpus"),
-        mem_mb=2000,
-        runtime=30,
-    log:
-        record="results/records/corpus.json",
-    benchmark:
-        "results/benchmarks/corpus.tsv"
     script:
         "../workflow/scripts/corpus.py"
 
@@ -24,19 +24,19 @@ rule corpus:
 rule concepts:
     output:
         plan.CONCEPTS,
+    log:
+        record="results/records/concepts.json",
+    benchmark:
+        "results/benchmarks/concepts.tsv"
+    resources:
+        recompute=recompute("concepts"),
+        mem_mb=2000,
+        runtime=30,
     params:
         settings=lambda wildcards: plan.concepts_settings(CONFIG),
         code=code("concepts"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("concepts"),
-        mem_mb=2000,
-        runtime=30,
-    log:
-        record="results/records/concepts.json",
-    benchmark:
-        "results/benchmarks/concepts.tsv"
     script:
         "../workflow/scripts/concepts.py"
 
@@ -45,24 +45,22 @@ rule tokens:
     input:
         model=plan.MODEL,
         text=lambda wildcards: (
-            plan.CONCEPTS
-            if wildcards.split == "probing"
-            else plan.corpus_path(wildcards.split)
+            plan.CONCEPTS if wildcards.split == "probing" else plan.corpus_path(wildcards.split)
         ),
     output:
         "results/tokens/{split}.json",
+    log:
+        record="results/records/tokens/{split}.json",
+    benchmark:
+        "results/benchmarks/tokens/{split}.tsv"
+    resources:
+        recompute=recompute("tokens"),
+        mem_mb=2000,
+        runtime=30,
     params:
         settings=lambda wildcards: plan.tokens_settings(CONFIG, wildcards.split),
         code=code("tokens"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("tokens"),
-        mem_mb=2000,
-        runtime=30,
-    log:
-        record="results/records/tokens/{split}.json",
-    benchmark:
-        "results/benchmarks/tokens/{split}.tsv"
     script:
         "../workflow/scripts/tokens.py"

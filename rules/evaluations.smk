@@ -15,19 +15,19 @@ rule reconstruction:
         coder="results/coders/{coder}.json",
     output:
         "results/reconstruction/{coder}.json",
+    log:
+        record="results/records/reconstruction/{coder}.json",
+    benchmark:
+        "results/benchmarks/reconstruction/{coder}.tsv"
+    resources:
+        recompute=recompute("reconstruction"),
+        mem_mb=3000,
+        runtime=60,
     params:
         settings=lambda wildcards: plan.reconstruction_settings(CONFIG, wildcards.coder),
         code=code("reconstruction"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("reconstruction"),
-        mem_mb=3000,
-        runtime=60,
-    log:
-        record="results/records/reconstruction/{coder}.json",
-    benchmark:
-        "results/benchmarks/reconstruction/{coder}.tsv"
     script:
         "../workflow/scripts/reconstruction.py"
 
@@ -41,19 +41,19 @@ rule probing:
         codes="results/codes/probing/{coder}.json",
     output:
         "results/probing/{coder}.json",
+    log:
+        record="results/records/probing/{coder}.json",
+    benchmark:
+        "results/benchmarks/probing/{coder}.tsv"
+    resources:
+        recompute=recompute("probing"),
+        mem_mb=3000,
+        runtime=60,
     params:
         settings=lambda wildcards: plan.probing_settings(CONFIG),
         code=code("probing"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("probing"),
-        mem_mb=3000,
-        runtime=60,
-    log:
-        record="results/records/probing/{coder}.json",
-    benchmark:
-        "results/benchmarks/probing/{coder}.tsv"
     script:
         "../workflow/scripts/probing.py"
 
@@ -70,18 +70,18 @@ rule headtohead:
         ],
     output:
         "results/headtohead/{family}.json",
+    log:
+        record="results/records/headtohead/{family}.json",
+    benchmark:
+        "results/benchmarks/headtohead/{family}.tsv"
+    resources:
+        recompute=recompute("headtohead"),
+        mem_mb=2000,
+        runtime=30,
     params:
         settings=lambda wildcards: plan.headtohead_settings(CONFIG, wildcards.family),
         code=code("headtohead"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        recompute=recompute("headtohead"),
-        mem_mb=2000,
-        runtime=30,
-    log:
-        record="results/records/headtohead/{family}.json",
-    benchmark:
-        "results/benchmarks/headtohead/{family}.tsv"
     script:
         "../workflow/scripts/headtohead.py"

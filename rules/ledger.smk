@@ -6,15 +6,15 @@ rule ledger:
         [path for path in JOBS if not path.startswith("results/corpus/")],
     output:
         LEDGER,
+    log:
+        "results/records/ledger.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         plan=f"plan:{plan.fingerprint(CONFIG)}",
         code=code("ledger"),
         env=ENV,
         store=STORE_PARAM,
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    log:
-        "results/records/ledger.log",
     script:
         "../workflow/scripts/ledger.py"

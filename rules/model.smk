@@ -6,19 +6,19 @@ rule language_model:
         **({"text": plan.corpus_path("model")} if plan.embedded(CONFIG) else {}),
     output:
         plan.MODEL,
-    params:
-        settings=plan.model_settings(CONFIG),
-        code=code("language_model"),
-        env=ENV,
-        store=STORE_PARAM,
+    log:
+        record="results/records/model.json",
+    benchmark:
+        "results/benchmarks/model.tsv"
     threads: workflow.cores
     resources:
         recompute=recompute("language_model"),
         mem_mb=4000,
         runtime=60,
-    log:
-        record="results/records/model.json",
-    benchmark:
-        "results/benchmarks/model.tsv"
+    params:
+        settings=plan.model_settings(CONFIG),
+        code=code("language_model"),
+        env=ENV,
+        store=STORE_PARAM,
     script:
         "../workflow/scripts/language_model.py"

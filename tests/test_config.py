@@ -19,9 +19,9 @@ from latent_ledger.config import ConfigError, instances, load, pairs, schema, ta
 from latent_ledger.config.checks_coders import metrics
 from latent_ledger.config.docs import PAGE, describe
 from latent_ledger.config.problems import dotted
+from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.config.schema_file import complete, resolve
 from latent_ledger.config.sources import CONCEPTS
-from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.errors import LedgerError
 from latent_ledger.hooksites import Tap
 

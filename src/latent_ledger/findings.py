@@ -102,8 +102,8 @@ def _reconstruction(row: RowPlan, payload: Payload) -> Finding:
         f"{interval(named['variance_explained_with_bos'])} with BOS); "
         f"loss recovered {interval(recovered)} ({count(recovered)}); "
         f"KL {interval(named['kl'])} nats/token; cosine {interval(named['cosine'])}; "
-        f"dead {100 * named['dead_share']['estimate']:.1f}%, "
-        f"dense {100 * named['dense_share']['estimate']:.1f}% of {named['dead_share']['n']:,} latents"
+        f"dead {100 * named['dead_share']['estimate']:.1f}%, dense "
+        f"{100 * named['dense_share']['estimate']:.1f}% of {named['dead_share']['n']:,} latents"
     )
     columns = {"sparsity": f"{row.columns['sparsity']}, L0={l0['estimate']:.1f}"}
     return Finding(text, main=ve, null=0.0, columns=columns, metrics=metrics)
@@ -144,7 +144,9 @@ def _headtohead(row: RowPlan, payload: Payload) -> Finding:
     low, high = contrast["bca"]
     notes = "; ".join([f"BCa [{low:+.3f}, {high:+.3f}]", *beside]) + "."
     if contrast.get("unfair"):
-        notes += f" The coders differ in {', '.join(contrast['unfair'])}, as the configuration allows."
+        notes += (
+            f" The coders differ in {', '.join(contrast['unfair'])}, as the configuration allows."
+        )
     return Finding(text, main=contrast, null=0.0, notes=notes, metrics=[dict(contrast)])
 
 

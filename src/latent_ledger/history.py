@@ -55,7 +55,8 @@ class History:
         `make` builds a row. Entries with the current key are the current row, not a predecessor.
         """
         entries = self.entries(row.run_id)
-        later = [*entries[1:], {"key": row.key, "label": row.label, "closure": row.closure}]
+        now = {"key": row.key, "label": row.label, "closure": row.closure}
+        later = [*entries, now][1:]
         found = []
         for entry, successor in zip(entries, later, strict=True):
             same_as_now = (entry["key"], entry["label"]) == (row.key, row.label)

@@ -175,7 +175,8 @@ class Ledger:
         record = self._record(row_plan.manifest)
         notes = found.notes
         if reference:
-            notes = f"{notes} Reference {reference['value']:g} ± {reference['tolerance']:g}.".strip()
+            said = f"Reference {reference['value']:g} ± {reference['tolerance']:g}."
+            notes = f"{notes} {said}".strip()
         if record.get("nondeterminism"):
             notes = f"{notes} Nondeterminism: {record['nondeterminism']}.".strip()
         values = {
@@ -202,7 +203,7 @@ class Ledger:
         return Row(row_plan.run_id, row_plan.kind, complete(row_plan.run_id, values))
 
     def _failure(self, row_plan: plan.RowPlan) -> str | None:
-        """Why there is no manifest: the first failed or missing job on the way; None if there is."""
+        """Why there is no manifest: the first failed or missing job on the way. None if all is well."""
         if (self.root / row_plan.manifest).exists():
             return None
         for path in row_plan.needs:

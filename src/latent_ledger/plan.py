@@ -186,7 +186,7 @@ def pairs(config: Config, family: str) -> list[tuple[str, str]]:
 
 
 def compared(config: Config, family: str, evaluation: str) -> list[str]:
-    """Coder instances whose `evaluation` a family reads; empty when none of its metrics needs it."""
+    """Coder instances whose `evaluation` a family reads; none if no metric of it is compared."""
     metrics = config["comparisons"]["families"][family]["metrics"]
     if not any(metric.startswith(f"{evaluation}.") for metric in metrics):
         return []

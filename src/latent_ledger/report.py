@@ -128,8 +128,8 @@ def _probing(current: Sequence[Any]) -> str:
         current,
         "probing",
         "## Do the codes carry what the text is about?\n\n"
-        "Test accuracy of logistic probes, pooled over concepts; chance is 0.5. The gaps are paired "
-        "over test examples; a negative gap means the baseline wins.",
+        "Test accuracy of logistic probes, pooled over concepts; chance is 0.5. The gaps are "
+        "paired over test examples; a negative gap means the baseline wins.",
         {
             "all latents": lambda m: interval(m["accuracy_all"]),
             "top 1": lambda m: interval(m["accuracy_top1"]) if "accuracy_top1" in m else "",
@@ -179,9 +179,9 @@ def _full(rows: Sequence[Any]) -> str:
 def _how_to_read(config: Mapping[str, Any]) -> str:
     return (
         "## How to read this\n\n"
-        "Nobody types into this file: `snakemake results/ledger.md` renders it from metrics and run "
-        "records. `config_hash` is the action key: rule, settings, code, environment and the content "
-        "of all inputs. `date`, `git_commit`, `hardware`, `wall_clock` and `cost_est` describe the "
-        "run that computed the number; they do not change when a result is restored from the store. "
-        f"Verdicts use alpha = {config['ledger']['alpha']:g}."
+        "Nobody types into this file: `snakemake results/ledger.md` renders it from metrics and "
+        "run records. `config_hash` is the action key: rule, settings, code, environment and the "
+        "content of all inputs. `date`, `git_commit`, `hardware`, `wall_clock` and `cost_est` "
+        "describe the run that computed the number; they stay as they are when a result is "
+        f"restored from the store. Verdicts use alpha = {config['ledger']['alpha']:g}."
     )

@@ -21,8 +21,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 
 from latent_ledger.config.problems import Problem, Where, dotted, nearest, show, words
-from latent_ledger.config.sources import kind_of_source
 from latent_ledger.config.reading import read_yaml
+from latent_ledger.config.sources import kind_of_source
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "config" / "schema.yaml"
 

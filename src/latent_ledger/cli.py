@@ -1,0 +1,66 @@
+"""``latent-ledger``: keep the store in order. The workflow itself is run with ``snakemake``.
+
+latent-ledger verify            read every payload and compare it with its manifest
+latent-ledger gc [--dry-run]    delete payloads that no manifest in results/ refers to
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from latent_ledger.errors import LedgerError
+from latent_ledger.store import Manifest, Store, default_root
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code (0 well, 1 something is wrong)."""
+    parser = argparse.ArgumentParser(
+        prog="latent-ledger", description="Keep the store of Latent Ledger in order."
+    )
+    parser.add_argument(
+        "--store", help="the store's folder (default: $LATENT_LEDGER_STORE, .store)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("verify", help="compare every payload with its manifest")
+    collect = commands.add_parser("gc", help="delete payloads no manifest in results/ refers to")
+    collect.add_argument("--results", default=[Path("results")], type=Path, nargs="+")
+    collect.add_argument("--dry-run", action="store_true", help="only say what would go")
+    options = parser.parse_args(arguments)
+    store = Store(options.store or default_root(None))
+    try:
+        if not store.root.is_dir():
+            raise LedgerError(f"There is no store at {store.root}: name it with --store.")
+        return verify(store) if options.command == "verify" else gc(store, options)
+    except LedgerError as error:
+        print(f"latent-ledger: {error}", file=sys.stderr)
+        return 1
+
+
+def verify(store: Store) -> int:
+    """Print one line per wrong file; 1 if there is any."""
+    complaints = store.verify()
+    for line in complaints:
+        print(f"wrong: {line}")
+    count = len(list(store.payload_digests()))
+    print(f"{count} payloads read, {len(complaints)} wrong.")
+    return 1 if complaints else 0
+
+
+def gc(store: Store, options: argparse.Namespace) -> int:
+    """Delete what nothing in results/ refers to."""
+    folders = [folder for folder in options.results if folder.is_dir()]
+    keep = {
+        Manifest.read(path).digest
+        for folder in folders
+        for path in folder.rglob("*.json")
+        if "records" not in path.parts and path.name != "ledger.json"
+    }
+    if options.dry_run:
+        doomed = [digest for digest in store.payload_digests() if digest not in keep]
+        print(f"{len(doomed)} payloads would go, {len(keep)} stay.")
+        return 0
+    count, freed = store.collect_garbage(keep)
+    print(f"{count} payloads deleted, {freed / 2**20:.1f} MiB freed.")
+    return 0

@@ -1,0 +1,264 @@
+"""The ledger: verdicts, history and staleness on a planted experiment of three manifests."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+from latent_ledger import config, ledger, plan, report, staleness
+from latent_ledger.cli import main
+from latent_ledger.files import canonical, read_json, write_json
+from latent_ledger.provenance import action_key, ingredients
+from latent_ledger.store import Store
+from latent_ledger.verdicts import Reference, verdict
+
+PROJECT = Path(__file__).parents[1]
+CODER = "sae-resid-k8-s0"
+RUN = {
+    "status": "done",
+    "started": "2026-01-02T03:04:05+00:00",
+    "seconds": 2.0,
+    "git_commit": "abc1234",
+    "device": "CPU",
+    "threads": 1,
+    "cost_usd": 0.0,
+}
+INPUTS = {
+    plan.MODEL: {},
+    f"results/coders/{CODER}.json": {"model": plan.MODEL},
+    f"results/reconstruction/{CODER}.json": {"coder": f"results/coders/{CODER}.json"},
+}
+
+
+def metric(name, estimate, ci, **more):
+    return {"name": name, "estimate": estimate, "ci": ci, "unit": "document", "n": 9, **more}
+
+
+METRICS = [
+    metric("variance_explained", 0.7, [0.6, 0.8]),
+    metric("variance_explained_with_bos", 0.9, [0.8, 0.95]),
+    metric("loss_recovered", 0.5, [0.4, 0.6]),
+    metric("kl", 0.2, [0.1, 0.3]),
+    metric("cosine", 0.9, [0.8, 0.95]),
+    metric("l0", 8.0, [8.0, 8.0]),
+    metric("dead_share", 0.1, None),
+    metric("dense_share", 0.0, None),
+]
+
+
+class Planted:
+    """Manifests made by hand, as the jobs of the configuration would have made them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.store = root, Store(root / "store")
+        overlay = PROJECT / "tests/workflow/micro.yaml"
+        self.config = config.load(PROJECT / "config/tiny.yaml", [overlay])
+        self.code = {}
+
+    def code_digest(self, rule: str) -> str:
+        return self.code.get(rule, f"code of {rule}")
+
+    def make(self, path: str, metrics=None, facts=None) -> None:
+        rule, settings = plan.jobs(self.config)[path]
+        digests = {
+            name: read_json(self.root / source)["digest"] for name, source in INPUTS[path].items()
+        }
+        code = self.code_digest(rule)
+        self.store.record_code(code, {f"{rule}:f": code, f"{rule}:g": "same"})
+        made_by = canonical(ingredients(rule, settings, code, "env", digests))
+        staged = self.store.stage()
+        (staged / "who.txt").write_text(f"{path} {digests} {metrics} {facts}")
+        if metrics:
+            write_json(staged / "metrics.json", {"metrics": metrics, "facts": {}})
+        key = action_key(made_by)
+        manifest = self.store.commit(staged, kind=rule, facts=facts or {}, key=key, made_by=made_by)
+        self.store.record(key, manifest, RUN)
+        manifest.write(self.root / path)
+        write_json(self.root / path.replace("results/", "results/records/"), RUN)
+
+    def make_all(self) -> None:
+        model, coder, recon = INPUTS
+        self.make(
+            model,
+            facts={
+                "held_out_nats_per_token": 5.0,
+                "held_out_bits_per_byte": 2.0,
+                "held_out_tokens": 7,
+                "parameters": 3,
+                "training_tokens": 11,
+            },
+        )
+        self.make(coder, facts={"tokens": 5, "steps": 2, "fvu": 0.3, "dead_share": 0.0})
+        self.make(recon, metrics=METRICS)
+
+    def write(self) -> list[ledger.Row]:
+        return ledger.write_ledger(self.config, self.store, self.code_digest, "env", self.root)
+
+    def row(self, run_id: str = f"recon-{CODER}") -> ledger.Row:
+        return next(row for row in self.write() if row.run_id == run_id)
+
+
+@pytest.fixture
+def planted(tmp_path) -> Planted:
+    made = Planted(tmp_path)
+    made.make_all()
+    return made
+
+
+def test_a_number_with_its_record_becomes_a_row_of_18_columns(planted):
+    row = planted.row()
+    assert tuple(row.values) == ledger.COLUMNS and len(ledger.COLUMNS) == 18
+    assert row.label == "novel"
+    assert "variance explained 0.700 [0.600, 0.800] (n=9 documents" in row.values["key_results"]
+    assert row.values["sparsity"] == "k=8, L0=8.0"
+    assert (row.values["date"], row.values["wall_clock"]) == ("2026-01-02", "2.0 s")
+    assert row.values["config_hash"] == row.key[:12]
+
+
+def test_a_missing_manifest_is_a_failed_row_with_the_reason_of_the_first_failure(planted):
+    path = "results/coders/sae-mlp-k8-s0.json"
+    record = {**RUN, "status": "failed", "reason": "hook-site parity: layers.1.mlp_out differs"}
+    write_json(planted.root / path.replace("results/", "results/records/"), record)
+    failed = planted.row("train-sae-mlp-k8-s0")
+    assert (failed.label, failed.values["key_results"]) == ("failed", "")
+    blocked = planted.row("recon-sae-mlp-k8-s0")
+    assert blocked.values["notes"].startswith(f"not run, because {path} failed: hook-site parity")
+
+
+@pytest.mark.parametrize("rule", ["reconstruction", "train_coder", "language_model"])
+def test_a_number_whose_own_or_upstream_code_changed_is_not_shown(planted, rule):
+    planted.code[rule] = "edited"
+    row = planted.row()
+    assert (row.label, row.values["key_results"]) == ("stale", "")
+    assert "the code of" in row.values["notes"]
+
+
+def test_a_number_made_from_another_input_is_not_shown(planted):
+    planted.make(
+        f"results/coders/{CODER}.json",
+        facts={"tokens": 6, "steps": 2, "fvu": 0.2, "dead_share": 0.0},
+    )
+    row = planted.row()
+    assert row.label == "stale" and "another version of its input 'coder'" in row.values["notes"]
+
+
+def test_a_rerun_supersedes_and_says_which_function_changed(planted):
+    first = planted.row()
+    planted.code["reconstruction"] = "edited"
+    planted.make(f"results/reconstruction/{CODER}.json", metrics=METRICS)
+    rows = [row for row in planted.write() if row.run_id == first.run_id]
+    assert [row.label for row in rows] == ["novel", "superseded"]
+    assert rows[1].key == first.key != rows[0].key
+    assert "reconstruction: code: reconstruction:f" in rows[1].values["notes"]
+    assert "reconstruction:g" not in rows[1].values["notes"]
+    assert [row.label for row in planted.write() if row.run_id == first.run_id] == [
+        "novel",
+        "superseded",
+    ], "rendering twice adds nothing"
+
+
+def test_an_upstream_change_is_named_where_it_happened(planted):
+    planted.write()
+    planted.code["train_coder"] = "edited"
+    coder, recon = list(INPUTS)[1:]
+    planted.make(coder, facts={"tokens": 5, "steps": 2, "fvu": 0.1, "dead_share": 0.0})
+    planted.make(recon, metrics=METRICS)
+    old = [r for r in planted.write() if r.run_id == f"recon-{CODER}" and r.label == "superseded"]
+    assert "train_coder: code: train_coder:f" in old[0].values["notes"]
+
+
+def test_a_failure_between_two_equal_numbers_is_remembered(planted):
+    planted.write()
+    path = planted.root / f"results/reconstruction/{CODER}.json"
+    manifest = path.read_bytes()
+    record = planted.root / f"results/records/reconstruction/{CODER}.json"
+    path.unlink()
+    write_json(record, {**RUN, "status": "failed", "reason": "encode fidelity: Jaccard 0.07"})
+    assert planted.row().values["notes"] == "encode fidelity: Jaccard 0.07"
+    path.write_bytes(manifest)
+    write_json(record, RUN)
+    rows = [row for row in planted.write() if row.run_id == f"recon-{CODER}"]
+    assert [row.label for row in rows] == ["novel", "superseded"]
+    assert "encode fidelity: Jaccard 0.07" in rows[1].values["notes"]
+    assert rows[1].values["key_results"] == ""
+
+
+def test_history_survives_the_loss_of_results(planted):
+    planted.write()
+    planted.code["reconstruction"] = "edited"
+    shutil.rmtree(planted.root / "results")
+    planted.make_all()
+    labels = [row.label for row in planted.write() if row.run_id == f"recon-{CODER}"]
+    assert labels == ["novel", "superseded"]
+
+
+def test_a_reference_decides_the_verdict(planted):
+    name = f"recon-{CODER}"
+    for value, label in ((0.71, "reproduced"), (0.8, "not reproduced")):
+        reference = {"metric": "variance_explained", "value": value, "tolerance": 0.02}
+        planted.config["references"] = {name: reference}
+        assert planted.row().label == label
+
+
+@pytest.mark.parametrize(
+    ("ci", "p_holm", "expected"),
+    [
+        ([0.1, 0.2], None, "novel"),
+        ([-0.1, 0.2], None, "inconclusive"),
+        ([0.0, 0.2], None, "inconclusive"),
+        ([-0.2, -0.1], 0.01, "novel"),
+        ([0.1, 0.2], 0.06, "inconclusive"),
+        (None, None, "inconclusive"),
+    ],
+)
+def test_verdicts_against_a_null(ci, p_holm, expected):
+    found = {"estimate": 0.1, "ci": ci, "p_holm": p_holm}
+    assert verdict(found, null=0.0, alpha=0.05) == expected
+
+
+def test_a_reference_holds_within_its_tolerance_inclusive():
+    assert Reference(0.8, 0.1).holds(0.9) is (abs(0.9 - 0.8) <= 0.1)
+    assert Reference(0.5, 0.25).holds(0.75) and not Reference(0.5, 0.25).holds(0.76)
+
+
+def test_equal_rows_give_equal_text_and_cells_cannot_break_the_table(planted):
+    rows = planted.write()
+    assert report.markdown(planted.config, rows) == report.markdown(planted.config, rows)
+    rows[0] = dataclasses.replace(rows[0], values={**rows[0].values, "notes": "a|b\nc"})
+    text = report.markdown(planted.config, rows)
+    assert "a\\|b c |" in text
+
+
+def test_stale_manifests_without_snakemakes_memory_are_forgotten(planted):
+    path = f"results/reconstruction/{CODER}.json"
+    jobs = {path: plan.jobs(planted.config)[path]}
+
+    def forget():
+        return staleness.forget(jobs, planted.code_digest, "env", planted.store, planted.root)
+
+    assert forget() == []
+    planted.code["reconstruction"] = "edited"
+    assert forget() == [
+        f"{path} will be made again: its code changed, and Snakemake's own record of it is gone."
+    ]
+    assert not (planted.root / path).exists()
+
+
+def test_a_manifest_whose_payload_is_gone_is_forgotten(planted):
+    shutil.rmtree(planted.store.root / "payloads")
+    jobs = {plan.MODEL: plan.jobs(planted.config)[plan.MODEL]}
+    lines = staleness.forget(jobs, planted.code_digest, "env", planted.store, planted.root)
+    assert "is not in the store" in lines[0]
+
+
+def test_cli_verifies_and_collects(planted, capsys, monkeypatch):
+    monkeypatch.chdir(planted.root)
+    assert main(["--store", "store", "verify"]) == 0
+    (planted.root / f"results/reconstruction/{CODER}.json").unlink()
+    assert main(["--store", "store", "gc", "--dry-run"]) == 0
+    assert "1 payloads would go, 2 stay" in capsys.readouterr().out
+    assert main(["--store", "store", "gc"]) == 0
+    assert len(list(planted.store.payload_digests())) == 2
+    assert main(["--store", "nowhere", "verify"]) == 1
+    assert "There is no store at" in capsys.readouterr().err

@@ -1,0 +1,136 @@
+"""A checkout to experiment on: a copy of the project that a test may edit, run and break.
+
+The micro experiment runs once per test session; every test starts from a copy of its results and
+its store.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from latent_ledger.files import read_json
+
+PROJECT = Path(__file__).parents[2]
+TRAVELS = ("Snakefile", "rules", "workflow", "src", "config", "envs", "profiles", "tests/workflow")
+
+
+@dataclass
+class Run:
+    """What a snakemake call said and how it ended."""
+
+    code: int
+    output: str
+    seconds: float
+
+
+@dataclass
+class Checkout:
+    """A copy of the project with its own results and store."""
+
+    root: Path
+
+    def snakemake(self, *arguments: str, target: str = "results/ledger.md", ok: bool = True) -> Run:
+        """Run snakemake on the micro experiment; `ok` asserts how it must end."""
+        command = [
+            *(sys.executable, "-m", "snakemake", *([target] if target else [])),
+            *("--profile", "profiles/local", "--nocolor"),
+            *("--configfile", "config/tiny.yaml", "tests/workflow/micro.yaml"),
+            *arguments,
+        ]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(self.root / "src"),
+            "HF_HUB_OFFLINE": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
+        environment.pop("LATENT_LEDGER_STORE", None)
+        began = time.monotonic()
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=900
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) is ok, output[-6000:]
+        return Run(done.returncode, output, time.monotonic() - began)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text that must be there, as an editor would."""
+        file = self.root / path
+        text = file.read_text()
+        assert old in text, f"{path} no longer holds {old!r}"
+        file.write_text(text.replace(old, new, 1))
+
+    def listed(self, *arguments: str) -> list[str]:
+        """Outputs (without results/ and .json) of the jobs that a dry run lists."""
+        output = self.snakemake("-n", "--quiet", "host", *arguments).output
+        lines = [line.strip() for line in output.splitlines()]
+        found = [line.removeprefix("output: ") for line in lines if line.startswith("output: ")]
+        return sorted(
+            name.strip().removeprefix("results/").removesuffix(".json")
+            for line in set(found)
+            for name in line.split(",")
+        )
+
+    def rows(self) -> list[dict]:
+        """Rows of the ledger."""
+        return read_json(self.root / "results/ledger.json")["rows"]
+
+    def row(self, run_id: str) -> dict:
+        """The current row of a run id."""
+        return next(
+            row for row in self.rows() if row["run_id"] == run_id and row["label"] != "superseded"
+        )
+
+    def records(self) -> dict[str, dict]:
+        """Run records by the path of what they describe, without results/records/ and .json."""
+        root = self.root / "results/records"
+        return {
+            path.relative_to(root).with_suffix("").as_posix(): read_json(path)
+            for path in sorted(root.rglob("*.json"))
+        }
+
+    def manifests(self) -> dict[str, bytes]:
+        """Content of every manifest."""
+        root = self.root / "results"
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in sorted(root.rglob("*.json"))
+            if "records" not in path.parts and path.name != "ledger.json"
+        }
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Checkout:
+    """The micro experiment, run from nothing. Tests must not touch it: they take `checkout`."""
+    root = tmp_path_factory.mktemp("finished")
+    for name in TRAVELS:
+        source, target = PROJECT / name, root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    checkout = Checkout(root)
+    checkout.snakemake()
+    return checkout
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Checkout:
+    """A copy of the finished experiment that the test owns."""
+    root = tmp_path / "checkout"
+    shutil.copytree(finished.root, root, symlinks=True)
+    # Snakemake compares times: a copy must not make a manifest look newer than its consumers.
+    for source in finished.root.rglob("*"):
+        stamp = source.stat()
+        os.utime(
+            root / source.relative_to(finished.root), ns=(stamp.st_atime_ns, stamp.st_mtime_ns)
+        )
+    return Checkout(root)

@@ -1,0 +1,197 @@
+"""The promises of the README, each tried on a finished micro experiment."""
+
+import re
+import shutil
+
+import pytest
+
+from latent_ledger.files import read_json
+from latent_ledger.ledger import RUN_COLUMNS
+from latent_ledger.store import Manifest
+
+pytestmark = pytest.mark.slow
+
+RECON = [
+    f"reconstruction/{name}-k8-s0"
+    for name in ("sae-mlp", "sae-resid", "skip-transcoder", "transcoder")
+]
+AFTER_RECON = [*RECON, "headtohead/reconstruction", "ledger.md", "ledger"]
+EVALUATION = "src/latent_ledger/evals/reconstruction.py"
+
+
+def without_run_columns(rows: list[dict]) -> list[dict]:
+    return [{k: v for k, v in row.items() if k not in RUN_COLUMNS} for row in rows]
+
+
+def test_every_planned_row_is_there_with_a_verdict(finished):
+    rows = finished.rows()
+    kinds = {row["kind"] for row in rows}
+    assert kinds == {"language_model", "parity", "train", "reconstruction", "probing", "headtohead"}
+    assert all(row["label"] in ("reproduced", "novel", "inconclusive") for row in rows)
+    assert all(row["key_results"] and row["date"] and row["config_hash"] for row in rows)
+    text = (finished.root / "results/ledger.md").read_text()
+    header = next(line for line in text.splitlines() if line.startswith("| run_id |"))
+    assert header.count("|") == 19, "18 columns"
+
+
+def test_a_second_run_has_nothing_to_do(checkout):
+    before = checkout.manifests()
+    run = checkout.snakemake()
+    assert "Nothing to be done" in run.output
+    assert checkout.manifests() == before
+
+
+def test_a_dry_run_after_an_edited_function_lists_its_dependents_and_why(checkout):
+    text = (checkout.root / EVALUATION).read_text()
+    signature = re.search(r"\ndef produce\([^)]*\)[^:]*:\n", text).group()
+    checkout.edit(EVALUATION, signature, "\ndef added():\n    return 1\n\n" + signature)
+    assert checkout.listed() == sorted(AFTER_RECON)
+    assert "code:" in checkout.snakemake("-n", "--quiet", "host").output
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"""', '"""Another first line. '), ("\nimport", "\n# a comment\n\nimport")]
+)
+def test_a_comment_or_a_docstring_costs_nothing(checkout, old, new):
+    checkout.edit(EVALUATION, old, new)
+    assert "Nothing to be done" in checkout.snakemake("-n").output
+
+
+def test_a_forced_evaluation_recomputes_and_nothing_below_does(checkout):
+    before, ledger = checkout.manifests(), checkout.rows()
+    checkout.snakemake("-R", "reconstruction")
+    assert checkout.manifests() == before, "equal content"
+    records = checkout.records()
+    assert {records[name]["status"] for name in RECON} == {"done"}
+    assert all(records[name]["computed_torch"] for name in RECON)
+    assert records["headtohead/reconstruction"]["status"] == "restored"
+    assert without_run_columns(checkout.rows()) == without_run_columns(ledger)
+
+
+def test_results_come_back_from_the_store_without_computing(checkout):
+    before, ledger = checkout.manifests(), (checkout.root / "results/ledger.md").read_bytes()
+    shutil.rmtree(checkout.root / "results")
+    checkout.snakemake()
+    assert {record["status"] for record in checkout.records().values()} == {"restored"}
+    assert checkout.manifests() == before
+    assert (checkout.root / "results/ledger.md").read_bytes() == ledger
+
+
+def test_without_snakemakes_memory_an_edit_is_still_seen(checkout):
+    key = checkout.row("recon-sae-resid-k8-s0")["config_hash"]
+    shutil.rmtree(checkout.root / ".snakemake")
+    text = (checkout.root / EVALUATION).read_text()
+    signature = re.search(r"\ndef produce\([^)]*\)[^:]*:\n", text).group()
+    checkout.edit(EVALUATION, signature, "\ndef added():\n    return 1\n\n" + signature)
+    run = checkout.snakemake()
+    assert "its code changed, and Snakemake's own record of it is gone" in run.output
+    row = checkout.row("recon-sae-resid-k8-s0")
+    assert row["config_hash"] != key and row["label"] == "novel"
+    old = [row for row in checkout.rows() if row["label"] == "superseded"]
+    recon = [row for row in old if row["run_id"] == "recon-sae-resid-k8-s0"]
+    assert [row["config_hash"] for row in recon] == [key]
+    assert "code: evals.reconstruction:added" in recon[0]["notes"]
+
+
+def test_the_ledger_alone_never_shows_a_stale_number(checkout):
+    """Even if only the ledger's own job runs, an old number is not shown as current."""
+    text = (checkout.root / EVALUATION).read_text()
+    signature = re.search(r"\ndef produce\([^)]*\)[^:]*:\n", text).group()
+    checkout.edit(EVALUATION, signature, "\ndef added():\n    return 1\n\n" + signature)
+    checkout.snakemake("-R", "ledger", "--allowed-rules", "ledger")
+    row = checkout.row("recon-sae-resid-k8-s0")
+    assert row["label"] == "stale" and not row["key_results"]
+    assert "code" in row["notes"]
+
+
+def test_one_flipped_byte_is_found_named_and_recomputed(checkout):
+    path = checkout.root / "results/codes/evaluation/sae-resid-k8-s0.json"
+    manifest = Manifest.read(path)
+    file = next(
+        (checkout.root / ".store/payloads").glob(f"*/{manifest.digest}/codes-00000.safetensors")
+    )
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(content)
+    run = checkout.snakemake("-R", "reconstruction", ok=False)
+    assert "corrupt payload: codes-00000.safetensors" in run.output
+    row = checkout.row("recon-sae-resid-k8-s0")
+    assert row["label"] == "failed" and "corrupt payload" in row["notes"]
+    assert checkout.row("recon-sae-mlp-k8-s0")["label"] == "novel"
+    checkout.snakemake()
+    assert checkout.records()["codes/evaluation/sae-resid-k8-s0"]["status"] == "done"
+    assert Manifest.read(path).digest == manifest.digest
+    assert checkout.row("recon-sae-resid-k8-s0")["label"] == "novel"
+
+
+def test_a_failed_job_becomes_a_row_and_the_rest_is_still_measured(checkout):
+    text = (checkout.root / "workflow/scripts/probing.py").read_text()
+    fault = 'if "sae-mlp" in str(job.record):\n        raise ValueError("planted fault")\n    '
+    checkout.edit(
+        "workflow/scripts/probing.py",
+        "from latent_ledger.evals",
+        fault + "from latent_ledger.evals",
+    )
+    run = checkout.snakemake(ok=False)
+    assert "planted fault" in run.output
+    failed = checkout.row("probe-sae-mlp-k8-s0")
+    assert failed["label"] == "failed" and failed["notes"] == "ValueError: planted fault"
+    assert failed["key_results"] == ""
+    assert checkout.row("probe-sae-resid-k8-s0")["label"] in ("novel", "inconclusive")
+    blocked = [row for row in checkout.rows() if row["run_id"].startswith("h2h-accuracy")]
+    assert any(
+        "not run, because results/probing/sae-mlp-k8-s0.json failed" in row["notes"]
+        for row in blocked
+    )
+    (checkout.root / "workflow/scripts/probing.py").write_text(text)
+    checkout.snakemake()
+    assert checkout.row("probe-sae-mlp-k8-s0")["label"] in ("novel", "inconclusive")
+
+
+def test_the_same_seed_gives_the_same_digests(checkout):
+    before = checkout.manifests()
+    shutil.rmtree(checkout.root / "results")
+    shutil.rmtree(checkout.root / ".store")
+    checkout.snakemake()
+    assert checkout.manifests() == before
+    assert {record["status"] for record in checkout.records().values()} == {"done"}
+
+
+def test_one_more_k_trains_only_the_new_coders(checkout):
+    micro = "tests/workflow/micro.yaml"
+    checkout.edit(micro, "k: [8]", "k: [8, 4]")
+    listed = checkout.listed()
+    new = [name for name in listed if "-k4-" in name]
+    assert len(new) == 4 * 5, "train, codes twice, reconstruction, probing"
+    rest = {"headtohead/reconstruction", "headtohead/probing", "ledger.md", "ledger"}
+    assert set(listed) - set(new) == rest
+
+
+def test_a_new_layer_captures_only_the_new_tap(checkout):
+    checkout.edit("tests/workflow/micro.yaml", "sae-resid: {layer: 1}", "sae-resid: {layer: 0}")
+    checkout.snakemake(target="results/activations/coder/layers.0.resid_post.json")
+    store = checkout.root / ".store/actions"
+    runs = [read_json(path) for path in store.glob("*/*.json")]
+    captured = [run for run in runs if run["manifest"]["kind"] == "capture"]
+    taps = [run["manifest"]["facts"]["tap"] for run in captured]
+    assert taps.count("layers.1.mlp_in") == 3, "one per token set, none recomputed"
+    assert taps.count("layers.0.resid_post") == 1
+
+
+def test_an_unknown_key_is_refused_before_any_job(checkout):
+    run = checkout.snakemake("--config", "trainign={}", ok=False)
+    assert 'trainign: unknown key; did you mean "training"?' in run.output
+    assert "Traceback" not in run.output
+
+
+def test_two_workflows_share_one_store(checkout, tmp_path):
+    """A second checkout that names the same store computes nothing."""
+    other = tmp_path / "other"
+    ignore = shutil.ignore_patterns("results", ".store", ".snakemake")
+    shutil.copytree(checkout.root, other, ignore=ignore)
+    (other / ".store").symlink_to(checkout.root / ".store")
+    second = type(checkout)(other)
+    second.snakemake()
+    assert {record["status"] for record in second.records().values()} == {"restored"}
+    assert second.manifests() == checkout.manifests()
