@@ -12,15 +12,14 @@ fractions leave over is not used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from latent_ledger import concepts
-from latent_ledger.corpora import Document, documents
+from latent_ledger.corpora import documents
 from latent_ledger.corpora.passages import Passages
 from latent_ledger.corpora.splits import position, text_digest
 from latent_ledger.errors import LedgerError
@@ -36,14 +35,18 @@ SCHEMA = pa.schema(
 )
 
 
+Row = tuple[float, str, str, str]
+"""A document on its way into a part: place in [0, 1), sha256, source, text."""
+
+
 def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
-    """Write ``documents.parquet`` of some parts (name -> folder) and return facts for each.
+    """Write ``documents.parquet`` of some parts (name -> folder); return facts for each.
 
     `settings`: ``source`` and what it needs (see :mod:`latent_ledger.corpora`), ``parts`` (name ->
-    fraction, in order), ``seed``, and ``exclude_concepts``: True for the occupation concepts, or a list of
-    concept names, whose texts (and texts that share a passage with them) are dropped. The facts
-    count documents and bytes of the part, and the duplicates and concept texts dropped from the
-    whole corpus. Raises :class:`LedgerError` for an unknown or empty part.
+    fraction, in order), ``seed``, and ``exclude_concepts``: True for the occupation concepts, or a
+    list of concept names, whose texts (and texts that share a passage with them) are dropped. The
+    facts are the numbers of documents and bytes. Raises :class:`LedgerError` for an unknown or
+    empty part. Memory: the texts of the parts asked for.
     """
     limits = _intervals(settings["parts"])
     for part in outs:
@@ -52,19 +55,24 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
                 f"corpus.parts has no part {part!r} (it has {', '.join(limits)}): add its fraction."
             )
     salt = f"corpus {settings['seed']}"
-    dropped = {"duplicates": 0, "concept_texts": 0}
-    rows: dict[str, list[tuple[float, str, str, str]]] = {part: [] for part in outs}
-    stream = _without_duplicates(documents(settings), dropped)
-    excluded = settings.get("exclude_concepts")
-    if excluded:
-        stream = _without_concepts(stream, concepts.all_texts(excluded), dropped)
-    for digest, document in stream:
+    rows: dict[str, list[Row]] = {part: [] for part in outs}
+    seen: set[str] = set()
+    for document in documents(settings):
+        digest = text_digest(document.text)
+        if digest in seen:
+            continue
+        seen.add(digest)
         place = position(digest, salt)
         for part in outs:
             low, high = limits[part]
             if low <= place < high:
                 rows[part].append((place, digest, document.source, document.text))
-    return {part: _write(sorted(rows[part]), part, out) | dropped for part, out in outs.items()}
+    excluded = settings.get("exclude_concepts")
+    if excluded:
+        texts = concepts.all_texts(excluded)
+        known, passages = {text_digest(text) for text in texts}, Passages(texts)
+        rows = {part: _without(rows[part], known, passages) for part in outs}
+    return {part: _write(sorted(rows[part]), part, out) for part, out in outs.items()}
 
 
 def read(folder: Path, columns: Sequence[str] = ("doc_id", "sha256", "text")) -> pa.Table:
@@ -86,34 +94,17 @@ def _intervals(parts: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     return limits
 
 
-def _without_duplicates(
-    stream: Iterator[Document], dropped: dict[str, int]
-) -> Iterator[tuple[str, Document]]:
-    seen: set[str] = set()
-    for document in stream:
-        digest = text_digest(document.text)
-        if digest in seen:
-            dropped["duplicates"] += 1
-            continue
-        seen.add(digest)
-        yield digest, document
+def _without(rows: list[Row], known: set[str], passages: Passages) -> list[Row]:
+    """Drop rows whose text is known, or shares a passage with one that is."""
+    shares = passages.found_in([text for *_, text in rows])
+    return [
+        row
+        for row, overlaps in zip(rows, shares, strict=True)
+        if row[1] not in known and not overlaps
+    ]
 
 
-def _without_concepts(
-    stream: Iterator[tuple[str, Document]], texts: Sequence[str], dropped: dict[str, int]
-) -> Iterator[tuple[str, Document]]:
-    known = {text_digest(text) for text in texts}
-    passages = Passages(texts)
-    while batch := list(islice(stream, ROW_GROUP)):
-        shares = passages.found_in([document.text for _, document in batch])
-        for (digest, document), overlaps in zip(batch, shares, strict=True):
-            if overlaps or digest in known:
-                dropped["concept_texts"] += 1
-            else:
-                yield digest, document
-
-
-def _write(rows: list[tuple[float, str, str, str]], part: str, out: Path) -> dict:
+def _write(rows: list[Row], part: str, out: Path) -> dict:
     if not rows:
         raise LedgerError(
             f"The corpus part {part!r} is empty: enlarge corpus.parts.{part} or the corpus."

@@ -15,6 +15,7 @@ from typing import Any
 
 from latent_ledger.config import CoderInstance, instances
 from latent_ledger.config import pairs as met_pairs
+from latent_ledger.config.sources import kind_of_source, local
 from latent_ledger.files import digest_json
 from latent_ledger.hooksites import Tap
 
@@ -102,9 +103,25 @@ def embedded(config: Config) -> bool:
 # -- settings, one function per rule -------------------------------------------------------------
 
 
+def listing(section: str, source: str) -> Settings:
+    """Names, sizes and times of a local folder's files, so that editing one is seen; else nothing.
+
+    A touched file costs one job at most: equal content has an equal digest, which cuts off below.
+    """
+    if kind_of_source(section, source) != "folder":
+        return {}
+    root = local(source)
+    files = sorted(
+        path for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file()
+    )
+    stats = [(path, path.stat()) for path in files]
+    found = [[str(path.relative_to(root)), s.st_size, s.st_mtime_ns] for path, s in stats]
+    return {"files": digest_json(found)}
+
+
 def corpus_settings(config: Config) -> Settings:
     """Parts are intervals of the documents' hash, so the last part can grow without moving any."""
-    corpus = dict(config["corpus"])
+    corpus = {**config["corpus"], **listing("corpus", config["corpus"]["source"])}
     fractions, parts, low = corpus.pop("parts"), {}, 0.0
     for part, fraction in fractions.items():
         parts[part] = {"part": part, "interval": [round(low, 10), round(low + fraction, 10)]}
@@ -126,7 +143,8 @@ def concepts_settings(config: Config) -> Settings:
     probing = config["evaluations"]["probing"]
     wanted = ("source", "concepts", "examples", "seed")
     optional = ("revision", "split", "text_field", "label_field")
-    return {name: probing[name] for name in (*wanted, *optional) if name in probing}
+    found = {name: probing[name] for name in (*wanted, *optional) if name in probing}
+    return {**found, **listing("evaluations.probing", probing["source"])}
 
 
 def model_settings(config: Config) -> Settings:
@@ -134,7 +152,8 @@ def model_settings(config: Config) -> Settings:
     model = config["model"]
     if embedded(config):
         return {**model["training"], "source": "embedded"}
-    return {"source": model["source"], "revision": model.get("revision")}
+    source = model["source"]
+    return {"source": source, "revision": model.get("revision"), **listing("model", source)}
 
 
 def tokens_settings(config: Config, split: str) -> Settings:

@@ -44,7 +44,7 @@ HELD_OUT = 0.02
 HELD_OUT_CONTEXTS = 512
 
 MUON_LEARNING_RATE = 0.01
-ADAMW_LEARNING_RATE = 0.003
+ADAMW_LEARNING_RATE = 0.01
 THREADS = 2
 CHECKPOINT_STEPS = 100
 
@@ -53,9 +53,9 @@ def produce(settings: Mapping, corpus: Path, out: Path, checkpoint: Path | None 
     """Train tokenizer and model on a corpus part and save both into `out`; return the facts.
 
     `settings`: ``vocabulary``, ``layers``, ``width``, ``heads``, ``context`` and ``batch`` (tokens
-    and contexts per step), ``steps``, ``seed``. `checkpoint` is a folder where a run keeps its state
-    and continues from; the state is gone when the run has ended. Facts: parameters, tokens trained on,
-    and the loss on held-out documents in nats per token and bits per byte.
+    and contexts per step), ``steps``, ``seed``. `checkpoint` is a folder where a run keeps its
+    state and continues from; the state is gone when the run has ended. Facts: parameters, tokens
+    trained on, and the loss on held-out documents in nats per token and bits per byte.
     """
     _check(settings)
     torch.manual_seed(settings["seed"])
