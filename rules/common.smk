@@ -1,4 +1,4 @@
-"""What every rule shares: labelled params, and who asked for a recomputation."""
+"""What all rules share: labelled params, and who asked for a recomputation."""
 
 from latent_ledger import ledger, staleness
 from latent_ledger.provenance import Project
@@ -20,7 +20,7 @@ def code(rule_name):
 
 
 def recompute(rule_name):
-    """1 when a person forced this rule (-R, -F): its job computes although the store has it.
+    """1 when a person forced it (-R, -F), so that its job computes although the store has it.
 
     A function of the wildcards, because Snakemake parses its forcing options after the rules.
     """

@@ -72,7 +72,7 @@ def _parity(row: RowPlan, payload: Payload) -> Finding:
     parity = payload.facts["parity"]
     text = (
         f"relative error {parity['relative_error']:.1e} against {parity['against']} "
-        f"(bound {parity['bound']:.0e}; n={parity['values']:,} values)"
+        f"(bound {parity['bound']:.0e}; n={parity['rows']:,} tokens)"
     )
     main = {"name": "relative_error", "estimate": parity["relative_error"]}
     return Finding(

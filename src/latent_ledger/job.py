@@ -242,7 +242,8 @@ def _limit_threads(threads: int) -> None:
     """Give numeric libraries, not loaded yet, the threads Snakemake reserved for this job."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two jobs that spin cost each other tenfold
+    # Two jobs whose threads spin while they wait cost each other tenfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("JAXTYPING_DISABLE", "1")

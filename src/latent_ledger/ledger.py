@@ -203,7 +203,7 @@ class Ledger:
         return Row(row_plan.run_id, row_plan.kind, complete(row_plan.run_id, values))
 
     def _failure(self, row_plan: plan.RowPlan) -> str | None:
-        """Why there is no manifest: the first failed or missing job on the way. None if all is well."""
+        """Why there is no manifest: the first failed or missing job on the way; else None."""
         if (self.root / row_plan.manifest).exists():
             return None
         for path in row_plan.needs:

@@ -12,8 +12,8 @@ hundred times the others (BOS, usually) can neither hide an error elsewhere nor 
 median keeps rows near zero from being judged by rounding alone.
 
 The bound is ``parity_tolerance`` (1e-4) in float32 and :data:`ULPS` units in the last place in
-lower precision, 0.0156 in float16 and 0.125 in bfloat16: sums are ordered differently there. A
-wrong layer, side or norm gives errors of order one.
+lower precision, 0.0156 in float16 and 0.125 in bfloat16: the two differ in the order of their sums
+(fused attention here, eager there). A wrong layer, side or norm gives errors of order one.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def gate(
     """Compare the captured rows with TransformerLens' values; return the records of ``meta.json``.
 
     `ours` holds rows [n, d] in token order, `theirs` [batch, position, d], and `real`
-    [batch, position] says which positions are not padding. Raises :class:`GateError` naming the first tap that differs.
+    [batch, position] says which positions are not padding. Raises :class:`GateError` naming the
+    first tap that differs.
     """
     allowed = bound(dtype, tolerance)
     records = {}
@@ -142,6 +143,7 @@ def gate(
             "bound": allowed,
             "against": f"transformer_lens {version('transformer-lens')} TransformerBridge",
             "hook": hook_name(tap),
+            "rows": len(rows),
         }
     return records
 

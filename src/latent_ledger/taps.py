@@ -73,11 +73,6 @@ def _like_llama(model: nn.Module) -> Layout | None:
     )
 
 
-def n_layers(model: nn.Module) -> int:
-    """How many blocks the model has."""
-    return len(model.get_submodule(layout_of(model).blocks))
-
-
 def width(model: nn.Module) -> int:
     """Channels of every tap (d_model)."""
     return model.config.get_text_config().hidden_size

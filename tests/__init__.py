@@ -1,0 +1,1 @@
+"""Tests mirror src/: one file per module."""

@@ -1,0 +1,113 @@
+"""The house rules that a machine can check: style, lint, set-up errors, the two commands."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+
+
+def run(*command, **options):
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, **options)
+
+
+def test_ruff_is_clean():
+    assert (done := run(BIN / "ruff", "check", ".")).returncode == 0, done.stdout
+    assert (done := run(BIN / "ruff", "format", "--check", ".")).returncode == 0, done.stdout
+
+
+def test_snakefmt_is_clean():
+    done = run(BIN / "snakefmt", "--check", "Snakefile", "rules")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_snakemake_lint_asks_for_nothing_but_conda_or_containers():
+    done = run(BIN / "snakemake", "--lint", "--profile", "profiles/local")
+    lints = re.findall(r"^\s+\* (.*)", done.stdout + done.stderr, re.MULTILINE)
+    assert lints, done.stderr
+    assert set(lints) == {"Specify a conda environment or container for each rule.:"}
+
+
+def test_ci_calls_the_readmes_test_command():
+    assert "make test" in (PROJECT / ".ci/run").read_text()
+    readme = (PROJECT / "README.md").read_text()
+    assert "make ledger" in readme and "make test" in readme
+
+
+def test_the_lock_file_is_complete_and_pinned():
+    lines = (PROJECT / "envs/ledger.lock").read_text().splitlines()
+    packages = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[^\s]+", line) for line in packages)
+    names = {line.partition("==")[0].lower().replace("_", "-") for line in packages}
+    assert not names & {"torch", "torchvision", "vllm", "triton"}
+    assert names >= {"snakemake", "eai-sparsify", "transformer-lens", "sae-lens", "jsonschema"}
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A checkout without an environment, and a PATH whose tools a test can replace."""
+    (tmp_path / "envs").mkdir()
+    for name in ("envs/setup.sh", "envs/ledger.lock", "pyproject.toml"):
+        (tmp_path / name).write_text((PROJECT / name).read_text())
+    (tmp_path / "bin").mkdir()
+
+    def tool(name: str, body: str) -> None:
+        path = tmp_path / "bin" / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def setup() -> subprocess.CompletedProcess:
+        environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+        environment.pop("PYTHON", None)
+        return subprocess.run(
+            ["bash", "envs/setup.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+
+    return tool, setup, tmp_path
+
+
+def python_whose_venv_runs(body: str, python: Path) -> str:
+    """A shell script in the role of Python 3.11: `-m venv` makes a `python` that runs `body`."""
+    make = f'mkdir -p {python.parent}; printf "#!/bin/sh\\n{body}\\n" > {python}'
+    return f'case "$1" in -c) echo 3.11;; -m) {make}; chmod +x {python};; esac'
+
+
+def failed_in_one_line(done) -> str:
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+def test_a_wrong_python_is_one_line(fresh):
+    tool, setup, _ = fresh
+    tool("python3.11", "echo 3.9")
+    line = failed_in_one_line(setup())
+    assert "is Python 3.9" in line and "make PYTHON=/path/to/python3.11" in line
+
+
+def test_a_full_disk_is_one_line(fresh):
+    tool, setup, _ = fresh
+    tool("df", 'printf "h\\n/dev/x 1 1 1048576 1%% /\\n"')
+    assert "1 GiB free and the environment needs up to 8 GiB" in failed_in_one_line(setup())
+
+
+def test_a_failed_download_is_one_line_and_leaves_no_ready_environment(fresh):
+    tool, setup, root = fresh
+    python = root / ".venv/bin/python"
+    tool("python3.11", python_whose_venv_runs("echo no route to host; exit 1", python))
+    line = failed_in_one_line(setup())
+    assert "could not install torch==2.13.0 (no route to host); check the network" in line
+    assert not list((root / ".venv").glob("ready-*"))
+
+
+def test_a_second_setup_does_nothing(fresh):
+    tool, setup, root = fresh
+    python = root / ".venv/bin/python"
+    tool("python3.11", python_whose_venv_runs("exit 0", python))
+    assert "setup: done" in setup().stdout
+    assert (setup().stdout, setup().returncode) == ("", 0)
