@@ -26,6 +26,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,12 +62,9 @@ def capture_job(case: dict, root: Path):
     from latent_ledger.activations import capture
     from latent_ledger.hooksites import Point, Tap
 
-    settings = {
-        "dtype": case["dtype"],
-        "batch": case["batch"],
-        "shard_tokens": case["shard_tokens"],
-    }
+    settings = {key: case[key] for key in ("dtype", "batch", "shard_tokens")}
     settings |= {"parity_tolerance": 1e-4, "model_dtype": "float32"}
+    shutil.rmtree(root / "acts", ignore_errors=True)  # finished shards would be kept
     outs = {}
     for point in (Point.RESID_POST, Point.MLP_IN, Point.MLP_OUT):
         outs[Tap(case["layer"], point)] = root / "acts" / point.value

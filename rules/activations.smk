@@ -18,7 +18,7 @@ for split in plan.splits(CONFIG):
             record=f"results/records/activations/{split}.json",
         benchmark:
             f"results/benchmarks/activations/{split}.tsv"
-        threads: 2
+        threads: 1  # the number of threads changes the bytes: it must not follow --cores
         resources:
             recompute=recompute(f"capture_{split}"),
             mem_mb=4000,

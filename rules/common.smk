@@ -5,13 +5,14 @@ from latent_ledger.provenance import Project
 from latent_ledger.store import Store, default_root
 
 PROJECT = Project(Path(workflow.basedir))
-STORE = Store(default_root(CONFIG["store"]))
+STORE_ROOT = default_root(CONFIG["store"])
+STORE = Store(STORE_ROOT)
 JOBS = plan.jobs(CONFIG)
 LEDGER = ["results/ledger.md", "results/ledger.json"]
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
 ENV = f"env:{PROJECT.environment}"
-STORE_PARAM = f"store:{STORE.root}"
+STORE_PARAM = f"store:{STORE_ROOT}"  # as configured, so that a moved checkout stays current
 
 
 def code(rule_name):

@@ -268,7 +268,7 @@ def test_a_planted_dictionary_is_found_and_noise_has_none(tmp_path):
         acts = synthetic(tmp_path / f"{name}-acts", values, context=64)
         (tmp_path / name).mkdir()
         fvu[name] = train.produce(settings, {"reads": acts}, tmp_path / name)["fvu"]
-        learned = torch.nn.functional.normalize(load_coder(tmp_path / name).coder.W_dec)
+        learned = torch.nn.functional.normalize(load_coder(tmp_path / name).weights["W_dec"])
         match[name] = float((directions @ learned.T).max(1).values.mean())
     assert match["planted"] > 0.95, (match, fvu)
     assert match["noise"] < 0.7, (match, fvu)

@@ -36,9 +36,12 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as transformers_logging
 
 from latent_ledger.errors import CorruptPayload, LedgerError
 from latent_ledger.files import read_json, sha256_file, write_json
+
+transformers_logging.disable_progress_bar()  # a log is no place for bars of carriage returns
 
 REFERENCE = "reference.json"
 ATTENTION = "eager"
