@@ -15,7 +15,13 @@ RECON = [
     f"reconstruction/{name}-k8-s0"
     for name in ("sae-mlp", "sae-resid", "skip-transcoder", "transcoder")
 ]
-AFTER_RECON = [*RECON, "headtohead/reconstruction", "ledger.md", "ledger"]
+AFTER_RECON = [
+    *RECON,
+    "headtohead/reconstruction",
+    "headtohead/splice",
+    "ledger.md",
+    "ledger",
+]
 EVALUATION = "src/latent_ledger/evals/reconstruction.py"
 
 
@@ -164,7 +170,8 @@ def test_one_more_k_trains_only_the_new_coders(checkout):
     listed = checkout.listed()
     new = [name for name in listed if "-k4-" in name]
     assert len(new) == 4 * 5, "train, codes twice, reconstruction, probing"
-    rest = {"headtohead/reconstruction", "headtohead/probing", "ledger.md", "ledger"}
+    families = {f"headtohead/{name}" for name in ("reconstruction", "splice", "probing")}
+    rest = families | {"ledger.md", "ledger"}
     assert set(listed) - set(new) == rest
 
 
