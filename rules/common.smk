@@ -37,11 +37,14 @@ def recompute(rule_name):
 def render_ledger_of_a_failed_run():
     """Write the ledger although jobs failed: their rows carry the reasons."""
     rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
+    staleness.age(map(Path, LEDGER))  # the next run has to finish it
     failed = sum(row.label == "failed" for row in rows)
     logger.error(f"The ledger is written; {failed} of its rows have no number and say why.")
 
 
 if workflow.is_main_process:
     # Without .snakemake/metadata Snakemake cannot see a changed param; the manifest itself can.
-    for line in staleness.forget(JOBS, PROJECT.code_digest, PROJECT.environment, STORE):
-        logger.info(line)
+    forgotten = staleness.forget(JOBS, PROJECT.code_digest, PROJECT.environment, STORE)
+    if forgotten:
+        staleness.age(map(Path, LEDGER))
+        logger.info("\n".join(forgotten))

@@ -203,18 +203,16 @@ class Ledger:
         return Row(row_plan.run_id, row_plan.kind, complete(row_plan.run_id, values))
 
     def _failure(self, row_plan: plan.RowPlan) -> str | None:
-        """Why there is no manifest: the first failed or missing job on the way; else None."""
-        if (self.root / row_plan.manifest).exists():
-            return None
+        """Why there is no number: the first failed job on the way, or a missing manifest."""
         for path in row_plan.needs:
-            if (self.root / path).exists():
-                continue
-            record = self._record(path)
-            reason = record.get("reason") or "its job ended without a record; see the run's log"
-            if record.get("status") == "failed" or path == row_plan.manifest:
-                blocked = "" if path == row_plan.manifest else f"not run, because {path} failed: "
-                return blocked + reason
-        return f"not run: {row_plan.needs[-1]} is missing"
+            record = {} if (self.root / path).exists() else self._record(path)
+            if record.get("status") == "failed":
+                blocked = path != row_plan.manifest
+                return (f"not run, because {path} failed: " if blocked else "") + record["reason"]
+        missing = [path for path in row_plan.needs if not (self.root / path).exists()]
+        if row_plan.manifest in missing:
+            return f"not run: {missing[0]} is missing, and its job left no record"
+        return None
 
     def _record(self, manifest_path: str) -> dict[str, Any]:
         """Run record of the job behind a manifest, empty if it left none."""

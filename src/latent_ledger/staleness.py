@@ -7,8 +7,9 @@ carries its own ingredients (``made_by``), so it can be judged without Snakemake
 
 from __future__ import annotations
 
+import os
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,17 @@ def forget(
             (root / path).unlink()
             lines.append(f"{path} will be made again: {reason}.")
     return lines
+
+
+def age(paths: Iterable[Path]) -> None:
+    """Make files look older than any input, so that Snakemake makes them again.
+
+    For a ledger that was rendered outside its rule (after a failure), or whose inputs were
+    forgotten: a missing intermediate manifest alone gives Snakemake no reason to run anything.
+    """
+    for path in paths:
+        if path.exists():
+            os.utime(path, (0, 0))
 
 
 def _why_remake(
