@@ -49,7 +49,6 @@ class Checkout:
             **os.environ,
             "PYTHONPATH": str(self.root / "src"),
             "HF_HUB_OFFLINE": "1",
-            "OMP_WAIT_POLICY": "PASSIVE",
         }
         environment.pop("LATENT_LEDGER_STORE", None)
         began = time.monotonic()
