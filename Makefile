@@ -9,7 +9,7 @@ export PYTHONHASHSEED := 0
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 ledger: setup
-	@$(BIN)/snakemake results/ledger.md --profile profiles/local
+	@$(BIN)/snakemake results/ledger.md --profile profiles/local --quiet rules host
 
 test: setup
 	@$(BIN)/python -m pytest

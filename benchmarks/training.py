@@ -114,7 +114,9 @@ def sparsify_job(case: dict, root: Path, kind: str):
             run_name=f"sparsify-{kind}",
         )
         dataset = Dataset.from_dict({"input_ids": ids.numpy()}).with_format("torch")
-        Trainer(config, dataset, load_model(Path(case["model"]))).fit()
+        model = load_model(Path(case["model"]))
+        model.set_attn_implementation("sdpa")  # the faster attention, which our capture uses too
+        Trainer(config, dataset, model).fit()
 
     return work
 

@@ -48,3 +48,6 @@ if workflow.is_main_process:
     if forgotten:
         staleness.age(map(Path, LEDGER))
         logger.info("\n".join(forgotten))
+    changes = staleness.explain(JOBS, PROJECT, STORE)
+    if changes:
+        logger.info("\n  ".join(["Changed since the last run:", *changes]))

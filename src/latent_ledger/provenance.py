@@ -164,6 +164,10 @@ class Project:
         """Digest of the code that a rule's script reaches."""
         return code_of(self.script(rule), self.root / "src").digest
 
+    def functions(self, rule: str) -> Mapping[str, str]:
+        """Digest per function that a rule's script reaches."""
+        return code_of(self.script(rule), self.root / "src").functions
+
     @property
     def environment(self) -> str:
         """Digest of the one environment that all rules share."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from base64 import urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from latent_ledger.errors import LedgerError
 from latent_ledger.files import canonical
+from latent_ledger.provenance import Project, describe_change, ingredients
 from latent_ledger.store import Manifest, Store
 
 Jobs = Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -53,6 +55,30 @@ def forget(
             (root / path).unlink()
             lines.append(f"{path} will be made again: {reason}.")
     return lines
+
+
+def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> list[str]:
+    """What changed since the manifests in results/ were made, one line per rule and change.
+
+    For example ``reconstruction (16 results): code: evals.reconstruction:produce``. Snakemake's own
+    reason names a digest; this names the functions and the values behind it.
+    """
+    found: Counter[str] = Counter()
+    for path, (rule, settings) in jobs.items():
+        if not (root / path).exists():
+            continue
+        made_by = Manifest.read(root / path).made_by
+        code, env = project.code_digest(rule), project.environment
+        # What an input's change means is said by the input's own line.
+        now = ingredients(rule, canonical(dict(settings)), code, env, {})
+        if now != {**made_by, "inputs": {}}:
+            before, after = store.functions_of(made_by["code"]), project.functions(rule)
+            found[f"{rule}|{describe_change({**made_by, 'inputs': {}}, now, before, after)}"] += 1
+    return [
+        f"{rule} ({count} result{'s' if count > 1 else ''}): {change}"
+        for line, count in found.items()
+        for rule, _, change in [line.partition("|")]
+    ]
 
 
 def age(paths: Iterable[Path]) -> None:

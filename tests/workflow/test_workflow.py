@@ -52,7 +52,9 @@ def test_a_dry_run_after_an_edited_function_lists_its_dependents_and_why(checkou
     signature = re.search(r"\ndef produce\([^)]*\)[^:]*:\n", text).group()
     checkout.edit(EVALUATION, signature, "\ndef added():\n    return 1\n\n" + signature)
     assert checkout.listed() == sorted(AFTER_RECON)
-    assert "code:" in checkout.snakemake("-n", "--quiet", "host").output
+    output = checkout.snakemake("-n").output
+    assert "Params have changed since last execution" in output and "'code:" in output
+    assert "reconstruction (4 results): code: evals.reconstruction:added" in output
 
 
 @pytest.mark.parametrize(
