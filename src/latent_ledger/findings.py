@@ -101,7 +101,7 @@ def _reconstruction(row: RowPlan, payload: Payload) -> Finding:
         f"variance explained {interval(ve)} ({count(ve)}; "
         f"{interval(named['variance_explained_with_bos'])} with BOS); "
         f"loss recovered {interval(recovered)} ({count(recovered)}); "
-        f"KL {interval(named['kl'])} nats/token; cosine {interval(named['cosine'])}; "
+        f"KL {interval(named['kl'], digits=4)} nats/token; cosine {interval(named['cosine'])}; "
         f"dead {100 * named['dead_share']['estimate']:.1f}%, dense "
         f"{100 * named['dense_share']['estimate']:.1f}% of {named['dead_share']['n']:,} latents"
     )

@@ -114,7 +114,7 @@ def _reconstruction(current: Sequence[Any]) -> str:
         {
             "variance explained": lambda m: interval(m["variance_explained"]),
             "loss recovered": lambda m: interval(m["loss_recovered"]),
-            "KL (nats/token)": lambda m: interval(m["kl"]),
+            "KL (nats/token)": lambda m: interval(m["kl"], digits=4),
             "L0": lambda m: f"{m['l0']['estimate']:.1f}",
             "dead": lambda m: _share(m["dead_share"]),
             "dense": lambda m: _share(m["dense_share"]),
@@ -153,7 +153,7 @@ def _comparisons(current: Sequence[Any]) -> str:
             (
                 metric.replace("_", " "),
                 pair,
-                interval(contrast, signed=True),
+                interval(contrast, signed=True, digits=digits_for(contrast)),
                 f"{contrast['p_holm']:.2g}",
                 f"{'paired' if contrast['paired'] else 'unpaired'}, {count(contrast)[2:]}",
                 row.label,
@@ -167,6 +167,12 @@ def _comparisons(current: Sequence[Any]) -> str:
         "*inconclusive* when the interval includes 0 or Holm's correction over its family says "
         "so.\n\n" + table(header, lines, (2, 3))
     )
+
+
+def digits_for(metric: Mapping[str, Any]) -> int:
+    """Decimals that show a difference: three, or more for a small one."""
+    low, high = metric.get("ci") or (metric["estimate"], metric["estimate"])
+    return 3 if max(abs(low), abs(high)) >= 0.01 else 4
 
 
 def _full(rows: Sequence[Any]) -> str:
