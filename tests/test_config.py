@@ -40,7 +40,15 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny() -> dict:
-    return read_yaml(TINY)
+    """The shipped tiny experiment with two seeds, and a family that compares unlike sites."""
+    raw = read_yaml(TINY)
+    raw["training"]["seeds"] = [0, 1]
+    families = raw["comparisons"]["families"]
+    del families["splice"]
+    families["reconstruction"]["pairs"].append(["sae-resid", "sae-mlp"])
+    for family in families.values():
+        family.pop("at", None)
+    return raw
 
 
 def put(config: dict, path: str, value: object) -> dict:
@@ -769,7 +777,8 @@ EVERY = [
 
 
 @pytest.mark.parametrize("path", EVERY, ids=dotted)
-def test_a_misspelt_key_is_named_with_the_right_one(tiny, path):
+def test_a_misspelt_key_is_named_with_the_right_one(path):
+    tiny = read_yaml(TINY)
     tiny["comparisons"]["families"]["probing"]["at"] = {"k": [16], "seeds": [0]}
     full = complete(tiny)[0]
     for typo in sorted(typos(path[-1])):

@@ -89,7 +89,7 @@ def age(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         if path.exists():
-            os.utime(path, (0, 0))
+            os.utime(path, (1, 1))  # not 0, which Snakemake takes for "no time known"
 
 
 def _why_remake(
