@@ -37,7 +37,7 @@ def recompute(rule_name):
 def render_ledger_of_a_failed_run():
     """Write the ledger although jobs failed: their rows carry the reasons."""
     rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
-    staleness.age(map(Path, LEDGER))  # the next run has to finish it
+    staleness.age(LEDGER)  # the next run has to finish it
     failed = sum(row.label == "failed" for row in rows)
     logger.error(f"The ledger is written; {failed} of its rows have no number and say why.")
 
@@ -46,7 +46,7 @@ if workflow.is_main_process:
     # Without .snakemake/metadata Snakemake cannot see a changed param; the manifest itself can.
     forgotten = staleness.forget(JOBS, PROJECT.code_digest, PROJECT.environment, STORE)
     if forgotten:
-        staleness.age(map(Path, LEDGER))
+        staleness.age(LEDGER)
         logger.info("\n".join(forgotten))
     changes = staleness.explain(JOBS, PROJECT, STORE)
     if changes:

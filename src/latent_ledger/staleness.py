@@ -81,15 +81,17 @@ def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> 
     ]
 
 
-def age(paths: Iterable[Path]) -> None:
+def age(paths: Iterable[str], root: Path = Path()) -> None:
     """Make files look older than any input, so that Snakemake makes them again.
 
     For a ledger that was rendered outside its rule (after a failure), or whose inputs were
     forgotten: a missing intermediate manifest alone gives Snakemake no reason to run anything.
     """
     for path in paths:
-        if path.exists():
-            os.utime(path, (1, 1))  # not 0, which Snakemake takes for "no time known"
+        if (root / path).exists():
+            os.utime(root / path, (1, 1))  # not 0, which Snakemake takes for "no time known"
+            # Its record holds checksums of the inputs, which would excuse them for being newer.
+            (root / ".snakemake/metadata" / _record_name(path)).unlink(missing_ok=True)
 
 
 def _why_remake(
