@@ -1,30 +1,33 @@
-"""Activations: one forward pass per token set captures every tap that somebody needs.
+"""Activations: one forward pass per token set and model captures every tap that somebody needs.
 
 The outputs are one manifest per tap, each with a key of its own, so that a new layer or coder
 forwards only for the taps the store does not hold.
 """
 
-for split in plan.splits(CONFIG):
+for (split, model), taps in plan.capture_groups(CONFIG).items():
+    over = paths.over(split, model)
+    # A rule's name is a Python name: "capture_probing" or "capture_probing_on_rerandomised".
+    name = f"capture_{over.replace('@', '_on_').replace('-', '_')}"
 
     rule:
         name:
-            f"capture_{split}"
+            name
         input:
-            model=plan.MODEL,
-            tokens=plan.tokens_path(split),
+            model=paths.model(model),
+            tokens=paths.tokens(split),
         output:
-            [plan.activations_path(split, tap) for tap in plan.taps(CONFIG, split)],
+            [paths.activations(split, tap, model) for tap in taps],
         log:
-            record=f"results/records/activations/{split}.json",
+            record=f"results/records/activations/{over}.json",
         benchmark:
-            f"results/benchmarks/activations/{split}.tsv"
+            f"results/benchmarks/activations/{over}.tsv"
         threads: 1  # the number of threads changes the bytes: it must not follow --cores
         resources:
-            recompute=recompute(f"capture_{split}"),
+            recompute=recompute(name),
             mem_mb=4000,
             runtime=240,
         params:
-            settings=plan.capture_settings(CONFIG, split),
+            settings=capture_settings(CONFIG, taps),
             code=code("capture"),
             env=ENV,
             store=STORE_PARAM,

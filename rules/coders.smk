@@ -3,16 +3,8 @@
 
 rule train_coder:
     input:
-        unpack(
-            lambda wildcards: {
-                "reads": plan.activations_path(
-                    "coder", plan.coder(CONFIG, wildcards.coder).site.reads
-                ),
-                "writes": plan.activations_path(
-                    "coder", plan.coder(CONFIG, wildcards.coder).site.writes
-                ),
-            }
-        ),
+        reads=reads("coder"),
+        writes=writes("coder"),
     output:
         "results/coders/{coder}.json",
     log:
@@ -24,7 +16,7 @@ rule train_coder:
         mem_mb=4000,
         runtime=240,
     params:
-        settings=lambda wildcards: plan.train_settings(CONFIG, wildcards.coder),
+        settings=planned("results/coders/{coder}.json"),
         code=code("train_coder"),
         env=ENV,
         store=STORE_PARAM,
@@ -34,9 +26,7 @@ rule train_coder:
 
 rule encode:
     input:
-        activations=lambda wildcards: plan.activations_path(
-            wildcards.split, plan.coder(CONFIG, wildcards.coder).site.reads
-        ),
+        activations=lambda wildcards: reads(wildcards.split)(wildcards),
         coder="results/coders/{coder}.json",
     output:
         "results/codes/{split}/{coder}.json",
@@ -49,7 +39,7 @@ rule encode:
         mem_mb=3000,
         runtime=60,
     params:
-        settings=plan.encode_settings(CONFIG),
+        settings={},
         code=code("encode"),
         env=ENV,
         store=STORE_PARAM,

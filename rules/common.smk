@@ -1,6 +1,11 @@
 """What all rules share: labelled params, and who asked for a recomputation."""
 
 from latent_ledger import ledger, staleness
+from latent_ledger.stages import paths
+from latent_ledger.stages.base import coder, embedded
+from latent_ledger.stages.data import corpus_settings
+from latent_ledger.stages.headtohead import compared
+from latent_ledger.stages.models import capture_settings
 from latent_ledger.provenance import Project
 from latent_ledger.store import Store, default_root
 
@@ -8,6 +13,7 @@ PROJECT = Project(Path(workflow.basedir))
 STORE_ROOT = default_root(CONFIG["store"])
 STORE = Store(STORE_ROOT)
 JOBS = plan.jobs(CONFIG)
+TOKEN_SETS = plan.token_sets(CONFIG)
 LEDGER = ["results/ledger.md", "results/ledger.json"]
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
@@ -18,6 +24,35 @@ STORE_PARAM = f"store:{STORE_ROOT}"  # as configured, so that a moved checkout s
 def code(rule_name):
     """The digest of the code that a rule's script reaches, as a labelled param."""
     return f"code:{PROJECT.code_digest(rule_name)}"
+
+
+def planned(pattern):
+    """The settings of a rule's job, by its manifest: a params function of the wildcards."""
+    return lambda wildcards: JOBS[pattern.format(**wildcards)][1]
+
+
+def instance(wildcards):
+    """The coder instance that a rule with the wildcard `coder` is about."""
+    return coder(CONFIG, wildcards.coder)
+
+
+def reads(split):
+    """The activations that the rule's coder reads, over a token set: an input function."""
+    return lambda wildcards: paths.activations(
+        split, instance(wildcards).site.reads, instance(wildcards).model
+    )
+
+
+def writes(split):
+    """The activations that the rule's coder should reconstruct, over a token set."""
+    return lambda wildcards: paths.activations(
+        split, instance(wildcards).site.writes, instance(wildcards).model
+    )
+
+
+def model_of(wildcards):
+    """The model that the rule's coder was trained on."""
+    return paths.model(instance(wildcards).model)
 
 
 def recompute(rule_name):

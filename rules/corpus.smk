@@ -3,7 +3,7 @@
 
 rule corpus:
     output:
-        [plan.corpus_path(part) for part in CONFIG["corpus"]["parts"]],
+        [paths.corpus(part) for part in CONFIG["corpus"]["parts"]],
     log:
         record="results/records/corpus.json",
     benchmark:
@@ -13,7 +13,7 @@ rule corpus:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=plan.corpus_settings(CONFIG),
+        settings=corpus_settings(CONFIG),
         code=code("corpus"),
         env=ENV,
         store=STORE_PARAM,
@@ -23,7 +23,7 @@ rule corpus:
 
 rule concepts:
     output:
-        plan.CONCEPTS,
+        paths.CONCEPTS,
     log:
         record="results/records/concepts.json",
     benchmark:
@@ -33,7 +33,7 @@ rule concepts:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=lambda wildcards: plan.concepts_settings(CONFIG),
+        settings=planned(paths.CONCEPTS),
         code=code("concepts"),
         env=ENV,
         store=STORE_PARAM,
@@ -43,10 +43,8 @@ rule concepts:
 
 rule tokens:
     input:
-        model=plan.MODEL,
-        text=lambda wildcards: (
-            plan.CONCEPTS if wildcards.split == "probing" else plan.corpus_path(wildcards.split)
-        ),
+        model=paths.model(),
+        text=lambda wildcards: TOKEN_SETS[wildcards.split][0],
     output:
         "results/tokens/{split}.json",
     log:
@@ -58,7 +56,7 @@ rule tokens:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=lambda wildcards: plan.tokens_settings(CONFIG, wildcards.split),
+        settings=planned("results/tokens/{split}.json"),
         code=code("tokens"),
         env=ENV,
         store=STORE_PARAM,

@@ -3,9 +3,9 @@
 
 rule language_model:
     input:
-        **({"text": plan.corpus_path("model")} if plan.embedded(CONFIG) else {}),
+        **({"text": paths.corpus("model")} if embedded(CONFIG) else {}),
     output:
-        plan.MODEL,
+        paths.model(),
     log:
         record="results/records/model.json",
     benchmark:
@@ -16,7 +16,7 @@ rule language_model:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=plan.model_settings(CONFIG),
+        settings=JOBS[paths.model()][1],
         code=code("language_model"),
         env=ENV,
         store=STORE_PARAM,

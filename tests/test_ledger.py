@@ -10,6 +10,7 @@ from latent_ledger import config, ledger, plan, report, staleness
 from latent_ledger.cli import main
 from latent_ledger.files import canonical, read_json, write_json
 from latent_ledger.provenance import action_key, ingredients
+from latent_ledger.stages import paths
 from latent_ledger.store import Store
 from latent_ledger.verdicts import Reference, verdict
 
@@ -25,8 +26,8 @@ RUN = {
     "cost_usd": 0.0,
 }
 INPUTS = {
-    plan.MODEL: {},
-    f"results/coders/{CODER}.json": {"model": plan.MODEL},
+    paths.model(): {},
+    f"results/coders/{CODER}.json": {"model": paths.model()},
     f"results/reconstruction/{CODER}.json": {"coder": f"results/coders/{CODER}.json"},
 }
 
@@ -247,7 +248,7 @@ def test_stale_manifests_without_snakemakes_memory_are_forgotten(planted):
 
 def test_a_manifest_whose_payload_is_gone_is_forgotten(planted):
     shutil.rmtree(planted.store.root / "payloads")
-    jobs = {plan.MODEL: plan.jobs(planted.config)[plan.MODEL]}
+    jobs = {paths.model(): plan.jobs(planted.config)[paths.model()]}
     lines = staleness.forget(jobs, planted.code_digest, "env", planted.store, planted.root)
     assert "is not in the store" in lines[0]
 

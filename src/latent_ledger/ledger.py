@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from latent_ledger import findings, plan, report
+from latent_ledger import plan, report
 from latent_ledger.errors import CorruptPayload, LedgerError
 from latent_ledger.files import read_json, write_json, write_text
 from latent_ledger.history import History
@@ -157,7 +157,7 @@ class Ledger:
             return self._without_number(row_plan, "stale", stale)
         try:
             payload = self.store.open(self.root / row_plan.manifest)
-            found = findings.read(row_plan, payload)
+            found = plan.read(row_plan, payload)
         except CorruptPayload as error:
             return self._without_number(row_plan, "failed", str(error))
         main = found.main
@@ -216,14 +216,7 @@ class Ledger:
 
     def _record(self, manifest_path: str) -> dict[str, Any]:
         """Run record of the job behind a manifest, empty if it left none."""
-        name = manifest_path.removeprefix("results/")
-        if name.startswith("activations/"):
-            name = f"{Path(name).parent}.json"  # one capture job per token set
-        elif name.startswith("corpus/") and name != "corpus/concepts.json":
-            name = "corpus.json"
-        elif name == "corpus/concepts.json":
-            name = "concepts.json"
-        path = self.root / "results/records" / name
+        path = self.root / "results/records" / plan.record_name(manifest_path)
         return read_json(path) if path.exists() else {}
 
     def closure(self, path: str) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from latent_ledger.config import checks_coders, checks_data
-from latent_ledger.config.expansion import CoderInstance, instances, pairs, taps, unfair
+from latent_ledger.config.expansion import CoderInstance, chosen, instances, pairs, taps, unfair
 from latent_ledger.config.problems import Problem, Where, contradictions
 from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.config.schema_file import complete, plain, problems, schema
@@ -27,6 +27,7 @@ from latent_ledger.errors import LedgerError
 __all__ = [
     "CoderInstance",
     "ConfigError",
+    "chosen",
     "instances",
     "load",
     "pairs",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.expansion import FAIR, effective
+from latent_ledger.config.expansion import FAIR, chosen, effective, pairs
 from latent_ledger.config.problems import Problem, Where, reads, show, suggest, words
 from latent_ledger.config.schema_file import schema
 from latent_ledger.config.sources import model_shape
@@ -66,6 +66,18 @@ def _coder_names(config: dict[str, Any]) -> Iterator[Problem]:
                 f'a name may not end in "{ending[0]}", which would collide with the names of '
                 "coder instances",
             )
+
+
+@reads("model", "coders")
+def _models(config: dict[str, Any]) -> Iterator[Problem]:
+    known = ["original", *config["model"]["randomised"]]
+    for name, coder in config["coders"].items():
+        if coder["model"] not in known:
+            what = f"unknown model {show(coder['model'])}; {suggest(coder['model'], known)}"
+            yield Problem(("coders", name, "model"), what)
+    if "original" in config["model"]["randomised"]:
+        what = "this name is taken by the model itself; choose another"
+        yield Problem(("model", "randomised", "original"), what)
 
 
 @reads("coders", "training")
@@ -139,6 +151,40 @@ def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(path, f"unknown metric {show(metric)}; {suggest(metric, known)}")
 
 
+@reads("evaluations", "coders", "training")
+def _chosen(config: dict[str, Any]) -> Iterator[Problem]:
+    """An evaluation's ``at`` names coders, k and seeds that exist, and leaves some coder."""
+    for evaluation, block in config["evaluations"].items():
+        at, where = block["at"], ("evaluations", evaluation, "at")
+        strangers = False
+        for index, name in enumerate(at.get("coders", [])):
+            if name not in config["coders"]:
+                strangers = True
+                hint = suggest(name, config["coders"])
+                yield Problem((*where, "coders", index), f"unknown coder {show(name)}; {hint}")
+        if not strangers and not chosen(config, evaluation):
+            yield Problem(where, "no trained coder fits; give it a coder, k or seed that exists")
+
+
+@reads("comparisons", "evaluations", "coders", "training")
+def _measured(config: dict[str, Any]) -> Iterator[Problem]:
+    """What is compared is measured: the evaluation's ``at`` leaves out neither side."""
+    for family, entry in config["comparisons"]["families"].items():
+        if any(name not in config["coders"] for pair in entry["pairs"] for name in pair):
+            continue
+        sides = {one.name for pair in pairs(config, family) for one in pair}
+        for evaluation in dict.fromkeys(m.partition(".")[0] for m in entry["metrics"]):
+            if evaluation not in config["evaluations"]:
+                continue
+            missing = sorted(sides - {one.name for one in chosen(config, evaluation)})
+            if missing:
+                yield Problem(
+                    ("comparisons", "families", family),
+                    f"{missing[0]} is not measured by {evaluation}; add it to "
+                    f"evaluations.{evaluation}.at, or limit the family by its own at",
+                )
+
+
 @reads("comparisons", "coders", "training")
 def _at(config: dict[str, Any]) -> Iterator[Problem]:
     for family, entry in config["comparisons"]["families"].items():
@@ -202,10 +248,13 @@ CHECKS = (
     _layers,
     _sites,
     _coder_names,
+    _models,
     _k_within_width,
     _top_k_within_width,
     _whole_contexts,
     _metrics,
+    _chosen,
+    _measured,
     _at,
     _pairs,
 )

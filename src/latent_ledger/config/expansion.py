@@ -22,13 +22,17 @@ RECIPE = (
 )
 """Keys of ``training`` that every instance of a coder shares, besides its width."""
 
-FAIR = ("width", "optimizer", "learning_rate", "auxk_alpha")
-"""Keys a coder may override and in which compared coders must agree."""
+FAIR = ("width", "optimizer", "learning_rate", "auxk_alpha", "model", "weights")
+"""Keys a coder may set for itself and in which compared coders must agree."""
 
 
 @dataclass(frozen=True)
 class CoderInstance:
-    """One coder to train: kind, site, size, seed and recipe."""
+    """One coder to train: kind, site, size, seed, recipe, and which control it is, if any.
+
+    `model` is the model it is trained on (``original`` or a re-randomised one); `weights` says
+    which of its weights are learnt (``trained``: all of them).
+    """
 
     name: str
     coder: str
@@ -37,7 +41,14 @@ class CoderInstance:
     width: int
     k: int
     seed: int
+    model: str
+    weights: str
     recipe: dict[str, Any] = field(hash=False)
+
+    @property
+    def control(self) -> bool:
+        """Whether this coder is a control and not a contender."""
+        return self.weights != "trained" or self.model != "original"
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -48,6 +59,7 @@ class CoderInstance:
             "width": self.width,
             "k": self.k,
             "seed": self.seed,
+            "weights": self.weights,
             **self.recipe,
         }
 
@@ -68,11 +80,28 @@ def instances(config: Mapping[str, Any]) -> list[CoderInstance]:
             width=effective(config, coder, "width"),
             k=k,
             seed=seed,
+            model=entry["model"],
+            weights=entry["weights"],
             recipe={key: effective(config, coder, key) for key in RECIPE},
         )
         for coder, entry in config["coders"].items()
         for k in effective(config, coder, "k")
         for seed in effective(config, coder, "seeds")
+    ]
+
+
+def chosen(config: Mapping[str, Any], evaluation: str) -> list[CoderInstance]:
+    """Instances that an evaluation measures: all of them, or those its ``at`` names."""
+    block = config["evaluations"].get(evaluation)
+    if block is None:
+        return []
+    at = block["at"]
+    return [
+        one
+        for one in instances(config)
+        if one.coder in at.get("coders", [one.coder])
+        and one.k in at.get("k", [one.k])
+        and one.seed in at.get("seeds", [one.seed])
     ]
 
 
@@ -102,5 +131,5 @@ def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderInstance, C
 
 def unfair(one: CoderInstance, other: CoderInstance) -> list[str]:
     """Recipe keys in which two instances differ although a fair comparison holds them equal."""
-    first, second = one.settings, other.settings
+    first, second = ({**each.settings, "model": each.model} for each in (one, other))
     return [key for key in FAIR if first[key] != second[key]]

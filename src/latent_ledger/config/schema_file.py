@@ -29,8 +29,12 @@ SCHEMA_FILE = Path(__file__).resolve().parents[3] / "config" / "schema.yaml"
 
 @cache
 def schema() -> dict[str, Any]:
-    """The schema of every experiment, read once."""
-    return read_yaml(SCHEMA_FILE)
+    """The schema of every experiment, read once, with each evaluation's own file in its place."""
+    found = read_yaml(SCHEMA_FILE)
+    evaluations = found["properties"]["evaluations"]["properties"]
+    for name, part in evaluations.items():
+        evaluations[name] = read_yaml(SCHEMA_FILE.parent / part["$ref"])
+    return found
 
 
 def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -207,6 +211,7 @@ def _complete_mapping(
         if not isinstance(below, Mapping):  # an unknown key: reported elsewhere, kept as it is
             filled[key] = value[key]
             continue
+        below = resolve(below)
         if kind and kind not in below.get("x-for", [kind]):
             if present and value[key] is not None and not below.get("x-ignored"):
                 fit = " or ".join(below["x-for"])

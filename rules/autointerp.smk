@@ -1,0 +1,1 @@
+"""Auto-interp: can a reader of a latent's examples tell where it fires?"""

@@ -1,0 +1,1 @@
+"""Circuits: how few latents carry what a probe reads off all of them?"""

@@ -1,0 +1,1 @@
+"""Causal edges: which latent drives which, across layers?"""

@@ -1,0 +1,1 @@
+"""Latents: how often each fires, and on how many different tokens."""

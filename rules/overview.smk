@@ -1,0 +1,1 @@
+"""Overview: interpretability against loss recovered, the sweep over k, and seeds."""

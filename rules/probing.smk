@@ -1,0 +1,25 @@
+"""Probing: one job per coder, over the labelled concepts."""
+
+
+rule probing:
+    input:
+        tokens=paths.tokens("probing"),
+        raw=reads("probing"),
+        codes="results/codes/probing/{coder}.json",
+    output:
+        "results/probing/{coder}.json",
+    log:
+        record="results/records/probing/{coder}.json",
+    benchmark:
+        "results/benchmarks/probing/{coder}.tsv"
+    resources:
+        recompute=recompute("probing"),
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=planned("results/probing/{coder}.json"),
+        code=code("probing"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/probing.py"

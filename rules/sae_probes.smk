@@ -1,0 +1,1 @@
+"""sae_probes: the primary probing benchmark, over many labelled data sets."""

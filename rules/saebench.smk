@@ -1,0 +1,1 @@
+"""SAEBench: its own sparse probing and core metrics, through a checked adapter."""

@@ -1,0 +1,1 @@
+"""Steering: does adding a direction make the model write about a concept?"""

@@ -1,0 +1,86 @@
+"""The sparse coders: one training job per instance, all with one recipe."""
+
+from __future__ import annotations
+
+from latent_ledger.config import instances
+from latent_ledger.stages import paths
+from latent_ledger.stages.base import (
+    Capture,
+    Config,
+    Finding,
+    Jobs,
+    RowPlan,
+    Stage,
+    coder_columns,
+    dataset,
+)
+from latent_ledger.store import Payload
+
+
+def captures(config: Config) -> set[Capture]:
+    """Both taps of every coder's site, over the coders' part of the corpus."""
+    return {
+        Capture("coder", instance.model, tap)
+        for instance in instances(config)
+        for tap in instance.site.taps
+    }
+
+
+def jobs(config: Config) -> Jobs:
+    """One training job per coder instance."""
+    return {
+        paths.coder(instance.name): ("train_coder", instance.settings)
+        for instance in instances(config)
+    }
+
+
+def way_to(instance) -> list[str]:
+    """Manifests on the way to a trained coder, in order."""
+    return [
+        paths.model(instance.model),
+        paths.tokens("coder"),
+        *(paths.activations("coder", tap, instance.model) for tap in instance.site.taps),
+        paths.coder(instance.name),
+    ]
+
+
+def way_to_codes(instance, split: str) -> list[str]:
+    """Manifests on the way to a coder's codes over a token set, in order."""
+    return [
+        *way_to(instance),
+        paths.tokens(split),
+        paths.activations(split, instance.site.reads, instance.model),
+        paths.codes(split, instance.name),
+    ]
+
+
+def rows(config: Config) -> list[RowPlan]:
+    """One row per trained coder."""
+    budget = f"{config['tokens']['budget']['coder']:,}"
+    return [
+        RowPlan(
+            f"train-{one.name}",
+            "train",
+            paths.coder(one.name),
+            {
+                **coder_columns(config, one),
+                "dataset": dataset(config, "coder"),
+                "tokens": budget,
+            },
+            needs=way_to(one),
+        )
+        for one in instances(config)
+    ]
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """Training FVU and the share of silent latents."""
+    facts = payload.facts
+    text = (
+        f"training FVU {facts['fvu']:.3f} over the last tenth of {facts['steps']:,} steps; "
+        f"{100 * facts['dead_share']:.1f}% of latents silent (n={facts['tokens']:,} tokens)"
+    )
+    return Finding(text, columns={"tokens": f"{facts['tokens']:,}"})
+
+
+STAGE = Stage("coders", jobs=jobs, rows=rows, readers={"train": read}, captures=captures)

@@ -1,0 +1,156 @@
+"""Head to head: which coder is better, and by how much?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from latent_ledger.config import pairs as met_pairs
+from latent_ledger.stages import paths
+from latent_ledger.stages.base import (
+    Config,
+    Finding,
+    Jobs,
+    RowPlan,
+    Settings,
+    Stage,
+    by_name,
+    coder,
+    coder_columns,
+    dataset,
+    metrics_of,
+)
+from latent_ledger.stages.words import count, digits_for, interval, table
+from latent_ledger.store import Payload
+
+NAME = "headtohead"
+
+
+def pairs(config: Config, family: str) -> list[tuple[str, str]]:
+    """Names of the coder instances a family compares: declared pairs at equal k and seed."""
+    return [(one.name, other.name) for one, other in met_pairs(config, family)]
+
+
+def compared(config: Config, family: str) -> dict[str, list[str]]:
+    """Evaluation -> manifests of it that a family reads."""
+    metrics = config["comparisons"]["families"][family]["metrics"]
+    names = sorted({name for pair in pairs(config, family) for name in pair})
+    return {
+        evaluation: [paths.evaluation(evaluation, name) for name in names]
+        for evaluation in dict.fromkeys(metric.partition(".")[0] for metric in metrics)
+    }
+
+
+def settings(config: Config, family: str) -> Settings:
+    """The declared contrasts, and the recipe fields in which fair opponents must agree."""
+    comparisons = config["comparisons"]
+    declared = comparisons["families"][family]
+    chosen = pairs(config, family)
+    return {
+        "metrics": declared["metrics"],
+        "pairs": [list(pair) for pair in chosen],
+        "allow_unfair": declared.get("allow_unfair") or [],
+        "resamples": comparisons["resamples"],
+        "level": comparisons["level"],
+        "seed": comparisons["seed"],
+        "recipes": {
+            name: fairness(config, name) for name in sorted({n for pair in chosen for n in pair})
+        },
+    }
+
+
+def fairness(config: Config, name: str) -> Settings:
+    """Everything two coders must share for their difference to mean anything."""
+    instance = coder(config, name)
+    return {
+        "corpus": config["corpus"]["source"],
+        "token budget": config["tokens"]["budget"]["coder"],
+        **{key: getattr(instance, key) for key in ("width", "k", "seed", "model", "weights")},
+        **instance.recipe,
+    }
+
+
+def jobs(config: Config) -> Jobs:
+    """One job per family of contrasts."""
+    return {
+        paths.evaluation(NAME, family): (NAME, settings(config, family))
+        for family in config["comparisons"]["families"]
+    }
+
+
+def rows(config: Config) -> list[RowPlan]:
+    """One row per declared contrast."""
+    found = []
+    for family, declared in config["comparisons"]["families"].items():
+        path = paths.evaluation(NAME, family)
+        for metric in declared["metrics"]:
+            evaluation, _, short = metric.partition(".")
+            for a, b in pairs(config, family):
+                left, right = coder(config, a), coder(config, b)
+                columns = {
+                    **coder_columns(config, left),
+                    "hookpoint": f"{left.site} vs {right.site}",
+                    "coder_type": f"head-to-head ({family})",
+                    "dataset": dataset(config, SPLITS.get(evaluation, evaluation)),
+                }
+                needs = [paths.evaluation(evaluation, name) for name in (a, b)] + [path]
+                run_id = f"h2h-{short.replace('_', '-').replace('/', '-')}-{left.coder}-vs-{b}"
+                name = f"{metric}: {a} - {b}"
+                found.append(RowPlan(run_id, NAME, path, columns, metric=name, needs=needs))
+    return found
+
+
+SPLITS = {"reconstruction": "evaluation", "circuits": "probing", "autointerp": "scoring"}
+"""Token set an evaluation is measured on, where it has not the evaluation's name."""
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """One contrast, with its tests beside it."""
+    contrast = by_name(metrics_of(payload), row.metric or "", row.run_id)
+    how = "paired" if contrast["paired"] else "unpaired"
+    text = (
+        f"{row.metric} = {interval(contrast, signed=True, digits=digits_for(contrast))} "
+        f"({how}, {count(contrast)}; p={contrast['p']:.2g}, Holm {contrast['p_holm']:.2g})"
+    )
+    beside = [
+        f"{name} p={contrast[key]:.2g}"
+        for name, key in (("Welch", "p_welch"), ("Mann-Whitney", "p_mannwhitney"))
+        if contrast.get(key) is not None
+    ]
+    low, high = contrast["bca"]
+    notes = "; ".join([f"BCa [{low:+.3f}, {high:+.3f}]", *beside]) + "."
+    if contrast.get("unfair"):
+        notes += (
+            f" The coders differ in {', '.join(contrast['unfair'])}, as the configuration allows."
+        )
+    return Finding(text, main=contrast, null=0.0, notes=notes, metrics=[dict(contrast)])
+
+
+def section(current: list[Any]) -> str:
+    """The ledger's table of all contrasts."""
+    lines = []
+    for row in current:
+        if row.kind != NAME or not row.metrics:
+            continue
+        contrast = row.metrics[0]
+        metric, _, pair = contrast["name"].partition(": ")
+        lines.append(
+            (
+                metric.replace("_", " "),
+                pair,
+                interval(contrast, signed=True, digits=digits_for(contrast)),
+                f"{contrast['p_holm']:.2g}",
+                f"{'paired' if contrast['paired'] else 'unpaired'}, {count(contrast)[2:]}",
+                row.label,
+            )
+        )
+    if not lines:
+        return ""
+    header = ("metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict")
+    return (
+        "## Head to head\n\nEvery declared contrast, whether it flatters or not. A verdict is "
+        "*inconclusive* when the interval includes 0 or Holm's correction over its family says "
+        "so.\n\n" + table(header, lines, (2, 3))
+    )
+
+
+STAGE = Stage(NAME, jobs=jobs, rows=rows, readers={NAME: read}, section=section)

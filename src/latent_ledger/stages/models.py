@@ -1,0 +1,114 @@
+"""The language model, its re-randomised controls, and the captures of their activations."""
+
+from __future__ import annotations
+
+from latent_ledger.config import instances
+from latent_ledger.hooksites import Tap
+from latent_ledger.stages import paths
+from latent_ledger.stages.base import (
+    Capture,
+    Config,
+    Finding,
+    Jobs,
+    RowPlan,
+    Settings,
+    Stage,
+    dataset,
+    embedded,
+    model_columns,
+)
+from latent_ledger.stages.data import listing
+from latent_ledger.store import Payload
+
+
+def model_settings(config: Config) -> Settings:
+    """A training recipe for the embedded model, else the pinned source of a published one."""
+    model = config["model"]
+    if embedded(config):
+        return {**model["training"], "source": "embedded"}
+    source = model["source"]
+    return {"source": source, "revision": model.get("revision"), **listing("model", source)}
+
+
+def randomised(config: Config) -> dict[str, Settings]:
+    """The re-randomised models that some coder is trained on, by name."""
+    used = {instance.model for instance in instances(config)}
+    return {name: dict(how) for name, how in config["model"]["randomised"].items() if name in used}
+
+
+def capture_settings(config: Config, taps: list[Tap]) -> Settings:
+    """One part per tap: a new layer or coder forwards only for the taps the store lacks."""
+    return {
+        **config["activations"],
+        "model_dtype": config["model"]["dtype"],
+        "parts": {str(tap): {"tap": str(tap)} for tap in taps},
+    }
+
+
+def jobs(config: Config) -> Jobs:
+    """The model and its controls."""
+    found: Jobs = {paths.model(): ("language_model", model_settings(config))}
+    for name, how in randomised(config).items():
+        found[paths.model(name)] = ("randomised_model", how)
+    return found
+
+
+def rows(config: Config) -> list[RowPlan]:
+    """How well the embedded model predicts text; a published one needs no row."""
+    if not embedded(config):
+        return []
+    columns = {
+        **model_columns(config),
+        "coder_type": "language model",
+        "dataset": f"{config['corpus']['source']}/model",
+    }
+    return [RowPlan("model", "language_model", paths.model(), columns, needs=[paths.model()])]
+
+
+def parity_row(config: Config, capture: Capture) -> RowPlan:
+    """The row of the gate that every capture passes on its first batch."""
+    path = paths.activations(capture.split, capture.tap, capture.model)
+    over = paths.over(capture.split, capture.model)
+    columns = {
+        **model_columns(config, capture.model),
+        "hookpoint": str(capture.tap),
+        "coder_type": "gate (hook-site parity)",
+        "dataset": dataset(config, capture.split),
+    }
+    needs = [paths.model(capture.model), paths.tokens(capture.split), path]
+    run_id = f"parity-{over.replace('@', '-')}-{capture.tap}"
+    return RowPlan(run_id, "parity", path, columns, needs=needs)
+
+
+def read_model(row: RowPlan, payload: Payload) -> Finding:
+    """Held-out loss in nats per token and bits per byte."""
+    facts = payload.facts
+    text = (
+        f"held-out loss {facts['held_out_nats_per_token']:.3f} nats/token = "
+        f"{facts['held_out_bits_per_byte']:.3f} bits/byte "
+        f"(n={facts['held_out_tokens']:,} tokens); {facts['parameters']:,} parameters"
+    )
+    return Finding(text, columns={"tokens": f"{facts['training_tokens']:,}"})
+
+
+def read_parity(row: RowPlan, payload: Payload) -> Finding:
+    """The measured relative error against TransformerLens, and its bound."""
+    parity = payload.facts["parity"]
+    text = (
+        f"relative error {parity['relative_error']:.1e} against {parity['against']} "
+        f"(bound {parity['bound']:.0e}; n={parity['rows']:,} tokens)"
+    )
+    return Finding(
+        text,
+        main={"name": "relative_error", "estimate": parity["relative_error"]},
+        columns={"tokens": f"{payload.facts['n_rows']:,}"},
+        reference={"value": 0.0, "tolerance": parity["bound"]},
+    )
+
+
+STAGE = Stage(
+    "models",
+    jobs=jobs,
+    rows=rows,
+    readers={"language_model": read_model, "parity": read_parity},
+)
