@@ -1,7 +1,7 @@
 """What all rules share: labelled params, and who asked for a recomputation."""
 
 from latent_ledger import ledger, staleness
-from latent_ledger.stages import paths
+from latent_ledger.stages import overview, paths
 from latent_ledger.stages.base import coder, embedded
 from latent_ledger.stages.data import corpus_settings
 from latent_ledger.stages.headtohead import compared

@@ -21,8 +21,9 @@ from typing import Any
 
 from latent_ledger import plan, report
 from latent_ledger.errors import CorruptPayload, LedgerError
-from latent_ledger.files import read_json, write_json, write_text
+from latent_ledger.files import read_json, write_bytes, write_json, write_text
 from latent_ledger.history import History
+from latent_ledger.stages import overview
 from latent_ledger.staleness import why_stale
 from latent_ledger.store import Manifest, Store
 from latent_ledger.verdicts import Reference, verdict
@@ -64,6 +65,9 @@ class Row:
     key: str = ""
     closure: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Ingredients of every manifest the number rests on, by path; empty without a number."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the producer reported beside its metrics; some sections are made of it."""
 
     @property
     def label(self) -> str:
@@ -193,6 +197,7 @@ class Ledger:
             row_plan.kind,
             complete(row_plan.run_id, values),
             metrics=found.metrics,
+            facts=payload.facts,
             key=payload.manifest.key,
             closure=self.closure(row_plan.manifest),
         )
@@ -218,6 +223,17 @@ class Ledger:
         """Run record of the job behind a manifest, empty if it left none."""
         path = self.root / "results/records" / plan.record_name(manifest_path)
         return read_json(path) if path.exists() else {}
+
+    def put_figures(self, rows: list[Row]) -> None:
+        """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
+        shown = any(row.kind == "pareto" and row.facts for row in rows)
+        payload = self.store.open(self.root / overview.PATH).folder() if shown else None
+        for name in overview.FIGURES:
+            target = self.root / "results/figures" / name
+            if payload is None:
+                target.unlink(missing_ok=True)
+            else:
+                write_bytes(target, (payload / name).read_bytes())
 
     def closure(self, path: str) -> dict[str, dict[str, Any]]:
         """Ingredients of the manifest at `path` and of everything above it, by path."""
@@ -264,6 +280,7 @@ def write_ledger(
     """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows."""
     ledger = Ledger(config, store, code_digest, env, root)
     rows = ledger.rows()
+    ledger.put_figures(rows)
     write_text(root / "results/ledger.md", report.markdown(config, rows))
     write_json(
         root / "results/ledger.json",

@@ -229,11 +229,22 @@ def estimate(
     n = len(values)
     if n == 1:
         return Interval(point, *[np.nan] * 5, n=n, resamples=resamples, seed=seed, level=level)
-    rng = np.random.default_rng(np.random.SeedSequence(seed))
-    drawn = _defined(np.concatenate([*map(values.weighted, _counts(rng, n, resamples))]))
+    drawn = _defined(distribution(values, resamples=resamples, seed=seed))
     bounds = _bounds(drawn, point, [values.jackknife()], level)
     excluded = resamples - len(drawn)
     return Interval(point, *bounds, n, resamples, seed, level=level, excluded=excluded)
+
+
+def distribution(values: Values, *, resamples: int, seed: int) -> np.ndarray:
+    """Bootstrap distribution of the statistic over its units -> [resamples] (NaN: undefined).
+
+    Arms with the same units and the same seed share every resample, so that entry `i` of two
+    distributions belongs to one and the same draw.
+    """
+    _check(resamples, 0.5)
+    values = values.ordered()
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    return np.concatenate([*map(values.weighted, _counts(rng, len(values), resamples))])
 
 
 def compare(

@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.config import checks_coders, checks_data
+from latent_ledger.config import checks_coders, checks_data, checks_overview
 from latent_ledger.config.expansion import CoderInstance, chosen, instances, pairs, taps, unfair
-from latent_ledger.config.problems import Problem, Where, contradictions
+from latent_ledger.config.problems import Problem, Where, contradictions, words
 from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.config.schema_file import complete, plain, problems, schema
 from latent_ledger.errors import LedgerError
@@ -38,7 +38,7 @@ __all__ = [
     "validate",
 ]
 
-CHECKS = checks_data.CHECKS + checks_coders.CHECKS
+CHECKS = checks_data.CHECKS + checks_coders.CHECKS + checks_overview.CHECKS
 
 
 class ConfigError(LedgerError):
@@ -73,8 +73,9 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     completed, misplaced = complete(raw)
     broken = {str(problem.path[0]) for problem in found if problem.path}
     broken |= set(schema()["properties"]) - set(completed)
-    if "coders" not in broken:
-        _complete_sites(completed["coders"])
+    if "coders" not in broken and (siteless := _complete_sites(completed["coders"])):
+        found += siteless
+        broken.add("coders")
     found += misplaced + contradictions(CHECKS, completed, broken)
     if found:
         order = {path: index for index, path in enumerate(_paths(raw))}
@@ -83,14 +84,22 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     return completed
 
 
-def _complete_sites(coders: dict[str, dict[str, Any]]) -> None:
-    """Fill the points that follow from a coder's kind, which no default in a schema can say."""
-    for coder in coders.values():
+def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
+    """Fill the points that follow from a coder's kind, which no default in a schema can say.
+
+    Returns the sites that stay open: an autoencoder may stand anywhere, so it has to say where.
+    """
+    found = []
+    for name, coder in coders.items():
         if coder["kind"] != "sae":
             coder.setdefault("reads", "mlp_in")
             coder.setdefault("writes", "mlp_out")
         elif "reads" in coder:
             coder.setdefault("writes", coder["reads"])
+        else:
+            what = f"missing; an sae names one of {words(checks_coders.DEPTH)}"
+            found.append(Problem(("coders", name, "reads"), what))
+    return found
 
 
 def _paths(value: Any, path: Where = ()) -> Iterable[Where]:

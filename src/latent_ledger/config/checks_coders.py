@@ -31,13 +31,9 @@ def _layers(config: dict[str, Any]) -> Iterator[Problem]:
 @reads("coders")
 def _sites(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
-        kind, reads, writes = coder["kind"], coder.get("reads"), coder.get("writes")
+        kind, reads, writes = coder["kind"], coder["reads"], coder["writes"]
         if kind == "sae":
-            if reads is None:
-                yield Problem(
-                    ("coders", name, "reads"), f"missing; an sae names one of {words(DEPTH)}"
-                )
-            elif writes != reads:
+            if writes != reads:
                 yield Problem(
                     ("coders", name, "writes"),
                     f"an sae writes what it reads, {reads}; remove this key, or make the coder a "

@@ -29,11 +29,13 @@ SCHEMA_FILE = Path(__file__).resolve().parents[3] / "config" / "schema.yaml"
 
 @cache
 def schema() -> dict[str, Any]:
-    """The schema of every experiment, read once, with each evaluation's own file in its place."""
+    """The schema of every experiment, read once, with the blocks that have files of their own."""
     found = read_yaml(SCHEMA_FILE)
-    evaluations = found["properties"]["evaluations"]["properties"]
-    for name, part in evaluations.items():
-        evaluations[name] = read_yaml(SCHEMA_FILE.parent / part["$ref"])
+    for section in ("evaluations", "comparisons"):
+        parts = found["properties"][section]["properties"]
+        for name, part in parts.items():
+            if "$ref" in part:
+                parts[name] = read_yaml(SCHEMA_FILE.parent / part["$ref"])
     return found
 
 

@@ -1,0 +1,141 @@
+"""Figures of the overview: SVG for the page, PNG for slides, equal bytes for equal numbers.
+
+One hue per coder throughout; controls are grey and hollow, because they are there to be beaten.
+Whiskers are the 95% intervals of the metrics' own bootstrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe and Ito's palette: told apart by colour-blind readers too."""
+
+GREY = "#8A8A8A"
+STYLE = {
+    "svg.hashsalt": "latent-ledger",  # else element ids differ from run to run
+    "svg.fonttype": "none",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+}
+
+
+def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Path) -> None:
+    """``pareto.svg`` and ``pareto.png``: one point per coder, the front as a stepped line."""
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+        hues = _hues(row["coder"] for row in rows if not row["control"])
+        for row in rows:
+            colour = GREY if row["control"] else hues[row["coder"]]
+            axes.errorbar(
+                row["x"],
+                row["y"],
+                xerr=_whisker(row, "x"),
+                yerr=_whisker(row, "y"),
+                fmt="o",
+                markersize=5 + (0 if row["control"] else row["k"] ** 0.5 / 2),
+                color=colour,
+                markerfacecolor="white" if row["control"] else colour,
+                elinewidth=1,
+                capsize=0,
+                alpha=0.9,
+            )
+            axes.annotate(
+                f"{row['coder']} k={row['k']}" + (f" s{row['seed']}" if row["seed"] else ""),
+                (row["x"], row["y"]),
+                xytext=(6, 5),
+                textcoords="offset points",
+                color=colour,
+                fontsize=7,
+            )
+        chain = sorted((row["x"], row["y"]) for row in rows if row["on_front"])
+        if len(chain) > 1:
+            axes.step(*zip(*chain, strict=True), where="pre", color="#BBBBBB", lw=1, zorder=0)
+        axes.set_xlabel(_words(labels["x"]))
+        axes.set_ylabel(_words(labels["y"]))
+        axes.set_title("Fidelity against interpretability", loc="left", fontsize=10)
+        _save(figure, out, "pareto")
+
+
+def sweep(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """``sweep.svg`` and ``sweep.png``: one panel per metric, one line per coder, seeds as dots."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    hues = _hues(row["coder"] for row in rows)
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(
+            1,
+            max(1, len(metrics)),
+            figsize=(3.2 * max(1, len(metrics)), 3.2),
+            layout="constrained",
+            squeeze=False,
+        )
+        for axes, metric in zip(panels[0], metrics, strict=False):
+            _sweep_panel(axes, [row for row in rows if row["metric"] == metric], hues)
+            axes.set_title(_words(metric), loc="left", fontsize=9)
+        handles, names = panels[0][0].get_legend_handles_labels()
+        if handles:
+            figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
+        _save(figure, out, "sweep")
+
+
+def _sweep_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], hues: Mapping[str, str]) -> None:
+    ks = sorted({row["k"] for row in rows})
+    for shift, (coder, hue) in enumerate(hues.items()):
+        own = [row for row in rows if row["coder"] == coder]
+        if not own:
+            continue
+        # Points of different coders at one k are set side by side, or whiskers would hide them.
+        offset = {k: ks.index(k) + (shift - len(hues) / 2) * 0.06 for k in ks}
+        for row in own:
+            axes.errorbar(
+                offset[row["k"]],
+                row["estimate"],
+                yerr=[[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]],
+                fmt="o",
+                color=hue,
+                markersize=4,
+                elinewidth=1,
+                alpha=0.8,
+            )
+        means = {k: [r["estimate"] for r in own if r["k"] == k] for k in ks}
+        line = [(offset[k], sum(v) / len(v)) for k, v in means.items() if v]
+        axes.plot(*zip(*line, strict=True), color=hue, lw=1.2, label=coder)
+    axes.set_xticks(range(len(ks)), [str(k) for k in ks])
+    axes.set_xlim(-0.5, len(ks) - 0.5)
+    axes.set_xlabel("k, active latents per token")
+
+
+def _hues(coders) -> dict[str, str]:
+    names = list(dict.fromkeys(coders))
+    return {name: HUES[index % len(HUES)] for index, name in enumerate(names)}
+
+
+def _whisker(row: Mapping[str, Any], axis: str) -> list[list[float]]:
+    return [[row[axis] - row[f"{axis}_low"]], [row[f"{axis}_high"] - row[axis]]]
+
+
+def _words(metric: str) -> str:
+    evaluation, _, name = metric.partition(".")
+    return f"{name.replace('_', ' ')} ({evaluation})"
+
+
+def _save(figure: Figure, out: Path, name: str) -> None:
+    """Both formats, without the date and version that would change bytes between equal figures."""
+    figure.savefig(Path(out) / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(Path(out) / f"{name}.png", dpi=160, metadata={"Software": None})
+    plt.close(figure)
