@@ -24,7 +24,6 @@ from typing import Literal
 import numpy as np
 from scipy import stats as tests
 from scipy.special import ndtr, ndtri
-from statsmodels.stats.multitest import multipletests
 
 from latent_ledger.errors import LedgerError
 
@@ -316,7 +315,11 @@ def holm(p: Sequence[float]) -> np.ndarray:
     p = np.asarray(p, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise LedgerError(f"p-values lie between 0 and 1; the family holds {p.tolist()}.")
-    return multipletests(p, method="holm")[1] if p.size else p
+    if not p.size:
+        return p
+    from statsmodels.stats.multitest import multipletests  # loads pandas: only where it is needed
+
+    return multipletests(p, method="holm")[1]
 
 
 def acceleration(left_out: Sequence[np.ndarray]) -> float:

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from scipy.sparse import csr_matrix
-from statsmodels.stats.proportion import proportion_confint
+from scipy.stats import binomtest
 
 from latent_ledger import metrics
 from latent_ledger.coders import Coder, load_coder
@@ -285,7 +285,7 @@ def record_shares(records: Records, density: np.ndarray) -> None:
             f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens",
         ),
     ):
-        ends = proportion_confint(round(share * len(density)), len(density), method="wilson")
+        ends = binomtest(round(share * len(density)), len(density)).proportion_ci(method="wilson")
         records.add(
             f"{name}_share",
             share,
