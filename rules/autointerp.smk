@@ -1,1 +1,130 @@
-"""Auto-interp: can a reader of a latent's examples tell where it fires?"""
+"""Auto-interp: examples, explanations and scores in processes of their own, then all together."""
+
+from latent_ledger.stages import autointerp as ai
+
+
+rule latent_examples:
+    input:
+        model=paths.model(),
+        tokens=paths.tokens("scoring"),
+        codes="results/codes/scoring/{coder}.json",
+    output:
+        "results/latent_examples/{coder}.json",
+    log:
+        record="results/records/latent_examples/{coder}.json",
+    benchmark:
+        "results/benchmarks/latent_examples/{coder}.tsv"
+    threads: 1
+    resources:
+        recompute=recompute("latent_examples"),
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=planned("results/latent_examples/{coder}.json"),
+        code=code("latent_examples"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/latent_examples.py"
+
+
+rule explain:
+    input:
+        examples="results/latent_examples/{coder}.json",
+    output:
+        "results/explanations/{coder}/{scorer}.json",
+    log:
+        record="results/records/explanations/{coder}/{scorer}.json",
+    benchmark:
+        "results/benchmarks/explanations/{coder}/{scorer}.tsv"
+    resources:
+        recompute=recompute("explain"),
+        mem_mb=2000,
+        runtime=240,
+    params:
+        settings=planned("results/explanations/{coder}/{scorer}.json"),
+        code=code("explain"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/explain.py"
+
+
+rule score_latents:
+    input:
+        examples="results/latent_examples/{coder}.json",
+        explanations="results/explanations/{coder}/{scorer}.json",
+    output:
+        "results/latent_scores/{coder}/{scorer}.json",
+    log:
+        record="results/records/latent_scores/{coder}/{scorer}.json",
+    benchmark:
+        "results/benchmarks/latent_scores/{coder}/{scorer}.tsv"
+    resources:
+        recompute=recompute("score_latents"),
+        mem_mb=2000,
+        runtime=480,
+    params:
+        settings=planned("results/latent_scores/{coder}/{scorer}.json"),
+        code=code("score_latents"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/score_latents.py"
+
+
+rule embed_latents:
+    input:
+        examples="results/latent_examples/{coder}.json",
+    output:
+        "results/embedding_scores/{coder}/{encoder}.json",
+    log:
+        record="results/records/embedding_scores/{coder}/{encoder}.json",
+    benchmark:
+        "results/benchmarks/embedding_scores/{coder}/{encoder}.tsv"
+    threads: 1  # the number of threads moves the last bits of an embedding
+    resources:
+        recompute=recompute("embed_latents"),
+        mem_mb=2000,
+        runtime=240,
+    params:
+        settings=planned("results/embedding_scores/{coder}/{encoder}.json"),
+        code=code("embed_latents"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/embed_latents.py"
+
+
+rule autointerp:
+    input:
+        examples="results/latent_examples/{coder}.json",
+        explanations=lambda wildcards: [
+            ai.of_reader("explanations", wildcards.coder, reader)
+            for reader in ai.read_by(CONFIG, "scorers")
+        ],
+        scores=lambda wildcards: [
+            ai.of_reader("latent_scores", wildcards.coder, reader)
+            for reader in ai.read_by(CONFIG, "scorers")
+        ],
+        embeddings=lambda wildcards: [
+            ai.of_reader("embedding_scores", wildcards.coder, reader)
+            for reader in ai.read_by(CONFIG, "encoders")
+        ],
+    output:
+        "results/autointerp/{coder}.json",
+    log:
+        record="results/records/autointerp/{coder}.json",
+    benchmark:
+        "results/benchmarks/autointerp/{coder}.tsv"
+    resources:
+        recompute=recompute("autointerp"),
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=planned("results/autointerp/{coder}.json"),
+        code=code("autointerp"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/autointerp.py"

@@ -28,6 +28,7 @@ rule encode:
     input:
         activations=lambda wildcards: reads(wildcards.split)(wildcards),
         coder="results/coders/{coder}.json",
+        gate=paths.gate("reader", "{coder}"),
     output:
         "results/codes/{split}/{coder}.json",
     log:

@@ -1,1 +1,94 @@
 """Gates: what must hold before a number may earn its row."""
+
+
+rule reader_fidelity:
+    input:
+        activations=reads("evaluation"),
+        coder="results/coders/{coder}.json",
+    output:
+        "results/gates/reader/{coder}.json",
+    log:
+        record="results/records/gates/reader/{coder}.json",
+    benchmark:
+        "results/benchmarks/gates/reader/{coder}.tsv"
+    resources:
+        recompute=recompute("reader_fidelity"),
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=planned("results/gates/reader/{coder}.json"),
+        code=code("reader_fidelity"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/reader_fidelity.py"
+
+
+rule saelens_fidelity:
+    input:
+        activations=reads("evaluation"),
+        coder="results/coders/{coder}.json",
+        reader="results/gates/reader/{coder}.json",
+    output:
+        "results/gates/saelens/{coder}.json",
+    log:
+        record="results/records/gates/saelens/{coder}.json",
+    benchmark:
+        "results/benchmarks/gates/saelens/{coder}.tsv"
+    resources:
+        recompute=recompute("saelens_fidelity"),
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=planned("results/gates/saelens/{coder}.json"),
+        code=code("saelens_fidelity"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/saelens_fidelity.py"
+
+
+rule reconstruction_nulls:
+    input:
+        tokens=paths.tokens("evaluation"),
+        activations="results/activations/evaluation/{tap}.json",
+    output:
+        "results/gates/nulls/reconstruction/{tap}.json",
+    log:
+        record="results/records/gates/nulls/reconstruction/{tap}.json",
+    benchmark:
+        "results/benchmarks/gates/nulls/reconstruction/{tap}.tsv"
+    resources:
+        recompute=recompute("reconstruction_nulls"),
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=planned("results/gates/nulls/reconstruction/{tap}.json"),
+        code=code("reconstruction_nulls"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/reconstruction_nulls.py"
+
+
+rule probing_nulls:
+    input:
+        tokens=paths.tokens("probing"),
+        raw="results/activations/probing/{tap}.json",
+    output:
+        "results/gates/nulls/probing/{tap}.json",
+    log:
+        record="results/records/gates/nulls/probing/{tap}.json",
+    benchmark:
+        "results/benchmarks/gates/nulls/probing/{tap}.tsv"
+    resources:
+        recompute=recompute("probing_nulls"),
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=planned("results/gates/nulls/probing/{tap}.json"),
+        code=code("probing_nulls"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/probing_nulls.py"

@@ -1,1 +1,24 @@
-"""Latents: how often each fires, and on how many different tokens."""
+"""Latents: one job per coder, over the evaluation part of the corpus."""
+
+
+rule latents:
+    input:
+        tokens=paths.tokens("evaluation"),
+        codes="results/codes/evaluation/{coder}.json",
+    output:
+        "results/latents/{coder}.json",
+    log:
+        record="results/records/latents/{coder}.json",
+    benchmark:
+        "results/benchmarks/latents/{coder}.tsv"
+    resources:
+        recompute=recompute("latents"),
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=planned("results/latents/{coder}.json"),
+        code=code("latents"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/latents.py"

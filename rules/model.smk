@@ -1,4 +1,5 @@
-"""The language model: trained in the graph, or a published one pinned by revision and sha256."""
+"""The language model, trained in the graph or a published one pinned by revision and sha256; and its
+re-randomised controls."""
 
 
 rule language_model:
@@ -22,3 +23,25 @@ rule language_model:
         store=STORE_PARAM,
     script:
         "../workflow/scripts/language_model.py"
+
+
+rule randomised_model:
+    input:
+        model=paths.model(),
+    output:
+        paths.model("{control}"),
+    log:
+        record="results/records/models/{control}.json",
+    benchmark:
+        "results/benchmarks/models/{control}.tsv"
+    resources:
+        recompute=recompute("randomised_model"),
+        mem_mb=4000,
+        runtime=60,
+    params:
+        settings=planned(paths.model("{control}")),
+        code=code("randomised_model"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/randomised_model.py"

@@ -9,6 +9,9 @@ rule reconstruction:
         writes=writes("evaluation"),
         codes="results/codes/evaluation/{coder}.json",
         coder="results/coders/{coder}.json",
+        gate=lambda wildcards: paths.gate(
+            "nulls", f"reconstruction/{instance(wildcards).site.writes}"
+        ),
     output:
         "results/reconstruction/{coder}.json",
     log:

@@ -1,1 +1,77 @@
-"""sae_probes: the primary probing benchmark, over many labelled data sets."""
+"""sae_probes: the texts, a baseline per tap, then its sparse probes per coder."""
+
+from latent_ledger.stages import sae_probes as sae_probes_stage
+
+
+rule probe_texts:
+    input:
+        trained_on=sae_probes_stage.trained_on(CONFIG),
+    output:
+        sae_probes_stage.TEXTS_PATH,
+    log:
+        record="results/records/probe_texts.json",
+    benchmark:
+        "results/benchmarks/probe_texts.tsv"
+    resources:
+        recompute=recompute("probe_texts"),
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=planned(sae_probes_stage.TEXTS_PATH),
+        code=code("probe_texts"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/probe_texts.py"
+
+
+rule sae_probes_baseline:
+    input:
+        tokens=paths.tokens(sae_probes_stage.SPLIT),
+        raw="results/activations/{over}/{tap}.json",
+    output:
+        "results/sae_probes_baseline/{over}/{tap}.json",
+    log:
+        record="results/records/sae_probes_baseline/{over}/{tap}.json",
+    benchmark:
+        "results/benchmarks/sae_probes_baseline/{over}/{tap}.tsv"
+    threads: 1
+    resources:
+        recompute=recompute("sae_probes_baseline"),
+        mem_mb=3000,
+        runtime=120,
+    params:
+        settings=planned("results/sae_probes_baseline/{over}/{tap}.json"),
+        code=code("sae_probes_baseline"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/sae_probes_baseline.py"
+
+
+rule sae_probes:
+    input:
+        tokens=paths.tokens(sae_probes_stage.SPLIT),
+        coder="results/coders/{coder}.json",
+        gate=paths.gate("saelens", "{coder}"),
+        baseline=lambda wildcards: sae_probes_stage.baseline(
+            instance(wildcards).site.reads, instance(wildcards).model
+        ),
+    output:
+        "results/sae_probes/{coder}.json",
+    log:
+        record="results/records/sae_probes/{coder}.json",
+    benchmark:
+        "results/benchmarks/sae_probes/{coder}.tsv"
+    threads: 1
+    resources:
+        recompute=recompute("sae_probes"),
+        mem_mb=3000,
+        runtime=120,
+    params:
+        settings=planned("results/sae_probes/{coder}.json"),
+        code=code("sae_probes"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/sae_probes.py"

@@ -1,1 +1,80 @@
-"""SAEBench: its own sparse probing and core metrics, through a checked adapter."""
+"""SAEBench: artifacts per tap and size, then its sparse probing and core, per coder."""
+
+from latent_ledger.stages import saebench as saebench_stage
+
+
+rule saebench_artifacts:
+    input:
+        tokens=paths.tokens("probing"),
+        raw="results/activations/{over}/{tap}.json",
+    output:
+        "results/saebench_artifacts/{over}/{tap}/{size}.json",
+    log:
+        record="results/records/saebench_artifacts/{over}/{tap}/{size}.json",
+    benchmark:
+        "results/benchmarks/saebench_artifacts/{over}/{tap}/{size}.tsv"
+    threads: 1  # random draws and sums: the bytes must not follow --cores
+    resources:
+        recompute=recompute("saebench_artifacts"),
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=planned("results/saebench_artifacts/{over}/{tap}/{size}.json"),
+        code=code("saebench_artifacts"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/saebench_artifacts.py"
+
+
+rule saebench:
+    input:
+        coder="results/coders/{coder}.json",
+        gate=paths.gate("saelens", "{coder}"),
+        artifacts=lambda wildcards: saebench_stage.artifacts(CONFIG, instance(wildcards)),
+    output:
+        "results/saebench/{coder}.json",
+    log:
+        record="results/records/saebench/{coder}.json",
+    benchmark:
+        "results/benchmarks/saebench/{coder}.tsv"
+    threads: 1
+    resources:
+        recompute=recompute("saebench"),
+        mem_mb=4000,
+        runtime=120,
+    params:
+        settings=planned("results/saebench/{coder}.json"),
+        code=code("saebench"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/saebench.py"
+
+
+rule saebench_core:
+    input:
+        model=model_of,
+        tokens=paths.tokens("evaluation"),
+        reads=reads("evaluation"),
+        codes="results/codes/evaluation/{coder}.json",
+        coder="results/coders/{coder}.json",
+        gate=paths.gate("saelens", "{coder}"),
+    output:
+        "results/saebench_core/{coder}.json",
+    log:
+        record="results/records/saebench_core/{coder}.json",
+    benchmark:
+        "results/benchmarks/saebench_core/{coder}.tsv"
+    threads: 1
+    resources:
+        recompute=recompute("saebench_core"),
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=planned("results/saebench_core/{coder}.json"),
+        code=code("saebench_core"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/saebench_core.py"

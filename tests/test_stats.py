@@ -384,3 +384,13 @@ def test_holm_by_hand():
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9, 0.6]) == pytest.approx([1, 1])
     assert holm([]).size == 0
+
+
+def test_holm_equals_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 7, 40):
+        p = rng.uniform(size=size) ** 3
+        p[size // 2] = p[0]  # a tie
+        assert holm(p) == pytest.approx(multipletests(p, method="holm")[1], abs=1e-15)

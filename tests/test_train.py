@@ -1,4 +1,5 @@
-"""Training equals sparsify's step for step, survives SIGKILL, and finds a planted dictionary."""
+"""Training equals sparsify's step for step, survives SIGKILL, and finds a planted dictionary; a
+control learns what it may and nothing else."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ from sparsify import SparseCoder
 from latent_ledger import train
 from latent_ledger.coders import load_coder
 from latent_ledger.coders.batches import Batches
+from latent_ledger.coders.learnt import COSINE, LEARNT
 from latent_ledger.errors import LedgerError
 from latent_ledger.files import read_json
 from latent_ledger.hooksites import HookSite
-from tests.coders.shard_folders import from_model, synthetic
+from tests.coders.shard_folders import from_model, synthetic, write_activations
 from tests.coders.upstream import sparsify_losses
 from tests.tiny_models import folder_digest, neox_folder, packed_tokens
 
@@ -170,11 +172,121 @@ def test_k_and_seed_make_different_coders(world, tmp_path):
     assert load_coder(tmp_path / "k").k == 16
 
 
+# --- controls ------------------------------------------------------------------------------------
+
+
+def drawn_and_learnt(settings: dict, world: dict[str, Path], out: Path) -> tuple[dict, ...]:
+    """Weights at initialisation, weights after training, facts."""
+    recipe = train.Recipe.of(settings)
+    batches = Batches(sides(world, settings), recipe.site, batch_tokens=recipe.batch_tokens)
+    coder = train.Training(recipe, batches, torch.device("cpu")).coder
+    drawn = {name: value.detach().clone() for name, value in coder.named_parameters()}
+    facts = train.produce(settings, sides(world, settings), out)
+    return drawn, load_coder(out).weights, facts
+
+
 @pytest.mark.parametrize("optimizer", ["signum", "adam", "muon"])
-def test_a_checkpoint_continues_to_the_same_bytes(optimizer, world, tmp_path, monkeypatch):
-    settings = SAE | {"optimizer": optimizer, "checkpoint_steps": 20, "lr_warmup_steps": 10}
+@pytest.mark.parametrize("weights", LEARNT)
+@pytest.mark.parametrize("base", [SAE, SKIP], ids=lambda base: base["kind"])
+def test_a_control_changes_what_it_may_and_nothing_else(base, weights, optimizer, world, tmp_path):
+    rate = {"optimizer": optimizer, "learning_rate": 0.02, "lr_warmup_steps": 1}
+    settings = base | {"weights": weights} | rate
+    drawn, learnt, facts = drawn_and_learnt(settings, world, tmp_path)
+    changed = {name for name in drawn if not torch.equal(drawn[name], learnt[name])}
+    assert changed == set(LEARNT[weights]) & set(drawn) == set(facts["learnt"])
+    assert facts["weights"] == weights
+    assert ("decoder_cosine" in facts) == (weights != "trained")
+    if weights == "trained":
+        return
+    norms = drawn["W_dec"].norm(dim=1)  # a transcoder's too, which sparsify starts at zero
+    torch.testing.assert_close(norms, torch.ones_like(norms))
+    cosine = torch.cosine_similarity(drawn["W_dec"].double(), learnt["W_dec"].double(), dim=1)
+    assert facts["decoder_cosine"]["least"] == pytest.approx(float(cosine.min()), abs=1e-12)
+    if weights == "soft-frozen-decoder":
+        assert COSINE - 1e-6 <= float(cosine.min()) < 0.9
+    else:
+        assert float(cosine.min()) == pytest.approx(1, abs=1e-9)
+
+
+def test_a_frozen_sae_starts_as_the_trained_one_does(world, tmp_path):
+    """The controls differ in what they learn and in nothing else: the draw is sparsify's own."""
+    first = {}
+    for weights in LEARNT:
+        (tmp_path / weights).mkdir()
+        train.produce(SAE | {"weights": weights}, sides(world, SAE), tmp_path / weights)
+        first[weights] = losses_of(tmp_path / weights)
+    assert len({losses[0] for losses in first.values()}) == 1
+    last = {weights: losses[-6:].mean() for weights, losses in first.items()}
+    assert last["trained"] < last["soft-frozen-decoder"] < 0.8 * last["frozen-decoder"]
+    assert last["trained"] < 0.8 * last["random"]
+
+
+def test_the_bound_binds(world, tmp_path):
+    """Without it the same rows go further than it allows, at every optimiser's own step."""
+    rate = {"optimizer": "adam", "learning_rate": 0.02, "lr_warmup_steps": 1}
+    free, soft = SAE | rate, SAE | rate | {"weights": "soft-frozen-decoder"}
+    (tmp_path / "free").mkdir()
+    (tmp_path / "soft").mkdir()
+    drawn, learnt, _ = drawn_and_learnt(free, world, tmp_path / "free")
+    far = torch.cosine_similarity(drawn["W_dec"], learnt["W_dec"], dim=1) < COSINE
+    assert far.float().mean() > 0.2
+    drawn, learnt, _ = drawn_and_learnt(soft, world, tmp_path / "soft")
+    held = torch.cosine_similarity(drawn["W_dec"].double(), learnt["W_dec"].double(), dim=1)
+    assert ((held >= COSINE - 1e-6) & (held < COSINE + 1e-6)).float().mean() > 0.2
+
+
+def test_a_unit_scale_makes_training_blind_to_the_size_of_activations(world, tmp_path):
+    """A model with small activations gets the coder that it would get with large ones."""
+    factors = {"layers.1.mlp_in": 4.0, "layers.1.mlp_out": 2.0**-9}
+    small = {}
+    for tap, factor in factors.items():
+        shards = Batches({"reads": world[tap]}, HookSite.at(1, tap[9:]), batch_tokens=128).shards[0]
+        read = shards.read(0, len(shards))
+        small[tap] = write_activations(
+            tmp_path / tap,
+            tap,
+            read["activations"].reshape(-1, CONTEXT, shards.d) * factor,
+            read["token_ids"].reshape(-1, CONTEXT),
+            per_shard=100,
+            tokens=shards.meta["tokens"],
+        )
+    site, fvu, found, units = HookSite.at(1, "mlp_in", "mlp_out"), {}, {}, {}
+    for name, acts in {"small": small, "as they are": world}.items():
+        for unit_scale in (True, False):
+            out = tmp_path / f"{name}-{unit_scale}"
+            out.mkdir()
+            facts = train.produce(SKIP | {"unit_scale": unit_scale}, sides(acts, SKIP), out)
+            fvu[name, unit_scale], units[name, unit_scale] = facts["fvu"], facts.get("units")
+        coder = load_coder(tmp_path / f"{name}-True")
+        x, y = Batches(sides(acts, SKIP), site, batch_tokens=1024).load(0)
+        found[name] = coder.reconstruct(x), coder.encode(x), coder.weights["W_dec"]
+        error = float((y - found[name][0]).pow(2).sum() / (y - y.mean(0)).pow(2).sum())
+        assert error == pytest.approx(fvu[name, True], abs=0.1)  # folded: right in its own units
+    # Powers of two divide without rounding, so the two runs agree to the bit.
+    assert fvu["small", True] == fvu["as they are", True]
+    assert fvu["small", False] > 2 > 1 > fvu["small", True]  # the recipe alone is worse than a mean
+    (y_small, codes_small, w_small), (y_own, codes_own, w_own) = found.values()
+    assert torch.equal(y_small, y_own * 2.0**-9)
+    assert torch.equal(codes_small[1], codes_own[1])
+    assert torch.equal(w_small, w_own)
+    assert units["small", False] is None
+    for side, factor in zip(("reads", "writes"), factors.values(), strict=True):
+        assert units["small", True][side] == factor * units["as they are", True][side]
+
+
+# --- killed and continued ------------------------------------------------------------------------
+
+
+CONTINUED = {optimizer: SAE | {"optimizer": optimizer} for optimizer in ("signum", "adam", "muon")}
+CONTINUED["unit scale"] = SKIP | {"unit_scale": True}
+CONTINUED |= {f"{kind['kind']}, {w}": kind | {"weights": w} for kind in (SAE, SKIP) for w in LEARNT}
+
+
+@pytest.mark.parametrize("case", CONTINUED)
+def test_a_checkpoint_continues_to_the_same_bytes(case, world, tmp_path, monkeypatch):
+    settings = CONTINUED[case] | {"checkpoint_steps": 20, "lr_warmup_steps": 10}
     (tmp_path / "whole").mkdir()
-    train.produce(settings, sides(world, SAE), tmp_path / "whole")
+    train.produce(settings, sides(world, settings), tmp_path / "whole")
 
     learn = train.Training.learn
 
@@ -187,7 +299,7 @@ def test_a_checkpoint_continues_to_the_same_bytes(optimizer, world, tmp_path, mo
     out.mkdir()
     monkeypatch.setattr(train.Training, "learn", stumble)
     with pytest.raises(KeyboardInterrupt):
-        train.produce(settings, sides(world, SAE), out, checkpoint)
+        train.produce(settings, sides(world, settings), out, checkpoint)
     firsts = []
 
     def counted(self, x, y):
@@ -195,12 +307,12 @@ def test_a_checkpoint_continues_to_the_same_bytes(optimizer, world, tmp_path, mo
         learn(self, x, y)
 
     monkeypatch.setattr(train.Training, "learn", counted)
-    train.produce(settings, sides(world, SAE), out, checkpoint)
+    train.produce(settings, sides(world, settings), out, checkpoint)
     assert firsts[0] == 20
     assert folder_digest(out) == folder_digest(tmp_path / "whole")
 
     firsts.clear()  # another recipe does not continue from this state
-    train.produce(settings | {"seed": 9}, sides(world, SAE), out, checkpoint)
+    train.produce(settings | {"seed": 9}, sides(world, settings), out, checkpoint)
     assert firsts[0] == 0
 
 
@@ -281,6 +393,7 @@ def test_what_a_person_can_get_wrong(world, tmp_path):
         (SAE | {"colour": 1}, "colour"),
         (SAE | {"kind": "crosscoder"}, "crosscoder"),
         (SAE | {"optimizer": "lion"}, "lion"),
+        (SAE | {"weights": "frozen"}, "weights 'frozen' is none of trained, frozen-decoder"),
         (SAE | {"batch_tokens": 100}, "multiple"),
         (SAE | {"writes": "mlp_out"}, "sae must write the tap it reads"),
         (TRANSCODER | {"writes": "mlp_in"}, "transcoder must write another tap"),

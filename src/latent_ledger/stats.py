@@ -315,11 +315,12 @@ def holm(p: Sequence[float]) -> np.ndarray:
     p = np.asarray(p, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise LedgerError(f"p-values lie between 0 and 1; the family holds {p.tolist()}.")
-    if not p.size:
-        return p
-    from statsmodels.stats.multitest import multipletests  # loads pandas: only where it is needed
-
-    return multipletests(p, method="holm")[1]
+    # Three lines: statsmodels' multipletests loads pandas and collects garbage, 0.5 s per call.
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
 
 
 def acceleration(left_out: Sequence[np.ndarray]) -> float:

@@ -22,7 +22,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,81 +31,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from schedulefree import ScheduleFreeWrapper
-from sparsify import SparseCoderConfig
-from sparsify.muon import Muon
-from sparsify.sign_sgd import SignSGD
 from torch import Tensor
-from transformers import get_linear_schedule_with_warmup
 
 from latent_ledger.coders.batches import Batches
+from latent_ledger.coders.learnt import Decoder
+from latent_ledger.coders.recipe import Recipe, optimizers
 from latent_ledger.coders.sparse_backward import TrainingCoder
-from latent_ledger.coders.sparsify import check_site, save
-from latent_ledger.errors import LedgerError
+from latent_ledger.coders.sparsify import save
+from latent_ledger.coders.units import Units
 from latent_ledger.files import digest_json, full_disk_in_one_line
-from latent_ledger.hooksites import HookSite
 from latent_ledger.progress import Progress
-
-KINDS = {
-    "sae": {"transcode": False, "skip_connection": False},
-    "transcoder": {"transcode": True, "skip_connection": False},
-    "skip-transcoder": {"transcode": True, "skip_connection": True},
-}
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of one training run; names and defaults are sparsify's where it has them."""
-
-    kind: str
-    layer: int
-    reads: str
-    width: int
-    k: int
-    batch_tokens: int
-    writes: str | None = None
-    seed: int = 0
-    optimizer: str = "signum"
-    learning_rate: float | None = None  # None: sparsify's rule, by optimiser and width
-    lr_warmup_steps: int = 1000  # adam only
-    auxk_alpha: float = 0.0
-    multi_topk: bool = False
-    activation: str = "topk"
-    dead_feature_threshold: int = 10_000_000  # tokens of silence after which auxk revives a latent
-    order_seed: int | None = None
-    checkpoint_steps: int = 1000
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Recipe:
-        """Check a settings dict. Raises :class:`LedgerError` naming what is wrong."""
-        if unknown := sorted(set(settings) - {field.name for field in fields(cls)}):
-            raise LedgerError(f"Training has no setting named {', '.join(unknown)}.")
-        needed = {field.name for field in fields(cls) if field.default is MISSING}
-        if missing := sorted(needed - set(settings)):
-            raise LedgerError(f"Training needs {', '.join(missing)} in its settings.")
-        recipe = cls(**settings)
-        for name, known in (("kind", KINDS), ("optimizer", ("signum", "adam", "muon"))):
-            if (value := getattr(recipe, name)) not in known:
-                raise LedgerError(f"Training: {name} {value!r} is none of {', '.join(known)}.")
-        if not 0 < recipe.k <= recipe.width:
-            raise LedgerError(f"Training: k = {recipe.k} must be in 1 .. width = {recipe.width}.")
-        check_site(recipe.kind, recipe.site)
-        return recipe
-
-    @property
-    def site(self) -> HookSite:
-        """Where the coder reads and writes."""
-        return HookSite.at(self.layer, self.reads, self.writes)
-
-    @property
-    def coder_config(self) -> SparseCoderConfig:
-        """sparsify's configuration of the coder."""
-        return SparseCoderConfig(
-            activation=self.activation,
-            num_latents=self.width,
-            k=self.k,
-            multi_topk=self.multi_topk,
-            **KINDS[self.kind],
-        )
 
 
 class Training:
@@ -113,9 +48,12 @@ class Training:
 
     def __init__(self, recipe: Recipe, batches: Batches, device: torch.device) -> None:
         self.recipe, steps = recipe, len(batches)
+        self.units = Units.of(*batches.load(0)) if recipe.unit_scale else Units()
         torch.manual_seed(recipe.seed)
         self.coder = TrainingCoder(batches.d, recipe.coder_config, device, dtype=torch.float32)
+        self.decoder = Decoder(self.coder, recipe.weights)
         self.optimizers, self.schedulers = optimizers(self.coder, recipe, batches.full)
+        self.decoder.bind(self.optimizers)
         self.step = 0
         self.tokens = torch.zeros(steps, dtype=torch.int64)
         self.losses = torch.zeros(steps, 4, device=device)  # fvu, auxk, multi_topk, dead share
@@ -134,11 +72,14 @@ class Training:
     def learn(self, x: Tensor, y: Tensor) -> None:
         """One optimiser step on a batch x, y [rows, d]."""
         coder, recipe = self.coder, self.recipe
+        x, y = self.units.divide(x, y)
         if self.step == 0:
             self.first_biases(x, y)
-        unit_norm = coder.cfg.normalize_decoder and not coder.cfg.transcode
+        autoencodes = coder.cfg.normalize_decoder and not coder.cfg.transcode
+        unit_norm = autoencodes and self.decoder.learns
         if unit_norm:
             coder.set_decoder_norm_to_unit_norm()
+            self.decoder.turn_back()
         dead = self.silent > recipe.dead_feature_threshold if recipe.auxk_alpha > 0 else None
         total_variance = (y - y.mean(0)).pow(2).sum()
         out = coder(x=x, y=y, dead_mask=dead, total_variance=total_variance)
@@ -157,6 +98,15 @@ class Training:
         self.losses[self.step] = torch.stack([loss.detach().float() for loss in losses])
         self.tokens[self.step] = len(x)
         self.step += 1
+
+    def finish(self) -> None:
+        """Leave the weights to keep in the coder: averaged ones, if the optimiser averages, in the
+        activations' own units."""
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, ScheduleFreeWrapper):
+                optimizer.eval()
+        self.decoder.turn_back()
+        self.units.fold(self.coder)
 
     def state(self) -> dict[str, Any]:
         """Everything the next step depends on, raw: no switch to averaged weights and back."""
@@ -180,31 +130,6 @@ class Training:
         self.tokens, self.losses, self.silent = (
             state[name] for name in ("tokens", "losses", "silent")
         )
-
-
-def optimizers(coder: TrainingCoder, recipe: Recipe, steps: int) -> tuple[list, list]:
-    """sparsify's optimisers and their schedules over `steps` full batches.
-
-    Signum is sign descent under Schedule-Free averaging. Adam is torch's: sparsify's choice of an
-    8-bit one, where bitsandbytes is installed, would make the result depend on that.
-    """
-    rate, width_scale = recipe.learning_rate, (coder.num_latents / 2**14) ** 0.5
-    if recipe.optimizer == "signum":
-        base = SignSGD([{"params": coder.parameters(), "lr": rate or 5e-3 / width_scale}])
-        signum = ScheduleFreeWrapper(base, momentum=0.95)
-        signum.train()
-        return [signum], []
-    warmup = recipe.lr_warmup_steps
-    if recipe.optimizer == "adam":
-        adam = torch.optim.Adam(coder.parameters(), lr=rate or 2e-4 / width_scale)
-        return [adam], [get_linear_schedule_with_warmup(adam, warmup, steps)]
-    parameters = list(coder.parameters())
-    muon = Muon([p for p in parameters if p.ndim >= 2], lr=rate or 2e-3)
-    adam = torch.optim.Adam([p for p in parameters if p.ndim < 2], lr=rate or 2e-3)
-    return [muon, adam], [
-        get_linear_schedule_with_warmup(muon, 0, steps),
-        get_linear_schedule_with_warmup(adam, warmup, steps),
-    ]
 
 
 class Checkpoint:
@@ -260,8 +185,10 @@ def produce(
     Writes sparsify's ``cfg.json`` and ``sae.safetensors``, ``site.json``, and ``training.parquet``
     (per step: step, tokens seen, fvu, auxk, multi_topk_fvu, dead_share). Returns facts: tokens,
     steps, fvu (mean of the last tenth of the steps, on training tokens) and dead_share (latents
-    silent over the last ``dead_window`` tokens). The caller clears `checkpoint` when it has kept
-    the output.
+    silent over the last ``dead_window`` tokens), weights (the setting), learnt (the parameters that
+    training changed) and, for a control, decoder_cosine (least and mean cosine of the decoder's
+    rows with themselves as drawn) or units (what the activations were divided by in training). The
+    caller clears `checkpoint` when it has kept the output.
     """
     recipe = Recipe.of(settings)
     batches = Batches(
@@ -284,11 +211,10 @@ def produce(
                 kept.save(training.state())
             fvu, _, _, dead = training.losses[training.step - 1].tolist()
             progress.update(1, fvu=fvu, dead=dead)
-    for optimizer in training.optimizers:
-        if isinstance(optimizer, ScheduleFreeWrapper):
-            optimizer.eval()
+    training.finish()
     save(training.coder, recipe.site, out)
-    return write_history(training, Path(out) / "training.parquet")
+    facts = write_history(training, Path(out) / "training.parquet")
+    return facts | what_was_learnt(training)
 
 
 def write_history(training: Training, path: Path) -> dict[str, Any]:
@@ -314,3 +240,18 @@ def write_history(training: Training, path: Path) -> dict[str, Any]:
         "dead_share": float(dead[-1]),
         "dead_window": training.silent_long,
     }
+
+
+def what_was_learnt(training: Training) -> dict[str, Any]:
+    """Facts that tell a control from a coder: what training could change, and how far it did."""
+    parameters = training.coder.named_parameters()
+    facts: dict[str, Any] = {
+        "weights": training.recipe.weights,
+        "learnt": [name for name, parameter in parameters if parameter.requires_grad],
+    }
+    if training.recipe.unit_scale:
+        facts["units"] = training.units.as_dict()
+    cosines = training.decoder.cosines()
+    if cosines is not None:
+        facts["decoder_cosine"] = {"least": float(cosines.min()), "mean": float(cosines.mean())}
+    return facts

@@ -49,7 +49,16 @@ def _sparsify(folder: Path, site: HookSite, device: str) -> Coder:
     return sparsify.load(folder, site, device)
 
 
-FORMATS: dict[str, Callable[[Path, HookSite, str], Coder]] = {"sparsify": _sparsify}
+def _gemma_scope(folder: Path, site: HookSite, device: str) -> Coder:
+    from latent_ledger.coders import gemma_scope
+
+    return gemma_scope.load(folder, site, device)
+
+
+FORMATS: dict[str, Callable[[Path, HookSite, str], Coder]] = {
+    "sparsify": _sparsify,
+    "gemma_scope": _gemma_scope,
+}
 """Format name -> loader. Each imports its module by name, so that the code digest sees it."""
 
 

@@ -70,7 +70,8 @@ class SparseFusedEncoder(FusedEncoder):
             grad_x = F.embedding_bag(indices, weight, mode="sum", per_sample_weights=grad_values)
         if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
             selected = by_latent(indices, grad_values, len(weight))
-            grad_weight = selected @ x.to(weight.dtype)
+            if ctx.needs_input_grad[1]:  # not where a control keeps it as drawn
+                grad_weight = selected @ x.to(weight.dtype)
             grad_bias = (selected @ grad_values.new_ones(len(x), 1)).squeeze(1).to(bias.dtype)
         return grad_x, grad_weight, grad_bias, None, None
 
@@ -88,6 +89,8 @@ class DecoderGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_y: Tensor):
         """grad_y [n, d] passes through; weight's gradient [m, d] is ``acts.T @ grad_y``, sparse."""
+        if not ctx.needs_input_grad[1]:  # a control's frozen decoder
+            return grad_y, None, None, None
         acts, indices = ctx.saved_tensors
         return grad_y, by_latent(indices, acts.detach(), ctx.width) @ grad_y, None, None
 

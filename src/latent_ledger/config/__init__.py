@@ -17,7 +17,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.config import checks_coders, checks_data, checks_overview
+from latent_ledger.config import (
+    checks_autointerp,
+    checks_circuits,
+    checks_coders,
+    checks_data,
+    checks_edges,
+    checks_overview,
+    checks_sae_probes,
+    checks_saebench,
+    checks_steering,
+)
 from latent_ledger.config.expansion import CoderInstance, chosen, instances, pairs, taps, unfair
 from latent_ledger.config.problems import Problem, Where, contradictions, words
 from latent_ledger.config.reading import merge, read_yaml
@@ -38,7 +48,28 @@ __all__ = [
     "validate",
 ]
 
-CHECKS = checks_data.CHECKS + checks_coders.CHECKS + checks_overview.CHECKS
+CHECKS = (
+    checks_data.CHECKS
+    + checks_coders.CHECKS
+    + checks_autointerp.CHECKS
+    + checks_circuits.CHECKS
+    + checks_edges.CHECKS
+    + checks_overview.CHECKS
+    + checks_sae_probes.CHECKS
+    + checks_saebench.CHECKS
+    + checks_steering.CHECKS
+)
+
+
+ABSENT = "absent"
+REMOVABLE = (
+    ("coders",),
+    ("evaluations",),
+    ("comparisons",),
+    ("comparisons", "families"),
+    ("model", "randomised"),
+)
+"""Where an overlay may say ``absent`` in the place of an entry."""
 
 
 class ConfigError(LedgerError):
@@ -68,7 +99,7 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
     Validating the result again gives an equal result. Local folders are looked up from the
     working directory. Raises :class:`ConfigError` with one line per problem.
     """
-    raw = plain(config)
+    raw = without_absent(plain(config))
     found = problems(raw)
     completed, misplaced = complete(raw)
     broken = {str(problem.path[0]) for problem in found if problem.path}
@@ -82,6 +113,21 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
         found.sort(key=lambda problem: _position(problem, order))
         raise ConfigError(dict.fromkeys(str(problem) for problem in found))
     return completed
+
+
+def without_absent(config: dict[str, Any]) -> dict[str, Any]:
+    """Take out the entries that an overlay declares absent: ``coders: {sae-random: absent}``.
+
+    Overlays are merged key by key, so that without this word nothing inherited could be left out.
+    """
+    for path in REMOVABLE:
+        section: Any = config
+        for key in path:
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            for name in [name for name, entry in section.items() if entry == ABSENT]:
+                del section[name]
+    return config
 
 
 def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:

@@ -32,6 +32,8 @@ together, before any job starts:
 
 `python -m latent_ledger.config check <file> [<overlay>...]` checks files without running anything.
 Overlays are laid over the file key by key; Snakemake's `--configfile` and `--config` do the same.
+The word `absent` in the place of a coder, an evaluation, a family or a control takes it out:
+`evaluations: {{steering: absent}}`.
 Write small numbers with a point, `1.0e-4`: YAML takes `1e-4` for text.
 
 Keys without a default are required, unless the table says *optional*.
@@ -64,7 +66,10 @@ def _section(path: tuple[str, ...], part: Mapping[str, Any]) -> Iterator[str]:
         example = next(iter(part["examples"][0]))
         form = part["additionalProperties"]
         yield from (f"Names are free (small letters, digits, dashes), such as `{example}`.", "")
-        yield from _section((*path, "<name>"), form)
+        if _is_mapping(form):
+            yield from _section((*path, "<name>"), form)
+        else:
+            yield from _table({"properties": {"<name>": form}, "required": ["<name>"]}, ["<name>"])
         return
     scalars = [key for key, sub in part["properties"].items() if not _is_mapping(sub)]
     if scalars:

@@ -60,6 +60,7 @@ class CoderInstance:
             "k": self.k,
             "seed": self.seed,
             "weights": self.weights,
+            "unit_scale": self.model != "original",
             **self.recipe,
         }
 

@@ -213,6 +213,8 @@ def _complete_mapping(
         if not isinstance(below, Mapping):  # an unknown key: reported elsewhere, kept as it is
             filled[key] = value[key]
             continue
+        # A coder's own recipe key points to the common one and, left out, means that one's value.
+        overrides = below.get("$ref", "").startswith("#/properties/")
         below = resolve(below)
         if kind and kind not in below.get("x-for", [kind]):
             if present and value[key] is not None and not below.get("x-ignored"):
@@ -220,7 +222,7 @@ def _complete_mapping(
                 what = f"only goes with a source of kind {fit}, and this one is {kind}; remove it"
                 found.append(Problem((*path, key), what))
             continue
-        if present or "default" in below:
+        if present or ("default" in below and not overrides):
             filled[key], more = complete(
                 plain(value[key] if present else below["default"]), below, (*path, key)
             )

@@ -2,6 +2,229 @@
 
 from __future__ import annotations
 
-from latent_ledger.stages.base import Stage
+from collections.abc import Mapping
+from typing import Any
 
-STAGE = Stage("autointerp")
+from latent_ledger.stages import paths
+from latent_ledger.stages.base import (
+    Capture,
+    Config,
+    Finding,
+    Jobs,
+    RowPlan,
+    Settings,
+    Stage,
+    chosen,
+    coder_columns,
+    dataset,
+    metrics_of,
+    named,
+)
+from latent_ledger.stages.coders import way_to_codes
+from latent_ledger.stages.words import count, interval, share, table
+from latent_ledger.store import Payload
+
+NAME = "autointerp"
+SPLIT = "scoring"
+EXAMPLES = (
+    "latents",
+    "strata",
+    "min_examples",
+    "n_train",
+    "n_test",
+    "n_negatives",
+    "quantiles",
+    "example_tokens",
+    "seed",
+)
+"""Settings that decide which latents are looked at and in which examples."""
+INTRUDER, EMBEDDING = "intruder", "embedding"
+
+
+def examples(coder: str) -> str:
+    """The sampled latents of a coder and their examples."""
+    return f"results/latent_examples/{coder}.json"
+
+
+def of_reader(what: str, coder: str, reader: str) -> str:
+    """What one scorer or encoder made of a coder's latents."""
+    return f"results/{what}/{coder}/{reader}.json"
+
+
+def read_by(config: Config, kind: str) -> list[str]:
+    """Names of the ``scorers`` or ``encoders``, in the order of the configuration."""
+    return list(config["evaluations"][NAME][kind])
+
+
+def scorer(settings: Mapping[str, Any]) -> Settings:
+    """A scorer's settings without the keys that are not for its kind."""
+    return {"kind": "lexical"} if settings["kind"] == "lexical" else dict(settings)
+
+
+def who(config: Config, reader: str) -> str:
+    """Who reads, in words that hide nothing."""
+    block = config["evaluations"][NAME]
+    if reader in block["encoders"]:
+        return f"encoder: {reader} (no explanation)"
+    settings = block["scorers"][reader]
+    model = "no model" if settings["kind"] == "lexical" else settings["model"]
+    return f"scorer: {reader} ({model})"
+
+
+def captures(config: Config) -> set[Capture]:
+    """What the coders read."""
+    return {Capture(SPLIT, one.model, one.site.reads) for one in chosen(config, NAME)}
+
+
+def codes(config: Config) -> set[tuple[str, str]]:
+    """Codes of the part of the corpus that nothing was trained on or measured with."""
+    return {(SPLIT, one.name) for one in chosen(config, NAME)}
+
+
+def jobs(config: Config) -> Jobs:
+    """Examples, then explanations and scores by each scorer, then all of it together."""
+    found: Jobs = {}
+    for one in chosen(config, NAME):
+        block = config["evaluations"][NAME]
+        found[examples(one.name)] = ("latent_examples", {key: block[key] for key in EXAMPLES})
+        for reader in read_by(config, "scorers"):
+            settings = {"scorer": scorer(block["scorers"][reader])}
+            found[of_reader("explanations", one.name, reader)] = ("explain", settings)
+            found[of_reader("latent_scores", one.name, reader)] = (
+                "score_latents",
+                settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
+            )
+        for reader in read_by(config, "encoders"):
+            settings = {**block["encoders"][reader], "seed": block["seed"]}
+            found[of_reader("embedding_scores", one.name, reader)] = ("embed_latents", settings)
+        found[paths.evaluation(NAME, one.name)] = (
+            NAME,
+            {key: block[key] for key in ("resamples", "seed", "reference_frequency")},
+        )
+    return found
+
+
+def rows(config: Config) -> list[RowPlan]:
+    """One row per coder and scorer, and one per coder and encoder."""
+    found = []
+    for one in chosen(config, NAME):
+        path = paths.evaluation(NAME, one.name)
+        way = [*way_to_codes(one, SPLIT), examples(one.name)]
+        block = config["evaluations"][NAME]
+        for reader in [*block["scorers"], *block["encoders"]]:
+            columns = {
+                **coder_columns(config, one, f"auto-interp, {who(config, reader)}"),
+                "dataset": dataset(config, SPLIT),
+            }
+            if reader in block["scorers"]:
+                steps = [
+                    of_reader("explanations", one.name, reader),
+                    of_reader("latent_scores", one.name, reader),
+                ]
+                main = f"{block['scores'][0]}_{reader}"
+            else:
+                steps = [of_reader("embedding_scores", one.name, reader)]
+                main = f"{EMBEDDING}_{reader}"
+            found.append(
+                RowPlan(
+                    f"ai-{one.name}-{reader}",
+                    NAME,
+                    path,
+                    columns,
+                    metric=main,
+                    needs=[*way, *steps, path],
+                )
+            )
+    return found
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """The main score first; beside it the others, the adjusted ones, and every latent dropped."""
+    metrics = metrics_of(payload)
+    by, facts = named(metrics), payload.facts
+    reader = row.metric.partition("_")[2]
+    own = [name for name in facts["statuses"] if name in by and name.endswith(f"_{reader}")]
+    own = [name for name in own if name.removesuffix(f"_{reader}") in KINDS]
+    main = by[row.metric]
+    parts = []
+    for name in own:
+        text = f"{name.removesuffix(f'_{reader}').replace('_', ' ')} {interval(by[name])}"
+        if f"{name}_auroc" in by:
+            text += f", AUROC {by[f'{name}_auroc']['estimate']:.3f}"
+        if f"{name}_adjusted" in by:
+            text += f" (frequency-adjusted {by[f'{name}_adjusted']['estimate']:.3f})"
+        parts.append(text)
+    dropped = {k: v for k, v in facts["statuses"][row.metric].items() if k != "scored"}
+    lost = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "none"
+    unread = by[f"{row.metric}_unread"]
+    text = (
+        f"{'; '.join(parts)}; {count(main)} of {facts['requested']}, dropped: {lost}; "
+        f"unread answers {share(unread)} of {unread['n']:,} prompts; "
+        f"{row.columns['coder_type'].partition('auto-interp, ')[2].rpartition(',')[0]}"
+    )
+    null = None if main["name"].startswith(INTRUDER) else 0.5
+    kept = [metric for metric in metrics if _belongs(metric["name"], reader)]
+    return Finding(text, main=main, null=null, metrics=kept)
+
+
+KINDS = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
+
+
+def _belongs(name: str, reader: str) -> bool:
+    """Whether a metric is by this scorer or encoder, or about all of the latents."""
+    own = tuple(f"{kind}_{reader}" for kind in KINDS)
+    tails = ("", "_adjusted", "_auroc", "_unread")
+    return name.startswith("dropped/") or name in {kind + tail for kind in own for tail in tails}
+
+
+def section(current) -> str:
+    """The ledger's table of coders and scorers."""
+    lines = []
+    for row in current:
+        if row.kind != NAME or not row.metrics:
+            continue
+        by = named(row.metrics)
+        scores = {
+            kind: metric
+            for kind in KINDS
+            for name, metric in by.items()
+            if name.startswith(f"{kind}_") and row.run_id.endswith(f"-{name[len(kind) + 1 :]}")
+        }
+        main = next(iter(scores.values()))
+        adjusted = by.get(f"{main['name']}_adjusted")
+        lines.append(
+            (
+                f"`{row.run_id.partition('-')[2]}`",
+                *(interval(scores[kind]) if kind in scores else "" for kind in KINDS),
+                f"{adjusted['estimate']:.3f}" if adjusted else "",
+                count(main)[2:],
+            )
+        )
+    header = (
+        "coder and scorer",
+        *(kind.replace("_", ", ") for kind in KINDS),
+        "first, frequency-adjusted",
+        "n",
+    )
+    return (
+        "## Can a reader of a latent's examples tell where it fires?\n\n"
+        "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
+        "won). The scorer is the last part of the name; lexical is a rule and no model. Chance is "
+        "0.5, for intruders one in the number shown. In *fuzzing* wrong marks are where delphi "
+        "puts them, always on the same token; in *fuzzing, matched* they are where right ones are. "
+        "Frequency-adjusted: at one firing frequency for all coders.\n\n"
+        + table(header, lines, range(1, len(header)))
+        if lines
+        else ""
+    )
+
+
+STAGE = Stage(
+    NAME,
+    jobs=jobs,
+    rows=rows,
+    readers={NAME: read},
+    section=section,
+    captures=captures,
+    codes=codes,
+)

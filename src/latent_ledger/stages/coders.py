@@ -45,13 +45,15 @@ def way_to(instance) -> list[str]:
 
 
 def way_to_codes(instance, split: str) -> list[str]:
-    """Manifests on the way to a coder's codes over a token set, in order."""
-    return [
-        *way_to(instance),
-        paths.tokens(split),
-        paths.activations(split, instance.site.reads, instance.model),
-        paths.codes(split, instance.name),
-    ]
+    """Manifests on the way to a coder's codes over a token set, in order.
+
+    The gate of the coder's reader, on the evaluation part, comes before any of its codes.
+    """
+    reads, gate = instance.site.reads, paths.gate("reader", instance.name)
+    way = [*way_to(instance)]
+    for part, ends in (("evaluation", gate), (split, paths.codes(split, instance.name))):
+        way += [paths.tokens(part), paths.activations(part, reads, instance.model), ends]
+    return list(dict.fromkeys(way))
 
 
 def rows(config: Config) -> list[RowPlan]:
@@ -74,13 +76,25 @@ def rows(config: Config) -> list[RowPlan]:
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """Training FVU and the share of silent latents."""
+    """Training FVU, the share of silent latents and, for a control, what it was kept from."""
     facts = payload.facts
     text = (
         f"training FVU {facts['fvu']:.3f} over the last tenth of {facts['steps']:,} steps; "
         f"{100 * facts['dead_share']:.1f}% of latents silent (n={facts['tokens']:,} tokens)"
     )
-    return Finding(text, columns={"tokens": f"{facts['tokens']:,}"})
+    notes = ""
+    if "decoder_cosine" in facts:
+        least, mean = (facts["decoder_cosine"][name] for name in ("least", "mean"))
+        notes = (
+            f"Control: learnt {', '.join(facts['learnt'])}; cosine of the decoder's rows with "
+            f"themselves as drawn {mean:.3f} on average, {least:.3f} at least."
+        )
+    if "units" in facts:
+        notes = (
+            f"Control: trained on activations divided by {facts['units']['reads']:g} (read) and "
+            f"{facts['units']['writes']:g} (written), the sizes they have in this model."
+        )
+    return Finding(text, notes=notes, columns={"tokens": f"{facts['tokens']:,}"})
 
 
 STAGE = Stage("coders", jobs=jobs, rows=rows, readers={"train": read}, captures=captures)

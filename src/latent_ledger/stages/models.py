@@ -54,15 +54,28 @@ def jobs(config: Config) -> Jobs:
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """How well the embedded model predicts text; a published one needs no row."""
-    if not embedded(config):
-        return []
-    columns = {
-        **model_columns(config),
-        "coder_type": "language model",
-        "dataset": f"{config['corpus']['source']}/model",
-    }
-    return [RowPlan("model", "language_model", paths.model(), columns, needs=[paths.model()])]
+    """How well the embedded model predicts text (a published one needs no row), and the controls:
+    what was drawn anew."""
+    found = []
+    if embedded(config):
+        columns = {
+            **model_columns(config),
+            "coder_type": "language model",
+            "dataset": f"{config['corpus']['source']}/model",
+        }
+        found.append(
+            RowPlan("model", "language_model", paths.model(), columns, needs=[paths.model()])
+        )
+    for name, how in randomised(config).items():
+        columns = {
+            **model_columns(config, name),
+            "coder_type": "language model (control)",
+            "seed": str(how["seed"]),
+        }
+        path = paths.model(name)
+        needs = [paths.model(), path]
+        found.append(RowPlan(f"model-{name}", "randomised_model", path, columns, needs=needs))
+    return found
 
 
 def parity_row(config: Config, capture: Capture) -> RowPlan:
@@ -91,6 +104,17 @@ def read_model(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, columns={"tokens": f"{facts['training_tokens']:,}"})
 
 
+def read_randomised(row: RowPlan, payload: Payload) -> Finding:
+    """Which weights were drawn anew, and from which seed."""
+    facts = payload.facts
+    kept = " and ".join(facts["kept"]) or "nothing"
+    text = (
+        f"{facts['redrawn']:,} of {facts['parameters']:,} parameters drawn anew from the model's "
+        f"own initialisation (seed {facts['seed']}); kept: {kept}"
+    )
+    return Finding(text)
+
+
 def read_parity(row: RowPlan, payload: Payload) -> Finding:
     """The measured relative error against TransformerLens, and its bound."""
     parity = payload.facts["parity"]
@@ -110,5 +134,9 @@ STAGE = Stage(
     "models",
     jobs=jobs,
     rows=rows,
-    readers={"language_model": read_model, "parity": read_parity},
+    readers={
+        "language_model": read_model,
+        "randomised_model": read_randomised,
+        "parity": read_parity,
+    },
 )

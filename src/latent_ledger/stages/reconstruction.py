@@ -52,7 +52,8 @@ def rows(config: Config) -> list[RowPlan]:
     for one in chosen(config, NAME):
         path = paths.evaluation(NAME, one.name)
         columns = {**coder_columns(config, one, NAME), "dataset": dataset(config, SPLIT)}
-        needs = [*way_to_codes(one, SPLIT), path]
+        gate = paths.gate("nulls", f"{NAME}/{one.site.writes}")
+        needs = [*way_to_codes(one, SPLIT), gate, path]
         found.append(RowPlan(f"recon-{one.name}", NAME, path, columns, needs=needs))
     return found
 

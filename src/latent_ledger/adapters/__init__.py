@@ -1,0 +1,1 @@
+"""Our coders in the form other libraries want, each checked by a gate before it is used."""

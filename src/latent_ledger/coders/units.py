@@ -1,0 +1,57 @@
+"""Units in which a coder is trained: the activations' own, or about one.
+
+Signum moves every weight by the same step whatever the size of the activations. A model that was
+drawn anew writes MLP outputs forty times smaller than a trained one does, and a transcoder of it
+ends worse than its target's mean: a control that lost to the recipe says nothing about the model.
+A coder of such a model is therefore trained on activations divided by their root mean square, and
+the units are folded back into its weights afterwards::
+
+    W_enc *= writes / reads    b_enc *= writes    W_skip *= writes / reads    b_dec *= writes
+
+which leaves the decoder as it is, and latents in the units of what they write. Units are powers of
+two, so neither division nor folding rounds anything.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from sparsify import SparseCoder
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Units:
+    """One for what the coder reads, one for what it writes (the same for an autoencoder)."""
+
+    reads: float = 1.0
+    writes: float = 1.0
+
+    @classmethod
+    def of(cls, x: Tensor, y: Tensor) -> Units:
+        """The powers of two nearest to the root mean squares, about the mean, of x, y [rows, d]."""
+        return cls(*(2.0 ** round(math.log2(spread(side))) for side in (x, y)))
+
+    def divide(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """A batch in these units."""
+        return (x, y) if self == Units() else (x / self.reads, y / self.writes)
+
+    @torch.no_grad()
+    def fold(self, coder: SparseCoder) -> None:
+        """Make a coder of divided activations one of the activations themselves."""
+        coder.encoder.weight *= self.writes / self.reads
+        coder.encoder.bias *= self.writes
+        coder.b_dec *= self.writes
+        if coder.W_skip is not None:
+            coder.W_skip *= self.writes / self.reads
+
+    def as_dict(self) -> dict[str, float]:
+        """JSON form, for the facts of a training run."""
+        return asdict(self)
+
+
+def spread(rows: Tensor) -> float:
+    """Root mean square of rows [n, d] about their mean; 1 where they do not vary."""
+    return float((rows - rows.mean(0)).double().pow(2).mean().sqrt()) or 1.0

@@ -1,0 +1,110 @@
+"""What this project uses of delphi, imported once and without what it does not use.
+
+delphi 0.1.3 asks for vLLM, for remote files, for a vector index and for its own activation cache as
+soon as anything of it is imported. None of them is used here, so they have stand-ins while delphi
+is imported; whatever is installed is found again afterwards. That also halves the time of the
+import, which every job of this evaluation pays.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+UNUSED: Mapping[str, Mapping[str, Any]] = {
+    "delphi.clients.offline": {"Offline": object},
+    "delphi.latents.cache": {"LatentCache": object},
+    "aiofiles": {},
+    "asyncer": {"asyncify": lambda function: function},
+    "blobfile": {},
+    "faiss": {},
+    "orjson": {},
+    "sentence_transformers": {"SentenceTransformer": object},
+}
+"""Module -> the names that delphi takes from it while it is being imported."""
+
+
+@contextmanager
+def stand_ins() -> Iterator[None]:
+    """Empty modules in place of :data:`UNUSED`, unless they are loaded already."""
+    added = [name for name in UNUSED if name not in sys.modules]
+    for name in added:
+        module = ModuleType(name)
+        vars(module).update(UNUSED[name])
+        sys.modules[name] = module
+    try:
+        yield
+    finally:
+        for name in added:
+            del sys.modules[name]
+
+
+with stand_ins():
+    from delphi.clients.client import Response
+    from delphi.explainers import DefaultExplainer
+    from delphi.latents.constructors import (
+        pool_max_activation_windows,
+        random_non_activating_windows,
+    )
+    from delphi.latents.latents import (
+        ActivatingExample,
+        Latent,
+        LatentRecord,
+        NonActivatingExample,
+    )
+    from delphi.latents.samplers import normalize_activations, test, train
+    from delphi.scorers import (
+        DetectionScorer,
+        ExampleEmbeddingScorer,
+        FuzzingScorer,
+        IntruderScorer,
+    )
+    from delphi.scorers.classifier.sample import ClassifierOutput
+
+# Every answer that delphi cannot read is counted by us, per latent; its own lines name no latent.
+logging.getLogger("delphi").setLevel(logging.CRITICAL)
+
+__all__ = [
+    "ActivatingExample",
+    "ClassifierOutput",
+    "DefaultExplainer",
+    "DetectionScorer",
+    "ExampleEmbeddingScorer",
+    "FuzzingScorer",
+    "IntruderScorer",
+    "Latent",
+    "LatentRecord",
+    "NonActivatingExample",
+    "Response",
+    "TokenText",
+    "normalize_activations",
+    "pool_max_activation_windows",
+    "random_non_activating_windows",
+    "test",
+    "train",
+]
+
+
+class TokenText:
+    """The text of single tokens: what delphi takes `tokenizer.batch_decode` of 1-D ids to give.
+
+    transformers 5 gives one string for all of them, and delphi then highlights single letters
+    (upstream issues 176 and 177). `decode` turns a list of one id into its text.
+    """
+
+    def __init__(self, decode: Callable[[list[int]], str]) -> None:
+        self._decode = decode
+        self._known: dict[int, str] = {}
+
+    def __getitem__(self, token: int) -> str:
+        if token not in self._known:
+            self._known[token] = self._decode([token])
+        return self._known[token]
+
+    def batch_decode(self, ids: Iterable[Any]) -> list[str]:
+        """One string per id of a 1-D tensor or list."""
+        return [self[int(token)] for token in ids]

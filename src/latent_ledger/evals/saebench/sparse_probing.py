@@ -1,0 +1,157 @@
+"""sae_bench's sparse probing on one coder, from prefilled activations and without a model.
+
+    artifact of a size -> sae.encode, mean over tokens -> k latents with the largest difference of
+    class means -> logistic regression -> test accuracy per class
+
+It is ``run_eval_single_dataset`` as it stands, called with ``model=None`` after the seeding that
+``run_eval_single_sae`` does. sae_bench reports one accuracy per class and nothing per example, so
+the unit of every metric is the class, that is a concept of the probing texts. An interval, given
+from three classes on, says how far the mean would move with other classes, not how sure a class's
+accuracy is. A probe has as many negatives as positives, so chance is 0.5.
+
+The accuracy of sae_bench's probes on *all* latents is chosen on the test examples (early stopping);
+it is kept in the table under that name and is no metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sae_bench.evals.sparse_probing import main as upstream
+from sae_bench.evals.sparse_probing.eval_config import SparseProbingEvalConfig
+from threadpoolctl import threadpool_limits
+
+from latent_ledger.evals.records import Records
+from latent_ledger.evals.saebench.artifacts import quiet, start
+from latent_ledger.files import read_json
+from latent_ledger.progress import Progress
+
+ENOUGH = 3
+"""Classes from which an interval over classes is given."""
+
+
+class Encoder:
+    """What sae_bench needs of a coder here, on whatever device it lives: artifacts are on the CPU.
+
+    `sae` is a SAELens object: ``encode([..., d]) -> [..., width]`` and ``dtype``.
+    """
+
+    def __init__(self, sae: Any) -> None:
+        self.sae, self.dtype = sae, sae.dtype
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Latents [..., width] of activations [..., d], both on the CPU."""
+        return self.sae.encode(x.to(self.sae.device, self.dtype)).cpu()
+
+
+def produce(
+    settings: Mapping[str, Any], sae: Any, artifacts: Mapping[str, Path], out: Path
+) -> dict[str, Any]:
+    """Probe one coder at every size; write ``metrics.json`` and ``classes.parquet`` into `out`.
+
+    `settings`: sizes (the first one is what the plain metric names are about; the others carry
+    their size, ``top_1/400-200``), top_k, batch (texts encoded at a time), resamples, seed.
+    `artifacts`: size -> folder of :mod:`~latent_ledger.evals.saebench.artifacts`, of the tap that
+    the coder reads. Returns facts: sizes, tap, classes, context and texts per class.
+    """
+    rows: dict[str, list] = {}
+    facts: dict[str, Any] = {"sizes": list(settings["sizes"])}
+    work = Progress("sae_bench", total=len(settings["sizes"]), unit="size")
+    with threadpool_limits(1), work as progress:
+        for size in settings["sizes"]:
+            meta = read_json(Path(artifacts[size]) / "meta.json")
+            for column, values in class_rows(
+                size, meta, probe(settings, sae, meta, Path(artifacts[size])), settings["top_k"]
+            ).items():
+                rows.setdefault(column, []).extend(values)
+            facts.setdefault("texts", {})[size] = meta["texts"]
+            facts |= {key: meta[key] for key in ("tap", "classes", "context")}
+            progress.update(1, size=size)
+    records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
+    records.table("classes.parquet", rows)
+    for size in settings["sizes"]:
+        record_metrics(records, settings, size, len(facts["classes"]))
+    records.write(facts)
+    return facts
+
+
+def probe(
+    settings: Mapping[str, Any], sae: Any, meta: Mapping[str, Any], folder: Path
+) -> dict[str, dict[str, float]]:
+    """sae_bench's result on one artifact: its metric name -> class -> test accuracy."""
+    config = SparseProbingEvalConfig(
+        random_seed=settings["seed"],
+        dataset_names=[meta["name"]],
+        probe_train_set_size=meta["train"],
+        probe_test_set_size=meta["test"],
+        context_length=meta["context"],
+        sae_batch_size=settings["batch"],
+        k_values=list(settings["top_k"]),
+    )
+    start(settings["seed"])
+    with quiet():
+        _, per_class = upstream.run_eval_single_dataset(
+            meta["name"],
+            config,
+            Encoder(sae),
+            model=None,
+            layer=-1,  # layer and hook are only read when there is no artifact
+            hook_point=meta["tap"],
+            device="cpu",
+            artifacts_folder=str(folder),
+            save_activations=False,
+        )
+    return per_class
+
+
+def class_rows(
+    size: str,
+    meta: Mapping[str, Any],
+    found: Mapping[str, Mapping[str, float]],
+    top_k: list[int],
+) -> dict[str, list]:
+    """The columns of ``classes.parquet`` for one size: one row per class."""
+    classes = meta["classes"]
+    rows: dict[str, list] = {"size": [size] * len(classes), "class": list(classes)}
+    for k in top_k:
+        ours = [float(found[f"sae_top_{k}_test_accuracy"][name]) for name in classes]
+        baseline = [float(found[f"llm_top_{k}_test_accuracy"][name]) for name in classes]
+        rows |= {
+            f"top_{k}": ours,
+            f"llm_top_{k}": baseline,
+            f"gap_{k}": np.subtract(ours, baseline).tolist(),
+        }
+    for name, key in (("all", "sae_test_accuracy"), ("llm_all", "llm_test_accuracy")):
+        rows[f"{name}_early_stopped_on_test"] = [float(found[key][one]) for one in classes]
+    return rows
+
+
+def record_metrics(records: Records, settings: Mapping[str, Any], size: str, classes: int) -> None:
+    """Record the means over classes at one size."""
+    suffix = "" if size == settings["sizes"][0] else f"/{size}"
+    for k in settings["top_k"]:
+        for name, text, higher_is_better in (
+            (f"top_{k}", f"accuracy of sae_bench's probe on the {k} best latents", True),
+            (f"llm_top_{k}", f"the same on the {k} best dimensions of the tap itself", None),
+            (f"gap_{k}", f"top_{k} minus llm_top_{k}", True),
+        ):
+            records.measure(
+                name + suffix,
+                "mean",
+                "classes.parquet",
+                unit="concept",
+                higher_is_better=higher_is_better,
+                description=(
+                    f"Test {text}, mean over classes at {size} examples; sae_bench gives no "
+                    "values per example."
+                ),
+                where={"size": size},
+                unit_id="class",
+                value=name,
+            )
+            if classes < ENOUGH:
+                records.metrics[name + suffix]["ci"] = None

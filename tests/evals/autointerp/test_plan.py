@@ -1,0 +1,134 @@
+"""What the configuration makes of auto-interp, and how its rows read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from latent_ledger import config as configuration
+from latent_ledger.evals.autointerp import embed, score
+from latent_ledger.files import read_json
+from latent_ledger.stages import autointerp as stage
+from latent_ledger.stages import headtohead
+from tests.evals.autointerp.planted import Reader
+
+TINY = Path(__file__).parents[3] / "config/tiny.yaml"
+
+
+def tiny(**changes):
+    return configuration.load(TINY, [{"evaluations": {"autointerp": changes}}])
+
+
+@dataclass
+class Payload:
+    """A payload as the ledger reads it."""
+
+    path: Path
+
+    def folder(self):
+        return self.path
+
+    @property
+    def facts(self):
+        return read_json(self.path / "metrics.json")["facts"]
+
+
+def test_every_coder_has_its_jobs_and_a_row_per_reader():
+    config = tiny()
+    coders = [one.name for one in configuration.chosen(config, "autointerp")]
+    jobs = stage.jobs(config)
+    assert len(jobs) == 5 * len(coders)
+    assert jobs["results/explanations/sae-resid-k32-s0/lexical.json"] == (
+        "explain",
+        {"scorer": {"kind": "lexical"}},
+    )
+    rows = {row.run_id: row for row in stage.rows(config)}
+    assert len(rows) == 2 * len(coders)
+    row = rows["ai-sae-resid-k32-s0-lexical"]
+    assert row.metric == "detection_lexical" and row.needs[-1] == row.manifest
+    assert "scorer: lexical (no model)" in row.columns["coder_type"]
+    assert set(row.needs) & set(jobs) == {
+        "results/latent_examples/sae-resid-k32-s0.json",
+        "results/explanations/sae-resid-k32-s0/lexical.json",
+        "results/latent_scores/sae-resid-k32-s0/lexical.json",
+        "results/autointerp/sae-resid-k32-s0.json",
+    }
+    controls = [row for row in rows.values() if "sae-random-k32" in row.run_id]
+    assert all("random sae" in row.columns["coder_type"] for row in controls)
+
+
+def test_a_change_of_how_scores_are_averaged_asks_nobody_anything_again():
+    before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed and all(path.startswith("results/autointerp/") for path in changed)
+
+
+def test_its_metrics_can_be_compared():
+    comparison = {
+        "families": {
+            "meaning": {
+                "metrics": ["autointerp.detection_lexical", "autointerp.embedding_minilm_auroc"],
+                "pairs": [["sae-resid", "transcoder"]],
+                "at": {"k": [32], "seeds": [0]},
+            }
+        }
+    }
+    config = configuration.load(TINY, [{"comparisons": comparison}])
+    assert headtohead.compared(config, "meaning") == {
+        "autointerp": [
+            "results/autointerp/sae-resid-k32-s0.json",
+            "results/autointerp/transcoder-k32-s0.json",
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"example_tokens": 24}, "example_tokens: 24 tokens do not divide tokens.context, 64"),
+        ({"n_train": 21}, "n_train: 21 is not a multiple of quantiles, 5"),
+        ({"min_examples": 39}, "min_examples: 39 is less than twice n_train, 20"),
+        ({"examples_shown": 3}, "examples_shown: 3 does not divide n_test + n_negatives, 40"),
+        ({"quantiles": 10}, "quantiles: 10 leave 2 test examples in each"),
+        ({"strata": [0.1, 0.01]}, "strata: the cut points are not in ascending order"),
+        ({"n_negatives": 10}, "n_negatives: example embedding needs more than 10, not 10"),
+        ({"scorers": {"q": {"kind": "openai"}}}, "scorers.q.base_url: missing"),
+        ({"scorers": {"minilm": {"kind": "lexical"}}}, "this name is an encoder's too"),
+        ({"scorers": {"lexical": {"kind": "lexcal"}}}, 'did you mean "lexical"'),
+    ],
+)
+def test_sizes_that_do_not_fit_are_one_line_each(changes, line):
+    with pytest.raises(configuration.ConfigError) as error:
+        tiny(**changes)
+    assert any(line in problem for problem in error.value.lines), error.value.lines
+
+
+def test_what_delphi_sets_aside_is_the_number_the_check_knows():
+    from latent_ledger.config import checks_autointerp
+
+    assert checks_autointerp.COMPARED == embed.COMPARED
+    schema = configuration.schema()["properties"]["evaluations"]["properties"]["autointerp"]
+    assert tuple(schema["properties"]["scores"]["items"]["enum"]) == score.KINDS
+
+
+def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
+    _, folders, _ = run(Reader(latents))
+    plan = stage.RowPlan(
+        "ai-planted-k1-s0-it",
+        stage.NAME,
+        "",
+        {"coder_type": "eval (auto-interp, scorer: it (no model), sae)"},
+        metric="detection_it",
+    )
+    found = stage.read(plan, Payload(folders["collect"]))
+    assert found.main["estimate"] == 1.0 and found.null == 0.5
+    assert found.key_results.startswith("detection 1.000 [1.000, 1.000] (frequency-adjusted 1.000)")
+    assert (
+        "n=12 latents of 15, dropped: 1 fires almost everywhere, 1 never fires, 1 too few windows; "
+        "unread answers 0.0% of 96 prompts; scorer: it (no model)" in found.key_results
+    )
+    row = SimpleNamespace(kind=stage.NAME, run_id=plan.run_id, metrics=found.metrics)
+    text = stage.section([row])
+    assert "| `planted-k1-s0-it` | 1.000 [1.000, 1.000] |" in text and text.endswith("12 latents |")
+    assert stage.section([]) == ""

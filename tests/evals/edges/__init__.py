@@ -1,0 +1,1 @@
+"""Causal edges, on toys whose graph is known and on real architectures."""

@@ -1,0 +1,13 @@
+"""Measure how few latents of one coder carry each labelled concept."""
+
+from latent_ledger.job import Job, fill
+
+
+def compute(job, out):
+    from latent_ledger.evals.circuits import evaluation
+
+    tokens, raw, codes = (job.input(name).folder() for name in ("tokens", "raw", "codes"))
+    return evaluation.produce(job.settings, tokens, [raw], [codes], out)
+
+
+Job.from_snakemake(snakemake).run(fill(compute))

@@ -1,0 +1,14 @@
+"""Have a scorer explain every sampled latent from its training examples."""
+
+from latent_ledger.job import Job, fill
+
+
+def compute(job, out):
+    from latent_ledger.evals.autointerp import explain
+
+    # Answers are kept outside of the job, so that an interrupted one asks nothing twice.
+    cache = job.store.root / "answers"
+    return explain.produce(job.settings, job.input("examples").folder(), out, cache)
+
+
+Job.from_snakemake(snakemake).run(fill(compute))

@@ -1,0 +1,19 @@
+"""Our metrics beside SAEBench's core, for one coder."""
+
+from latent_ledger.job import Job, fill
+
+
+def compute(job, out):
+    import torch
+
+    from latent_ledger.adapters import saelens
+    from latent_ledger.evals.saebench import core
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    sae = saelens.to_saelens(job.input("coder").folder(), device=device)
+    names = ("model", "tokens", "reads", "codes", "coder")
+    folders = {name: job.input(name).folder() for name in names}
+    return core.produce(job.settings, sae, **folders, out=out)
+
+
+Job.from_snakemake(snakemake).run(fill(compute))

@@ -1,0 +1,14 @@
+"""Have a scorer tell, from explanations or from other examples, where every latent fires."""
+
+from latent_ledger.job import Job, fill
+
+
+def compute(job, out):
+    from latent_ledger.evals.autointerp import score
+
+    folders = {name: job.input(name).folder() for name in ("examples", "explanations")}
+    # Answers are kept outside of the job, so that an interrupted one asks nothing twice.
+    return score.produce(job.settings, **folders, out=out, cache=job.store.root / "answers")
+
+
+Job.from_snakemake(snakemake).run(fill(compute))
