@@ -1,6 +1,7 @@
 """SAEBench's sparse probing from cached activations, against sae_bench running the model itself.
 
-    python benchmarks/probing.py [--model FOLDER] [--coders N] [--examples TRAIN TEST] [--width N]
+    python benchmarks/probing.py [--coders N] [--examples TRAIN TEST]
+                                 [--layers N] [--d N] [--width N] [--k N]
 
 Both sides probe texts of six classes with the same coders, by sae_bench's own functions, on one
 thread. sae_bench tokenizes the texts, runs the model with its hook (a TransformerLens bridge, which
@@ -32,7 +33,7 @@ import torch
 from latent_ledger import activations, tokens
 from latent_ledger.adapters.saelens import to_saelens
 from latent_ledger.evals.saebench import artifacts, sparse_probing
-from latent_ledger.hooksites import Tap
+from latent_ledger.hooksites import Point, Tap
 from tests.evals.saebench.folders import coder_folder
 from tests.tiny_models import neox_folder
 
@@ -41,7 +42,7 @@ from sae_bench.evals.sparse_probing.eval_config import SparseProbingEvalConfig  
 from transformer_lens.model_bridge import TransformerBridge  # isort: skip
 
 CLASSES = [f"class-{number}" for number in range(6)]
-TAP, HOOK, LAYER, CONTEXT, SEED = "layers.1.resid_post", "blocks.1.hook_resid_post", 1, 64, 42
+CONTEXT, SEED = 64, 42
 TOP_K = [1, 2, 5]
 
 
@@ -70,7 +71,7 @@ class Clock:
 
 
 def prefill(
-    model: Path, texts: dict[str, list[str]], sizes: tuple[int, int], out: Path, clock
+    model: Path, layer: int, texts: dict[str, list[str]], sizes: tuple[int, int], out: Path, clock
 ) -> tuple[Path, dict]:
     """Our side's work that no coder repeats: examples, tokens, capture, artifact."""
     train = sizes[0] // 2
@@ -93,7 +94,7 @@ def prefill(
         settings,
         model,
         out / "tokens",
-        {Tap.parse(TAP): out / "raw"},
+        {Tap(layer, Point.RESID_POST): out / "raw"},
     )
     settings = {"concepts": CLASSES, "train": sizes[0], "test": sizes[1]}
     settings |= {"top_k": TOP_K, "seed": SEED}
@@ -104,7 +105,15 @@ def prefill(
 class SaeBench:
     """sae_bench as it runs by itself: texts in, the model at hand, nothing cached."""
 
-    def __init__(self, model: Path, texts: dict[str, list[str]], sizes: tuple[int, int], clock):
+    def __init__(
+        self,
+        model: Path,
+        layer: int,
+        texts: dict[str, list[str]],
+        sizes: tuple[int, int],
+        clock: Clock,
+    ) -> None:
+        self.layer = layer
         self.bridge = TransformerBridge.boot_transformers(
             str(model), dtype=torch.float32, device="cpu"
         )
@@ -132,7 +141,15 @@ class SaeBench:
         artifacts.start(SEED)
         with artifacts.quiet(), tempfile.TemporaryDirectory() as empty:
             _, found = upstream.run_eval_single_dataset(
-                "random", self.config, sae, self.bridge, LAYER, HOOK, "cpu", empty, False
+                "random",
+                self.config,
+                sae,
+                self.bridge,
+                self.layer,
+                f"blocks.{self.layer}.hook_resid_post",
+                "cpu",
+                artifacts_folder=empty,
+                save_activations=False,
             )
         return found
 
@@ -140,7 +157,8 @@ class SaeBench:
 def main() -> None:
     """Measure, and print the table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", type=Path, help="a model folder; default: random, 4 x 128")
+    parser.add_argument("--layers", type=int, default=4, help="of the random model")
+    parser.add_argument("--d", type=int, default=128, help="width of the random model")
     parser.add_argument("--coders", type=int, default=3)
     parser.add_argument("--examples", type=int, nargs=2, default=(600, 300))
     parser.add_argument("--width", type=int, default=1024)
@@ -151,10 +169,11 @@ def main() -> None:
     texts = random_texts(sum(size // 2 for size in sizes))
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
-        model = arguments.model or neox_folder(out / "model", layers=4, width=128)
-        artifact, meta = prefill(model, texts, sizes, out, clock)
+        model = neox_folder(out / "model", layers=arguments.layers, width=arguments.d)
+        layer = arguments.layers // 2  # of four layers, the one config/tiny.yaml studies
+        artifact, meta = prefill(model, layer, texts, sizes, out, clock)
         d, width, k = meta["d"], arguments.width, arguments.k
-        theirs = SaeBench(model, texts, sizes, clock)
+        theirs = SaeBench(model, layer, texts, sizes, clock)
         settings = {"top_k": TOP_K, "batch": 125, "seed": SEED}
         accuracies = {}
         for number in range(arguments.coders):

@@ -1,12 +1,6 @@
 """Steering: one job per coder; generates and judges texts of every steered concept."""
 
-from latent_ledger.stages.steering import judge_tap
-
-
-def read_by_the_judge(wildcards):
-    """The activations over the labelled examples from which the rule's judge is fit."""
-    one = instance(wildcards)
-    return paths.activations("probing", judge_tap(CONFIG, one), one.model)
+from latent_ledger.stages.steering import judged
 
 
 rule steering:
@@ -14,7 +8,7 @@ rule steering:
         model=model_of,
         tokens=paths.tokens("probing"),
         writes=writes("probing"),
-        judged=read_by_the_judge,
+        judged=lambda wildcards: judged(CONFIG, instance(wildcards)),
         codes="results/codes/probing/{coder}.json",
         coder="results/coders/{coder}.json",
     output:

@@ -10,7 +10,7 @@ been run. Paths come from :mod:`latent_ledger.stages.paths`.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from latent_ledger.files import digest_json
 from latent_ledger.hooksites import Tap
@@ -65,13 +65,21 @@ def jobs(config: Config) -> Jobs:
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """Every row of the ledger, in reading order: stage by stage, the gates after the model."""
+    """Every row of the ledger, in reading order: stage by stage, the parity gates after the model.
+
+    A row that rests on another row's manifest needs whatever that row needs: a comparison says
+    which gate stopped the evaluation it wanted to compare.
+    """
     found: list[RowPlan] = []
     for stage in STAGES:
         found += stage.rows(config)
         if stage.name == "models":
             found += [parity_row(config, capture) for capture in captures(config)]
-    return found
+    ways = {row.manifest: row.needs for row in found}
+    return [
+        replace(row, needs=list(dict.fromkeys(p for n in row.needs for p in (*ways.get(n, ()), n))))
+        for row in found
+    ]
 
 
 def fingerprint(config: Config) -> str:

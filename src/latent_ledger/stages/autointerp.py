@@ -152,7 +152,8 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         if f"{name}_auroc" in by:
             text += f", AUROC {by[f'{name}_auroc']['estimate']:.3f}"
         if f"{name}_adjusted" in by:
-            text += f" (frequency-adjusted {by[f'{name}_adjusted']['estimate']:.3f})"
+            far = ", extrapolated" if name in facts["extrapolated"] else ""
+            text += f" (frequency-adjusted {by[f'{name}_adjusted']['estimate']:.3f}{far})"
         parts.append(text)
     dropped = {k: v for k, v in facts["statuses"][row.metric].items() if k != "scored"}
     lost = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "none"

@@ -134,7 +134,7 @@ def model_columns(config: Config, model: str = "original") -> dict[str, str]:
 
 def coder_columns(config: Config, instance: CoderInstance, evaluation: str = "") -> dict[str, str]:
     """Site, kind, width, sparsity and seed of a coder's row."""
-    kind = f"{instance.weights} {instance.kind}" if instance.control else instance.kind
+    kind = instance.kind if instance.weights == "trained" else f"{instance.weights} {instance.kind}"
     return {
         **model_columns(config, instance.model),
         "hookpoint": str(instance.site),

@@ -137,8 +137,9 @@ def areas(by: dict[str, Metric]) -> str:
 
 
 def errors(facts: dict[str, Any]) -> str:
-    """The share of each layer's effect in its error node."""
-    known = [value for value in facts["error_share"].values() if value is not None]
+    """The share of each coder's effect in its error node, in the group's order."""
+    shares = [facts["error_share"][name] for name in facts["coders"]]
+    known = [value for value in shares if value is not None]
     return ", ".join(share({"estimate": value}) for value in known) or "nothing"
 
 

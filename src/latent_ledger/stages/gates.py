@@ -246,7 +246,8 @@ def section(current) -> str:
         "What must hold before a number is measured. A gate that fails blocks what depends on it: "
         "those rows say so and carry no number."
     )
-    return f"{title}\n\n{table(('gate', 'what must hold', 'held', 'worst seen'), lines, {2, 3})}"
+    header = ("gate", "what must hold", "held", "worst of these")
+    return f"{title}\n\n{table(header, lines, {2, 3})}"
 
 
 def _worst_seen(rows: Sequence[Any]) -> str:

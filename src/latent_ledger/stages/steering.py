@@ -36,6 +36,11 @@ def judge_tap(config: Config, one: CoderInstance) -> Tap:
     return Tap(one.site.writes.layer if layer is None else layer, Point.RESID_POST)
 
 
+def judged(config: Config, one: CoderInstance) -> str:
+    """The activations over the labelled examples from which a coder's judge is fit."""
+    return paths.activations("probing", judge_tap(config, one), one.model)
+
+
 def captures(config: Config) -> set[Capture]:
     """What the coders write, for the difference of means, and what the judge reads."""
     return {

@@ -123,7 +123,7 @@ def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
     )
     found = stage.read(plan, Payload(folders["collect"]))
     assert found.main["estimate"] == 1.0 and found.null == 0.5
-    assert found.key_results.startswith("detection 1.000 [1.000, 1.000] (frequency-adjusted 1.000)")
+    assert found.key_results.startswith("detection 1.000 [1.000, 1.000] (frequency-adjusted 1.000")
     assert (
         "n=12 latents of 15, dropped: 1 fires almost everywhere, 1 never fires, 1 too few windows; "
         "unread answers 0.0% of 96 prompts; scorer: it (no model)" in found.key_results

@@ -12,7 +12,7 @@ from latent_ledger.evals.autointerp import asking, bridge, collect, embed, score
 from latent_ledger.evals.autointerp.explain import UNANSWERED, UNPARSED
 from latent_ledger.scorers import Response, Unanswered
 from tests.evals.autointerp import planted
-from tests.evals.autointerp.planted import Reader
+from tests.evals.autointerp.planted import SETTINGS, Reader
 from tests.scorers.endpoint import Endpoint, fault
 from tests.tiny_models import folder_digest
 
@@ -289,6 +289,25 @@ def test_a_latents_prompts_do_not_depend_on_the_others(latents):
     for order in orders:
         shared.rng.shuffle(order)
     assert orders[0] != orders[1], "delphi again shuffles alike: the guard can go"
+
+
+def test_a_coder_none_of_whose_latents_has_examples_fails_in_one_line(folders, tmp_path):
+    from latent_ledger.evals.autointerp import examples, explain
+
+    stages = {name: tmp_path / name for name in ("examples", "it", "scores", "out")}
+    for folder in stages.values():
+        folder.mkdir()
+    found, told, scores, out = stages.values()
+    examples.produce({**SETTINGS, "min_examples": 10**6}, **folders, out=found)
+    explain.produce({"scorer": {"kind": "lexical"}}, found, told)
+    asked = {"scorer": {"kind": "lexical"}, "scores": score.KINDS, "examples_shown": 5, "seed": 0}
+    assert score.produce(asked, found, told, scores)["prompts"] == 0
+    with pytest.raises(LedgerError, match="None of 15 latents has examples .1 never fires, 14"):
+        collect.produce(
+            {"resamples": 100, "seed": 0, "reference_frequency": 0.01},
+            *(found, {"it": told}, {"it": scores}, {}),
+            out,
+        )
 
 
 # -- again and again ------------------------------------------------------------------------------

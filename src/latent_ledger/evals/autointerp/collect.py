@@ -54,6 +54,8 @@ def produce(
     :class:`LedgerError` if a kind of score has no latent left.
     """
     requested = pq.read_table(Path(examples) / "latents.parquet").to_pylist()
+    if not any(one["status"] == SCORABLE for one in requested):
+        raise LedgerError(f"None of {len(requested)} latents has examples {_reasons(requested)}")
     rows: list[Row] = []
     for reader, folder in [*scores.items(), *embeddings.items()]:
         told = _explanations(explanations[reader]) if reader in scores else {}
@@ -61,19 +63,22 @@ def produce(
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["kind"], row["reader"]), []).append(row)
-    unadjusted = []
+    unadjusted, extrapolated = [], []
+    reference = settings["reference_frequency"]
     for (kind, reader), members in groups.items():
         scored = [row for row in members if row["status"] == SCORED]
         if not scored:
             raise LedgerError(
                 f"{kind} by {reader}: none of {len(members)} latents could be scored "
-                f"({_reasons(members)}); give tokens.budget.scoring more or lower "
-                "evaluations.autointerp.min_examples."
+                f"{_reasons(members)}"
             )
         values = adjusted(
             *(np.array([row[name] for row in scored]) for name in ("score", "frequency")),
-            settings["reference_frequency"],
+            reference,
         )
+        fired = [row["frequency"] for row in scored]
+        if not min(fired) <= reference <= max(fired):
+            extrapolated.append(f"{kind}_{reader}")
         if values is None:
             unadjusted.append(f"{kind}_{reader}")
         else:
@@ -101,6 +106,7 @@ def produce(
             for (kind, reader), members in groups.items()
         },
         "not_adjusted": unadjusted,
+        "extrapolated": extrapolated,
     }
     records.write(facts)
     return facts
@@ -213,5 +219,9 @@ def _columns(rows: list[Row]) -> dict[str, list]:
 
 
 def _reasons(rows: list[Row]) -> str:
+    """The end of an error line: how many latents have which status, and what to do."""
     counts = Counter(row["status"] for row in rows)
-    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    return (
+        f"({told}); give tokens.budget.scoring more or lower evaluations.autointerp.min_examples."
+    )

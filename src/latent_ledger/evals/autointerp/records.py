@@ -62,7 +62,7 @@ def write(
     """Write the payload; `latents` are the columns of ``latents.parquet``, `text` by token id."""
     out = Path(out)
     table(out / LATENTS, latents)
-    sizes = [len(one.windows) for one in examples]
+    sizes = np.array([len(one.windows) for one in examples], np.int64)
     columns = {
         "latent": np.repeat(np.array([one.latent for one in examples], np.int64), sizes),
         "role": np.repeat(np.array([one.role for one in examples], dtype=object), sizes),
