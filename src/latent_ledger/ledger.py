@@ -293,5 +293,6 @@ def write_ledger(
 
 
 def as_json(row: Row) -> dict[str, Any]:
-    """A row for ``ledger.json``: its columns, its metrics and its key."""
-    return {"kind": row.kind, "key": row.key, **row.values, "metrics": row.metrics}
+    """A row for ``ledger.json``: its columns, its metrics, its facts and its key."""
+    shown = {"metrics": row.metrics, "facts": row.facts}
+    return {"kind": row.kind, "key": row.key, **row.values, **shown}

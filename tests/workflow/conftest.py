@@ -1,7 +1,8 @@
 """A checkout to experiment on: a copy of the project that a test may edit, run and break.
 
-The micro experiment runs once per test session; every test starts from a copy of its results and
-its store.
+Two experiments run once per test session, and every test starts from a copy of the results and the
+store of one: `finished`, the chain from text to head-to-heads, which most promises are about, and
+`whole`, the same with every evaluation and control.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ class Checkout:
     """A copy of the project with its own results and store."""
 
     root: Path
+    overlays: tuple[str, ...]
 
     def snakemake(self, *arguments: str, target: str = "results/ledger.md", ok: bool = True) -> Run:
         """Run snakemake on the micro experiment; `ok` asserts how it must end."""
         command = [
             *(sys.executable, "-m", "snakemake", *([target] if target else [])),
             *("--profile", "profiles/local", "--nocolor"),
-            *("--configfile", "config/tiny.yaml", "tests/workflow/micro.yaml"),
+            *("--configfile", "config/tiny.yaml", *self.overlays),
             *arguments,
         ]
         environment = {
@@ -53,7 +55,7 @@ class Checkout:
         environment.pop("LATENT_LEDGER_STORE", None)
         began = time.monotonic()
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=900
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=1500
         )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) is ok, output[-6000:]
@@ -105,10 +107,11 @@ class Checkout:
         }
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Checkout:
-    """The micro experiment, run from nothing. Tests must not touch it: they take `checkout`."""
-    root = tmp_path_factory.mktemp("finished")
+MICRO, CORE = "tests/workflow/micro.yaml", "tests/workflow/core.yaml"
+
+
+def run_from_nothing(root: Path, *overlays: str) -> Checkout:
+    """A copy of the project below `root` in which the experiment has been run."""
     for name in TRAVELS:
         source, target = PROJECT / name, root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -116,15 +119,13 @@ def finished(tmp_path_factory) -> Checkout:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, target)
-    checkout = Checkout(root)
+    checkout = Checkout(root, overlays)
     checkout.snakemake()
     return checkout
 
 
-@pytest.fixture
-def checkout(finished, tmp_path) -> Checkout:
-    """A copy of the finished experiment that the test owns."""
-    root = tmp_path / "checkout"
+def copy_of(finished: Checkout, root: Path) -> Checkout:
+    """A copy of a finished experiment, with the times of its files."""
     shutil.copytree(finished.root, root, symlinks=True)
     # Snakemake compares times: a copy must not make a manifest look newer than its consumers.
     for source in finished.root.rglob("*"):
@@ -132,4 +133,28 @@ def checkout(finished, tmp_path) -> Checkout:
         os.utime(
             root / source.relative_to(finished.root), ns=(stamp.st_atime_ns, stamp.st_mtime_ns)
         )
-    return Checkout(root)
+    return Checkout(root, finished.overlays)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Checkout:
+    """The chain, run from nothing. Tests must not touch it: they take `checkout`."""
+    return run_from_nothing(tmp_path_factory.mktemp("finished"), MICRO, CORE)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory) -> Checkout:
+    """Every evaluation and control, run from nothing. Tests that edit take `whole_checkout`."""
+    return run_from_nothing(tmp_path_factory.mktemp("whole"), MICRO)
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Checkout:
+    """A copy of the finished chain that the test owns."""
+    return copy_of(finished, tmp_path / "checkout")
+
+
+@pytest.fixture
+def whole_checkout(whole, tmp_path) -> Checkout:
+    """A copy of the whole finished experiment that the test owns."""
+    return copy_of(whole, tmp_path / "checkout")

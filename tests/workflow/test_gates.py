@@ -23,9 +23,9 @@ BELOW = (
 """Beginnings of what may depend on the SAELens adapter."""
 
 
-def planned(checkout) -> list[plan.RowPlan]:
+def planned(whole_checkout) -> list[plan.RowPlan]:
     """The rows of the micro experiment."""
-    base, overlay = (checkout.root / name for name in MICRO)
+    base, overlay = (whole_checkout.root / name for name in MICRO)
     return plan.rows(config.load(base, [overlay]))
 
 
@@ -38,9 +38,9 @@ def results(rows: list[dict]) -> dict[str, dict]:
     }
 
 
-def test_every_gate_holds_and_is_told(finished):
-    gates = {row["run_id"]: row for row in finished.rows() if row["run_id"].startswith("gate-")}
-    expected = {row.run_id for row in planned(finished) if row.kind == "gate"}
+def test_every_gate_holds_and_is_told(whole):
+    gates = {row["run_id"]: row for row in whole.rows() if row["run_id"].startswith("gate-")}
+    expected = {row.run_id for row in planned(whole) if row.kind == "gate"}
     assert set(gates) == expected
     kinds = ("gate-reader-", "gate-saelens-", "gate-nulls-reconstruction-", "gate-nulls-probing-")
     assert all(any(name.startswith(kind) for name in gates) for kind in kinds)
@@ -48,31 +48,33 @@ def test_every_gate_holds_and_is_told(finished):
     assert all("n=" in row["key_results"] for row in gates.values())
     wrong = [row for row in gates.values() if "apply_b_dec_to_input=False" in row["notes"]]
     assert wrong and all("fails: Jaccard 0." in row["notes"] for row in wrong)
-    text = (finished.root / "results/ledger.md").read_text()
+    text = (whole.root / "results/ledger.md").read_text()
     section = text.partition("## Gates")[2].partition("\n## ")[0]
     assert section.count("\n| ") == 2 + 5, "one line per gate below the header"
 
 
-def test_an_edited_adapter_makes_only_its_gate_and_what_follows_stale(checkout):
-    checkout.edit(ADAPTER, RIGHT, WRONG)
-    listed = checkout.listed()
+def test_an_edited_adapter_makes_only_its_gate_and_what_follows_stale(whole_checkout):
+    whole_checkout.edit(ADAPTER, RIGHT, WRONG)
+    listed = whole_checkout.listed()
     assert all(name.startswith(BELOW) for name in listed), listed
-    manifests = {row.manifest for row in planned(checkout) if row.run_id.startswith("gate-saelens")}
+    manifests = {
+        row.manifest for row in planned(whole_checkout) if row.run_id.startswith("gate-saelens")
+    }
     assert {f"results/{name}.json" for name in listed} >= manifests
 
 
-def test_a_wrong_adapter_becomes_rows_without_a_number_and_then_history(checkout):
-    before = results(checkout.rows())
-    rows = planned(checkout)
+def test_a_wrong_adapter_becomes_rows_without_a_number_and_then_history(whole_checkout):
+    before = results(whole_checkout.rows())
+    rows = planned(whole_checkout)
     gates = {row.manifest: row for row in rows if row.run_id.startswith("gate-saelens-sae-")}
     assert gates, "the micro experiment hands an SAE to SAELens"
     below = {row.run_id: path for path in gates for row in rows if path in row.needs}
     below = {run_id: path for run_id, path in below.items() if run_id != gates[path].run_id}
     assert below
 
-    checkout.edit(ADAPTER, RIGHT, WRONG)
-    checkout.snakemake(ok=False)
-    wrong = results(checkout.rows())
+    whole_checkout.edit(ADAPTER, RIGHT, WRONG)
+    whole_checkout.snakemake(ok=False)
+    wrong = results(whole_checkout.rows())
     for gate in gates.values():
         row = wrong[gate.run_id]
         assert row["label"] == "failed" and row["key_results"] == ""
@@ -90,11 +92,11 @@ def test_a_wrong_adapter_becomes_rows_without_a_number_and_then_history(checkout
         if run_id.startswith("gate-saelens-") and "transcoder" in run_id:
             assert wrong[run_id]["label"] == "reproduced"
 
-    checkout.edit(ADAPTER, WRONG, RIGHT)
-    checkout.snakemake()
-    assert results(checkout.rows()) == before
+    whole_checkout.edit(ADAPTER, WRONG, RIGHT)
+    whole_checkout.snakemake()
+    assert results(whole_checkout.rows()) == before
     for gate in gates.values():
-        old = [row for row in checkout.rows() if row["run_id"] == gate.run_id][1:]
+        old = [row for row in whole_checkout.rows() if row["run_id"] == gate.run_id][1:]
         assert [row["label"] for row in old] == ["superseded"]
         assert old[0]["key_results"] == ""
         assert "Superseded (failed before)" in old[0]["notes"]

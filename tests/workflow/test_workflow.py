@@ -16,6 +16,7 @@ RECON = [
     for name in ("sae-mlp", "sae-resid", "skip-transcoder", "transcoder")
 ]
 AFTER_RECON = [
+    *(f"gates/nulls/reconstruction/layers.1.{tap}" for tap in ("mlp_out", "resid_post")),
     *RECON,
     "headtohead/reconstruction",
     "headtohead/splice",
@@ -32,7 +33,8 @@ def without_run_columns(rows: list[dict]) -> list[dict]:
 def test_every_planned_row_is_there_with_a_verdict(finished):
     rows = finished.rows()
     kinds = {row["kind"] for row in rows}
-    assert kinds == {"language_model", "parity", "train", "reconstruction", "probing", "headtohead"}
+    chain = {"language_model", "parity", "train", "gate", "reconstruction", "probing", "headtohead"}
+    assert kinds == chain
     assert all(row["label"] in ("reproduced", "novel", "inconclusive") for row in rows)
     assert all(row["key_results"] and row["date"] and row["config_hash"] for row in rows)
     text = (finished.root / "results/ledger.md").read_text()
@@ -171,7 +173,7 @@ def test_one_more_k_trains_only_the_new_coders(checkout):
     checkout.edit(micro, "k: [8]", "k: [8, 4]")
     listed = checkout.listed()
     new = [name for name in listed if "-k4-" in name]
-    assert len(new) == 4 * 5, "train, codes twice, reconstruction, probing"
+    assert len(new) == 4 * 6, "train, reader gate, codes twice, reconstruction, probing"
     families = {f"headtohead/{name}" for name in ("reconstruction", "splice", "probing")}
     rest = families | {"ledger.md", "ledger"}
     assert set(listed) - set(new) == rest
@@ -200,7 +202,7 @@ def test_two_workflows_share_one_store(checkout, tmp_path):
     ignore = shutil.ignore_patterns("results", ".store", ".snakemake")
     shutil.copytree(checkout.root, other, ignore=ignore)
     (other / ".store").symlink_to(checkout.root / ".store")
-    second = type(checkout)(other)
+    second = type(checkout)(other, checkout.overlays)
     second.snakemake()
     assert {record["status"] for record in second.records().values()} == {"restored"}
     assert second.manifests() == checkout.manifests()

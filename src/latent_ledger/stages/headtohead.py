@@ -99,7 +99,15 @@ def rows(config: Config) -> list[RowPlan]:
     return found
 
 
-SPLITS = {"reconstruction": "evaluation", "circuits": "probing", "autointerp": "scoring"}
+SPLITS = {
+    "reconstruction": "evaluation",
+    "latents": "evaluation",
+    "circuits": "probing",
+    "steering": "probing",
+    "saebench": "probing",
+    "autointerp": "scoring",
+    "sae_probes": "sae-probes",
+}
 """Token set an evaluation is measured on, where it has not the evaluation's name."""
 
 

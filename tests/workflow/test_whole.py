@@ -1,0 +1,47 @@
+"""Every evaluation and control in one small run: nothing fails, and absence is told as absence."""
+
+import pytest
+
+from latent_ledger import config, plan
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_evaluation_gives_its_rows(whole):
+    base, *overlays = (whole.root / name for name in ("config/tiny.yaml", *whole.overlays))
+    planned = {row.run_id: row.kind for row in plan.rows(config.load(base, overlays))}
+    rows = {row["run_id"]: row for row in whole.rows()}
+    assert set(rows) == set(planned)
+    failed = {name: row["notes"] for name, row in rows.items() if row["label"] == "failed"}
+    assert not failed
+    assert all(row["key_results"] for row in rows.values())
+
+
+def test_the_ledger_has_a_section_for_every_question(whole):
+    text = (whole.root / "results/ledger.md").read_text()
+    for stage in plan.STAGES:
+        if stage.section:
+            kinds = set(stage.readers)
+            told = stage.section([_Row(row) for row in whole.rows() if row["kind"] in kinds])
+            assert told.strip().splitlines()[0] in text, stage.name
+
+
+class _Row:
+    """A row of ledger.json as a section sees it."""
+
+    def __init__(self, row: dict) -> None:
+        self.run_id, self.kind, self.metrics, self.label = (
+            row[key] for key in ("run_id", "kind", "metrics", "label")
+        )
+        self.values, self.facts, self.key = row, row["facts"], row["key"]
+
+
+def test_figures_lie_beside_the_ledger(whole):
+    for name in ("pareto.svg", "pareto.png", "sweep.svg", "sweep.png"):
+        assert (whole.root / "results/figures" / name).stat().st_size > 1000
+
+
+def test_memory_and_time_are_on_record(whole):
+    records = whole.records()
+    assert all(record["peak_memory_mib"] < 6 * 1024 for record in records.values())
+    assert all(record["seconds"] > 0 for record in records.values())
