@@ -22,6 +22,8 @@ def small() -> dict:
     raw = read_yaml(TINY)
     raw["model"].pop("randomised")
     raw["coders"] = {name: raw["coders"][name] for name in KINDS}
+    for coder in raw["coders"].values():
+        coder.pop("seeds", None)
     raw["training"]["seeds"] = [0, 1]
     raw["evaluations"] = {name: raw["evaluations"][name] for name in ("reconstruction", "probing")}
     families = raw["comparisons"]["families"]
