@@ -143,7 +143,8 @@ def section(current: list[Any]) -> str:
         metric, _, pair = contrast["name"].partition(": ")
         lines.append(
             (
-                metric.replace("_", " "),
+                row.values["coder_type"].partition("(")[2].removesuffix(")"),
+                metric.partition(".")[2].replace("_", " "),
                 pair,
                 interval(contrast, signed=True, digits=digits_for(contrast)),
                 f"{contrast['p_holm']:.2g}",
@@ -153,11 +154,12 @@ def section(current: list[Any]) -> str:
         )
     if not lines:
         return ""
-    header = ("metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict")
+    header = ("family", "metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict")
     return (
         "## Head to head\n\nEvery declared contrast, whether it flatters or not. A verdict is "
         "*inconclusive* when the interval includes 0 or Holm's correction over its family says "
-        "so.\n\n" + table(header, lines, (2, 3))
+        "so. Families named *controls* say what is left of a number where there was nothing to "
+        "be learnt.\n\n" + table(header, lines, (3, 4))
     )
 
 
