@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from latent_ledger.config import instances
+from collections.abc import Callable
+
+from latent_ledger.config import CoderInstance, chosen, instances
 from latent_ledger.stages import paths
 from latent_ledger.stages.base import (
     Capture,
@@ -54,6 +56,33 @@ def way_to_codes(instance, split: str) -> list[str]:
     for part, ends in (("evaluation", gate), (split, paths.codes(split, instance.name))):
         way += [paths.tokens(part), paths.activations(part, reads, instance.model), ends]
     return list(dict.fromkeys(way))
+
+
+def measured(
+    config: Config,
+    evaluation: str,
+    split: str,
+    prefix: str,
+    gates: Callable[[CoderInstance], list[str]] = lambda _: [],
+) -> list[RowPlan]:
+    """One row per coder that an evaluation measures on its codes, named ``<prefix>-<coder>``.
+
+    `gates` gives the manifests, besides the codes, without which there is no number.
+    """
+    return [
+        RowPlan(
+            f"{prefix}-{one.name}",
+            evaluation,
+            paths.evaluation(evaluation, one.name),
+            {**coder_columns(config, one, evaluation), "dataset": dataset(config, split)},
+            needs=[
+                *way_to_codes(one, split),
+                *gates(one),
+                paths.evaluation(evaluation, one.name),
+            ],
+        )
+        for one in chosen(config, evaluation)
+    ]
 
 
 def rows(config: Config) -> list[RowPlan]:

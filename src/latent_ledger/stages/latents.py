@@ -11,13 +11,11 @@ from latent_ledger.stages.base import (
     RowPlan,
     Stage,
     chosen,
-    coder_columns,
-    dataset,
     metrics_of,
     named,
     without,
 )
-from latent_ledger.stages.coders import way_to_codes
+from latent_ledger.stages.coders import measured
 from latent_ledger.stages.words import count, interval, per_coder, share
 from latent_ledger.store import Payload
 
@@ -45,13 +43,7 @@ def jobs(config: Config) -> Jobs:
 
 def rows(config: Config) -> list[RowPlan]:
     """One row per coder."""
-    found = []
-    for one in chosen(config, NAME):
-        path = paths.evaluation(NAME, one.name)
-        columns = {**coder_columns(config, one, NAME), "dataset": dataset(config, SPLIT)}
-        needs = [*way_to_codes(one, SPLIT), path]
-        found.append(RowPlan(f"latents-{one.name}", NAME, path, columns, needs=needs))
-    return found
+    return measured(config, NAME, SPLIT, "latents")
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:

@@ -12,12 +12,10 @@ from latent_ledger.stages.base import (
     Settings,
     Stage,
     chosen,
-    coder_columns,
-    dataset,
     metrics_of,
     named,
 )
-from latent_ledger.stages.coders import way_to_codes
+from latent_ledger.stages.coders import measured
 from latent_ledger.stages.words import count, interval, per_coder
 from latent_ledger.store import Payload
 
@@ -57,15 +55,14 @@ def jobs(config: Config) -> Jobs:
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per coder."""
-    found = []
-    for one in chosen(config, NAME):
-        path = paths.evaluation(NAME, one.name)
-        columns = {**coder_columns(config, one, NAME), "dataset": dataset(config, SPLIT)}
-        gate = paths.gate("nulls", f"{NAME}/{one.site.reads}")
-        needs = [*way_to_codes(one, SPLIT), gate, path]
-        found.append(RowPlan(f"probe-{one.name}", NAME, path, columns, needs=needs))
-    return found
+    """One row per coder, behind the nulls of the tap it reads."""
+    return measured(
+        config,
+        NAME,
+        SPLIT,
+        "probe",
+        gates=lambda one: [paths.gate("nulls", f"{NAME}/{one.site.reads}")],
+    )
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:

@@ -11,13 +11,11 @@ from latent_ledger.stages.base import (
     RowPlan,
     Stage,
     chosen,
-    coder_columns,
-    dataset,
     metrics_of,
     named,
     without,
 )
-from latent_ledger.stages.coders import way_to_codes
+from latent_ledger.stages.coders import measured
 from latent_ledger.stages.words import count, interval, per_coder, share
 from latent_ledger.store import Payload
 
@@ -47,15 +45,14 @@ def jobs(config: Config) -> Jobs:
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per coder."""
-    found = []
-    for one in chosen(config, NAME):
-        path = paths.evaluation(NAME, one.name)
-        columns = {**coder_columns(config, one, NAME), "dataset": dataset(config, SPLIT)}
-        gate = paths.gate("nulls", f"{NAME}/{one.site.writes}")
-        needs = [*way_to_codes(one, SPLIT), gate, path]
-        found.append(RowPlan(f"recon-{one.name}", NAME, path, columns, needs=needs))
-    return found
+    """One row per coder, behind the nulls of the tap it should rebuild."""
+    return measured(
+        config,
+        NAME,
+        SPLIT,
+        "recon",
+        gates=lambda one: [paths.gate("nulls", f"{NAME}/{one.site.writes}")],
+    )
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
