@@ -66,6 +66,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
         chain = sorted((row["x"], row["y"]) for row in rows if row["on_front"])
         if len(chain) > 1:
             axes.step(*zip(*chain, strict=True), where="pre", color="#BBBBBB", lw=1, zorder=0)
+        axes.margins(x=0.2)  # room for the names
         axes.set_xlabel(_words(labels["x"]))
         axes.set_ylabel(_words(labels["y"]))
         axes.set_title("Fidelity against interpretability", loc="left", fontsize=10)

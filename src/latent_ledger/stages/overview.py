@@ -38,7 +38,8 @@ def settings(config: Config) -> Settings | None:
         **without(block, "fidelity", "interpretability", "sweep"),
         "x": x,
         "y": y,
-        "points": [_point(one) for one in on_x if one in on_y],
+        # A coder of a re-randomised model recovers that model's loss: no point beside the others.
+        "points": [_point(one) for one in on_x if one in on_y and one.model == "original"],
         "sweep": {
             metric: [
                 _point(one)
