@@ -170,7 +170,7 @@ def test_the_same_seed_gives_the_same_digests(checkout):
 
 def test_one_more_k_trains_only_the_new_coders(checkout):
     micro = "tests/workflow/micro.yaml"
-    checkout.edit(micro, "k: [8]", "k: [8, 4]")
+    checkout.edit(micro, "training: {width: 64, k: [8],", "training: {width: 64, k: [8, 4],")
     listed = checkout.listed()
     new = [name for name in listed if "-k4-" in name]
     assert len(new) == 4 * 6, "train, reader gate, codes twice, reconstruction, probing"
@@ -180,7 +180,7 @@ def test_one_more_k_trains_only_the_new_coders(checkout):
 
 
 def test_a_new_layer_captures_only_the_new_tap(checkout):
-    checkout.edit("tests/workflow/micro.yaml", "sae-resid: {layer: 1}", "sae-resid: {layer: 0}")
+    checkout.edit("tests/workflow/micro.yaml", "sae-resid: {layer: 1,", "sae-resid: {layer: 0,")
     checkout.snakemake(target="results/activations/coder/layers.0.resid_post.json")
     store = checkout.root / ".store/actions"
     runs = [read_json(path) for path in store.glob("*/*.json")]
