@@ -1,0 +1,392 @@
+"""The local Modal server, driven by the real client: what it does, and what it does on purpose."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import modal
+import pytest
+from grpclib import Status
+from local_modal import ImageFault, LocalModal, RpcFault, SandboxFault
+
+BACKENDS = pytest.mark.parametrize("gpu", [None, "L4"], ids=["second backend", "first backend"])
+
+
+class Desk:
+    """A person with a token: the calls of the real client, bound to one server."""
+
+    def __init__(self, server: LocalModal, client: modal.Client) -> None:
+        self.server = server
+        self.client = client
+        self.app = modal.App.lookup("tests", create_if_missing=True, client=client)
+        self.image = modal.Image.debian_slim(python_version="3.11")
+
+    def create(self, *command: str, **settings) -> modal.Sandbox:
+        """Create a Sandbox in the app, with the plain image unless told otherwise."""
+        settings.setdefault("image", self.image)
+        return modal.Sandbox.create(*command, app=self.app, client=self.client, **settings)
+
+    def run(self, *command: str, **settings) -> modal.Sandbox:
+        """Create a Sandbox and wait for its end."""
+        sandbox = self.create(*command, **settings)
+        sandbox.wait(raise_on_termination=False)
+        return sandbox
+
+    def volume(self, name: str = "store", **settings) -> modal.Volume:
+        """A Volume by name, made if missing."""
+        settings.setdefault("create_if_missing", True)
+        return modal.Volume.from_name(name, version=2, client=self.client, **settings)
+
+
+@pytest.fixture
+def server(tmp_path):
+    with LocalModal(tmp_path / "modal") as server:
+        yield server
+
+
+@pytest.fixture
+def desk(server):
+    with server.client() as client:
+        yield Desk(server, client)
+
+
+# Sandboxes
+
+
+@BACKENDS
+def test_a_command_runs_and_its_output_and_code_come_back(desk, gpu):
+    sandbox = desk.run("bash", "-c", "echo out; echo problem >&2; exit 3", gpu=gpu, memory=64)
+
+    assert (sandbox.returncode, sandbox.poll()) == (3, 3)
+    assert (sandbox.stdout.read(), sandbox.stderr.read()) == ("out\n", "problem\n")
+    record = desk.server.sandboxes[0]
+    assert (record.backend, record.gpu, record.memory) == (1 if gpu else 2, gpu or "", 64)
+    assert (record.status, record.returncode, record.state) == ("FAILURE", 3, "finished")
+    assert record.created <= record.started <= record.ended
+
+
+@BACKENDS
+def test_poll_list_and_terminate(desk, gpu):
+    sandbox = desk.create("sleep", "60", gpu=gpu, tags={"run": "a", "rule": "train"})
+
+    assert sandbox.poll() is None
+    listed = list(modal.Sandbox.list(app_id=desk.app.app_id, client=desk.client))
+    assert [found.object_id for found in listed] == [sandbox.object_id]
+    assert sandbox.get_tags() == {"run": "a", "rule": "train"}
+    sandbox.terminate()
+    sandbox.wait(raise_on_termination=False)
+    assert sandbox.poll() == 137
+    assert not list(modal.Sandbox.list(app_id=desk.app.app_id, client=desk.client))
+    again = modal.Sandbox.from_id(sandbox.object_id, client=desk.client)
+    assert again.returncode == 137
+
+
+@BACKENDS
+def test_a_sandbox_ends_with_its_timeout_and_takes_its_children_along(desk, gpu):
+    sandbox = desk.create("bash", "-c", "sleep 61 & sleep 61", gpu=gpu, timeout=1)
+
+    with pytest.raises(modal.exception.SandboxTimeoutError):
+        sandbox.wait()
+    assert sandbox.poll() == 124
+    time.sleep(0.1)
+    assert not subprocess.run(["pgrep", "-f", "^sleep 61"], capture_output=True).stdout
+
+
+def test_only_what_was_given_is_in_the_environment(desk, monkeypatch):
+    monkeypatch.setenv("LEAK", "from the caller")
+    desk.server.secret("huggingface", HF_TOKEN="hf_x")
+    secrets = [
+        modal.Secret.from_name("huggingface", client=desk.client),
+        modal.Secret.from_dict({"PLAIN": "p"}),
+    ]
+    image = desk.image.env({"FROM_IMAGE": "two words"})
+    script = "echo $HF_TOKEN,$PLAIN,$FROM_IMAGE,$LEAK,$OWN; pwd; echo $HOME; echo $TMPDIR"
+
+    sandbox = desk.run(
+        "bash", "-c", script, image=image, secrets=secrets, env={"OWN": "o"}, workdir="/job"
+    )
+
+    values, *paths = sandbox.stdout.read().splitlines()
+    record = desk.server.sandboxes[0]
+    assert values == "hf_x,p,two words,,o"
+    assert paths == [str(record.folder / "disk" / name) for name in ("job", "root", "tmp")]
+    assert (record.secrets, record.workdir) == (("huggingface",), "/job")
+
+
+def test_twenty_sandboxes_at_once_and_a_list_over_a_hundred(desk):
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda n: desk.run("true", tags={"n": str(n)}), range(20)))
+    assert time.monotonic() - began < 8
+    assert {record.status for record in desk.server.sandboxes} == {"SUCCESS"}
+
+    with ThreadPoolExecutor(20) as pool:
+        tags = [{"run": "x" if n % 2 else "y"} for n in range(100)]
+        list(pool.map(lambda tag: desk.create("sleep", "30", tags=tag), tags))
+    before = desk.server.rpc_counts["SandboxListV2"]
+    everything = list(modal.Sandbox.list(app_id=desk.app.app_id, client=desk.client))
+    assert len({sandbox.object_id for sandbox in everything}) == 100
+    assert desk.server.rpc_counts["SandboxListV2"] - before == 3
+    half = modal.Sandbox.list(app_id=desk.app.app_id, tags={"run": "x"}, client=desk.client)
+    assert len(list(half)) == 50
+
+
+def test_a_command_inside_a_running_sandbox(desk):
+    sandbox = desk.create("sleep", "60")
+
+    process = sandbox.exec("bash", "-c", "cat; exit 4", env={"A": "1"})
+    process.stdin.write("through stdin")
+    process.stdin.write_eof()
+    process.stdin.drain()
+
+    assert process.stdout.read() == "through stdin"
+    assert process.wait() == 4
+
+
+# Volumes
+
+
+def test_volume_files_go_up_come_back_and_are_listed_and_removed(desk):
+    volume = desk.volume()
+    large = b"start" + b"\0" * (9 << 20) + b"end" + b"\0" * 10  # two blocks, zeros at both ends
+    with volume.batch_upload() as batch:
+        batch.put_file(BytesIO(large), "/deep/large.bin")
+        batch.put_file(BytesIO(b""), "/empty")
+
+    assert b"".join(volume.read_file("deep/large.bin")) == large
+    assert (desk.server.volume("store") / "deep/large.bin").read_bytes() == large
+    assert sorted(entry.path for entry in volume.listdir("/", recursive=True)) == [
+        *("deep", "deep/large.bin", "empty")
+    ]
+    with pytest.raises(FileExistsError), volume.batch_upload() as batch:
+        batch.put_file(BytesIO(b"other"), "/empty")
+    volume.remove_file("deep", recursive=True)
+    with pytest.raises(FileNotFoundError):
+        b"".join(volume.read_file("deep/large.bin"))
+    with pytest.raises(modal.exception.NotFoundError):
+        volume.listdir("/nowhere")
+
+
+def test_writes_are_seen_by_others_after_sync_and_after_the_end(desk):
+    mounts = {"/store": desk.volume()}
+    script = "echo 1 > /store/early; sync /store; echo 2 > /store/late; sleep 30"
+    writer = desk.create("bash", "-c", script, volumes=mounts)
+    committed = desk.server.volume("store")
+    until(lambda: (committed / "early").exists())
+
+    reader = desk.run("bash", "-c", "cd /store; ls", volumes=mounts)
+    assert reader.stdout.read() == "early\n"
+    assert not (committed / "late").exists()
+    writer.terminate()
+    writer.wait(raise_on_termination=False)
+    assert (committed / "late").read_text() == "2\n"
+
+
+def test_what_a_sandbox_removes_is_gone_and_what_others_wrote_meanwhile_stays(desk):
+    volume = desk.server.volume("store")
+    (volume / "old").write_text("old")
+    mounts = {"/store": desk.volume()}
+    slow = desk.create("bash", "-c", "rm /store/old; sleep 1", volumes=mounts)
+    until(lambda: desk.server.sandboxes[0].state == "running")
+    desk.run("bash", "-c", "echo new > /store/new", volumes=mounts)
+
+    slow.wait()
+
+    assert sorted(path.name for path in volume.iterdir()) == ["new"]
+
+
+def test_a_failing_sync_says_so_in_the_sandbox(desk):
+    desk.server.faults.sync_fails = 1
+    script = "echo 1 > /store/a; sync /store || echo refused; sync /store && echo done"
+
+    sandbox = desk.run("bash", "-c", script, volumes={"/store": desk.volume()})
+
+    assert sandbox.stdout.read() == "refused\ndone\n"
+    assert "Input/output error" in sandbox.stderr.read()
+
+
+def test_an_absent_volume_and_an_absent_secret_are_the_clients_own_errors(desk):
+    with pytest.raises(modal.exception.NotFoundError, match="nowhere"):
+        desk.volume("nowhere", create_if_missing=False).hydrate()
+    secret = modal.Secret.from_name("huggingface", required_keys=["HF_TOKEN"], client=desk.client)
+    with pytest.raises(modal.exception.NotFoundError, match="huggingface"):
+        secret.hydrate()
+    desk.server.secret("huggingface", OTHER="x")
+    with pytest.raises(modal.exception.NotFoundError, match="HF_TOKEN"):
+        secret.hydrate()
+
+
+# Images
+
+
+def test_equal_image_definitions_are_one_image_and_local_files_are_there(desk, tmp_path):
+    (tmp_path / "lock").write_text("numpy==1.26.4\n")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "run.py").write_text("print('ran')")
+    plain = modal.Image.from_registry("ubuntu:22.04", add_python="3.11")
+
+    def image():
+        built = plain.pip_install_from_requirements(tmp_path / "lock")
+        return built.add_local_dir(tmp_path / "code", "/code")
+
+    first = desk.run("python", "/code/run.py", image=image())
+    layers = len(desk.server.images)
+    second = desk.run("/usr/local/bin/python3", "/code/run.py", image=image())
+
+    assert first.stdout.read() == second.stdout.read() == "ran\n"
+    assert len(desk.server.images) == layers
+    assert [layer.builds for layer in desk.server.images] == [1] * layers
+    assert "FROM ubuntu:22.04" in desk.server.sandboxes[0].image.all_commands
+    assert "numpy==1.26.4" in desk.server.sandboxes[0].image.text
+
+
+def test_an_image_that_does_not_build_raises_with_its_message(desk):
+    desk.server.faults.images.append(ImageFault("nosuchpackage", "no matching distribution"))
+
+    with pytest.raises(modal.exception.ImageBuildError, match="no matching distribution"):
+        desk.create("true", image=desk.image.pip_install("nosuchpackage"))
+    assert not desk.server.sandboxes
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "status"),
+    [
+        ("evicted", 0, "INTERNAL_FAILURE"),
+        ("oom", 137, "KERNEL_OOM_KILL"),
+        ("terminated", 137, "TERMINATED"),
+        ("timeout", 124, "TIMEOUT"),
+        ("init", 1, "INIT_FAILURE"),
+    ],
+)
+def test_every_bad_end_has_its_code_and_hits_only_what_it_matches(desk, kind, code, status):
+    desk.server.faults.sandboxes.append(SandboxFault(kind, match="rule=bad", after=0.1))
+
+    bad = desk.create("bash", "-c", "sleep 30", tags={"rule": "bad"})
+    good = desk.run("true", tags={"rule": "good"})
+    until(lambda: bad.poll() is not None)
+    retried = desk.run("true", tags={"rule": "bad"})
+
+    assert (bad.returncode, desk.server.sandboxes[0].status) == (code, status)
+    assert good.returncode == retried.returncode == 0
+
+
+def test_an_evicted_sandbox_loses_what_it_did_not_sync(desk):
+    desk.server.faults.sandboxes.append(SandboxFault("evicted", after=0.5))
+    script = "echo 1 > /store/kept; sync /store; echo 2 > /store/lost; sleep 30"
+
+    sandbox = desk.create("bash", "-c", script, volumes={"/store": desk.volume()})
+    until(lambda: sandbox.poll() is not None)
+
+    assert [path.name for path in desk.server.volume("store").iterdir()] == ["kept"]
+
+
+def test_a_lost_commit_leaves_success_without_files(desk):
+    desk.server.faults.sandboxes.append(SandboxFault("uncommitted"))
+
+    sandbox = desk.run("bash", "-c", "echo 1 > /store/a", volumes={"/store": desk.volume()})
+
+    assert sandbox.returncode == 0
+    assert not list(desk.server.volume("store").iterdir())
+
+
+def test_a_hung_sandbox_is_running_until_its_timeout(desk):
+    desk.server.faults.sandboxes.append(SandboxFault("hung"))
+    sandbox = desk.create("sleep", "30", timeout=1)
+    time.sleep(0.3)
+    assert sandbox.poll() is None
+    with pytest.raises(modal.exception.SandboxTimeoutError):
+        sandbox.wait()
+
+
+def test_a_hard_memory_limit_is_kept(desk):
+    script = "x = b'1' * (200 << 20); import time; time.sleep(30)"
+
+    small = desk.run("python", "-c", script, memory=(64, 128))
+    assert (small.returncode, desk.server.sandboxes[0].status) == (137, "KERNEL_OOM_KILL")
+    large = desk.run("python", "-c", script.partition(";")[0], memory=(64, 512))
+    assert large.returncode == 0
+
+
+def test_a_gpu_sandbox_blocks_until_scheduled_and_an_unknown_gpu_is_refused(desk):
+    desk.run("true")  # the image is built
+    desk.server.faults.scheduling_seconds = 0.8
+    began = time.monotonic()
+    desk.create("true", gpu="A100-40GB")
+    assert time.monotonic() - began > 0.8
+    began = time.monotonic()
+    desk.create("true")
+    assert time.monotonic() - began < 0.5
+
+    with pytest.raises(modal.exception.InvalidError, match="POTATO"):
+        desk.create("true", gpu="potato")
+    desk.server.faults.sandboxes.append(SandboxFault("unschedulable"))
+    with pytest.raises(modal.exception.ConflictError, match="No worker"):
+        desk.create("true", gpu="L4")
+
+
+def test_a_failing_and_a_slow_rpc(desk):
+    desk.create("sleep", "30")
+    exhausted = RpcFault("SandboxListV2", Status.RESOURCE_EXHAUSTED, "slow down")
+    desk.server.faults.rpcs.append(exhausted)
+    with pytest.raises(modal.exception.ResourceExhaustedError, match="slow down"):
+        list(modal.Sandbox.list(app_id=desk.app.app_id, client=desk.client))
+
+    desk.server.faults.rpcs.append(RpcFault("SandboxListV2", Status.UNAVAILABLE, times=2))
+    assert len(list(modal.Sandbox.list(app_id=desk.app.app_id, client=desk.client))) == 1
+    desk.server.faults.rpcs.append(RpcFault("SandboxListV2", delay=0.5))
+    began = time.monotonic()
+    list(modal.Sandbox.list(app_id=desk.app.app_id, client=desk.client))
+    assert time.monotonic() - began > 0.5
+
+
+def test_a_wrong_token_is_the_clients_auth_error(server):
+    with (
+        server.client(("ak-wrong", "as-wrong")) as client,
+        pytest.raises(modal.exception.AuthError),
+    ):
+        client.hello()
+
+
+def test_another_process_uses_the_environment(server):
+    script = "import modal; modal.Client.from_env().hello(); print('hello')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PATH": "/usr/bin", **server.environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "hello\n", done.stderr
+
+
+def test_an_unreachable_server_and_its_return(desk):
+    sandbox = desk.create("sleep", "30")
+    with desk.server.unreachable():
+        pass
+    assert sandbox.poll() is None
+
+
+def test_an_rpc_that_is_not_there_says_its_name(desk):
+    with pytest.raises(modal.exception.UnimplementedError, match="QueueGetOrCreate"):
+        modal.Queue.from_name("q", create_if_missing=True, client=desk.client).hydrate()
+
+
+def test_leaving_the_server_leaves_no_process(tmp_path):
+    with LocalModal(tmp_path / "modal") as server, server.client() as client:
+        Desk(server, client).create("sleep", "62")
+        until(lambda: server.sandboxes[0].process is not None)
+    assert not subprocess.run(["pgrep", "-f", "^sleep 62"], capture_output=True).stdout
+
+
+def until(done, seconds: float = 10.0) -> None:
+    """Wait for `done()`; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
