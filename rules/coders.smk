@@ -1,4 +1,11 @@
-"""Sparse coders, and their codes over each token set."""
+"""Sparse coders, trained or fetched, and their codes over each token set."""
+
+from latent_ledger.stages.coders import made_by
+
+
+def only(names):
+    """Constraint of a wildcard to some names; with none of them it matches nothing."""
+    return "|".join(names) or "(?!)"
 
 
 rule train_coder:
@@ -11,6 +18,8 @@ rule train_coder:
         record="results/records/coders/{coder}.json",
     benchmark:
         "results/benchmarks/coders/{coder}.tsv"
+    wildcard_constraints:
+        coder=only(made_by(CONFIG, "train_coder")),
     resources:
         recompute=recompute("train_coder"),
         mem_mb=4000,
@@ -22,6 +31,28 @@ rule train_coder:
         store=STORE_PARAM,
     script:
         "../workflow/scripts/train_coder.py"
+
+
+rule pretrained_coder:
+    output:
+        "results/coders/{coder}.json",
+    log:
+        record="results/records/coders/{coder}.json",
+    benchmark:
+        "results/benchmarks/coders/{coder}.tsv"
+    wildcard_constraints:
+        coder=only(made_by(CONFIG, "pretrained_coder")),
+    resources:
+        recompute=recompute("pretrained_coder"),
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=planned("results/coders/{coder}.json"),
+        code=code("pretrained_coder"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/pretrained_coder.py"
 
 
 rule encode:

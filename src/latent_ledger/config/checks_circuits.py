@@ -52,6 +52,7 @@ def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
             if "coders" in block
             else chosen(config, "circuits")
         )
+        coders = [one for one in coders if one.width is not None]  # else the file says it
         if not coders:
             continue
         narrow = min(coders, key=lambda one: one.width)

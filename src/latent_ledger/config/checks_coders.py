@@ -6,10 +6,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.expansion import FAIR, chosen, effective, pairs
+from latent_ledger.config.expansion import (
+    FAIR,
+    LEARNT_HERE,
+    chosen,
+    effective,
+    is_pretrained,
+    pairs,
+)
 from latent_ledger.config.problems import Problem, Where, reads, show, suggest, words
 from latent_ledger.config.schema_file import schema
-from latent_ledger.config.sources import model_shape
+from latent_ledger.config.sources import kind_of_source, local, model_shape
 
 DEPTH = ("resid_pre", "mlp_in", "mlp_out", "mlp_out_normed", "resid_post")
 """Points of one block in the order in which a forward pass reaches them."""
@@ -76,10 +83,37 @@ def _models(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("model", "randomised", "original"), what)
 
 
+@reads("coders")
+def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
+    """A coder is trained here or fetched, and the keys of one way mean nothing in the other."""
+    for name, coder in config["coders"].items():
+        if is_pretrained(coder):
+            for key in LEARNT_HERE:
+                if coder.get(key) not in (None, "trained"):
+                    what = "a coder with a source comes trained; remove this key, or the source"
+                    yield Problem(("coders", name, key), what)
+            if coder["model"] != "original":
+                what = "a pretrained coder is of the model itself; train one of this model instead"
+                yield Problem(("coders", name, "model"), what)
+            source, path = coder["source"], ("coders", name, "source")
+            if kind_of_source("coders", source) is None:
+                hint = "write a hub id as owner/name, or a folder as ./name"
+                yield Problem(path, f"{show(source)} is no source of coders; {hint}")
+            elif kind_of_source("coders", source) == "folder" and not local(source).is_dir():
+                yield Problem(path, f"the folder {show(source)} does not exist")
+            continue
+        for key in ("path", "revision", "format"):
+            if coder.get(key) is not None:
+                what = "only goes with a source, from which the coder is fetched"
+                yield Problem(("coders", name, key), what)
+
+
 @reads("coders", "training")
 def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     told = set()
     for name, coder in config["coders"].items():
+        if is_pretrained(coder):
+            continue
         width = effective(config, name, "width")
         path = ("coders", name, "k") if "k" in coder else ("training", "k")
         for index, k in enumerate(effective(config, name, "k")):
@@ -92,8 +126,12 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
 
 @reads("coders", "training", "evaluations")
 def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
-    narrow = min(config["coders"], key=lambda name: effective(config, name, "width"))
-    width = effective(config, narrow, "width")
+    widths = {name: effective(config, name, "width") for name in config["coders"]}
+    told = [name for name, width in widths.items() if width is not None]
+    narrow = min(told, key=widths.__getitem__, default=None)
+    if narrow is None:
+        return
+    width = widths[narrow]
     for index, k in enumerate(config["evaluations"].get("probing", {}).get("top_k", [])):
         if k > width:
             yield Problem(
@@ -196,7 +234,8 @@ def _at(config: dict[str, Any]) -> Iterator[Problem]:
 
 def _trained(config: dict[str, Any], key: str) -> list[int]:
     """Every k, or every seed, that some coder is trained at."""
-    return sorted({value for name in config["coders"] for value in effective(config, name, key)})
+    trained = [name for name, coder in config["coders"].items() if not is_pretrained(coder)]
+    return sorted({value for name in trained for value in effective(config, name, key)})
 
 
 @reads("comparisons", "coders", "training")
@@ -223,7 +262,8 @@ def _fair(
 ) -> Iterator[Problem]:
     """Two coders meet at some k and seed, and differ in nothing the family does not allow."""
     first, second = pair
-    for key, plural in (("k", "k"), ("seeds", "seed")):
+    elsewhere = any(is_pretrained(config["coders"][name]) for name in pair)
+    for key, plural in () if elsewhere else (("k", "k"), ("seeds", "seed")):
         one, other = effective(config, first, key), effective(config, second, key)
         trained = _trained(config, key)
         allowed = [value for value in entry["at"].get(key, trained) if value in trained]
@@ -232,6 +272,8 @@ def _fair(
             yield Problem(path, f"{first} and {second} have no {plural} in common{where}")
     for key in FAIR:
         one, other = effective(config, first, key), effective(config, second, key)
+        if elsewhere and key in LEARNT_HERE:
+            continue  # the difference in source says that they were trained differently
         if one != other and key not in entry["allow_unfair"]:
             yield Problem(
                 path,
@@ -245,6 +287,7 @@ CHECKS = (
     _sites,
     _coder_names,
     _models,
+    _pretrained,
     _k_within_width,
     _top_k_within_width,
     _whole_contexts,

@@ -47,7 +47,7 @@ def _classes(config: dict[str, Any]) -> Iterator[Problem]:
 def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
     """No probe asks for more latents than the narrowest coder has."""
     for name in ("saebench", "sae_probes"):
-        measured = chosen(config, name)
+        measured = [one for one in chosen(config, name) if one.width is not None]
         if not measured:
             continue
         narrow = min(measured, key=lambda one: one.width)

@@ -68,6 +68,11 @@ def model_kind(source: str) -> str | None:
     return "hub" if HUB_ID.fullmatch(source) else None
 
 
+def coder_kind(source: str) -> str | None:
+    """``hub`` or ``folder``, written as for a model; None for what is neither."""
+    return None if source == "embedded" else model_kind(source)
+
+
 def corpus_kind(source: str) -> str:
     """``embedded``, ``hub`` (written ``hub:<id>``) or ``folder``."""
     if source == "embedded":
@@ -77,7 +82,12 @@ def corpus_kind(source: str) -> str:
 
 def kind_of_source(section: str, source: Any) -> str | None:
     """Kind of the `source` of a configuration section; None where it has none or a wrong one."""
-    kinds = {"model": model_kind, "corpus": corpus_kind, "evaluations.probing": corpus_kind}
+    kinds = {
+        "model": model_kind,
+        "coders": coder_kind,
+        "corpus": corpus_kind,
+        "evaluations.probing": corpus_kind,
+    }
     return kinds[section](source) if section in kinds and isinstance(source, str) else None
 
 

@@ -48,7 +48,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
                 xerr=_whisker(row, "x"),
                 yerr=_whisker(row, "y"),
                 fmt="o",
-                markersize=5 + (0 if row["control"] else row["k"] ** 0.5 / 2),
+                markersize=5 + (0 if row["control"] else (row["k"] or 0) ** 0.5 / 2),
                 color=colour,
                 markerfacecolor="white" if row["control"] else colour,
                 elinewidth=1,
@@ -56,7 +56,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
                 alpha=0.9,
             )
             axes.annotate(
-                f"{row['coder']} k={row['k']}" + (f" s{row['seed']}" if row["seed"] else ""),
+                _label(row),
                 (row["x"], row["y"]),
                 xytext=(6, 5),
                 textcoords="offset points",
@@ -71,6 +71,12 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
         axes.set_ylabel(_words(labels["y"]))
         axes.set_title("Fidelity against interpretability", loc="left", fontsize=10)
         _save(figure, out, "pareto")
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    """A point's name: coder, k and seed; a pretrained coder has its name alone."""
+    size = "" if row["k"] is None else f" k={row['k']}"
+    return f"{row['coder']}{size}" + (f" s{row['seed']}" if row["seed"] else "")
 
 
 def sweep(rows: Sequence[Mapping[str, Any]], out: Path) -> None:

@@ -120,6 +120,10 @@ def embedded(config: Config) -> bool:
 # -- columns of a row -----------------------------------------------------------------------------
 
 
+PUBLISHED = "as published"
+"""Size of a pretrained coder where its file says it and the configuration need not."""
+
+
 def model_columns(config: Config, model: str = "original") -> dict[str, str]:
     """Which model a row is about, and the seed of its training."""
     block = config["model"]
@@ -139,9 +143,16 @@ def coder_columns(config: Config, instance: CoderInstance, evaluation: str = "")
         **model_columns(config, instance.model),
         "hookpoint": str(instance.site),
         "coder_type": f"eval ({evaluation}, {kind})" if evaluation else kind,
-        "width": str(instance.width),
-        "sparsity": f"k={instance.k}",
-        "seed": str(instance.seed),
+        **size_columns(instance),
+    }
+
+
+def size_columns(one: CoderInstance) -> dict[str, str]:
+    """Width, sparsity and seed of a coder; a pretrained one's are its publisher's."""
+    return {
+        "width": str(one.width or PUBLISHED),
+        "sparsity": PUBLISHED if one.k is None else f"k={one.k}",
+        "seed": "" if one.seed is None else str(one.seed),
     }
 
 

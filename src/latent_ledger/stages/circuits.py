@@ -24,6 +24,7 @@ from latent_ledger.stages.base import (
     metrics_of,
     model_columns,
     named,
+    size_columns,
 )
 from latent_ledger.stages.coders import way_to_codes
 from latent_ledger.stages.words import count, interval, share, table
@@ -111,9 +112,9 @@ def rows(config: Config) -> list[RowPlan]:
             **model_columns(config, coders[0].model),
             "hookpoint": " + ".join(str(one.site) for one in coders),
             "coder_type": f"eval (multi-layer circuit, {_each(one.kind for one in coders)})",
-            "width": " + ".join(str(one.width) for one in coders),
-            "sparsity": f"k={_each(one.k for one in coders)}",
-            "seed": _each(one.seed for one in coders),
+            "width": " + ".join(size_columns(one)["width"] for one in coders),
+            "sparsity": _each(size_columns(one)["sparsity"] for one in coders),
+            "seed": _each(size_columns(one)["seed"] for one in coders),
             "dataset": dataset(config, SPLIT),
         }
         way = [path for one in coders for path in way_to_codes(one, SPLIT)]

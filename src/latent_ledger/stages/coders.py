@@ -1,4 +1,4 @@
-"""The sparse coders: one training job per instance, all with one recipe."""
+"""The sparse coders: trained, one job per instance and all with one recipe, or fetched."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from latent_ledger.stages.base import (
     coder_columns,
     dataset,
 )
+from latent_ledger.stages.data import listing
 from latent_ledger.store import Payload
 
 
@@ -24,20 +25,31 @@ def captures(config: Config) -> set[Capture]:
     return {
         Capture("coder", instance.model, tap)
         for instance in instances(config)
+        if not instance.pretrained
         for tap in instance.site.taps
     }
 
 
 def jobs(config: Config) -> Jobs:
-    """One training job per coder instance."""
-    return {
-        paths.coder(instance.name): ("train_coder", instance.settings)
-        for instance in instances(config)
-    }
+    """One job per coder instance: it is trained, or fetched."""
+    found: Jobs = {}
+    for one in instances(config):
+        rule, settings = "train_coder", one.settings
+        if one.pretrained:
+            rule, settings = "pretrained_coder", settings | listing("coders", one.source)
+        found[paths.coder(one.name)] = (rule, settings)
+    return found
+
+
+def made_by(config: Config, rule: str) -> list[str]:
+    """Names of the coder instances that a rule makes."""
+    return [one.name for one in instances(config) if one.pretrained == (rule != "train_coder")]
 
 
 def way_to(instance) -> list[str]:
-    """Manifests on the way to a trained coder, in order."""
+    """Manifests on the way to a coder, in order."""
+    if instance.pretrained:
+        return [paths.coder(instance.name)]
     return [
         paths.model(instance.model),
         paths.tokens("coder"),
@@ -86,22 +98,19 @@ def measured(
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per trained coder."""
+    """One row per coder, trained or fetched."""
     budget = f"{config['tokens']['budget']['coder']:,}"
-    return [
-        RowPlan(
-            f"train-{one.name}",
-            "train",
-            paths.coder(one.name),
-            {
-                **coder_columns(config, one),
-                "dataset": dataset(config, "coder"),
-                "tokens": budget,
-            },
-            needs=way_to(one),
-        )
-        for one in instances(config)
-    ]
+    found = []
+    for one in instances(config):
+        path, columns = paths.coder(one.name), coder_columns(config, one)
+        if one.pretrained:
+            columns |= {"coder_type": f"{one.kind} (pretrained)", "dataset": one.source}
+            found.append(RowPlan(f"pretrained-{one.name}", "pretrained", path, columns))
+            found[-1].needs.append(path)
+            continue
+        columns |= {"dataset": dataset(config, "coder"), "tokens": budget}
+        found.append(RowPlan(f"train-{one.name}", "train", path, columns, needs=way_to(one)))
+    return found
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
@@ -123,7 +132,26 @@ def read(row: RowPlan, payload: Payload) -> Finding:
             f"Control: trained on activations divided by {facts['units']['reads']:g} (read) and "
             f"{facts['units']['writes']:g} (written), the sizes they have in this model."
         )
-    return Finding(text, notes=notes, columns={"tokens": f"{facts['tokens']:,}"})
+    counted = [
+        {"name": name, "estimate": facts[name], "ci": None, "unit": "token", "n": facts["tokens"]}
+        for name in ("tokens", "fvu", "dead_share")
+    ]
+    columns = {"tokens": f"{facts['tokens']:,}"}
+    return Finding(text, main=counted[0], notes=notes, columns=columns, metrics=counted)
 
 
-STAGE = Stage("coders", jobs=jobs, rows=rows, readers={"train": read}, captures=captures)
+def read_pretrained(row: RowPlan, payload: Payload) -> Finding:
+    """What was fetched: format, file, width, and k where it has one."""
+    facts = payload.facts
+    text = f"{facts['format']}, {facts['file']}: {facts['width']:,} latents of {facts['d_in']:,}"
+    sparsity = f"k={facts['k']}" if "k" in facts else "JumpReLU"
+    return Finding(text, columns={"width": str(facts["width"]), "sparsity": sparsity})
+
+
+STAGE = Stage(
+    "coders",
+    jobs=jobs,
+    rows=rows,
+    readers={"train": read, "pretrained": read_pretrained},
+    captures=captures,
+)

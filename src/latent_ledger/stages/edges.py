@@ -18,6 +18,7 @@ from latent_ledger.stages.base import (
     coder_columns,
     metrics_of,
     named,
+    size_columns,
     without,
 )
 from latent_ledger.stages.coders import way_to
@@ -62,9 +63,10 @@ def rows(config: Config) -> list[RowPlan]:
             **coder_columns(config, members[0], NAME),
             "hookpoint": ", ".join(str(one.site) for one in members),
             "coder_type": f"graph ({joined(kind(one) for one in members)})",
-            "width": joined(one.width for one in members),
-            "sparsity": f"k={joined(one.k for one in members)}",
-            "seed": joined(one.seed for one in members),
+            **{
+                name: joined(size_columns(one)[name] for one in members)
+                for name in ("width", "sparsity", "seed")
+            },
             "dataset": f"templates ({config['evaluations'][NAME]['pairs']} minimal pairs)",
         }
         needs = list(dict.fromkeys([*way, path]))

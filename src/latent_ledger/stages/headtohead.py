@@ -48,7 +48,7 @@ def settings(config: Config, family: str) -> Settings:
     return {
         "metrics": declared["metrics"],
         "pairs": [list(pair) for pair in chosen],
-        "allow_unfair": declared.get("allow_unfair") or [],
+        "allow_unfair": allowed(config, family),
         "resamples": comparisons["resamples"],
         "level": comparisons["level"],
         "seed": comparisons["seed"],
@@ -59,14 +59,35 @@ def settings(config: Config, family: str) -> Settings:
 
 
 def fairness(config: Config, name: str) -> Settings:
-    """Everything two coders must share for their difference to mean anything."""
+    """Everything two coders must share for their difference to mean anything.
+
+    Of a pretrained coder only what it is and where it comes from are known.
+    """
     instance = coder(config, name)
+    known = {key: getattr(instance, key) for key in ("width", "model", "weights")}
+    if instance.pretrained:
+        return {**known, "source": instance.source}
     return {
         "corpus": config["corpus"]["source"],
         "token budget": config["tokens"]["budget"]["coder"],
-        **{key: getattr(instance, key) for key in ("width", "k", "seed", "model", "weights")},
+        **known,
+        "k": instance.k,
+        "seed": instance.seed,
         **instance.recipe,
     }
+
+
+def allowed(config: Config, family: str) -> list[Any]:
+    """Fields in which a family's coders may differ; `source` covers all of a pretrained recipe."""
+    entries: list[Any] = list(config["comparisons"]["families"][family].get("allow_unfair") or [])
+    if "source" not in entries:
+        return entries
+    for one, other in met_pairs(config, family):
+        if one.pretrained != other.pretrained:
+            sides = [fairness(config, each.name) for each in (one, other)]
+            fields = sorted({*sides[0]} ^ {*sides[1]})
+            entries.append({"pair": [one.name, other.name], "fields": fields})
+    return entries
 
 
 def jobs(config: Config) -> Jobs:

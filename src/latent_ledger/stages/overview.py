@@ -44,7 +44,7 @@ def settings(config: Config) -> Settings | None:
             metric: [
                 _point(one)
                 for one in chosen(config, metric.partition(".")[0])
-                if not one.control and one.coder in _contenders(config)
+                if one.k is not None and not one.control and one.coder in _contenders(config)
             ]
             for metric in block["sweep"]
         },

@@ -54,6 +54,25 @@ def test_gemma_scope_coders_pass(kind, tmp_path, gate):
     assert gate(kind)["rows"] == {"random": 100, "real": 150}
 
 
+@pytest.mark.parametrize("fault", ["b_dec", "threshold"])
+def test_a_faulty_gemma_scope_adapter_is_a_gate_error(fault, tmp_path, gate, monkeypatch):
+    """Subtracting b_dec, and forgetting the thresholds: two ways to be nearly JumpReLU."""
+    gemma_scope_folder(tmp_path / "coder", "sae")
+    to_saelens = saelens_fidelity.to_saelens
+
+    def faulty(folder, **options):
+        sae = to_saelens(folder, **options)
+        if fault == "b_dec":
+            sae.cfg.apply_b_dec_to_input = True
+        else:
+            sae.threshold.data.zero_()
+        return sae
+
+    monkeypatch.setattr(saelens_fidelity, "to_saelens", faulty)
+    with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d \("):
+        gate("sae")
+
+
 def test_the_wrong_variant_fails_in_the_same_run(tmp_path, gate):
     sparsify_folder(tmp_path / "coder", "sae")
     wrong = gate("sae")["wrong_variant"]
