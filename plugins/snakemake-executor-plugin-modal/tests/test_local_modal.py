@@ -87,7 +87,7 @@ def test_poll_list_and_terminate(desk, gpu):
 
 @BACKENDS
 def test_a_sandbox_ends_with_its_timeout_and_takes_its_children_along(desk, gpu):
-    sandbox = desk.create("bash", "-c", "sleep 61 & sleep 61", gpu=gpu, timeout=1)
+    sandbox = desk.create("bash", "-c", "setsid sleep 61 & sleep 61", gpu=gpu, timeout=1)
 
     with pytest.raises(modal.exception.SandboxTimeoutError):
         sandbox.wait()

@@ -9,11 +9,8 @@ image would install is not installed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import shlex
 import shutil
-import signal
 import stat
 import sys
 import time
@@ -22,6 +19,7 @@ from pathlib import Path
 
 from .faults import SandboxFault
 from .paths import PathMap
+from .processes import kill, resident_mib
 from .world import Result, Sandbox, World
 
 SYNC = '#!/bin/sh\nexec {python} -SE {script} {url} "$@"\n'
@@ -136,9 +134,9 @@ class Containers:
                 return _end("FAILURE", 127, str(error))
         sandbox.process = process
         exited = asyncio.ensure_future(process.wait())
-        helpers = [asyncio.ensure_future(self._watch_memory(sandbox, process.pid))]
+        helpers = [asyncio.ensure_future(self._watch_memory(sandbox))]
         if fault and fault.kind != "uncommitted":
-            helpers.append(asyncio.ensure_future(self._strike(sandbox, fault, process.pid)))
+            helpers.append(asyncio.ensure_future(self._strike(sandbox, fault)))
         try:
             hung = fault is not None and fault.kind == "hung"
             waits = {sandbox.stop} if hung else {sandbox.stop, exited}
@@ -151,23 +149,24 @@ class Containers:
             code = 128 - code if code < 0 else code
             return _end("FAILURE" if code else "SUCCESS", code)
         finally:
-            kill(process.pid)
+            await asyncio.to_thread(kill, sandbox.id)
             await exited
             for helper in helpers:
                 helper.cancel()
 
-    async def _strike(self, sandbox: Sandbox, fault: SandboxFault, pid: int) -> None:
+    async def _strike(self, sandbox: Sandbox, fault: SandboxFault) -> None:
         await asyncio.sleep(fault.after)
         if fault.kind == "hung":
-            kill(pid)
+            await asyncio.to_thread(kill, sandbox.id)
         else:
             self.terminate(sandbox, ENDS[fault.kind])
 
-    async def _watch_memory(self, sandbox: Sandbox, session: int) -> None:
+    async def _watch_memory(self, sandbox: Sandbox) -> None:
         """Kill a Sandbox whose processes hold more than its hard limit (MiB)."""
         while sandbox.memory_limit:
             await asyncio.sleep(MEMORY_CHECK)
-            if _resident_mib(session) > sandbox.memory_limit:
+            held = await asyncio.to_thread(resident_mib, sandbox.id)
+            if held > sandbox.memory_limit:
                 self.terminate(sandbox, ENDS["oom"])
                 return
 
@@ -265,21 +264,3 @@ def _image_settings(commands: list[str]) -> tuple[dict[str, str], str]:
             workdir = rest.strip()
     environment.pop("PATH", None)  # of the image's own Python, which is not here
     return environment, workdir
-
-
-def kill(session: int) -> None:
-    """Kill every process of a Sandbox, the way a container ends: without a last word."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(session, signal.SIGKILL)
-
-
-def _resident_mib(session: int) -> float:
-    """Memory held by the processes of a session, in MiB."""
-    pages = 0
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            with contextlib.suppress(OSError):
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == session:
-                    pages += int(fields[21])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grpclib import GRPCError, Status
 from modal_proto import task_command_router_pb2 as router_pb2
 
-from .container import kill, local_command
+from .container import local_command
 from .sandbox_service import follow, write_stdin
 from .world import Sandbox, World
 
@@ -117,7 +120,8 @@ class RouterService:
             {exited, over}, timeout=timeout or None, return_when=asyncio.FIRST_COMPLETED
         )
         over.cancel()
-        kill(run.process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.process.pid, signal.SIGKILL)
         await exited
         run.finished.set()
 
