@@ -199,6 +199,37 @@ def test_what_a_sandbox_removes_is_gone_and_what_others_wrote_meanwhile_stays(de
     assert sorted(path.name for path in volume.iterdir()) == ["new"]
 
 
+def test_writing_into_a_committed_file_shows_after_the_commit_only(desk):
+    big = "x" * 20_000
+    (desk.server.volume("store") / "log").write_text("1")
+    script = f"printf {big} > /store/own; sync /store; echo 2 > /store/own; echo 2 > /store/log"
+    mounts = {"/store": desk.volume()}
+
+    desk.create("bash", "-c", script + "; touch /tmp/done; sleep 30", volumes=mounts)
+    record = desk.server.sandboxes[0]
+    until(lambda: (record.folder / "disk/tmp/done").exists())
+
+    committed = desk.server.volume("store")
+    assert ((committed / "own").read_text(), (committed / "log").read_text()) == (big, "1")
+
+
+def test_files_come_and_go_while_sandboxes_start(desk):
+    volume = desk.volume()
+    with volume.batch_upload() as batch:
+        for n in range(40):
+            batch.put_file(BytesIO(b"x"), f"/jobs/{n}/in")
+
+    def one(n: int) -> int:
+        sandbox = desk.run("test", "-e", f"/store/jobs/{n}/in", volumes={"/store": volume})
+        volume.remove_file(f"jobs/{n}", recursive=True)
+        return sandbox.returncode
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(one, range(40))) == {0}
+    assert {record.status for record in desk.server.sandboxes} == {"SUCCESS"}
+    assert not list((desk.server.volume("store") / "jobs").iterdir())
+
+
 def test_a_failing_sync_says_so_in_the_sandbox(desk):
     desk.server.faults.sync_fails = 1
     script = "echo 1 > /store/a; sync /store || echo refused; sync /store && echo done"

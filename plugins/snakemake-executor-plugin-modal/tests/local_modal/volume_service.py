@@ -13,7 +13,7 @@ from google.protobuf.empty_pb2 import Empty
 from grpclib import GRPCError, Status
 from modal_proto import api_pb2
 
-from .volumes import Volume, _transfer
+from .volumes import ASIDE, Volume, replace
 from .world import World
 
 BLOCK = 8 << 20  # bytes per block of a Volume file
@@ -106,34 +106,17 @@ class VolumeService:
                         )
                     )
         if not missing:
-            for file in request.files:
-                await asyncio.to_thread(self._assemble, volume, file)
+            await asyncio.to_thread(self._assemble, volume, request.files)
         return api_pb2.VolumePutFiles2Response(missing_blocks=missing)
 
     async def VolumeRemoveFile2(self, request) -> Empty:
         volume = self.world.find("volumes", request.volume_id)
-        path = self._inside(volume, request.path)
-        if path.is_dir() and not path.is_symlink():
-            if not request.recursive:
-                message = f"'{request.path}' is a directory; remove it with recursive=True"
-                raise GRPCError(Status.INVALID_ARGUMENT, message)
-            await asyncio.to_thread(shutil.rmtree, path)
-        elif path.exists() or path.is_symlink():
-            path.unlink()
-        else:
-            raise GRPCError(Status.NOT_FOUND, f"No such file or directory: '{request.path}'")
+        await asyncio.to_thread(self._remove, volume, request.path, request.recursive)
         return Empty()
 
     async def VolumeCopyFiles2(self, request) -> Empty:
         volume = self.world.find("volumes", request.volume_id)
-        target = self._inside(volume, request.dst_path)
-        for name in request.src_paths:
-            source = self._inside(volume, name)
-            if not source.exists():
-                raise GRPCError(Status.NOT_FOUND, f"No such file or directory: '{name}'")
-            place = target / source.name if target.is_dir() else target
-            copy = shutil.copytree if source.is_dir() else _transfer
-            await asyncio.to_thread(copy, source, place)
+        await asyncio.to_thread(self._copy, volume, request.src_paths, request.dst_path)
         return Empty()
 
     # HTTP
@@ -181,13 +164,14 @@ class VolumeService:
 
     def _entries(self, volume: Volume, path: str, recursive: bool) -> list[api_pb2.FileEntry]:
         start = self._inside(volume, path)
-        if not start.exists():
-            raise GRPCError(Status.NOT_FOUND, f"No such file or directory: '{path}'")
-        if start.is_file():
-            found = [start]
-        else:
-            found = sorted(start.rglob("*") if recursive else start.iterdir())
-        return [self._entry(volume, each) for each in found if not each.name.endswith(".transfer")]
+        with volume.lock:
+            if not start.exists():
+                raise GRPCError(Status.NOT_FOUND, f"No such file or directory: '{path}'")
+            if start.is_file():
+                found = [start]
+            else:
+                found = sorted(start.rglob("*") if recursive else start.iterdir())
+            return [self._entry(volume, each) for each in found]
 
     @staticmethod
     def _entry(volume: Volume, path: Path) -> api_pb2.FileEntry:
@@ -204,14 +188,40 @@ class VolumeService:
             size=status.st_size,
         )
 
-    def _assemble(self, volume: Volume, file: api_pb2.VolumePutFiles2Request.File) -> None:
-        target = self._inside(volume, file.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.upload.transfer")
-        with aside.open("wb") as out:
-            for number, block in enumerate(file.blocks):
-                out.seek(number * BLOCK)  # blocks come without their trailing zeros
-                out.write(self.world.blob(block.contents_sha256.hex()).read_bytes())
-            out.truncate(file.size)
-        aside.chmod(file.mode or 0o644)
-        aside.replace(target)
+    def _assemble(self, volume: Volume, files) -> None:
+        with volume.lock:
+            for file in files:
+                target = self._inside(volume, file.path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                aside = target.with_name(f".{target.name}{ASIDE}")
+                with aside.open("wb") as out:
+                    for number, block in enumerate(file.blocks):
+                        out.seek(number * BLOCK)  # blocks come without their trailing zeros
+                        out.write(self.world.blob(block.contents_sha256.hex()).read_bytes())
+                    out.truncate(file.size)
+                aside.chmod(file.mode or 0o644)
+                aside.replace(target)
+
+    def _remove(self, volume: Volume, name: str, recursive: bool) -> None:
+        path = self._inside(volume, name)
+        with volume.lock:
+            if path.is_dir() and not path.is_symlink():
+                if not recursive:
+                    message = f"'{name}' is a directory; remove it with recursive=True"
+                    raise GRPCError(Status.INVALID_ARGUMENT, message)
+                shutil.rmtree(path)
+            elif path.exists() or path.is_symlink():
+                path.unlink()
+            else:
+                raise GRPCError(Status.NOT_FOUND, f"No such file or directory: '{name}'")
+
+    def _copy(self, volume: Volume, names, to: str) -> None:
+        target = self._inside(volume, to)
+        with volume.lock:
+            for name in names:
+                source = self._inside(volume, name)
+                if not source.exists():
+                    raise GRPCError(Status.NOT_FOUND, f"No such file or directory: '{name}'")
+                place = target / source.name if target.is_dir() else target
+                copy = shutil.copytree if source.is_dir() else replace
+                copy(source, place)

@@ -2,29 +2,32 @@
 
 As on Modal (version 2), a Sandbox sees the Volume as it was when the Sandbox started, plus its own
 writes; the others see these after a commit: `sync <mountpoint>`, or the end of the Sandbox. The
-last commit of a file wins. A view is a tree of copies, with large files as hard links: to write
-*into* a large existing file would show at once, which a content-addressed store never does.
+last commit of a file wins. A view is a tree of copies, with larger files as hard links: to write
+*into* a large file that others committed would show at once, unlike on Modal. Writing it anew and
+renaming, as stores do, is safe.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LINK_FROM = 1 << 20  # bytes from which a file is linked rather than copied
+LINK_FROM = 1 << 12  # bytes from which a view links a file rather than copying it
+FOLDER = ("folder",)
+ASIDE = ".aside"  # how names of files end that are not yet in place
 
 Signature = tuple
 
 
-def _signature(path: Path) -> Signature:
-    if path.is_symlink():
-        return ("link", str(path.readlink()))
-    if path.is_dir():
-        return ("folder",)
-    status = path.stat()
+def _signature(path: str, status: os.stat_result) -> Signature:
+    if stat.S_ISLNK(status.st_mode):
+        return ("link", str(Path(path).readlink()))
+    if stat.S_ISDIR(status.st_mode):
+        return FOLDER
     return ("file", status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -35,33 +38,35 @@ def _same(one: Signature, other: Signature) -> bool:
     return one == other
 
 
-def _scan(root: Path) -> dict[str, Signature]:
-    """Everything below `root`, parents before children."""
+def _scan(root: Path, below: str = "") -> dict[str, Signature]:
+    """Everything under `root` by relative path, parents before children."""
     found: dict[str, Signature] = {}
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted([*folders, *files]):
-            path = Path(folder, name)
+    with os.scandir(root / below) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = f"{below}{entry.name}"
             try:
-                found[str(path.relative_to(root))] = _signature(path)
+                found[name] = _signature(entry.path, entry.stat(follow_symlinks=False))
+                if found[name] == FOLDER:
+                    found |= _scan(root, f"{name}/")
             except FileNotFoundError:  # removed by a running command while we looked
-                continue
+                found.pop(name, None)
     return found
 
 
-def _transfer(source: Path, target: Path) -> None:
-    """Put `source` at `target` in one step: readers see the old file or the new one."""
+def replace(source: Path, target: Path) -> None:
+    """Put a copy of `source` at `target` in one step: readers see the old file or the new one."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{threading.get_ident()}.transfer")
-    if source.is_symlink():
-        aside.symlink_to(source.readlink())
-    elif source.stat().st_size >= LINK_FROM:
-        aside.hardlink_to(source)
-    else:
-        shutil.copy2(source, aside)
-    # Renaming a file over a hard link of itself does nothing and leaves both names.
+    aside = target.with_name(f".{target.name}{ASIDE}")
+    shutil.copy2(source, aside, follow_symlinks=False)
     aside.replace(target)
-    aside.unlink(missing_ok=True)
+
+
+def _show(source: Path, target: Path) -> None:
+    """Put `source` at the new path `target`: a copy, or for a large file a link."""
+    if source.is_symlink() or source.stat().st_size < LINK_FROM:
+        shutil.copy2(source, target, follow_symlinks=False)
+    else:
+        target.hardlink_to(source)
 
 
 @dataclass
@@ -81,25 +86,25 @@ class Volume:
     folder: Path
     version: int
     commits: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def mount(self, folder: Path, below: str = "") -> View:
         """A new view of the Volume (of its folder `below`, if given) at `folder`."""
         view = View(folder)
         folder.mkdir(parents=True)
-        with self._lock:
+        with self.lock:
             self._fetch(view, self._source(below))
         return view
 
     def commit(self, view: View, below: str = "") -> None:
         """Publish what changed in `view` since its last exchange, removals included."""
-        with self._lock:
+        with self.lock:
             self._publish(view, self._source(below))
             self.commits += 1
 
     def reload(self, view: View, below: str = "") -> None:
         """Publish the changes of `view`, then show it what others committed."""
-        with self._lock:
+        with self.lock:
             source = self._source(below)
             self._publish(view, source)
             self._fetch(view, source)
@@ -114,10 +119,10 @@ class Volume:
         for name, signature in now.items():
             if view.base.get(name) == signature:
                 continue
-            if signature == ("folder",):
+            if signature == FOLDER:
                 (source / name).mkdir(parents=True, exist_ok=True)
             elif (view.folder / name).exists() or (view.folder / name).is_symlink():
-                _transfer(view.folder / name, source / name)
+                replace(view.folder / name, source / name)
         for name in sorted(set(view.base) - set(now), reverse=True):
             gone = source / name
             if gone.is_dir() and not gone.is_symlink():
@@ -129,16 +134,21 @@ class Volume:
 
     def _fetch(self, view: View, source: Path) -> None:
         there, here = _scan(source), view.base
+        now: dict[str, Signature] = {}
         for name, signature in there.items():
             target = view.folder / name
-            if signature == ("folder",):
+            if signature == FOLDER:
                 target.mkdir(exist_ok=True)
-            elif name not in here or not _same(signature, here[name]):
-                _transfer(source / name, target)
+            elif name not in here:
+                _show(source / name, target)
+            elif not _same(signature, here[name]):
+                target.unlink(missing_ok=True)
+                _show(source / name, target)
+            now[name] = _signature(str(target), target.lstat())
         for name in sorted(set(here) - set(there), reverse=True):
             target = view.folder / name
-            if target.is_dir() and not target.is_symlink():
+            if here[name] == FOLDER:
                 target.rmdir()
             else:
                 target.unlink(missing_ok=True)
-        view.base = _scan(view.folder)
+        view.base = now
