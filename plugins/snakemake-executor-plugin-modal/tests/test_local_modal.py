@@ -63,6 +63,8 @@ def test_a_command_runs_and_its_output_and_code_come_back(desk, gpu):
 
     assert (sandbox.returncode, sandbox.poll()) == (3, 3)
     assert (sandbox.stdout.read(), sandbox.stderr.read()) == ("out\n", "problem\n")
+    assert [entry.message for entry in sandbox.logs.tail(10)] == ["out\n", "problem\n"]
+    assert [entry.message for entry in sandbox.logs.tail(1)] == ["problem\n"]
     record = desk.server.sandboxes[0]
     assert (record.backend, record.gpu, record.memory) == (1 if gpu else 2, gpu or "", 64)
     assert (record.status, record.returncode, record.state) == ("FAILURE", 3, "finished")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from .faults import SandboxFault
 from .paths import PathMap
-from .processes import kill, resident_mib
+from .processes import held_mib, kill
 from .world import Result, Sandbox, World
 
 SYNC = '#!/bin/sh\nexec {python} -SE {script} {url} "$@"\n'
@@ -165,7 +165,7 @@ class Containers:
         """Kill a Sandbox whose processes hold more than its hard limit (MiB)."""
         while sandbox.memory_limit:
             await asyncio.sleep(MEMORY_CHECK)
-            held = await asyncio.to_thread(resident_mib, sandbox.id)
+            held = await asyncio.to_thread(held_mib, sandbox.id)
             if held > sandbox.memory_limit:
                 self.terminate(sandbox, ENDS["oom"])
                 return

@@ -37,10 +37,13 @@ def kill(sandbox_id: str) -> None:
         time.sleep(0.005)
 
 
-def resident_mib(sandbox_id: str) -> float:
-    """Memory held by the processes of a Sandbox, in MiB (shared pages count in each)."""
-    pages = 0
+def held_mib(sandbox_id: str) -> float:
+    """Memory that the processes of a Sandbox hold and nothing else could give back, in MiB."""
+    kilobytes = 0
     for pid in processes(sandbox_id):
         with contextlib.suppress(OSError):
-            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name in ("RssAnon", "RssShmem"):
+                    kilobytes += int(value.split()[0])
+    return kilobytes / 1024

@@ -13,7 +13,8 @@ from grpclib import GRPCError, Status
 from modal_proto import task_command_router_pb2 as router_pb2
 
 from .container import local_command
-from .sandbox_service import follow, write_stdin
+from .logs import follow
+from .sandbox_service import write_stdin
 from .world import Sandbox, World
 
 

@@ -144,18 +144,6 @@ class SandboxService:
         sandbox = self.world.find("sandboxes", request.sandbox_id)
         return api_pb2.SandboxTagsGetResponse(tags=_tags(sandbox))
 
-    async def SandboxGetLogs(self, request):
-        sandbox = self.world.find("sandboxes", request.sandbox_id)
-        stdout = request.file_descriptor == api_pb2.FILE_DESCRIPTOR_STDOUT
-        path = sandbox.folder / ("stdout" if stdout else "stderr")
-        offset = int(request.last_entry_id or 0)
-        async for chunk, offset in follow(path, sandbox.finished, offset):  # noqa: B020
-            line = api_pb2.TaskLogs(
-                data=chunk.decode(errors="replace"), file_descriptor=request.file_descriptor
-            )
-            yield api_pb2.TaskLogsBatch(items=[line], entry_id=str(offset), task_id=sandbox.task_id)
-        yield api_pb2.TaskLogsBatch(entry_id=str(offset), eof=True)
-
     # Acting
 
     async def SandboxTagsSet(self, request) -> Empty:
@@ -233,23 +221,6 @@ def _tags(sandbox: Sandbox) -> list[api_pb2.SandboxTag]:
     return [
         api_pb2.SandboxTag(tag_name=key, tag_value=value) for key, value in sandbox.tags.items()
     ]
-
-
-async def follow(path, finished: asyncio.Event, offset: int):
-    """Yield (new bytes, offset after them) of a growing file until its writer has `finished`."""
-    while True:
-        last = finished.is_set()
-        if path.exists():
-            with path.open("rb") as file:
-                file.seek(offset)
-                while chunk := file.read(1 << 20):
-                    offset += len(chunk)
-                    yield chunk, offset
-        if last:
-            return
-        with_timeout = asyncio.ensure_future(finished.wait())
-        await asyncio.wait({with_timeout}, timeout=0.02)
-        with_timeout.cancel()
 
 
 async def write_stdin(process: asyncio.subprocess.Process | None, data: bytes, eof: bool) -> None:

@@ -20,6 +20,7 @@ from modal_proto.task_command_router_grpc import TaskCommandRouterBase
 
 from .container import Containers
 from .faults import Faults
+from .logs import LogService
 from .objects import Objects
 from .router_service import RouterService
 from .rpc import Bound, Gate
@@ -143,9 +144,9 @@ class LocalModal:
         self._containers = Containers(self.world)
         volumes = VolumeService(self.world)
         sandboxes = SandboxService(self.world, self._containers)
-        modal = [Objects(self.world), volumes, sandboxes]
+        modal_services = [Objects(self.world), LogService(self.world), volumes, sandboxes]
         self._services = [
-            Bound(ModalClientBase, modal, self._gate),
+            Bound(ModalClientBase, modal_services, self._gate),
             Bound(TaskCommandRouterBase, [RouterService(self.world)], self._gate),
         ]
         application = web.Application(client_max_size=MAX_BLOCK)
