@@ -323,9 +323,10 @@ def test_an_evicted_sandbox_loses_what_it_did_not_sync(desk):
 def test_a_lost_commit_leaves_success_without_files(desk):
     desk.server.faults.sandboxes.append(SandboxFault("uncommitted"))
 
-    sandbox = desk.run("bash", "-c", "echo 1 > /store/a", volumes={"/store": desk.volume()})
+    script = "echo 1 > /store/a; sync /store && echo synced"
+    sandbox = desk.run("bash", "-c", script, volumes={"/store": desk.volume()})
 
-    assert sandbox.returncode == 0
+    assert (sandbox.returncode, sandbox.stdout.read()) == (0, "synced\n")
     assert not list(desk.server.volume("store").iterdir())
 
 
@@ -400,9 +401,10 @@ def test_another_process_uses_the_environment(server):
 
 def test_an_unreachable_server_and_its_return(desk):
     sandbox = desk.create("sleep", "30")
-    with desk.server.unreachable():
-        pass
+    with desk.server.unreachable(), pytest.raises((OSError, modal.exception.Error)):
+        sandbox.poll()
     assert sandbox.poll() is None
+    assert desk.server.sandboxes[0].state == "running"
 
 
 def test_an_rpc_that_is_not_there_says_its_name(desk):

@@ -17,7 +17,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from .faults import SandboxFault
 from .paths import PathMap
 from .processes import held_mib, kill
 from .world import Result, Sandbox, World
@@ -73,6 +72,8 @@ class Containers:
 
     async def sync(self, sandbox: Sandbox, paths: list[str]) -> str:
         """Commit the Volumes mounted at or above local `paths` (all, if none); the error or ""."""
+        if sandbox.fate == "uncommitted":
+            return ""
         for volume, view, below in sandbox.views.values():
             under = [path for path in paths if Path(path).is_relative_to(view.folder)]
             if paths and not under:
@@ -83,11 +84,10 @@ class Containers:
         return ""
 
     async def _run(self, sandbox: Sandbox) -> None:
-        fault = self.world.faults.sandbox(sandbox.text)
-        kind = fault.kind if fault else ""
+        sandbox.fault = self.world.faults.sandbox(sandbox.text)
         try:
-            result = await self._until_end(sandbox, fault)
-            if kind not in ("evicted", "uncommitted"):
+            result = await self._until_end(sandbox)
+            if sandbox.fate not in ("evicted", "uncommitted"):
                 await asyncio.to_thread(self._commit_all, sandbox)
         except Exception as error:
             result = _end("INTERNAL_FAILURE", 0, f"{type(error).__name__}: {error}")
@@ -96,25 +96,23 @@ class Containers:
         sandbox.scheduled.set()
         sandbox.finished.set()
 
-    async def _until_end(self, sandbox: Sandbox, fault: SandboxFault | None) -> Result:
-        kind = fault.kind if fault else ""
-        if kind == "unschedulable":
+    async def _until_end(self, sandbox: Sandbox) -> Result:
+        if sandbox.fate == "unschedulable":
             return _end("INIT_FAILURE", 1, "No worker can run this Sandbox.")
         waiting = self.world.faults.scheduling_seconds if sandbox.backend == 1 else 0.0
-        if waiting or kind == "pending":
-            await asyncio.wait({sandbox.stop}, timeout=None if kind == "pending" else waiting)
+        pending = sandbox.fate == "pending"
+        if waiting or pending:
+            await asyncio.wait({sandbox.stop}, timeout=None if pending else waiting)
             if sandbox.stop.done():
                 return sandbox.stop.result()
         arguments = await asyncio.to_thread(self._prepare, sandbox)
         sandbox.started = time.time()
         sandbox.scheduled.set()
-        if kind == "init":
+        if sandbox.fate == "init":
             return ENDS["init"]
-        return await self._execute(sandbox, arguments, fault)
+        return await self._execute(sandbox, arguments)
 
-    async def _execute(
-        self, sandbox: Sandbox, arguments: list[str], fault: SandboxFault | None
-    ) -> Result:
+    async def _execute(self, sandbox: Sandbox, arguments: list[str]) -> Result:
         with (
             (sandbox.folder / "stdout").open("wb") as out,
             (sandbox.folder / "stderr").open("wb") as err,
@@ -135,10 +133,10 @@ class Containers:
         sandbox.process = process
         exited = asyncio.ensure_future(process.wait())
         helpers = [asyncio.ensure_future(self._watch_memory(sandbox))]
-        if fault and fault.kind != "uncommitted":
-            helpers.append(asyncio.ensure_future(self._strike(sandbox, fault)))
+        if sandbox.fate not in ("", "uncommitted"):
+            helpers.append(asyncio.ensure_future(self._strike(sandbox)))
         try:
-            hung = fault is not None and fault.kind == "hung"
+            hung = sandbox.fate == "hung"
             waits = {sandbox.stop} if hung else {sandbox.stop, exited}
             await asyncio.wait(waits, timeout=sandbox.timeout, return_when=asyncio.FIRST_COMPLETED)
             if sandbox.stop.done():
@@ -154,12 +152,12 @@ class Containers:
             for helper in helpers:
                 helper.cancel()
 
-    async def _strike(self, sandbox: Sandbox, fault: SandboxFault) -> None:
-        await asyncio.sleep(fault.after)
-        if fault.kind == "hung":
+    async def _strike(self, sandbox: Sandbox) -> None:
+        await asyncio.sleep(sandbox.fault.after)
+        if sandbox.fate == "hung":
             await asyncio.to_thread(kill, sandbox.id)
         else:
-            self.terminate(sandbox, ENDS[fault.kind])
+            self.terminate(sandbox, ENDS[sandbox.fate])
 
     async def _watch_memory(self, sandbox: Sandbox) -> None:
         """Kill a Sandbox whose processes hold more than its hard limit (MiB)."""

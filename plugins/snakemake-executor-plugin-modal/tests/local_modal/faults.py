@@ -21,7 +21,7 @@ Kind = Literal[
     "init",  # the container cannot start: exit code 1, no output
     "unschedulable",  # finished before it was ever scheduled (first backend: create raises)
     "pending",  # never scheduled; only terminate() ends it
-    "uncommitted",  # the command ends as usual, but its Volume writes are lost
+    "uncommitted",  # all looks well, `sync` too, but its Volume writes are lost
 ]
 
 

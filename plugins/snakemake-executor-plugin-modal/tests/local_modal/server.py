@@ -7,6 +7,7 @@ import contextlib
 import socket
 import sys
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
@@ -63,7 +64,7 @@ class LocalModal:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="local-modal")
         self._port = 0
-        self._grpc: Server | None = None
+        self._grpc: HangingUp | None = None
 
     def __enter__(self) -> LocalModal:
         self._thread.start()
@@ -162,7 +163,7 @@ class LocalModal:
         listening = _socket(self._port)
         self._port = listening.getsockname()[1]
         self.world.grpc = f"http://127.0.0.1:{self._port}"
-        self._grpc = Server(self._services)
+        self._grpc = HangingUp(self._services)
         await self._grpc.start(sock=listening)
 
     async def _hang_up(self) -> None:
@@ -173,6 +174,26 @@ class LocalModal:
         await self._containers.close()
         await self._hang_up()
         await self._http.cleanup()
+
+
+class HangingUp(Server):
+    """A grpclib server whose close() ends the connections too, as that of a lost machine."""
+
+    def __init__(self, services: list[Bound]) -> None:
+        super().__init__(services)
+        self._protocols: weakref.WeakSet = weakref.WeakSet()
+
+    def _protocol_factory(self):
+        protocol = super()._protocol_factory()
+        self._protocols.add(protocol)
+        return protocol
+
+    def close(self) -> None:
+        """Stop listening, cancel what is being answered, and hang up."""
+        super().close()
+        for protocol in self._protocols:
+            if hasattr(protocol, "connection"):
+                protocol.connection.close()
 
 
 def _socket(port: int = 0) -> socket.socket:

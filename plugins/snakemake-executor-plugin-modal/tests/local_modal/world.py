@@ -12,7 +12,7 @@ from pathlib import Path
 from grpclib import GRPCError, Status
 from modal_proto import api_pb2
 
-from .faults import Faults
+from .faults import Faults, SandboxFault
 from .ids import new_id, web_token
 from .paths import PathMap
 from .volumes import View, Volume
@@ -98,6 +98,7 @@ class Sandbox:
     finished: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     stop: asyncio.Future | None = field(default=None, repr=False)
     process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    fault: SandboxFault | None = None
 
     @property
     def state(self) -> str:
@@ -135,6 +136,11 @@ class Sandbox:
     def text(self) -> str:
         """Command and tags as the text that faults are matched with."""
         return " ".join([*self.command, *(f"{key}={value}" for key, value in self.tags.items())])
+
+    @property
+    def fate(self) -> str:
+        """The kind of the fault that hits it, "" if none does."""
+        return self.fault.kind if self.fault else ""
 
     def _printed(self, stream: str) -> str:
         path = self.folder / stream
