@@ -194,12 +194,87 @@ def test_history_survives_the_loss_of_results(planted):
     assert labels == ["novel", "superseded"]
 
 
+def entry(*measurements, **more):
+    """A completed entry of `references`: (row, reported variance explained, tolerance)..."""
+    keys = ("row", "value", "tolerance")
+    found = [dict(zip(keys, one, strict=True), metric="variance_explained") for one in measurements]
+    blank = {"said": "", "date": "", "label": "", "note": "", "history": []}
+    return {**blank, "measurements": found, **more}
+
+
 def test_a_reference_decides_the_verdict(planted):
     name = f"recon-{CODER}"
     for value, label in ((0.71, "reproduced"), (0.8, "not reproduced")):
-        reference = {"metric": "variance_explained", "value": value, "tolerance": 0.02}
-        planted.config["references"] = {name: reference}
+        planted.config["references"] = {name: entry((None, value, 0.02))}
         assert planted.row().label == label
+
+
+def test_a_reference_of_another_id_is_a_row_that_needs_all_its_values_to_hold(planted):
+    name = f"recon-{CODER}"
+    said = {"said": "VE=0.71", "date": "2026-06-21", "label": "inconclusive"}
+    for second, label in ((0.72, "reproduced"), (0.9, "not reproduced")):
+        both = entry((name, 0.71, 0.02), (name, second, 0.03), **said)
+        planted.config["references"] = {"repro-001": both}
+        row = planted.row("repro-001")
+        assert (row.label, row.kind) == (label, "reference")
+        assert tuple(row.values) == ledger.COLUMNS
+        assert "Reference of 2026-06-21: VE=0.71 (inconclusive)." in row.values["notes"]
+        assert (
+            "0.700 [0.600, 0.800] (n=9 documents), reported 0.71 ± 0.02: holds"
+            in (row.values["key_results"])
+        )
+        assert planted.row().label == "novel", "the measured row keeps its own verdict"
+    text = (planted.root / "results/ledger.md").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("| `repro-001` | inconc"))
+    assert line.endswith("| 0.71 ± 0.02 | 0.700 [0.600, 0.800] | 9 documents | yes |")
+
+
+def test_a_reference_without_a_value_is_a_counterpart(planted):
+    planted.config["references"] = {"repro-001": entry((f"recon-{CODER}", None, None))}
+    assert planted.row("repro-001").label == "novel"
+
+
+def test_a_reference_whose_row_has_no_number_has_its_reason(planted):
+    path = "results/coders/sae-mlp-k8-s0.json"
+    record = {**RUN, "status": "failed", "reason": "hook-site parity: layers.1.mlp_out differs"}
+    write_json(planted.root / path.replace("results/", "results/records/"), record)
+    both = entry((f"recon-{CODER}", 0.7, 0.1), ("recon-sae-mlp-k8-s0", 0.7, 0.1))
+    planted.config["references"] = {"repro-001": both}
+    row = planted.row("repro-001")
+    assert (row.label, row.values["key_results"]) == ("failed", "")
+    assert "recon-sae-mlp-k8-s0: not run, because" in row.values["notes"]
+    planted.code["reconstruction"] = "edited"
+    planted.config["references"] = {"repro-001": entry((f"recon-{CODER}", 0.7, 0.1))}
+    assert planted.row("repro-001").label == "stale"
+
+
+def test_a_metric_that_nobody_measured_is_a_failed_reference_and_breaks_nothing(planted):
+    wrong = entry((f"recon-{CODER}", 0.7, 0.1))
+    wrong["measurements"][0]["metric"] = "variance_explaned"
+    planted.config["references"] = {"repro-001": wrong}
+    row = planted.row("repro-001")
+    assert row.label == "failed" and "nearest is 'variance_explained'" in row.values["notes"]
+
+
+def test_versions_that_their_author_withdrew_are_superseded_rows_of_the_same_id(planted):
+    old = {"date": "2026-06-20", "said": "VE=0.2", "reason": "b_dec was not subtracted"}
+    planted.config["references"] = {"repro-001": entry((f"recon-{CODER}", 0.7, 0.1), history=[old])}
+    for _ in range(2):
+        rows = [row for row in planted.write() if row.run_id == "repro-001"]
+        assert [row.label for row in rows] == ["reproduced", "superseded"]
+    assert rows[1].values["key_results"] == "reference: VE=0.2"
+    assert rows[1].values["notes"].endswith("b_dec was not subtracted")
+
+
+def test_a_new_measurement_supersedes_the_old_judgement_of_a_reference(planted):
+    planted.config["references"] = {"repro-001": entry((f"recon-{CODER}", 0.7, 0.1))}
+    planted.write()
+    planted.code["reconstruction"] = "edited"
+    moved = [metric("variance_explained", 0.4, [0.3, 0.5]), *METRICS[1:]]
+    planted.make(f"results/reconstruction/{CODER}.json", metrics=moved)
+    rows = [row for row in planted.write() if row.run_id == "repro-001"]
+    assert [row.label for row in rows] == ["not reproduced", "superseded"]
+    assert "reconstruction: code: reconstruction:f" in rows[1].values["notes"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from latent_ledger import plan, report
+from latent_ledger import plan, references, report
 from latent_ledger.errors import CorruptPayload, LedgerError
 from latent_ledger.files import read_json, write_bytes, write_json, write_text
 from latent_ledger.history import History
@@ -68,6 +68,9 @@ class Row:
 
     facts: dict[str, Any] = field(default_factory=dict)
     """What the producer reported beside its metrics; some sections are made of it."""
+
+    main: Mapping[str, Any] | None = None
+    """The metric that decides the verdict; None without a number, or where none decides."""
 
     @property
     def label(self) -> str:
@@ -143,12 +146,14 @@ class Ledger:
     # -- rows -----------------------------------------------------------------------------------
 
     def rows(self) -> list[Row]:
-        """Every planned row, each followed by its superseded predecessors."""
+        """References and planned rows, each followed by its superseded predecessors."""
         found: list[Row] = []
-        for row_plan in plan.rows(self.config):
-            row = self.row(row_plan)
+        planned = [self.row(row_plan) for row_plan in plan.rows(self.config)]
+        for row in references.apply(self.references, planned, make_row):
             found.append(row)
             found += self.history.predecessors(row, Row)
+            if row.run_id in self.references:
+                found += references.earlier(row.run_id, self.references[row.run_id], make_row)
         return found
 
     def row(self, row_plan: plan.RowPlan) -> Row:
@@ -164,14 +169,9 @@ class Ledger:
             found = plan.read(row_plan, payload)
         except CorruptPayload as error:
             return self._without_number(row_plan, "failed", str(error))
-        main = found.main
-        reference = self.references.get(row_plan.run_id)
-        if reference:
-            main = found.metric(reference["metric"], row_plan.run_id)
-        elif found.reference is not None:
-            reference = found.reference
+        reference = found.reference
         label = verdict(
-            main,
+            found.main,
             null=found.null,
             alpha=self.config["ledger"]["alpha"],
             reference=Reference(reference["value"], reference["tolerance"]) if reference else None,
@@ -198,6 +198,7 @@ class Ledger:
             complete(row_plan.run_id, values),
             metrics=found.metrics,
             facts=payload.facts,
+            main=found.main,
             key=payload.manifest.key,
             closure=self.closure(row_plan.manifest),
         )
@@ -268,6 +269,11 @@ def run_columns(record: Mapping[str, Any]) -> dict[str, str]:
 def complete(run_id: str, values: Mapping[str, str]) -> dict[str, str]:
     """All 18 columns in order; what is not known stays empty."""
     return {name: str({"run_id": run_id, **values}.get(name, "")) for name in COLUMNS}
+
+
+def make_row(run_id: str, kind: str, values: Mapping[str, str]) -> Row:
+    """A row from what is known of its columns."""
+    return Row(run_id, kind, complete(run_id, values))
 
 
 def write_ledger(

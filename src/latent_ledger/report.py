@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from latent_ledger import references
 from latent_ledger.stages import STAGES
 from latent_ledger.stages.words import table
 
@@ -39,6 +40,7 @@ def markdown(config: Mapping[str, Any], rows: Sequence[Any]) -> str:
         f"# The ledger of *{config['experiment']}*",
         _headline(current, len(rows) - len(current)),
         _trouble(current),
+        references.section(current),
         *(stage.section(current) for stage in STAGES if stage.section),
         _full(rows),
         _how_to_read(config),

@@ -33,6 +33,7 @@ def small() -> dict:
     }
     raw["comparisons"]["families"]["reconstruction"]["pairs"].append(["sae-resid", "sae-mlp"])
     raw["comparisons"].pop("overview", None)
+    raw.pop("references", None)
     return raw
 
 

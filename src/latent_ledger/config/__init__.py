@@ -24,6 +24,7 @@ from latent_ledger.config import (
     checks_data,
     checks_edges,
     checks_overview,
+    checks_references,
     checks_sae_probes,
     checks_saebench,
     checks_steering,
@@ -63,11 +64,13 @@ CHECKS = (
 
 ABSENT = "absent"
 REMOVABLE = (
+    (),
     ("coders",),
     ("evaluations",),
     ("comparisons",),
     ("comparisons", "families"),
     ("model", "randomised"),
+    ("references",),
 )
 """Where an overlay may say ``absent`` in the place of an entry."""
 
@@ -108,6 +111,7 @@ def validate(config: Mapping[str, Any]) -> dict[str, Any]:
         found += siteless
         broken.add("coders")
     found += misplaced + contradictions(CHECKS, completed, broken)
+    found += [] if found else checks_references.problems(completed)
     if found:
         order = {path: index for index, path in enumerate(_paths(raw))}
         found.sort(key=lambda problem: _position(problem, order))

@@ -32,8 +32,10 @@ together, before any job starts:
 
 `python -m latent_ledger.config check <file> [<overlay>...]` checks files without running anything.
 Overlays are laid over the file key by key; Snakemake's `--configfile` and `--config` do the same.
-The word `absent` in the place of a coder, an evaluation, a family or a control takes it out:
-`evaluations: {{steering: absent}}`.
+The word `absent` in the place of a coder, an evaluation, a family, a control or a reference takes
+it out:
+`evaluations: {{steering: absent}}`; references to its rows go with it, `references: absent` or one
+by one.
 Write small numbers with a point, `1.0e-4`: YAML takes `1e-4` for text.
 
 Keys without a default are required, unless the table says *optional*.

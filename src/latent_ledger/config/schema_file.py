@@ -31,8 +31,8 @@ SCHEMA_FILE = Path(__file__).resolve().parents[3] / "config" / "schema.yaml"
 def schema() -> dict[str, Any]:
     """The schema of every experiment, read once, with the blocks that have files of their own."""
     found = read_yaml(SCHEMA_FILE)
-    for section in ("evaluations", "comparisons"):
-        parts = found["properties"][section]["properties"]
+    top = found["properties"]
+    for parts in (top, *(top[section]["properties"] for section in ("evaluations", "comparisons"))):
         for name, part in parts.items():
             if "$ref" in part:
                 parts[name] = read_yaml(SCHEMA_FILE.parent / part["$ref"])

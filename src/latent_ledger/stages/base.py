@@ -60,10 +60,6 @@ class Finding:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     reference: dict[str, float] | None = None
 
-    def metric(self, name: str, run_id: str) -> Metric:
-        """The metric of this name; a LedgerError names the nearest when there is none."""
-        return by_name(self.metrics, name, run_id)
-
 
 @dataclass(frozen=True, order=True)
 class Capture:

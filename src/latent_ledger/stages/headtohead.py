@@ -105,8 +105,8 @@ def rows(config: Config) -> list[RowPlan]:
         path = paths.evaluation(NAME, family)
         for metric in declared["metrics"]:
             evaluation, _, short = metric.partition(".")
-            for a, b in pairs(config, family):
-                left, right = coder(config, a), coder(config, b)
+            for left, right in met_pairs(config, family):
+                a, b = left.name, right.name
                 columns = {
                     **coder_columns(config, left),
                     "hookpoint": f"{left.site} vs {right.site}",

@@ -34,6 +34,7 @@ def settings(config: Config) -> Settings | None:
         return None
     x, y = block["fidelity"], block["interpretability"]
     on_x, on_y = (chosen(config, axis.partition(".")[0]) for axis in (x, y))
+    contenders = {one.coder for one in on_x} & {one.coder for one in on_y}
     return {
         **without(block, "fidelity", "interpretability", "sweep"),
         "x": x,
@@ -41,22 +42,15 @@ def settings(config: Config) -> Settings | None:
         # A coder of a re-randomised model recovers that model's loss: no point beside the others.
         "points": [_point(one) for one in on_x if one in on_y and one.model == "original"],
         "sweep": {
+            # Coders measured on both axes: those at other layers, say, have no place in the sweep.
             metric: [
                 _point(one)
                 for one in chosen(config, metric.partition(".")[0])
-                if one.k is not None and not one.control and one.coder in _contenders(config)
+                if one.k is not None and not one.control and one.coder in contenders
             ]
             for metric in block["sweep"]
         },
     }
-
-
-def _contenders(config: Config) -> set[str]:
-    """Coders measured on both axes: those at other layers, say, have no place in the sweep."""
-    block = config["comparisons"][NAME]
-    axes = (block[axis].partition(".")[0] for axis in ("fidelity", "interpretability"))
-    first, second = ({one.coder for one in chosen(config, axis)} for axis in axes)
-    return first & second
 
 
 def _point(one: Any) -> Settings:
