@@ -19,8 +19,6 @@ for (split, model), taps in plan.capture_groups(CONFIG).items():
             [paths.activations(split, tap, model) for tap in taps],
         log:
             record=f"results/records/activations/{over}.json",
-        benchmark:
-            f"results/benchmarks/activations/{over}.tsv"
         threads: 1  # the number of threads changes the bytes: it must not follow --cores
         resources:
             recompute=recompute(name),

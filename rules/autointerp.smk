@@ -12,8 +12,6 @@ rule latent_examples:
         "results/latent_examples/{coder}.json",
     log:
         record="results/records/latent_examples/{coder}.json",
-    benchmark:
-        "results/benchmarks/latent_examples/{coder}.tsv"
     threads: 1
     resources:
         recompute=recompute("latent_examples"),
@@ -35,8 +33,6 @@ rule explain:
         "results/explanations/{coder}/{scorer}.json",
     log:
         record="results/records/explanations/{coder}/{scorer}.json",
-    benchmark:
-        "results/benchmarks/explanations/{coder}/{scorer}.tsv"
     resources:
         recompute=recompute("explain"),
         mem_mb=2000,
@@ -58,8 +54,6 @@ rule score_latents:
         "results/latent_scores/{coder}/{scorer}.json",
     log:
         record="results/records/latent_scores/{coder}/{scorer}.json",
-    benchmark:
-        "results/benchmarks/latent_scores/{coder}/{scorer}.tsv"
     resources:
         recompute=recompute("score_latents"),
         mem_mb=2000,
@@ -80,8 +74,6 @@ rule embed_latents:
         "results/embedding_scores/{coder}/{encoder}.json",
     log:
         record="results/records/embedding_scores/{coder}/{encoder}.json",
-    benchmark:
-        "results/benchmarks/embedding_scores/{coder}/{encoder}.tsv"
     threads: 1  # the number of threads moves the last bits of an embedding
     resources:
         recompute=recompute("embed_latents"),
@@ -115,8 +107,6 @@ rule autointerp:
         "results/autointerp/{coder}.json",
     log:
         record="results/records/autointerp/{coder}.json",
-    benchmark:
-        "results/benchmarks/autointerp/{coder}.tsv"
     resources:
         recompute=recompute("autointerp"),
         mem_mb=2000,

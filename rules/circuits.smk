@@ -12,8 +12,6 @@ rule circuits:
         "results/circuits/{coder}.json",
     log:
         record="results/records/circuits/{coder}.json",
-    benchmark:
-        "results/benchmarks/circuits/{coder}.tsv"
     resources:
         recompute=recompute("circuits"),
         mem_mb=3000,
@@ -34,8 +32,6 @@ rule multilayer_circuits:
         "results/multilayer_circuits/{name}.json",
     log:
         record="results/records/multilayer_circuits/{name}.json",
-    benchmark:
-        "results/benchmarks/multilayer_circuits/{name}.tsv"
     resources:
         recompute=recompute("multilayer_circuits"),
         mem_mb=6000,

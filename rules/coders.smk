@@ -16,8 +16,6 @@ rule train_coder:
         "results/coders/{coder}.json",
     log:
         record="results/records/coders/{coder}.json",
-    benchmark:
-        "results/benchmarks/coders/{coder}.tsv"
     wildcard_constraints:
         coder=only(made_by(CONFIG, "train_coder")),
     resources:
@@ -38,8 +36,6 @@ rule pretrained_coder:
         "results/coders/{coder}.json",
     log:
         record="results/records/coders/{coder}.json",
-    benchmark:
-        "results/benchmarks/coders/{coder}.tsv"
     wildcard_constraints:
         coder=only(made_by(CONFIG, "pretrained_coder")),
     resources:
@@ -64,8 +60,6 @@ rule encode:
         "results/codes/{split}/{coder}.json",
     log:
         record="results/records/codes/{split}/{coder}.json",
-    benchmark:
-        "results/benchmarks/codes/{split}/{coder}.tsv"
     resources:
         recompute=recompute("encode"),
         mem_mb=3000,

@@ -1,6 +1,6 @@
 """What all rules share: labelled params, and who asked for a recomputation."""
 
-from latent_ledger import ledger, staleness
+from latent_ledger import ledger, staleness, zygote
 from latent_ledger.stages import overview, paths
 from latent_ledger.stages.base import coder, embedded
 from latent_ledger.stages.data import corpus_settings
@@ -78,6 +78,7 @@ def render_ledger_of_a_failed_run():
 
 
 if workflow.is_main_process:
+    zygote.offer()  # local jobs fork from a process that has the libraries loaded
     # Without .snakemake/metadata Snakemake cannot see a changed param; the manifest itself can.
     forgotten = staleness.forget(JOBS, PROJECT.code_digest, PROJECT.environment, STORE)
     if forgotten:

@@ -6,8 +6,6 @@ rule corpus:
         [paths.corpus(part) for part in CONFIG["corpus"]["parts"]],
     log:
         record="results/records/corpus.json",
-    benchmark:
-        "results/benchmarks/corpus.tsv"
     resources:
         recompute=recompute("corpus"),
         mem_mb=2000,
@@ -26,8 +24,6 @@ rule concepts:
         paths.CONCEPTS,
     log:
         record="results/records/concepts.json",
-    benchmark:
-        "results/benchmarks/concepts.tsv"
     resources:
         recompute=recompute("concepts"),
         mem_mb=2000,
@@ -49,8 +45,6 @@ rule tokens:
         "results/tokens/{split}.json",
     log:
         record="results/records/tokens/{split}.json",
-    benchmark:
-        "results/benchmarks/tokens/{split}.tsv"
     resources:
         recompute=recompute("tokens"),
         mem_mb=2000,

@@ -13,8 +13,6 @@ rule edges:
         "results/edges/{group}.json",
     log:
         record="results/records/edges/{group}.json",
-    benchmark:
-        "results/benchmarks/edges/{group}.tsv"
     threads: 1  # the number of threads changes the bytes: it must not follow --cores
     resources:
         recompute=recompute("edges"),

@@ -9,8 +9,6 @@ rule reader_fidelity:
         "results/gates/reader/{coder}.json",
     log:
         record="results/records/gates/reader/{coder}.json",
-    benchmark:
-        "results/benchmarks/gates/reader/{coder}.tsv"
     resources:
         recompute=recompute("reader_fidelity"),
         mem_mb=3000,
@@ -33,8 +31,6 @@ rule saelens_fidelity:
         "results/gates/saelens/{coder}.json",
     log:
         record="results/records/gates/saelens/{coder}.json",
-    benchmark:
-        "results/benchmarks/gates/saelens/{coder}.tsv"
     resources:
         recompute=recompute("saelens_fidelity"),
         mem_mb=3000,
@@ -56,8 +52,6 @@ rule reconstruction_nulls:
         "results/gates/nulls/reconstruction/{tap}.json",
     log:
         record="results/records/gates/nulls/reconstruction/{tap}.json",
-    benchmark:
-        "results/benchmarks/gates/nulls/reconstruction/{tap}.tsv"
     resources:
         recompute=recompute("reconstruction_nulls"),
         mem_mb=3000,
@@ -79,8 +73,6 @@ rule probing_nulls:
         "results/gates/nulls/probing/{tap}.json",
     log:
         record="results/records/gates/nulls/probing/{tap}.json",
-    benchmark:
-        "results/benchmarks/gates/nulls/probing/{tap}.tsv"
     resources:
         recompute=recompute("probing_nulls"),
         mem_mb=3000,

@@ -8,8 +8,6 @@ rule headtohead:
         "results/headtohead/{family}.json",
     log:
         record="results/records/headtohead/{family}.json",
-    benchmark:
-        "results/benchmarks/headtohead/{family}.tsv"
     resources:
         recompute=recompute("headtohead"),
         mem_mb=2000,

@@ -9,8 +9,6 @@ rule latents:
         "results/latents/{coder}.json",
     log:
         record="results/records/latents/{coder}.json",
-    benchmark:
-        "results/benchmarks/latents/{coder}.tsv"
     resources:
         recompute=recompute("latents"),
         mem_mb=2000,

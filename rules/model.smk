@@ -9,8 +9,6 @@ rule language_model:
         paths.model(),
     log:
         record="results/records/model.json",
-    benchmark:
-        "results/benchmarks/model.tsv"
     threads: 2  # the number of threads changes the bytes: it must not follow --cores
     resources:
         recompute=recompute("language_model"),
@@ -32,8 +30,6 @@ rule randomised_model:
         paths.model("{control}"),
     log:
         record="results/records/models/{control}.json",
-    benchmark:
-        "results/benchmarks/models/{control}.tsv"
     resources:
         recompute=recompute("randomised_model"),
         mem_mb=4000,

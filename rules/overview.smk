@@ -9,8 +9,6 @@ if overview.PATH in JOBS:
             overview.PATH,
         log:
             record="results/records/overview.json",
-        benchmark:
-            "results/benchmarks/overview.tsv"
         resources:
             recompute=recompute("overview"),
             mem_mb=2000,

@@ -11,8 +11,6 @@ rule probing:
         "results/probing/{coder}.json",
     log:
         record="results/records/probing/{coder}.json",
-    benchmark:
-        "results/benchmarks/probing/{coder}.tsv"
     resources:
         recompute=recompute("probing"),
         mem_mb=3000,

@@ -16,8 +16,6 @@ rule reconstruction:
         "results/reconstruction/{coder}.json",
     log:
         record="results/records/reconstruction/{coder}.json",
-    benchmark:
-        "results/benchmarks/reconstruction/{coder}.tsv"
     resources:
         recompute=recompute("reconstruction"),
         mem_mb=3000,

@@ -10,8 +10,6 @@ rule probe_texts:
         sae_probes_stage.TEXTS_PATH,
     log:
         record="results/records/probe_texts.json",
-    benchmark:
-        "results/benchmarks/probe_texts.tsv"
     resources:
         recompute=recompute("probe_texts"),
         mem_mb=3000,
@@ -33,8 +31,6 @@ rule sae_probes_baseline:
         "results/sae_probes_baseline/{over}/{tap}.json",
     log:
         record="results/records/sae_probes_baseline/{over}/{tap}.json",
-    benchmark:
-        "results/benchmarks/sae_probes_baseline/{over}/{tap}.tsv"
     threads: 1
     resources:
         recompute=recompute("sae_probes_baseline"),
@@ -61,8 +57,6 @@ rule sae_probes:
         "results/sae_probes/{coder}.json",
     log:
         record="results/records/sae_probes/{coder}.json",
-    benchmark:
-        "results/benchmarks/sae_probes/{coder}.tsv"
     threads: 1
     resources:
         recompute=recompute("sae_probes"),

@@ -11,8 +11,6 @@ rule saebench_artifacts:
         "results/saebench_artifacts/{over}/{tap}/{size}.json",
     log:
         record="results/records/saebench_artifacts/{over}/{tap}/{size}.json",
-    benchmark:
-        "results/benchmarks/saebench_artifacts/{over}/{tap}/{size}.tsv"
     threads: 1  # random draws and sums: the bytes must not follow --cores
     resources:
         recompute=recompute("saebench_artifacts"),
@@ -36,8 +34,6 @@ rule saebench:
         "results/saebench/{coder}.json",
     log:
         record="results/records/saebench/{coder}.json",
-    benchmark:
-        "results/benchmarks/saebench/{coder}.tsv"
     threads: 1
     resources:
         recompute=recompute("saebench"),
@@ -64,8 +60,6 @@ rule saebench_core:
         "results/saebench_core/{coder}.json",
     log:
         record="results/records/saebench_core/{coder}.json",
-    benchmark:
-        "results/benchmarks/saebench_core/{coder}.tsv"
     threads: 1
     resources:
         recompute=recompute("saebench_core"),

@@ -15,8 +15,6 @@ rule steering:
         "results/steering/{coder}.json",
     log:
         record="results/records/steering/{coder}.json",
-    benchmark:
-        "results/benchmarks/steering/{coder}.tsv"
     threads: 1
     resources:
         recompute=recompute("steering"),

@@ -21,6 +21,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from latent_ledger import zygote
 from latent_ledger.errors import LedgerError
 from latent_ledger.files import write_json
 from latent_ledger.provenance import action_key, code_of, ingredients
@@ -122,6 +124,8 @@ class Job:
         try:
             restored = self._restore()
             missing = [part for part in self.outputs if part not in restored]
+            if missing and self.threads == 1 and (code := zygote.run_script()) is not None:
+                return self._end_as(code, began, clock)
             if missing:
                 run = self._compute(compute, missing, began, clock)
             else:
@@ -136,6 +140,15 @@ class Job:
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}", began, clock)
             raise
+
+    def _end_as(self, code: int, began: datetime, clock: float) -> None:
+        """End as the process did that ran this script; one that was killed left no record."""
+        if code < 0:
+            how = signal.Signals(-code).name
+            hint = "; out of memory, most likely: give the rule more mem_mb" if code == -9 else ""
+            self._fail(f"the job's process was killed ({how}){hint}", began, clock)
+        if code != 0:
+            raise SystemExit(1)
 
     def _restore(self) -> dict[str, dict[str, Any]]:
         """Write the manifests of all parts the store has; returns their actions."""
@@ -211,6 +224,7 @@ class Job:
             "rule": self.rule,
             "started": began.isoformat(timespec="seconds"),
             "seconds": round(seconds, 2),
+            "cpu_seconds": round(_cpu_seconds(), 2),
             "host": platform.node(),
             "device": torch.cuda.get_device_name() if on_gpu else "CPU",
             "threads": self.threads,
@@ -248,6 +262,12 @@ def _limit_threads(threads: int) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("JAXTYPING_DISABLE", "1")
+
+
+def _cpu_seconds() -> float:
+    """Processor time of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _versions() -> dict[str, str]:

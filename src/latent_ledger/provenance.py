@@ -27,7 +27,8 @@ from latent_ledger.files import digest_json
 
 PACKAGE = "latent_ledger"
 CARRIERS = frozenset(
-    f"{PACKAGE}.{name}" for name in ("errors", "files", "job", "progress", "provenance", "store")
+    f"{PACKAGE}.{name}"
+    for name in ("errors", "files", "job", "progress", "provenance", "store", "zygote")
 )
 """Modules that move or announce results but never make one."""
 

@@ -1,0 +1,252 @@
+"""A process that has the heavy libraries loaded, and forks jobs from itself.
+
+A job of the laptop experiment computes for seconds and would import torch, transformers and SAELens
+for just as long. So the first job that has to compute starts a *zygote* in the background: it
+imports those libraries once and listens on a socket. A later job whose key the store lacks hands
+its script over::
+
+    script (store missed) --script, cwd, environment, stdout and stderr--> zygote --fork--> child
+    script ends with the child's exit code  <----------------------------- zygote <--exit--
+
+* The zygote loads no module of this project but this one, so the child reads the code as it is.
+* Nobody waits for it: as long as it loads, or if it cannot be had, the job imports by itself.
+* It serves jobs of one thread, for OpenMP's threads do not survive a fork, and only on the machine
+  and under the main process that asked for it (:func:`offer`).
+* A child dies with the script that waits for it, the zygote with the workflow's main process.
+
+Other workflows and executors never see it: without the variable :data:`PLACE` all is as before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import platform
+import runpy
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import uuid
+from pathlib import Path
+
+PLACE = "LATENT_LEDGER_ZYGOTE"
+"""Environment variable: ``<machine>:<pid of the main process>:<folder of the socket>``."""
+
+LIBRARIES = (
+    "numpy",
+    "pyarrow.parquet",
+    "torch",
+    "transformers.modeling_utils",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.gpt_neox.modeling_gpt_neox",
+    "scipy.stats",
+    "sklearn.linear_model",
+    "pandas",
+    "sparsify",
+    "statsmodels.stats.multitest",
+    "sae_lens",
+    "sae_bench.evals.sparse_probing.main",
+    "sae_probes",
+    "snakemake.script",
+)
+"""What is loaded ahead, in this order. One that cannot be had is left to the job that wants it,
+whose error then says so."""
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "JAXTYPING_DISABLE": "1",
+}
+"""Read by the libraries when they load, hence set before."""
+
+FORK_SAFE = {"python", "jemalloc_bg_thd"}
+"""Threads that may exist at a fork: our own, and jemalloc's, which restarts itself in the child."""
+
+SOCKET = "socket"
+DIE_WITH_PARENT = 1
+"""prctl's PR_SET_PDEATHSIG."""
+
+
+def offer() -> None:
+    """Allow the jobs of this main process a zygote, by setting :data:`PLACE` for them."""
+    if os.environ.get(PLACE, "").startswith(f"{platform.node()}:{os.getpid()}:"):
+        return
+    folder = Path(tempfile.gettempdir(), f"latent-ledger-{uuid.uuid4().hex}")
+    os.environ[PLACE] = f"{platform.node()}:{os.getpid()}:{folder}"
+
+
+def run_script() -> int | None:
+    """Run the script of this process in a child of the zygote; its exit code, or None without one.
+
+    The first call starts the zygote and returns None, as do calls until it has loaded.
+    """
+    machine, pid, folder = os.environ.get(PLACE, "::").split(":", 2)
+    if machine != platform.node() or not _alive(pid):
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(Path(folder, SOCKET)))
+        except OSError:
+            _start(Path(folder), pid)
+            return None
+        request = json.dumps(
+            {
+                "script": sys.argv[0],
+                "cwd": str(Path.cwd()),
+                "path": sys.path,
+                "environment": {k: v for k, v in os.environ.items() if k != PLACE},
+            }
+        ).encode()
+        socket.send_fds(connection, [struct.pack("!I", len(request))], [1, 2])
+        connection.sendall(request)
+        answer = connection.recv(4)
+    # Without an answer the zygote died, and its child with it: this process can do the work itself.
+    return struct.unpack("!i", answer)[0] if len(answer) == 4 else None
+
+
+def _start(folder: Path, main_process: str) -> None:
+    """Start the zygote in the background, unless another job has done so."""
+    try:
+        folder.mkdir(mode=0o700)  # nobody else may connect; and whoever makes it starts the zygote
+    except FileExistsError:
+        return
+    subprocess.Popen(
+        [sys.executable, "-m", __name__, str(folder), main_process],
+        env={**os.environ, **ONE_THREAD},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C ends the jobs first, and the zygote with the main process
+    )
+
+
+def _alive(pid: str) -> bool:
+    """Whether a process exists (and is no zombie, which has no command line)."""
+    with contextlib.suppress(OSError):
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    return False
+
+
+# -- the zygote itself ----------------------------------------------------------------------------
+
+
+class Zygote:
+    """Forks a child per connection and tells the waiting script how it ended."""
+
+    def __init__(self, listener: socket.socket, main_process: str) -> None:
+        self.listener, self.main_process = listener, main_process
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(listener, selectors.EVENT_READ)
+        self.children: dict[int, socket.socket] = {}
+
+    def serve(self) -> None:
+        """Serve until the main process is gone."""
+        while _alive(self.main_process):
+            for key, _ in self.selector.select(timeout=0.05 if self.children else 1.0):
+                if key.fileobj is self.listener:
+                    self.fork(self.listener.accept()[0])
+                else:  # a waiting script says nothing more: it was killed
+                    self.end(key.fileobj)
+            self.reap()
+        for connection in list(self.children.values()):
+            self.end(connection)
+
+    def fork(self, connection: socket.socket) -> None:
+        """Fork a child for one script."""
+        head, streams, _, _ = socket.recv_fds(connection, 4, 2)
+        if len(head) < 4 or len(streams) < 2:
+            connection.close()
+            return
+        request = b""
+        while len(request) < struct.unpack("!I", head)[0]:
+            part = connection.recv(1 << 20)
+            if not part:
+                break
+            request += part
+        pid = os.fork()
+        if pid == 0:
+            for inherited in (self.listener, connection, *self.children.values()):
+                inherited.close()
+            _be_the_script(json.loads(request), streams)
+        for stream in streams:
+            os.close(stream)
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        self.children[pid] = connection
+        self.selector.register(connection, selectors.EVENT_READ)
+
+    def reap(self) -> None:
+        """Tell the scripts whose children ended."""
+        for pid in list(self.children):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                connection = self.children.pop(pid)
+                self.selector.unregister(connection)
+                with contextlib.suppress(OSError):
+                    connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
+                connection.close()
+
+    def end(self, connection: socket.socket) -> None:
+        """Kill the child, and what it started, of a script that no longer waits."""
+        pid = next(pid for pid, waiting in self.children.items() if waiting is connection)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _be_the_script(request: dict, streams: list[int]) -> None:
+    """Become the script's process: never returns."""
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        for target, stream in enumerate(streams, start=1):
+            os.dup2(stream, target)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        sys.argv, sys.path[:] = [request["script"]], request["path"]
+        runpy.run_path(request["script"], run_name="__main__")
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def main(folder: str, main_process: str) -> None:
+    """Load the libraries, then serve."""
+    for name in LIBRARIES:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    names = {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+    try:
+        if names <= FORK_SAFE | {Path(sys.executable).name}:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(Path(folder, SOCKET)))
+                listener.listen(64)
+                Zygote(listener, main_process).serve()
+        while _alive(main_process):  # a fork would lose threads: stay in nobody's way
+            time.sleep(1)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])
