@@ -3,11 +3,6 @@
 from latent_ledger.stages.coders import made_by
 
 
-def only(names):
-    """Constraint of a wildcard to some names; with none of them it matches nothing."""
-    return "|".join(names) or "(?!)"
-
-
 rule train_coder:
     input:
         reads=reads("coder"),

@@ -31,6 +31,11 @@ def planned(pattern):
     return lambda wildcards: JOBS[pattern.format(**wildcards)][1]
 
 
+def only(names):
+    """Constraint of a wildcard to some names; with none of them it matches nothing."""
+    return "|".join(names) or "(?!)"
+
+
 def instance(wildcards):
     """The coder instance that a rule with the wildcard `coder` is about."""
     return coder(CONFIG, wildcards.coder)
