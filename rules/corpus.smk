@@ -19,6 +19,26 @@ rule corpus:
         "../workflow/scripts/corpus.py"
 
 
+rule corpus_slice:
+    output:
+        paths.corpus_slice("{slice}"),
+    log:
+        record="results/records/corpus_slices/{slice}.json",
+    benchmark:
+        "results/benchmarks/corpus_slices/{slice}.tsv"
+    resources:
+        recompute=recompute("corpus_slice"),
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=planned(paths.corpus_slice("{slice}")),
+        code=code("corpus_slice"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/corpus_slice.py"
+
+
 rule concepts:
     output:
         paths.CONCEPTS,

@@ -1,4 +1,6 @@
-"""Reconstruction: one job per coder, over the evaluation part of the corpus."""
+"""Reconstruction: one job per coder over the evaluation part of the corpus, and over slices."""
+
+from latent_ledger.stages import reconstruction as reconstruction_stage
 
 
 rule reconstruction:
@@ -9,9 +11,7 @@ rule reconstruction:
         writes=writes("evaluation"),
         codes="results/codes/evaluation/{coder}.json",
         coder="results/coders/{coder}.json",
-        gate=lambda wildcards: paths.gate(
-            "nulls", f"reconstruction/{instance(wildcards).site.writes}"
-        ),
+        gate=lambda wildcards: reconstruction_stage.nulls(instance(wildcards)),
     output:
         "results/reconstruction/{coder}.json",
     log:
@@ -22,6 +22,34 @@ rule reconstruction:
         runtime=60,
     params:
         settings=planned("results/reconstruction/{coder}.json"),
+        code=code("reconstruction"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/reconstruction.py"
+
+
+rule reconstruction_on_slice:
+    input:
+        model=model_of,
+        tokens=paths.tokens("{slice}"),
+        reads=lambda wildcards: reads(wildcards.slice)(wildcards),
+        writes=lambda wildcards: writes(wildcards.slice)(wildcards),
+        codes="results/codes/{slice}/{coder}.json",
+        coder="results/coders/{coder}.json",
+        gate=lambda wildcards: reconstruction_stage.nulls(instance(wildcards)),
+    output:
+        reconstruction_stage.on_slice("{slice}", "{coder}"),
+    log:
+        record="results/records/reconstruction_slices/{slice}/{coder}.json",
+    benchmark:
+        "results/benchmarks/reconstruction_slices/{slice}/{coder}.tsv"
+    resources:
+        recompute=recompute("reconstruction"),
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=planned(reconstruction_stage.on_slice("{slice}", "{coder}")),
         code=code("reconstruction"),
         env=ENV,
         store=STORE_PARAM,

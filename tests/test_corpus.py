@@ -211,6 +211,41 @@ def test_labelled_folders(tmp_path):
         assert row["text"] != "Both at once."
 
 
+def test_a_contrast_holds_one_label_against_another(tmp_path):
+    rows = [{"text": f"Person {i} works.", "job": i % 5} for i in range(400)]
+    (tmp_path / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {
+        "source": str(tmp_path / "people.jsonl"),
+        "label_field": "job",
+        "concepts": ["3 vs 1", "2"],
+        "examples": {"train": 40, "test": 20},
+        "seed": 0,
+    }
+    out = tmp_path / "out"
+    out.mkdir()
+    concepts.produce(settings, out)
+    truth = {row["text"]: row["job"] for row in rows}
+    drawn = parquet.read_table(out / "examples.parquet").to_pylist()
+    labels = {(row["concept"], truth[row["text"]], row["label"]) for row in drawn}
+    assert {label for label in labels if label[0] == "3 vs 1"} == {
+        ("3 vs 1", 3, 1),
+        ("3 vs 1", 1, 0),
+    }
+    assert {job for concept, job, label in labels if concept == "2" and label == 0} == {0, 1, 3, 4}
+
+
+def test_a_slice_is_the_first_documents_as_they_stand(tmp_path):
+    texts = ["second", "first", "second", "  ", "fourth", "fifth"]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    settings = {"source": str(tmp_path / "t.jsonl"), "slice": "four", "documents": 4}
+    out = tmp_path / "out"
+    out.mkdir()
+    assert corpus.produce_slice(settings, out)["documents"] == 4
+    assert corpus.read(out)["text"].to_pylist() == ["second", "first", "second", "fourth"]
+    with pytest.raises(LedgerError, match="corpus.slices.four asks for 6 documents, and .* has 5"):
+        corpus.produce_slice(settings | {"documents": 6}, out)
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

@@ -73,7 +73,9 @@ class Planted:
         if metrics:
             write_json(staged / "metrics.json", {"metrics": metrics, "facts": {}})
         key = action_key(made_by)
-        manifest = self.store.commit(staged, kind=rule, facts=facts or {}, key=key, made_by=made_by)
+        manifest = self.store.commit(
+            staged, kind=rule, facts=facts or {"tokens": 5}, key=key, made_by=made_by
+        )
         self.store.record(key, manifest, RUN)
         manifest.write(self.root / path)
         write_json(self.root / path.replace("results/", "results/records/"), RUN)

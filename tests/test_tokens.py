@@ -192,6 +192,27 @@ def test_examples_keep_the_end_of_a_long_text(model_folders, tmp_path, name):
     assert "text" not in documents
 
 
+def test_rows_of_documents_keep_the_beginning_of_a_long_one(part, model_folders, tmp_path):
+    settings = {"context": 12, "keep": "beginning"}
+    meta = tokens.pack_examples(settings, part, model_folders["gemma"], tmp_path)
+    arrays = load_file(tmp_path / "tokens.safetensors")
+    tokenizer = AutoTokenizer.from_pretrained(model_folders["gemma"])
+    texts = texts_of(part)
+    assert meta["n_contexts"] == meta["n_documents"] == len(texts)
+    n_bytes = 0
+    for row, text in enumerate(texts):
+        length = arrays["lengths"][row]
+        whole = tokenizer(text, add_special_tokens=False)["input_ids"] if "<" not in text else None
+        kept = arrays["input_ids"][row, 1:length].tolist()
+        if whole is not None:
+            assert kept == whole[:11]
+        assert length == min(12, 1 + len(text.encode())), "one token per byte here"
+        n_bytes += length - 1
+    assert abs(meta["n_bytes"] - n_bytes) <= 3 * len(texts), "a character cut in two counts whole"
+    documents = parquet.read_table(tmp_path / "documents.parquet")
+    assert documents["doc_id"].to_pylist() == list(range(len(texts)))
+
+
 def test_special_ids():
     assert tokens.special_ids(byte_tokenizer()) == (256, 257, 258)
     tokenizer = byte_tokenizer()

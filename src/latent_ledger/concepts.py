@@ -9,7 +9,8 @@ text and seed, so the order of the source has no say.
 
 Sources: ``embedded`` (the sets of sae_probes' wheel named in :data:`EMBEDDED`), or a hub data set
 or local folder with a ``text_field`` and a ``label_field``, whose values are the concepts' names
-and where every other value is a negative.
+and where every other value is a negative. There a concept may also be a contrast of two values,
+``19 vs 21``: texts of the first are positive, of the second negative, and all others are left out.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ EMBEDDED: dict[str, tuple[int, str]] = OCCUPATIONS | {
 """Concept -> number of its set in the wheel, and the label that means the concept."""
 
 SPLITS = ("train", "test")
+VERSUS = " vs "
+"""Between the two labels of a contrast."""
 SPARE = 4
 """Candidates kept per example asked for: bounds the work on large labelled sets."""
 
@@ -115,6 +118,12 @@ def _known(concept: str) -> tuple[int, str]:
     return EMBEDDED[concept]
 
 
+def contrast(concept: str) -> tuple[str, str | None]:
+    """Positive and negative label of a concept; None: every other label is negative."""
+    positive, _, negative = concept.partition(VERSUS)
+    return positive, negative or None
+
+
 def _labelled(settings: Mapping) -> Iterator[tuple[str, str, int]]:
     """Yield (concept, text, label) from the source."""
     if embedded.accepts(settings["source"]):
@@ -126,9 +135,13 @@ def _labelled(settings: Mapping) -> Iterator[tuple[str, str, int]]:
     if not settings.get("label_field"):
         raise LedgerError("probing.label_field: name the field that holds the concept of a text.")
     fields = (settings.get("text_field") or "text", settings["label_field"])
+    contrasts = {concept: contrast(concept) for concept in settings["concepts"]}
     for _, (text, value) in records(settings, fields):
-        for concept in settings["concepts"]:
-            yield concept, text, int(str(value) == concept)
+        for concept, (positive, negative) in contrasts.items():
+            if str(value) == positive:
+                yield concept, text, 1
+            elif negative is None or str(value) == negative:
+                yield concept, text, 0
 
 
 def _pools(settings: Mapping, keep: int, salt: str) -> dict[str, dict[str, int]]:

@@ -13,6 +13,7 @@ fractions leave over is not used.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -73,6 +74,24 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
         known, passages = {text_digest(text) for text in texts}, Passages(texts)
         rows = {part: _without(rows[part], known, passages) for part in outs}
     return {part: _write(sorted(rows[part]), part, out) for part, out in outs.items()}
+
+
+def produce_slice(settings: Mapping, out: Path) -> dict:
+    """Write the first documents of the source, in its order, duplicates and all; return facts.
+
+    `settings`: ``source`` and what it needs, ``documents`` (how many), ``slice`` (its name). For
+    comparing with what others measured on ``train[:64]``; whatever is trained here may have seen
+    these texts. Raises :class:`LedgerError` if the source has fewer.
+    """
+    wanted = settings["documents"]
+    first = list(islice(documents(settings), wanted))
+    if len(first) < wanted:
+        raise LedgerError(
+            f"corpus.slices.{settings['slice']} asks for {wanted} documents, and "
+            f"{settings['source']} has {len(first)}: lower it, or choose another corpus."
+        )
+    rows = [(0.0, text_digest(one.text), one.source, one.text) for one in first]
+    return _write(rows, settings["slice"], out)
 
 
 def read(folder: Path, columns: Sequence[str] = ("doc_id", "sha256", "text")) -> pa.Table:

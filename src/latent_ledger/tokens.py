@@ -7,12 +7,12 @@ Two layouts, in one format (see :func:`write`):
 
       BOS d0 d0 d0 EOS d1 d1 | BOS d1 d1 EOS d2 d2 d2 | ...
 
-* *examples* (:func:`pack_examples`), one labelled text per row, padded on the right::
+* *examples* (:func:`pack_examples`), one text per row, padded on the right::
 
       BOS e0 e0 e0 PAD PAD PAD | BOS e1 e1 e1 e1 e1 e1 | ...
 
-  A text longer than a context keeps its *end*, as in sae_probes: the person that an occupation
-  label is about is named last.
+  A labelled text longer than a context keeps its *end*, as in sae_probes: the person that an
+  occupation label is about is named last. A set may ask for the *beginning*, as SAEBench does.
 
 The tokenizer is the model's own. Special tokens are set here and never parsed out of the text: a
 document that spells ``<bos>`` is six ordinary characters.
@@ -177,17 +177,19 @@ def packed(
 
 
 def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> dict:
-    """Tokenize labelled texts, one per row; return the facts (= ``meta.json``).
+    """Tokenize texts, one per row; return the facts (= ``meta.json``).
 
-    `settings`: ``context`` (tokens per row, BOS included). The document id of a row is its
-    ``example_id``; a long text keeps its last ``context - 1`` tokens.
+    `settings`: ``context`` (tokens per row, BOS included) and ``keep``: which ``context - 1``
+    tokens of a long text stay, at its ``end`` (the default) or its ``beginning``. `concepts`: a
+    folder with ``examples.parquet`` (whose ``example_id`` becomes the document id of a row) or with
+    a corpus' ``documents.parquet``.
     """
-    context = int(settings["context"])
+    context, from_the_end = int(settings["context"]), settings.get("keep", "end") == "end"
     if context < 2:
         raise LedgerError(f"The context is {context}: an example needs BOS and at least one token.")
     tokenizer = load_tokenizer(model)
     bos, _, pad = special_ids(tokenizer)
-    table = parquet.read_table(Path(concepts) / "examples.parquet")
+    table = _rows(Path(concepts))
     n = table.num_rows
     arrays = {
         "input_ids": np.full((n, context), pad, dtype=np.int32),
@@ -199,18 +201,28 @@ def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> 
     for batch in _batches(_texts(table)):
         encodings = _backend(tokenizer).encode_batch(batch, add_special_tokens=False)
         for text, encoding in zip(batch, encodings, strict=True):
-            kept = encoding.ids[-(context - 1) :]
+            size = min(len(encoding.ids), context - 1)
+            low = len(encoding.ids) - size if from_the_end else 0
+            kept = encoding.ids[low : low + size]
             arrays["input_ids"][row, 1 : 1 + len(kept)] = kept
             arrays["doc_ids"][row, 1 : 1 + len(kept)] = row
             arrays["lengths"][row] = 1 + len(kept)
             if kept:
-                begin, _ = encoding.offsets[-len(kept)]
-                n_bytes += len(text[begin:].encode())
+                begin, end = encoding.offsets[low][0], encoding.offsets[low + size - 1][1]
+                n_bytes += len(text[begin : None if from_the_end else end].encode())
             row += 1
-    documents = table.drop_columns(["text"]).rename_columns({"example_id": "doc_id"})
+    documents = table.drop_columns(["text"])
     return write(
         out, arrays, documents, tokenizer, layout="examples", context=context, n_bytes=n_bytes
     )
+
+
+def _rows(folder: Path) -> pa.Table:
+    """The texts of a folder of labelled examples or of documents, numbered by ``doc_id``."""
+    examples = folder / "examples.parquet"
+    if examples.exists():
+        return parquet.read_table(examples).rename_columns({"example_id": "doc_id"})
+    return read(folder, ["doc_id", "sha256", "source", "text"])
 
 
 def write(

@@ -13,4 +13,4 @@ def compute(job, out):
     return reconstruction.produce(job.settings, **folders, out=out)
 
 
-Job.from_snakemake(snakemake).run(fill(compute))
+Job.from_snakemake(snakemake, "reconstruction").run(fill(compute))

@@ -27,6 +27,7 @@ from latent_ledger.config import (
     checks_references,
     checks_sae_probes,
     checks_saebench,
+    checks_slices,
     checks_steering,
 )
 from latent_ledger.config.expansion import CoderInstance, chosen, instances, pairs, taps, unfair
@@ -58,6 +59,7 @@ CHECKS = (
     + checks_overview.CHECKS
     + checks_sae_probes.CHECKS
     + checks_saebench.CHECKS
+    + checks_slices.CHECKS
     + checks_steering.CHECKS
 )
 
@@ -71,6 +73,7 @@ REMOVABLE = (
     ("comparisons", "families"),
     ("model", "randomised"),
     ("references",),
+    ("corpus", "slices"),
 )
 """Where an overlay may say ``absent`` in the place of an entry."""
 

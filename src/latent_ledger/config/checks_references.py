@@ -13,7 +13,7 @@ from typing import Any
 from latent_ledger.config.checks_coders import metrics
 from latent_ledger.config.problems import Problem, show, suggest
 
-EVALUATIONS = {"multilayer_circuits": "circuits", "reconstruction_slice": "reconstruction"}
+EVALUATIONS = {"multilayer_circuits": "circuits"}
 """Kind of row -> the evaluation whose metrics it has, where it is not called like it."""
 
 

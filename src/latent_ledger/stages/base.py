@@ -157,6 +157,8 @@ def dataset(config: Config, split: str) -> str:
     if split == "probing":
         probing = config["evaluations"]["probing"]
         return f"{probing['source']}/occupations ({len(probing['concepts'])} concepts)"
+    if split in config["corpus"]["slices"]:
+        return f"{config['corpus']['source']}[:{config['corpus']['slices'][split]['documents']}]"
     return f"{config['corpus']['source']}/{split}"
 
 

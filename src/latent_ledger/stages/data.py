@@ -34,12 +34,19 @@ def listing(section: str, source: str) -> Settings:
 
 def corpus_settings(config: Config) -> Settings:
     """Parts are intervals of the documents' hash, so the last part can grow without moving any."""
-    corpus = {**config["corpus"], **listing("corpus", config["corpus"]["source"])}
+    corpus = without(config["corpus"], "slices") | listing("corpus", config["corpus"]["source"])
     fractions, parts, low = corpus.pop("parts"), {}, 0.0
     for part, fraction in fractions.items():
         parts[part] = {"part": part, "interval": [round(low, 10), round(low + fraction, 10)]}
         low += fraction
     return {**corpus, "exclude_concepts": _held_out_concepts(config), "parts": parts}
+
+
+def slice_settings(config: Config, name: str) -> Settings:
+    """The first documents of the corpus' source, whatever part they belong to."""
+    corpus = without(config["corpus"], "parts", "seed", "slices")
+    size = config["corpus"]["slices"][name]["documents"]
+    return corpus | listing("corpus", corpus["source"]) | {"slice": name, "documents": size}
 
 
 def _held_out_concepts(config: Config) -> bool | list[str]:

@@ -67,7 +67,9 @@ def adapted_coders(config: Config) -> list[CoderInstance]:
 def null_taps(config: Config) -> dict[str, list[Tap]]:
     """Evaluation -> the taps on which its metrics are checked."""
     return {
-        reconstruction.NAME: sorted({one.site.writes for one in chosen(config, "reconstruction")}),
+        reconstruction.NAME: sorted(
+            {one.site.writes for _, one in reconstruction.measured_on(config)}
+        ),
         probing.NAME: sorted({one.site.reads for one in chosen(config, "probing")}),
     }
 

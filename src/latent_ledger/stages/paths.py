@@ -24,6 +24,11 @@ def corpus(part: str) -> str:
     return f"results/corpus/{part}.json"
 
 
+def corpus_slice(name: str) -> str:
+    """The first documents of the corpus, as others measured on them."""
+    return f"results/corpus_slices/{name}.json"
+
+
 def tokens(split: str) -> str:
     """One token set."""
     return f"results/tokens/{split}.json"
