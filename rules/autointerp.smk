@@ -33,6 +33,7 @@ rule explain:
         "results/explanations/{coder}/{scorer}.json",
     log:
         record="results/records/explanations/{coder}/{scorer}.json",
+        server="results/records/explanations/{coder}/{scorer}.log",
     resources:
         recompute=recompute("explain"),
         mem_mb=2000,
@@ -54,6 +55,7 @@ rule score_latents:
         "results/latent_scores/{coder}/{scorer}.json",
     log:
         record="results/records/latent_scores/{coder}/{scorer}.json",
+        server="results/records/latent_scores/{coder}/{scorer}.log",
     resources:
         recompute=recompute("score_latents"),
         mem_mb=2000,

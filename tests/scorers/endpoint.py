@@ -32,13 +32,21 @@ def completion(body: dict[str, Any]) -> dict[str, Any]:
 
 
 class Endpoint:
-    """Serves one model, ``tiny``, at :attr:`url`. `faults(prompt, attempt)` injects what it likes.
+    """Serves one model at :attr:`url`. `faults(prompt, attempt)` injects what it likes.
 
     `asked` counts attempts per prompt, `most` is the largest number of requests in flight at once.
     """
 
-    def __init__(self, faults: Callable[[str, int], Reply] | None = None, *, key: str = "") -> None:
+    def __init__(
+        self,
+        faults: Callable[[str, int], Reply] | None = None,
+        *,
+        key: str = "",
+        model: str = "tiny",
+        port: int = 0,
+    ) -> None:
         self.faults, self.key = faults or (lambda prompt, attempt: None), key
+        self.model = model
         self.delay = 0.0
         self.asked: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
@@ -51,7 +59,7 @@ class Endpoint:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self.send(200, {}, json.dumps({"data": [{"id": "tiny"}]}).encode())
+                self.send(200, {}, json.dumps({"data": [{"id": endpoint.model}]}).encode())
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -87,14 +95,14 @@ class Endpoint:
             def handle_error(self, *_: object) -> None:
                 """A client that stopped waiting is part of the test."""
 
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
 
     def reply(self, handler: BaseHTTPRequestHandler, body: dict[str, Any], attempt: int) -> Reply:
         """What one request gets: a refusal, an injected fault, or the answer."""
         if self.key and handler.headers.get("Authorization") != f"Bearer {self.key}":
             return fault(401, "Incorrect API key provided.")
-        if body["model"] != "tiny" or handler.path != "/v1/chat/completions":
+        if body["model"] != self.model or handler.path != "/v1/chat/completions":
             return fault(404, f"The model `{body['model']}` does not exist.")
         injected = self.faults(body["messages"][-1]["content"], attempt)
         return injected or (200, {}, json.dumps(completion(body)).encode())

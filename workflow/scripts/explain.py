@@ -1,5 +1,7 @@
 """Have a scorer explain every sampled latent from its training examples."""
 
+from pathlib import Path
+
 from latent_ledger.job import Job, fill
 
 
@@ -7,8 +9,8 @@ def compute(job, out):
     from latent_ledger.evals.autointerp import explain
 
     # Answers are kept outside of the job, so that an interrupted one asks nothing twice.
-    cache = job.store.root / "answers"
-    return explain.produce(job.settings, job.input("examples").folder(), out, cache)
+    cache, log = job.store.root / "answers", Path(snakemake.log.server)
+    return explain.produce(job.settings, job.input("examples").folder(), out, cache, log)
 
 
 Job.from_snakemake(snakemake).run(fill(compute))

@@ -1,5 +1,7 @@
 """Have a scorer tell, from explanations or from other examples, where every latent fires."""
 
+from pathlib import Path
+
 from latent_ledger.job import Job, fill
 
 
@@ -8,7 +10,8 @@ def compute(job, out):
 
     folders = {name: job.input(name).folder() for name in ("examples", "explanations")}
     # Answers are kept outside of the job, so that an interrupted one asks nothing twice.
-    return score.produce(job.settings, **folders, out=out, cache=job.store.root / "answers")
+    cache, log = job.store.root / "answers", Path(snakemake.log.server)
+    return score.produce(job.settings, **folders, out=out, cache=cache, log=log)
 
 
 Job.from_snakemake(snakemake).run(fill(compute))

@@ -16,6 +16,22 @@ COMPARED = 10
 """Negatives that example embedding sets aside to compare with."""
 
 
+NEEDS = {"lexical": (), "openai": ("base_url", "model"), "vllm": ("model",)}
+"""What a scorer cannot do without, by its kind."""
+SET_HERE = {
+    "--model": "model",
+    "--revision": "revision",
+    "--dtype": "dtype",
+    "--max-model-len": "max_model_len",
+    "--gpu-memory-utilization": "gpu_memory_utilization",
+    "--host": "",
+    "--port": "",
+    "--api-key": "",
+    "--served-model-name": "",
+}
+"""Arguments of `vllm serve` that have a key of their own, or are the job's to choose."""
+
+
 def _block(config: dict[str, Any]) -> dict[str, Any]:
     return config["evaluations"].get(NAME, {})
 
@@ -85,14 +101,35 @@ def _readers(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
     for name, scorer in block.get("scorers", {}).items():
         path = ("evaluations", NAME, "scorers", name)
-        if scorer["kind"] == "openai":
-            for key in ("base_url", "model"):
-                if scorer[key] is None:
-                    yield Problem((*path, key), "missing; an openai scorer needs it")
+        kind = scorer["kind"]
+        for key in NEEDS[kind]:
+            if scorer[key] is None:
+                yield Problem((*path, key), f"missing; a scorer of kind {kind} needs it")
+        if kind == "vllm":
+            yield from _served(path, scorer)
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")
     if block and not block["scorers"] and not block["encoders"]:
         yield _problem("scorers", "there is no scorer and no encoder; name at least one")
+
+
+def _served(path: tuple[str, ...], scorer: dict[str, Any]) -> Iterator[Problem]:
+    """Keys that a server started by the job would ignore, or could not keep."""
+    for key in ("base_url", "api_key_env"):
+        if scorer[key] is not None:
+            yield Problem((*path, key), "is for kind openai; a vllm scorer is served by the job")
+    for argument in scorer["arguments"]:
+        name = argument.partition("=")[0].replace("_", "-")
+        if name in SET_HERE:
+            own = SET_HERE[name]
+            say = f"has a key of its own, {own}" if own else "is chosen by the job; leave it out"
+            yield Problem((*path, "arguments"), f"{name} {say}")
+    if scorer["max_tokens"] >= scorer["max_model_len"]:
+        yield Problem(
+            (*path, "max_tokens"),
+            f"{scorer['max_tokens']} leave no room for a prompt in max_model_len, "
+            f"{scorer['max_model_len']}",
+        )
 
 
 CHECKS = (_windows, _sizes, _embedding, _readers)

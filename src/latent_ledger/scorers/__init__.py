@@ -9,9 +9,10 @@ kind         what answers
 ===========  =========================================================================
 ``lexical``  rules over the tokens in the prompt; no model, deterministic
 ``openai``   any endpoint that speaks OpenAI's chat completions, answers cached on disk
+``vllm``     a model that the job serves itself while it asks, with ``vllm serve``
 ===========  =========================================================================
 
-A new kind is one module with ``open_client(settings, cache)``, its entry in :data:`SCORERS`, and
+A new kind is one module with an ``open_client``, its entry in :data:`SCORERS`, and
 its test. Scoring by embeddings asks nobody anything: see :mod:`latent_ledger.scorers.embedding`.
 
 A client fails in two ways, and says which: :class:`Unanswered` is about one prompt; a client that
@@ -69,7 +70,7 @@ class Client(Protocol):
     """What explainers and scorers need. One client serves one event loop."""
 
     name: str
-    """Who answers, for the ledger: ``lexical`` or ``openai:<model>``."""
+    """Who answers, for the ledger: ``lexical`` or ``<kind>:<model>``."""
     counts: Counts
     broken: LedgerError | None
     """Why no prompt can be answered. delphi swallows exceptions, so look here after a batch."""
@@ -87,34 +88,44 @@ class Client(Protocol):
     ) -> None: ...
 
 
-def _lexical(settings: Mapping[str, Any], cache: Path | None) -> Client:
+def _lexical(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Client:
     from latent_ledger.scorers import lexical
 
     return lexical.open_client(settings, cache)
 
 
-def _openai(settings: Mapping[str, Any], cache: Path | None) -> Client:
+def _openai(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Client:
     from latent_ledger.scorers import openai
 
     return openai.open_client(settings, cache)
 
 
-SCORERS: dict[str, Callable[[Mapping[str, Any], Path | None], Client]] = {
+def _vllm(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Client:
+    from latent_ledger.scorers import vllm
+
+    return vllm.open_client(settings, cache, log)
+
+
+SCORERS: dict[str, Callable[[Mapping[str, Any], Path | None, Path | None], Client]] = {
     "lexical": _lexical,
     "openai": _openai,
+    "vllm": _vllm,
 }
 """Kind -> loader. Each imports its module by name, so that the code digest sees it."""
 
 
-def open_client(settings: Mapping[str, Any], cache: Path | None = None) -> Client:
+def open_client(
+    settings: Mapping[str, Any], cache: Path | None = None, log: Path | None = None
+) -> Client:
     """The client of ``settings["kind"]``; `cache` is a folder of answers that outlives the job.
 
-    Raises :class:`LedgerError` for an unknown kind or a missing key variable.
+    `log` gets the output of a server that the client starts. Raises :class:`LedgerError` for an
+    unknown kind or a missing key variable.
     """
     kind = settings["kind"]
     if kind not in SCORERS:
         raise LedgerError(f"The scorer {kind!r} is not known; known: {', '.join(SCORERS)}.")
-    return SCORERS[kind](settings, cache)
+    return SCORERS[kind](settings, cache, log)
 
 
 def conversation(messages: Messages) -> list[dict[str, str]]:

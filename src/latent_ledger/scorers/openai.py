@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import httpx
 
@@ -37,14 +37,11 @@ LONGEST_WAIT = 60.0
 """Seconds that a retry waits at most on its own account."""
 LONGEST_RETRY_AFTER = 600.0
 """Seconds that a server's ``Retry-After`` is followed at most."""
-MATTERS = ("kind", "base_url", "model")
-"""Settings that an answer depends on, beside the options of its request; the others only say how
-it is fetched."""
 TRANSIENT = (408, 409, 425, 429)
 """Statuses below 500 that a later attempt may mend."""
 
 
-class _Transient(Exception):
+class Transient(Exception):
     """One attempt failed in a way that another may not; `wait` is what the server asked for."""
 
     def __init__(self, reason: str, wait: float = 0.0, listening: bool = True) -> None:
@@ -60,10 +57,16 @@ def open_client(settings: Mapping[str, Any], cache: Path | None) -> OpenAI:
 class OpenAI:
     """See the module's docstring, and :class:`latent_ledger.scorers.Client`."""
 
-    def __init__(self, settings: Mapping[str, Any], answers: Answers | None = None) -> None:
+    matters: ClassVar[tuple[str, ...]] = ("kind", "base_url", "model")
+    """Settings that an answer depends on, beside the options of its request; the others only say
+    how it is fetched."""
+
+    def __init__(
+        self, settings: Mapping[str, Any], answers: Answers | None = None, *, proxies: bool = True
+    ) -> None:
         self.settings, self.answers = dict(settings), answers
         self.base = str(settings["base_url"]).rstrip("/").removesuffix("/chat/completions")
-        self.name = f"openai:{settings['model']}"
+        self.name = f"{settings['kind']}:{settings['model']}"
         self.counts = Counts()
         self.broken: LedgerError | None = None
         self.key_name: str | None = settings["api_key_env"]
@@ -83,6 +86,7 @@ class OpenAI:
             headers=headers,
             timeout=httpx.Timeout(float(settings["timeout"]), pool=None),  # the slots are the queue
             limits=httpx.Limits(max_connections=slots),
+            trust_env=proxies,
         )
 
     async def __aenter__(self) -> Self:
@@ -110,7 +114,7 @@ class OpenAI:
         try:
             if self.answers is None:
                 return _response(await self._ask(body))
-            matters = {name: self.settings[name] for name in MATTERS}
+            matters = {name: self.settings[name] for name in self.matters}
             key = self.answers.key(matters, turns, options)
             async with self._locks[key]:
                 answer = self.answers.get(key)
@@ -135,41 +139,38 @@ class OpenAI:
                     raise self.broken
                 try:
                     return await self._attempt(body)
-                except _Transient as error:
+                except Transient as error:
                     last = error
                 if attempt + 1 < attempts:
                     wait = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
                     await asyncio.sleep(max(wait, min(last.wait, LONGEST_RETRY_AFTER)))
             tried = f"{attempts} attempt" + ("s" if attempts > 1 else "")
             if not last.listening:
-                raise self._break(
-                    f"Nobody answers at {self.base} ({last}; {tried}): start the endpoint, or "
-                    "correct base_url."
-                )
+                raise self._break(self._unreachable(f"{last}; {tried}"))
             raise Unanswered(f"{self.name} left a prompt unanswered after {tried}: {last}.")
 
     async def _attempt(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One request. Raises :class:`_Transient` where another one may do better."""
+        """One request. Raises :class:`Transient` where another one may do better."""
         self.counts.requests += 1
         try:
             reply = await self._http.post(f"{self.base}/chat/completions", json=body)
         except httpx.ConnectError as error:
-            raise _Transient(str(error) or "no connection", listening=False) from error
+            raise Transient(str(error) or "no connection", listening=False) from error
         except httpx.TimeoutException as error:
-            raise _Transient(f"no answer within {self.settings['timeout']} s") from error
+            raise Transient(f"no answer within {self.settings['timeout']} s") from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise self._break(
                 f"{self.base!r} is no address ({error}): base_url starts with http:// or "
                 "https:// and usually ends in /v1."
             ) from error
         except httpx.TransportError as error:
-            raise _Transient(f"the connection broke ({error or type(error).__name__})") from error
+            raise Transient(f"the connection broke ({error or type(error).__name__})") from error
         if reply.status_code != 200:
             raise await self._refusal(reply)
         try:
             return _answer(reply.json()["choices"][0])
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise _Transient(f"an answer that is no chat completion ({error!r})") from error
+            raise Transient(f"an answer that is no chat completion ({error!r})") from error
 
     async def _refusal(self, reply: httpx.Response) -> Exception:
         """What a status other than 200 means."""
@@ -189,7 +190,7 @@ class OpenAI:
                 f"({status}: {reason}){await self._offer()}: correct model or base_url."
             )
         if status in TRANSIENT or status >= 500:
-            return _Transient(f"{status}: {reason}", _retry_after(reply))
+            return Transient(f"{status}: {reason}", _retry_after(reply))
         return Unanswered(f"{self.name} refuses a prompt ({status}: {reason}).")
 
     async def _offer(self) -> str:
@@ -200,6 +201,10 @@ class OpenAI:
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return ""
         return f"; it has {', '.join(names[:5])}" if names else ""
+
+    def _unreachable(self, why: str) -> str:
+        """The line when nobody listens."""
+        return f"Nobody answers at {self.base} ({why}): start the endpoint, or correct base_url."
 
     def _break(self, line: str) -> LedgerError:
         """Make `line` the answer to every further prompt."""

@@ -19,6 +19,7 @@ from latent_ledger.stages.base import (
     dataset,
     metrics_of,
     named,
+    without,
 )
 from latent_ledger.stages.coders import way_to_codes
 from latent_ledger.stages.words import count, interval, share, table
@@ -38,6 +39,17 @@ EXAMPLES = (
     "seed",
 )
 """Settings that decide which latents are looked at and in which examples."""
+SERVED = (
+    "revision",
+    "dtype",
+    "max_model_len",
+    "gpu_memory_utilization",
+    "arguments",
+    "startup_timeout",
+)
+"""Settings of a scorer whose job serves the model."""
+ADDRESS = ("base_url", "api_key_env")
+"""Settings of a scorer that is somewhere else."""
 INTRUDER, EMBEDDING = "intruder", "embedding"
 
 
@@ -58,7 +70,10 @@ def read_by(config: Config, kind: str) -> list[str]:
 
 def scorer(settings: Mapping[str, Any]) -> Settings:
     """A scorer's settings without the keys that are not for its kind."""
-    return {"kind": "lexical"} if settings["kind"] == "lexical" else dict(settings)
+    if settings["kind"] == "lexical":
+        return {"kind": "lexical"}
+    others = SERVED if settings["kind"] == "openai" else ADDRESS
+    return without(settings, *others)
 
 
 def who(config: Config, reader: str) -> str:
@@ -67,8 +82,10 @@ def who(config: Config, reader: str) -> str:
     if reader in block["encoders"]:
         return f"encoder: {reader} (no explanation)"
     settings = block["scorers"][reader]
-    model = "no model" if settings["kind"] == "lexical" else settings["model"]
-    return f"scorer: {reader} ({model})"
+    if settings["kind"] == "lexical":
+        return f"scorer: {reader} (no model)"
+    served = f" at {settings['revision'][:12]}" if settings["revision"] else ""
+    return f"scorer: {reader} ({settings['model']}{served})"
 
 
 def captures(config: Config) -> set[Capture]:

@@ -36,20 +36,21 @@ def run(made, tmp_path, monkeypatch):
     from latent_ledger import scorers
     from latent_ledger.evals.autointerp import collect, explain, score
 
-    def through(client, *, kinds=score.KINDS, settings=None, cache=None):
+    def through(client, *, kinds=score.KINDS, settings=None, cache=None, log=None):
         if client is not None:
             monkeypatch.setitem(scorers.SCORERS, client.name, lambda *_: client)
         settings = settings or {"kind": client.name}
         stages = {name: tmp_path / name for name in ("explain", "score", "collect")}
         for folder in stages.values():
             folder.mkdir(exist_ok=True)
-        told = explain.produce({"scorer": settings}, made[0], stages["explain"], cache)
+        told = explain.produce({"scorer": settings}, made[0], stages["explain"], cache, log)
         asked = score.produce(
             {"scorer": settings, "scores": list(kinds), "examples_shown": 5, "seed": 0},
             made[0],
             stages["explain"],
             stages["score"],
             cache,
+            log,
         )
         collected = collect.produce(
             {"resamples": 200, "seed": 0, "reference_frequency": 0.01},

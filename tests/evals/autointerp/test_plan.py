@@ -13,6 +13,7 @@ from latent_ledger.stages import autointerp as stage
 from latent_ledger.stages import headtohead
 from tests.evals.autointerp.planted import Reader
 
+VLLM = {"kind": "vllm", "model": "acme/tiny"}
 TINY = Path(__file__).parents[3] / "config/tiny.yaml"
 
 
@@ -58,6 +59,23 @@ def test_every_coder_has_its_jobs_and_a_row_per_reader():
     assert all("random sae" in row.columns["coder_type"] for row in controls)
 
 
+def test_every_kind_of_scorer_gets_the_settings_that_are_for_it():
+    asked = {"model": "acme/tiny", "logprobs": True}
+    endpoint = {"kind": "openai", "base_url": "http://localhost:8000/v1", **asked}
+    scorers = {"far": endpoint, "near": {"kind": "vllm", "revision": "abc", **asked}}
+    config = tiny(scorers=scorers)
+    jobs = stage.jobs(config)
+    far, near = (
+        jobs[f"results/latent_scores/sae-resid-k32-s0/{name}.json"][1]["scorer"] for name in scorers
+    )
+    common = {"kind", "model", "concurrency", "retries", "timeout"}
+    common |= {"temperature", "max_tokens", "logprobs"}
+    assert {*far} == common | {"base_url", "api_key_env"}
+    assert {*near} == common | {*stage.SERVED} and near["max_model_len"] == 5120
+    assert stage.who(config, "near") == "scorer: near (acme/tiny at abc)"
+    assert stage.who(config, "far") == "scorer: far (acme/tiny)"
+
+
 def test_a_change_of_how_scores_are_averaged_asks_nobody_anything_again():
     before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
     changed = {path for path in before if before[path] != after[path]}
@@ -94,6 +112,23 @@ def test_its_metrics_can_be_compared():
         ({"strata": [0.1, 0.01]}, "strata: the cut points are not in ascending order"),
         ({"n_negatives": 10}, "n_negatives: example embedding needs more than 10, not 10"),
         ({"scorers": {"q": {"kind": "openai"}}}, "scorers.q.base_url: missing"),
+        ({"scorers": {"q": {"kind": "vllm"}}}, "scorers.q.model: missing; a scorer of kind vllm"),
+        (
+            {"scorers": {"q": {**VLLM, "base_url": "http://localhost/v1"}}},
+            "scorers.q.base_url: is for kind openai; a vllm scorer is served by the job",
+        ),
+        (
+            {"scorers": {"q": {**VLLM, "arguments": ["--port=80"]}}},
+            "scorers.q.arguments: --port is chosen by the job; leave it out",
+        ),
+        (
+            {"scorers": {"q": {**VLLM, "arguments": ["--max_model_len", "99"]}}},
+            "scorers.q.arguments: --max-model-len has a key of its own, max_model_len",
+        ),
+        (
+            {"scorers": {"q": {**VLLM, "max_model_len": 500}}},
+            "scorers.q.max_tokens: 500 leave no room for a prompt in max_model_len, 500",
+        ),
         ({"scorers": {"minilm": {"kind": "lexical"}}}, "this name is an encoder's too"),
         ({"scorers": {"lexical": {"kind": "lexcal"}}}, 'did you mean "lexical"'),
     ],

@@ -10,10 +10,12 @@ from scipy.stats import binom
 from latent_ledger.errors import LedgerError
 from latent_ledger.evals.autointerp import asking, bridge, collect, embed, score
 from latent_ledger.evals.autointerp.explain import UNANSWERED, UNPARSED
-from latent_ledger.scorers import Response, Unanswered
+from latent_ledger.scorers import Response, Unanswered, vllm_server
 from tests.evals.autointerp import planted
 from tests.evals.autointerp.planted import SETTINGS, Reader
+from tests.scorers import vllm_stand_in
 from tests.scorers.endpoint import Endpoint, fault
+from tests.scorers.test_vllm import SETTINGS as VLLM
 from tests.tiny_models import folder_digest
 
 FOUR = [f"{kind}_it" for kind in score.KINDS]
@@ -308,6 +310,17 @@ def test_a_coder_none_of_whose_latents_has_examples_fails_in_one_line(folders, t
             *(found, {"it": told}, {"it": scores}, {}),
             out,
         )
+
+
+def test_both_jobs_serve_the_model_and_keep_the_servers_log(run, tmp_path, monkeypatch):
+    monkeypatch.setenv(vllm_server.EXECUTABLE, str(vllm_stand_in.install(tmp_path)))
+    monkeypatch.setenv("STAND_IN", json.dumps({"notes": str(tmp_path), "says": ["hello"]}))
+    log = tmp_path / "server.log"
+    with pytest.raises(LedgerError, match="detection by it: none of 15 latents could be scored"):
+        run(None, settings=VLLM, kinds=["detection", "intruder"], log=log)
+    assert "hello" in log.read_text()
+    starts = (tmp_path / "argv").read_text().splitlines()
+    assert len(starts) == 2, "the stand-in explains nothing, and guesses at intruders"
 
 
 # -- again and again ------------------------------------------------------------------------------

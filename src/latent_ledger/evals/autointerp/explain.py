@@ -26,15 +26,20 @@ EXPLAINED, UNPARSED, UNANSWERED = "explained", "explanation not parsed", "explan
 
 
 def produce(
-    settings: Mapping[str, Any], examples: Path, out: Path, cache: Path | None = None
+    settings: Mapping[str, Any],
+    examples: Path,
+    out: Path,
+    cache: Path | None = None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``explanations.parquet`` into `out`: latent, explanation, status.
 
     `settings`: scorer (of :func:`latent_ledger.scorers.open_client`). `examples`: a payload of
-    :mod:`~.records`. `cache`: folder of answers that outlives the job. Returns facts.
+    :mod:`~.records`. `cache`: folder of answers that outlives the job. `log`: file for the output
+    of a server that the scorer starts. Returns facts.
     """
     latents = read(examples)
-    name, found = asyncio.run(_explain(latents, settings["scorer"], cache))
+    name, found = asyncio.run(_explain(latents, settings["scorer"], cache, log))
     explained = [text for text, _ in found]
     columns = {
         "latent": pa.array([one.latent for one in latents], pa.int64()),
@@ -50,11 +55,11 @@ def produce(
 
 
 async def _explain(
-    latents: list[Scorable], settings: Mapping[str, Any], cache: Path | None
+    latents: list[Scorable], settings: Mapping[str, Any], cache: Path | None, log: Path | None
 ) -> tuple[str, list[tuple[str | None, str]]]:
     """The scorer's name, and per latent its explanation (or None) and status."""
     with Progress("explain", total=len(latents), unit="latent") as progress:
-        async with scorers.open_client(settings, cache) as client:
+        async with scorers.open_client(settings, cache, log) as client:
 
             async def one(latent: Scorable) -> tuple[str | None, str]:
                 asked = asking.Asked(client, asking.explanation)

@@ -79,17 +79,19 @@ def produce(
     explanations: Path,
     out: Path,
     cache: Path | None = None,
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``answers.parquet`` and ``scores.parquet`` into `out`.
 
     `settings`: scorer, scores (of :data:`KINDS`), examples_shown (per prompt; divides the number of
-    test examples and negatives together), seed. Returns facts. Raises the line of a scorer that
+    test examples and negatives together), seed. `cache` and `log`: see
+    :func:`latent_ledger.scorers.open_client`. Returns facts. Raises the line of a scorer that
     cannot answer at all.
     """
     latents = read(examples)
     rows = pq.read_table(Path(explanations) / EXPLANATIONS).to_pylist()
     explained = {row["latent"]: row for row in rows}
-    name, found = asyncio.run(_score(latents, explained, settings, cache))
+    name, found = asyncio.run(_score(latents, explained, settings, cache, log))
     write(Path(out), found)
     return {
         "scorer": name,
@@ -104,12 +106,13 @@ async def _score(
     explained: Mapping[int, Mapping[str, Any]],
     settings: Mapping[str, Any],
     cache: Path | None,
+    log: Path | None,
 ) -> tuple[str, list[Scored]]:
     """The scorer's name, and every latent under every kind, in the order of the latents."""
     kinds = settings["scores"]
     total = len(latents) * len(kinds)
     with Progress("score", total=total, unit="score") as progress:
-        async with scorers.open_client(settings["scorer"], cache) as client:
+        async with scorers.open_client(settings["scorer"], cache, log) as client:
 
             async def one(latent: Scorable, kind: str) -> Scored:
                 row = explained[latent.latent]

@@ -1,0 +1,89 @@
+"""A model that the job serves itself: `vllm serve` behind the client of any other endpoint.
+
+::
+
+    prompt -> cache? -> server (started by the first prompt without an answer) -> POST -> cache
+
+A job whose answers are all kept starts nothing. Otherwise the start costs what loading the model
+costs, one to five minutes, once for explaining and once for scoring: they are jobs of their own,
+so that neither the base model nor a coder is on the GPU beside the scorer.
+
+Answers are kept by model, revision, precision, further arguments and sampling; where the executable
+lies and which port is used are no part of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from latent_ledger.errors import LedgerError
+from latent_ledger.scorers import vllm_server
+from latent_ledger.scorers.cache import Answers
+from latent_ledger.scorers.openai import OpenAI, Transient
+
+LOG = "vllm.log"
+"""Where a server's output goes when the job names no place for it."""
+
+
+def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Served:
+    """A client of a server of its own; `log` gets that server's output.
+
+    `settings`: model (on the hub, or a folder), revision (or None), dtype, max_model_len,
+    gpu_memory_utilization, arguments (further ones of ``vllm serve``), startup_timeout, and those
+    of :class:`~.openai.OpenAI` but for address and key.
+    """
+    return Served(settings, Answers(cache) if cache else None, log or Path(LOG))
+
+
+class Served(OpenAI):
+    """See the module's docstring."""
+
+    matters = ("kind", "model", "revision", "dtype", "arguments")
+
+    def __init__(self, settings: Mapping[str, Any], answers: Answers | None, log: Path) -> None:
+        here = {"base_url": "http://127.0.0.1", "api_key_env": None}
+        super().__init__({**settings, **here}, answers, proxies=False)
+        self.log = log
+        self.server: vllm_server.Server | None = None
+        self._starting = asyncio.Lock()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.server is not None:
+            self.server.stop()
+        await super().__aexit__(kind, error, trace)
+
+    async def _ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        async with self._starting:  # one prompt starts the server, the others wait for it
+            if self.broken is not None:
+                raise self.broken
+            if self.server is None:
+                try:
+                    self.server = await vllm_server.start(self.settings, self.log)
+                except LedgerError as error:
+                    raise self._break(str(error)) from error
+                self.base = f"{self.server.root}/v1"
+        return await super()._ask(body)
+
+    async def _attempt(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return await super()._attempt(body)
+        except Transient as error:
+            self._look(error)
+            raise
+
+    def _look(self, error: Exception) -> None:
+        """Raise what ended the server, if it has ended: no further attempt would help."""
+        if self.broken is None and (ended := self.server.ended()):
+            raise self._break(f"{ended} Kept answers are not asked for again.") from error
+
+    def _unreachable(self, why: str) -> str:
+        return f"{self.server.name} runs and does not listen ({why}; log: {self.log})."
