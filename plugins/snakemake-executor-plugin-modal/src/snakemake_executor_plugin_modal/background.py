@@ -1,0 +1,26 @@
+"""An event loop in a thread of its own: Snakemake's own threads never wait for Modal."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from collections.abc import Coroutine
+from typing import Any
+
+
+class Background:
+    """Runs coroutines beside the main thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True, name="modal")
+        self.thread.start()
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future:
+        """Start a coroutine and return at once."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def wait_for(self, coroutine: Coroutine[Any, Any, Any], seconds: float | None = None) -> Any:
+        """Run a coroutine and wait for its result, at most `seconds`."""
+        return self.start(coroutine).result(timeout=seconds)

@@ -1,0 +1,71 @@
+"""One command in a Sandbox of its own, outside the graph: for an `onerror:` handler, say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from snakemake_interface_common.exceptions import WorkflowError
+
+
+def run_in_sandbox(
+    name: str,
+    command: str,
+    *,
+    sends: Mapping[str, Path | bytes],
+    fetches: Sequence[str],
+    minutes: int = 10,
+    memory_mib: int = 2000,
+) -> None:
+    """Run `command` as a job would run: sources, Volumes, environment and default image.
+
+    `sends` maps paths there to files here or contents; `fetches` are the files that must come
+    back. For use in the process of a run with this executor, after its last job.
+
+    Raises a WorkflowError, in one line, if there is no such run, if it was interrupted, if the
+    budget does not allow it, or if the command fails.
+    """
+    from . import collecting
+    from .attempt import Attempt, Phase
+    from .executor import LOCAL, Executor
+    from .task import Resources, Task, file_name
+
+    executor = Executor.current
+    if executor is None or executor.pool is None:
+        raise WorkflowError(f"{name}: no run with the executor modal has begun.")
+    if executor.interrupted:
+        raise WorkflowError(f"{name}: not run, because the run was interrupted.")
+    pool = executor.pool
+    resources = Resources(cores=1, memory_mib=memory_mib, seconds=60 * minutes)
+    task = Task(
+        name,
+        command,
+        sends=dict(sends),
+        outputs=list(fetches),
+        resources=resources,
+        attempts_file=LOCAL / "attempts" / f"{file_name(name)}.jsonl",
+    )
+    attempt = Attempt(task)
+
+    async def whole() -> collecting.Outcome:
+        pool.closed = False
+        try:
+            await pool._create(attempt)
+            if attempt.phase is not Phase.RUNNING:
+                return collecting.Outcome(attempt.cause)
+            while await collecting.still_running(attempt):
+                await asyncio.sleep(executor.executor_settings.poll_seconds)
+            return await collecting.collect(attempt, pool)
+        finally:
+            await pool.close()
+
+    try:
+        outcome = executor.background.wait_for(whole())
+    except KeyboardInterrupt:
+        executor.interrupted = True
+        executor.background.wait_for(pool.close(), 60)
+        raise
+    if outcome.cause is not None:
+        where = f" (log: {outcome.log})" if outcome.log else ""
+        raise WorkflowError(f"{name}: {outcome.cause.line}{where}.")

@@ -1,0 +1,210 @@
+"""Creating Sandboxes beside Snakemake, a bounded number at a time; adopting and ending them.
+
+Creating one with a GPU blocks until it is scheduled, so it happens here, never in `run_job`.
+Everything below runs in one event loop (:class:`.background.Background`), so nothing is locked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from . import causes, transfer
+from .attempt import Attempt, Phase
+from .causes import Cause
+from .costs import Budget
+from .session import Session, exchange
+from .settings import LOCAL, MOUNT
+from .task import Task
+
+RUNNER = Path(__file__).with_name("runner.py")
+ENDING_SECONDS = 60.0
+
+
+class Pool:
+    """The Sandboxes of one run, and those that an earlier, killed client of it left."""
+
+    def __init__(self, session: Session, run: str, budget: Budget, logger: Any) -> None:
+        self.session, self.run, self.budget, self.logger = session, run, budget, logger
+        self.slots = asyncio.Semaphore(session.settings.creations)
+        self.sources: transfer.Archive | None = None
+        self.redact: list[str] = []
+        self.environment: dict[str, str] = {}
+        self.left: dict[str, tuple[Any, dict[str, str]]] = {}
+        """Job key -> (Sandbox, its tags) of an earlier client."""
+        self.too_little: dict[str, int] = {}
+        """Job key -> MiB with which it ran out of memory."""
+        self.launches: set[asyncio.Task] = set()
+        self.closed = False
+
+    # -- before the first job -------------------------------------------------------------------
+
+    async def open(self, sources: transfer.Archive, wanted: Iterable[str]) -> None:
+        """Send the sources and the runner, and look for Sandboxes of a killed client.
+
+        `wanted` are the keys of the jobs that may run; what is left of other jobs is ended.
+        """
+        self.sources = sources
+        await self.session.upload({self._sources: sources.path, self._runner: RUNNER})
+        wanted = set(wanted)
+        for sandbox in (await self.session.alive(self.tags)).values():
+            tags = await sandbox.get_tags.aio()
+            if tags.get("job") in wanted:
+                self.left[tags["job"]] = (sandbox, tags)
+            else:
+                await sandbox.terminate.aio()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that all Sandboxes of this run carry."""
+        return {"snakemake": self.run}
+
+    @property
+    def _sources(self) -> str:
+        return exchange("sources", f"{self.sources.digest[:32]}.tar.gz")
+
+    @property
+    def _runner(self) -> str:
+        digest = hashlib.sha256(RUNNER.read_bytes()).hexdigest()[:16]
+        return exchange("sources", f"runner-{digest}.py")
+
+    # -- launching ------------------------------------------------------------------------------
+
+    def launch(self, attempt: Attempt) -> None:
+        """Start an attempt in the background; call in the pool's loop."""
+        task = asyncio.get_running_loop().create_task(self._launch(attempt))
+        self.launches.add(task)
+        task.add_done_callback(self.launches.discard)
+
+    async def _launch(self, attempt: Attempt) -> None:
+        try:
+            if await self._completed(attempt):
+                attempt.phase = Phase.COMPLETED
+                attempt.on_completed()
+                return
+            async with self.slots:
+                await self._create(attempt)
+        except asyncio.CancelledError:
+            attempt.fail(Cause(causes.REFUSED, "the run was interrupted"))
+            raise
+        except Exception as error:
+            self.budget.settle(attempt, 0.0)
+            attempt.fail(causes.of_creation(error))
+
+    async def _completed(self, attempt: Attempt) -> bool:
+        if attempt.try_complete is None:
+            return False
+        try:
+            return await asyncio.to_thread(attempt.try_complete)
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            self.logger.warning(
+                f"{attempt.task.name}: the hook --modal-complete failed ({said}); "
+                "the job runs in a Sandbox instead."
+            )
+            return False
+
+    async def _create(self, attempt: Attempt) -> None:
+        if self.closed:
+            attempt.fail(Cause(causes.REFUSED, "the run is ending"))
+            return
+        task = self._with_memory(attempt)
+        refusal = self.budget.refusal(attempt, task.resources)
+        if refusal:
+            attempt.fail(Cause(causes.BUDGET, refusal))
+            return
+        archive = await asyncio.to_thread(self._pack, task)
+        spec = self._spec(task, archive)
+        if await self._adopted(attempt, spec):
+            archive.path.unlink(missing_ok=True)
+            return
+        folder = attempt.folder(self.run)
+        await self.session.upload({f"{folder}/in.tar.gz": archive.path})
+        archive.path.unlink(missing_ok=True)
+        at = f"{MOUNT}/"
+        command = ["python", at + self._runner, MOUNT, at + self._sources, at + folder]
+        tags = {**self.tags, "job": task.key, "attempt": attempt.id, "spec": spec}
+        sandbox = await self.session.create(command, tags, task)
+        attempt.begin(sandbox)
+        if self.closed:
+            await sandbox.terminate.aio()
+
+    def _with_memory(self, attempt: Attempt) -> Task:
+        """The task, with more memory if it ran out of it before and its rule asks for no more."""
+        task = attempt.task
+        wanted, failed = task.resources.memory_mib, self.too_little.get(task.key, 0)
+        if failed and wanted <= failed:
+            wanted = int(failed * self.session.settings.oom_factor)
+        attempt.memory_mib = wanted
+        task.resources = dataclasses.replace(task.resources, memory_mib=wanted)
+        return task
+
+    def _pack(self, task: Task) -> transfer.Archive:
+        """The input archive of a task, `job.json` for the runner included."""
+        spec = {
+            "command": task.command,
+            "seconds": task.resources.seconds,
+            "outputs": task.outputs,
+            "optional": task.optional,
+            "logs": task.logs,
+            "mirrors": task.mirrors,
+            "redact": self.redact,
+            "environment": self.environment,
+            "pythonpath": list(self.session.settings.pythonpath or ()),
+        }
+        content = json.dumps(spec, sort_keys=True).encode()
+        return transfer.pack({**task.sends, "job.json": content}, LOCAL / "out")
+
+    def _spec(self, task: Task, archive: transfer.Archive) -> str:
+        """Digest of everything that decides what a Sandbox does: 16 hexadecimal digits."""
+        image = self.session.images[task.resources.image].digest
+        parts = [archive.digest, self.sources.digest, image, repr(task.resources), self._runner]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    async def _adopted(self, attempt: Attempt, spec: str) -> bool:
+        """Take over the Sandbox that a killed client left for the very same work, or end it."""
+        sandbox, tags = self.left.pop(attempt.task.key, (None, {}))
+        if sandbox is None:
+            return False
+        if tags.get("spec") == spec and await sandbox.poll.aio() is None:
+            attempt.id = tags["attempt"]
+            attempt.begin(sandbox)
+            self.logger.info(f"{attempt.task.name}: adopted the Sandbox of an earlier run.")
+            return True
+        await sandbox.terminate.aio()
+        return False
+
+    # -- ending ---------------------------------------------------------------------------------
+
+    def remember_memory(self, attempt: Attempt) -> None:
+        """A retry of this job needs more memory."""
+        self.too_little[attempt.task.key] = attempt.memory_mib
+
+    async def close(self) -> int:
+        """End every Sandbox of this run, whoever created it; returns how many there were.
+
+        Launches under way are cancelled first. Listing again after terminating catches a Sandbox
+        that came to life between the two.
+        """
+        self.closed = True
+        for task in list(self.launches):
+            task.cancel()
+        if self.launches:
+            await asyncio.wait(self.launches, timeout=5)
+        ended: set[str] = set()
+        deadline = asyncio.get_running_loop().time() + ENDING_SECONDS
+        while alive := await self.session.alive(self.tags):
+            await asyncio.gather(
+                *(sandbox.terminate.aio() for sandbox in alive.values()), return_exceptions=True
+            )
+            ended |= set(alive)
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(f"{len(alive)} Sandboxes are still there")
+            await asyncio.sleep(0.2)
+        await self.session.remove(exchange("jobs", self.run))
+        return len(ended)

@@ -1,0 +1,109 @@
+"""What a person may set: command-line options `--modal-*`, or keys `modal-*` of a profile."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List, Optional  # noqa: UP035  Snakemake's parser reads these types
+
+from snakemake_interface_common.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+MOUNT = "/volume"
+"""Where the main Volume is mounted in every Sandbox."""
+
+EXCHANGE = ".snakemake-modal"
+"""Folder of the main Volume through which sources, inputs and outputs travel."""
+
+LOCAL = Path(".snakemake/modal")
+"""Folder of the working directory for the run id, logs and archives on their way."""
+
+DEFAULT_IMAGE = "default"
+
+
+def _option(help: str, default=None, **metadata):
+    return field(default=default, metadata={"help": help, **metadata})
+
+
+def _many(help: str, metavar: str):
+    return _option(help, nargs="+", metavar=metavar)
+
+
+@dataclass
+class ExecutorSettings(ExecutorSettingsBase):
+    """The settings; every one has a default but the Volume."""
+
+    app: str = _option("Modal App that the Sandboxes belong to; made if it is missing.", "snakemake")
+    volume: Optional[str] = _option(  # noqa: UP045
+        f"Modal Volume (version 2) mounted at {MOUNT} in every Sandbox. Inputs and outputs travel "
+        "through it, and what jobs write below it stays there.",
+        required=True,
+    )
+    volumes: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Further Volumes, for example /cache=hf-cache.", "MOUNT=NAME"
+    )
+    images: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Images by name, each made from a complete lock file (every package pinned, Snakemake "
+        "among them). A job's resource `image` names one; without it the job gets `default`. "
+        "Default: default=requirements.lock.",
+        "NAME=LOCK",
+    )
+    image_first: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Requirements installed before an image's lock file and with their dependencies, "
+        "for example default=torch==2.13.0; the lock file itself is installed without.",
+        "NAME=REQUIREMENT",
+    )
+    image_apt: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Debian packages for every image.", "PACKAGE"
+    )
+    python: str = _option("Python version of the images.", "3.11.12")
+    uv: str = _option("uv version that installs into the images.", "0.9.30")
+    pythonpath: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Folders of the working directory that are sent whole and put on PYTHONPATH.", "FOLDER"
+    )
+    sources: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Files and folders sent with Snakemake's own list of sources (Snakefiles, script folders, "
+        "configuration files, everything under git).",
+        "PATH",
+    )
+    env: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Environment variables of every job; for what is no secret.", "NAME=VALUE"
+    )
+    pass_env: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Environment variables whose values are taken from here, and handed over as a secret.",
+        "NAME",
+    )
+    secrets: Optional[List[str]] = _many(  # noqa: UP006, UP045
+        "Modal Secrets whose variables every job gets.", "NAME"
+    )
+    complete: Optional[str] = _option(  # noqa: UP045
+        "Hook that may complete a job without a Sandbox: a callable (job, read) -> bool, where "
+        "read(path) gives the bytes of a file of the Volume, or None. See the README.",
+        metavar="MODULE:CALLABLE",
+    )
+    budget_usd: Optional[float] = _option(  # noqa: UP045
+        "Most dollars that this run may cost; by default the workflow configuration's "
+        "`budget_usd`, if it has one.",
+        type=float,
+    )
+    prices: Optional[Path] = _option(  # noqa: UP045
+        "Price table that replaces the one of this package (same format)."
+    )
+    creations: int = _option("Most Sandboxes that are being created at the same time.", 16, type=int)
+    poll_seconds: float = _option("Seconds between two looks at the Sandboxes.", 0.5, type=float)
+    oom_factor: float = _option(
+        "A job that ran out of memory is retried with this many times the memory, unless its rule "
+        "asks for more by itself.",
+        2.0,
+        type=float,
+    )
+    region: Optional[str] = _option("Region in which Sandboxes run.")  # noqa: UP045
+
+
+def pairs(items, option: str) -> Dict[str, str]:  # noqa: UP006
+    """`NAME=VALUE` items as a dict; a WorkflowError names an item without `=`."""
+    found = {}
+    for item in items or []:
+        name, equals, value = item.partition("=")
+        if not equals or not name:
+            raise WorkflowError(f"--modal-{option} {item}: expected NAME=VALUE.")
+        found[name] = value
+    return found

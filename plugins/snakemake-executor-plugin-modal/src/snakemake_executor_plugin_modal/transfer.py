@@ -1,0 +1,182 @@
+"""Archives on their way to a Sandbox and back, never half-written and never unverified."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+MARKER = "complete.json"
+"""Last member of a result archive; without it the archive is not whole."""
+
+LOG = "log.txt"
+"""The command's output, in a result archive."""
+
+FILES = "files/"
+"""Prefix of the job's own files in a result archive."""
+
+
+class Broken(Exception):
+    """A result archive that is not what it promises; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A packed archive on this machine."""
+
+    path: Path
+    digest: str
+    """sha256 over names and contents: equal content gives an equal digest."""
+
+
+def pack(members: Mapping[str, Path | bytes], folder: Path) -> Archive:
+    """Pack files and contents into `folder`/<digest>.tar.gz; equal content gives equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{uuid.uuid4().hex}"
+    digest = hashlib.sha256()
+    with (
+        temporary.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w|") as tar,
+    ):
+        for name in sorted(members):
+            content = members[name]
+            entry = tarfile.TarInfo(name)
+            entry.mode, entry.mtime = 0o644, 1
+            if isinstance(content, bytes):
+                entry.size = len(content)
+                digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+                tar.addfile(entry, io.BytesIO(content))
+                continue
+            entry.size = content.stat().st_size
+            entry.mode = 0o755 if os.access(content, os.X_OK) else 0o644
+            with content.open("rb") as stream:
+                digest.update(f"{name} {_sha256(stream)}\n".encode())
+                stream.seek(0)
+                tar.addfile(entry, stream)
+    path = folder / f"{digest.hexdigest()[:32]}.tar.gz"
+    temporary.replace(path)
+    return Archive(path, digest.hexdigest())
+
+
+def _sha256(stream: Any) -> str:
+    return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_marker(archive: Path) -> dict[str, Any]:
+    """The marker of a result archive; :class:`Broken` if the archive is not whole."""
+    try:
+        with tarfile.open(archive) as tar:
+            member = tar.extractfile(MARKER)
+            return json.load(member)
+    except (KeyError, tarfile.TarError, EOFError, OSError, ValueError, AttributeError) as error:
+        raise Broken(f"the result archive is not whole ({type(error).__name__})") from None
+
+
+def read_log(archive: Path) -> str:
+    """The log in a result archive."""
+    with tarfile.open(archive) as tar:
+        member = tar.extractfile(LOG)
+        return member.read().decode(errors="replace")
+
+
+def unpack(
+    archive: Path,
+    marker: Mapping[str, Any],
+    *,
+    outputs: Iterable[str],
+    logs: Iterable[str],
+    mirrors: Iterable[str] = (),
+    root: Path = Path(),
+) -> None:
+    """Verify every file of a result archive against its marker, then put all of them in place.
+
+    `outputs` replace what is here; `logs` come if they are there; a `mirror` that is absent there
+    is removed here. Nothing is touched when a file is wrong (:class:`Broken`). Logs alone are
+    taken from the archive of a failed job: pass no outputs.
+    """
+    outputs, logs, mirrors = list(outputs), list(logs), list(mirrors)
+    staging = root / ".snakemake" / "modal" / f"in-{uuid.uuid4().hex}"
+    staging.mkdir(parents=True)
+    try:
+        found = _extract(archive, marker["files"], [*outputs, *logs, *mirrors], staging)
+        folders = set(marker.get("folders", ()))
+        for path in outputs:
+            here = staging / path
+            if path in folders:
+                here.mkdir(parents=True, exist_ok=True)
+            if not here.exists():
+                raise Broken(f"the output {path} did not come back")
+        for path in [*outputs, *mirrors]:
+            _replace(staging / path, root / path)
+        for path in found:
+            if any(_is_below(path, log) for log in logs):
+                _replace(staging / path, root / path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _extract(
+    archive: Path, promised: Mapping[str, str], wanted: list[str], staging: Path
+) -> list[str]:
+    """Write the wanted, verified files below `staging`; returns their paths."""
+    found = []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            path = member.name.removeprefix(FILES)
+            if not member.name.startswith(FILES) or not member.isfile():
+                continue
+            if ".." in PurePosixPath(path).parts or PurePosixPath(path).is_absolute():
+                raise Broken(f"the result archive holds the path {path}")
+            if not any(_is_below(path, place) for place in wanted):
+                continue
+            target = staging / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            digest = hashlib.sha256()
+            with target.open("wb") as stream:
+                source = tar.extractfile(member)
+                while chunk := source.read(1 << 20):
+                    digest.update(chunk)
+                    stream.write(chunk)
+            if digest.hexdigest() != promised.get(path):
+                raise Broken(f"{path} came back with another content than its Sandbox wrote")
+            target.chmod(member.mode | 0o600)
+            found.append(path)
+    lost = [
+        path
+        for path in promised
+        if path not in found and any(_is_below(path, place) for place in wanted)
+    ]
+    if lost:
+        raise Broken(f"{lost[0]} did not come back")
+    return found
+
+
+def _is_below(path: str, place: str) -> bool:
+    return path == place or path.startswith(f"{place.rstrip('/')}/")
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Put `source` (absent: nothing) in the place of `target`."""
+    if not source.exists():
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.unlink(missing_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    if source.is_dir():
+        shutil.move(source, target)
+    else:
+        os.replace(source, target)  # noqa: PTH105  the same file system, so at once
+        os.utime(target)
