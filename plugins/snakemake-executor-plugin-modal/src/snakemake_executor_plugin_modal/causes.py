@@ -24,8 +24,9 @@ HOST_MEMORY = re.compile(
 )
 NOISE = re.compile(
     r"^(\[|Error in (rule|group)|RuleException|Building DAG|Using shell|Provided |Rules claiming|"
-    r"Select jobs|Execute |host:|Job stats|job +count|-+ |total |localrule|rule |checkpoint |group |"
-    r"    |Exiting|Shutting down|Complete log|Trying to restart|WorkflowError|Assuming|Removing|"
+    r"Select jobs|Execute |host:|Job stats|job +count|-+ |total |"
+    r"localrule|rule |checkpoint |group |    |Exiting|Shutting down|Complete log|Trying to restart|"
+    r"WorkflowError|Assuming|Removing|"
     r"At least one job|Finished jobid|\d+ of \d+ steps|Will exit|Logfile )"
 )
 
@@ -39,7 +40,12 @@ class Cause:
 
 
 def of_end(
-    code: int, *, timed_out: bool, terminated: bool, marker: Mapping[str, Any] | None, log: str,
+    code: int,
+    *,
+    timed_out: bool,
+    terminated: bool,
+    marker: Mapping[str, Any] | None,
+    log: str,
     limits: Mapping[str, Any],
 ) -> Cause | None:
     """The cause of an ended Sandbox; None if it ended well: exit code 0 and a complete marker.
@@ -48,9 +54,7 @@ def of_end(
     """
     minutes, memory = limits["minutes"], limits["memory_mib"]
     if timed_out or code == TIMED_OUT or (marker or {}).get("late"):
-        return Cause(
-            TIMEOUT, f"timed out after {minutes} minutes: give the rule more `runtime`"
-        )
+        return Cause(TIMEOUT, f"timed out after {minutes} minutes: give the rule more `runtime`")
     if terminated:
         return Cause(LOST, "its Sandbox was terminated from outside or evicted")
     if marker is None:
@@ -62,9 +66,7 @@ def of_end(
             return Cause(LOST, "its results could not be committed to the Volume")
         if HOST_MEMORY.search(log):
             return _memory(memory)
-        return Cause(
-            LOST, f"its container ended with exit code {code} before the job could report"
-        )
+        return Cause(LOST, f"its container ended with exit code {code} before the job could report")
     if code == 0 and not marker["absent"]:
         return None
     if code == 0:

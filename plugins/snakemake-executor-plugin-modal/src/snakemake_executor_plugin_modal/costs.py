@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from snakemake_interface_common.exceptions import WorkflowError
+
+from .errors import ModalError
 
 if TYPE_CHECKING:
     from .task import Resources
@@ -36,7 +37,7 @@ class Prices:
 
     @classmethod
     def read(cls, path: Path | None = None) -> Prices:
-        """Read a price table; a WorkflowError says what is wrong with it."""
+        """Read a price table; a ModalError says what is wrong with it."""
         path = path or TABLE
         try:
             table = yaml.safe_load(Path(path).read_text())
@@ -49,9 +50,9 @@ class Prices:
                 Path(path).name,
             )
         except OSError as error:
-            raise WorkflowError(f"--modal-prices {path}: {error.strerror}.") from None
+            raise ModalError(f"--modal-prices {path}: {error.strerror}.") from None
         except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
-            raise WorkflowError(
+            raise ModalError(
                 f"{path} is no price table ({type(error).__name__}: {error}); "
                 f"compare it with {TABLE.name} of this package."
             ) from None
@@ -175,14 +176,14 @@ class Budget:
         jobs = list(jobs)
         for resources in jobs:
             if self.prices.per_second(resources) is None:
-                raise WorkflowError(
+                raise ModalError(
                     f"There is a budget, but no price for the GPU {resources.gpu}: copy "
                     f"{TABLE.name} of this package, add it, and name the copy with --modal-prices."
                 )
         told = [resources for resources in jobs if resources.expected is not None]
         total = sum(self.estimate(resources) for resources in told)
         if total > self.limit:
-            raise WorkflowError(
+            raise ModalError(
                 f"{len(told)} jobs are expected to cost ${total:.2f}, which is above the budget of "
                 f"${self.limit:.2f}: raise --modal-budget-usd or `budget_usd`, or ask for less."
             )

@@ -13,7 +13,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.utils import format_cli_arg, join_cli_args
@@ -21,8 +20,9 @@ from snakemake_interface_executor_plugins.utils import format_cli_arg, join_cli_
 from .attempt import Attempt, Phase
 from .background import Background
 from .costs import Budget, Prices
+from .errors import ModalError
 from .settings import LOCAL
-from .task import Resources, Task, files_of, of_job
+from .task import Resources, Task, files_of, key_of, name_of, of_job
 
 STARTING_SECONDS = 180.0
 CLOSING_SECONDS = 90.0
@@ -74,7 +74,7 @@ class Executor(RemoteExecutor):
             pool = Pool(session, run_id(), self.budget, self.logger)
             pool.redact = [*(session.settings.pass_env or ()), *self.workflow.envvars]
             pool.environment = {"SOURCE_COMMIT": source_commit()}
-            await pool.open(self._pack_sources(), [of_job(job, "").key for job in jobs])
+            await pool.open(self._pack_sources(), [key_of(name_of(job)) for job in jobs])
             return pool
 
         self.pool = self._now(opened())
@@ -87,7 +87,7 @@ class Executor(RemoteExecutor):
             return self.background.wait_for(coroutine, STARTING_SECONDS)
         except modal.exception.Error as error:
             said = " ".join(str(error).split())
-            raise WorkflowError(f"Modal: {type(error).__name__}: {said}") from None
+            raise ModalError(f"Modal: {type(error).__name__}: {said}") from None
 
     def _limit(self) -> float | None:
         limit = self.executor_settings.budget_usd
@@ -103,7 +103,7 @@ class Executor(RemoteExecutor):
         added = [*(settings.sources or ()), *(settings.pythonpath or ())]
         absent = [path for path in added if not Path(path).exists()]
         if absent:
-            raise WorkflowError(f"--modal-sources/--modal-pythonpath: {absent[0]} does not exist.")
+            raise ModalError(f"--modal-sources/--modal-pythonpath: {absent[0]} does not exist.")
         listed = [path for path in self.dag.get_sources() if not str(path).startswith("..")]
         files = {
             str(file): file
@@ -162,7 +162,7 @@ class Executor(RemoteExecutor):
             return False
         missing = [path for path in task.outputs if not Path(path).exists()]
         if missing:
-            raise WorkflowError(f"it returned True without having written {missing[0]}")
+            raise ModalError(f"it returned True without having written {missing[0]}")
         benchmark = getattr(job, "benchmark", None)
         if benchmark:
             write_empty_benchmark(Path(benchmark))
@@ -303,14 +303,14 @@ class Executor(RemoteExecutor):
 
 
 def _hook(setting: str | None) -> Any:
-    """The callable that --modal-complete names; a WorkflowError if there is none."""
+    """The callable that --modal-complete names; a ModalError if there is none."""
     if not setting:
         return None
     module, _, name = setting.partition(":")
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise WorkflowError(f"--modal-complete {setting}: {error}.") from None
+        raise ModalError(f"--modal-complete {setting}: {error}.") from None
 
 
 def run_id() -> str:
@@ -339,7 +339,18 @@ def source_commit() -> str:
 
 def write_empty_benchmark(path: Path) -> None:
     """A benchmark file for a job that did not run: Snakemake expects one."""
-    columns = "s h:m:s max_rss max_vms max_uss max_pss io_in io_out mean_load cpu_time".split()
+    columns = [
+        "s",
+        "h:m:s",
+        "max_rss",
+        "max_vms",
+        "max_uss",
+        "max_pss",
+        "io_in",
+        "io_out",
+        "mean_load",
+        "cpu_time",
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".jsonl":
         path.write_text('{"s": 0.0, "note": "completed by --modal-complete"}\n')

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snakemake_interface_common.exceptions import WorkflowError
-
+from .errors import ModalError
 from .settings import DEFAULT_IMAGE, LOCAL, ExecutorSettings, pairs
 
 PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*(==\s*\S+|@\s*\S+)")
@@ -65,12 +64,12 @@ class ImageSpec:
 
 
 def specs(settings: ExecutorSettings) -> dict[str, ImageSpec]:
-    """The images that the settings define, by name; a WorkflowError names what is wrong."""
+    """The images that the settings define, by name; a ModalError names what is wrong."""
     locks = pairs(settings.images, "images") or {DEFAULT_IMAGE: "requirements.lock"}
     first = pairs(settings.image_first, "image-first")
     unknown = sorted(set(first) - set(locks))
     if unknown:
-        raise WorkflowError(f"--modal-image-first names {unknown[0]}, which --modal-images lacks.")
+        raise ModalError(f"--modal-image-first names {unknown[0]}, which --modal-images lacks.")
     return {
         name: ImageSpec(
             name,
@@ -89,7 +88,7 @@ def read_lock(path: Path, name: str = DEFAULT_IMAGE) -> tuple[str, ...]:
     try:
         text = path.read_text()
     except OSError as error:
-        raise WorkflowError(
+        raise ModalError(
             f"The lock file {path} of the image {name!r} cannot be read ({error.strerror}): "
             f"name another with --modal-images {name}=LOCK."
         ) from None
@@ -98,7 +97,7 @@ def read_lock(path: Path, name: str = DEFAULT_IMAGE) -> tuple[str, ...]:
     wanted = [line for line in wanted if line and not line.startswith(("#", "-"))]
     loose = [line for line in wanted if not PIN.match(line)]
     if loose:
-        raise WorkflowError(
+        raise ModalError(
             f"{path} is no complete lock file: {loose[0]!r} is not pinned. Write name==version."
         )
     return tuple(sorted(wanted))
@@ -109,13 +108,13 @@ def check(images: Mapping[str, ImageSpec], used: Mapping[str, str], snakemake: s
     for name, job in used.items():
         if name not in images:
             known = ", ".join(sorted(images))
-            raise WorkflowError(
+            raise ModalError(
                 f"{job} wants the image {name!r}, and the settings know {known}: "
                 f"add --modal-images {name}=LOCK."
             )
         version = images[name].version_of("snakemake")
         if version != snakemake:
-            raise WorkflowError(
+            raise ModalError(
                 f"The image {name!r} has Snakemake {version or 'not at all'} and this machine "
                 f"{snakemake}: pin snakemake=={snakemake} in its lock file."
             )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from snakemake_interface_common.exceptions import WorkflowError
+from .errors import ModalError
 
 
 def run_in_sandbox(
@@ -23,7 +23,7 @@ def run_in_sandbox(
     `sends` maps paths there to files here or contents; `fetches` are the files that must come
     back. For use in the process of a run with this executor, after its last job.
 
-    Raises a WorkflowError, in one line, if there is no such run, if it was interrupted, if the
+    Raises a ModalError, in one line, if there is no such run, if it was interrupted, if the
     budget does not allow it, or if the command fails.
     """
     from . import collecting
@@ -33,9 +33,9 @@ def run_in_sandbox(
 
     executor = Executor.current
     if executor is None or executor.pool is None:
-        raise WorkflowError(f"{name}: no run with the executor modal has begun.")
+        raise ModalError(f"{name}: no run with the executor modal has begun.")
     if executor.interrupted:
-        raise WorkflowError(f"{name}: not run, because the run was interrupted.")
+        raise ModalError(f"{name}: not run, because the run was interrupted.")
     pool = executor.pool
     resources = Resources(cores=1, memory_mib=memory_mib, seconds=60 * minutes)
     task = Task(
@@ -68,4 +68,4 @@ def run_in_sandbox(
         raise
     if outcome.cause is not None:
         where = f" (log: {outcome.log})" if outcome.log else ""
-        raise WorkflowError(f"{name}: {outcome.cause.line}{where}.")
+        raise ModalError(f"{name}: {outcome.cause.line}{where}.")

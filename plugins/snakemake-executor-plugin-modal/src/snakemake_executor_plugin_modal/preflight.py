@@ -9,17 +9,29 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from snakemake_interface_common.exceptions import WorkflowError
-
 from . import images
 from .costs import Prices
+from .errors import ModalError
 from .session import LONGEST, Session
 from .settings import MOUNT, pairs
 from .task import Resources
 
-GPUS = (
-    "T4 L4 A10 A10G L40S A100 A100-40GB A100-80GB RTX-PRO-6000 H100 H100! H200 B200 B200+".split()
-)
+GPUS = [
+    "T4",
+    "L4",
+    "A10",
+    "A10G",
+    "L40S",
+    "A100",
+    "A100-40GB",
+    "A100-80GB",
+    "RTX-PRO-6000",
+    "H100",
+    "H100!",
+    "H200",
+    "B200",
+    "B200+",
+]
 """Names that Modal 1.6.4 documents. A price table may add to them."""
 
 PATIENCE = 20.0
@@ -33,12 +45,12 @@ def check_resources(jobs: Iterable[tuple[str, Resources]], prices: Prices) -> No
         if resources.gpu and resources.gpu not in known:
             near = difflib.get_close_matches(resources.gpu.upper(), known, 1, cutoff=0.3)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise WorkflowError(
+            raise ModalError(
                 f"{job}: gpu_model={resources.gpu} is no GPU that Modal is known to have; {hint}"
                 f"Known are {', '.join(known)}; a price table (--modal-prices) may add one."
             )
         if resources.seconds > LONGEST:
-            raise WorkflowError(
+            raise ModalError(
                 f"{job}: runtime is {resources.seconds // 60} minutes, and a Sandbox lives for "
                 f"{LONGEST // 60} at most: set a smaller runtime, or split the job."
             )
@@ -48,7 +60,7 @@ def check_environment(session: Session, declared: Iterable[str]) -> None:
     """Check that every environment variable to pass is set here."""
     for name in [*(session.settings.pass_env or ()), *declared]:
         if name not in os.environ:
-            raise WorkflowError(f"The environment variable {name} is not set: export {name}=...")
+            raise ModalError(f"The environment variable {name} is not set: export {name}=...")
 
 
 async def open_session(session: Session, declared_environment: dict[str, str]) -> None:
@@ -65,11 +77,9 @@ async def open_session(session: Session, declared_environment: dict[str, str]) -
     volumes = await asyncio.gather(*(_volume(modal, session, name) for name in names))
     session.volume, session.mounts = volumes[0], dict(zip(mounts, volumes[1:], strict=True))
     if MOUNT in mounts:
-        raise WorkflowError(f"--modal-volumes: {MOUNT} is the main Volume's; mount it elsewhere.")
+        raise ModalError(f"--modal-volumes: {MOUNT} is the main Volume's; mount it elsewhere.")
     session.secrets = list(
-        await asyncio.gather(
-            *(_secret(modal, session, name) for name in settings.secrets or ())
-        )
+        await asyncio.gather(*(_secret(modal, session, name) for name in settings.secrets or ()))
     )
     values = session.secret_environment(declared_environment)
     if values:
@@ -82,7 +92,7 @@ async def _connect(modal: Any) -> Any:
         await asyncio.wait_for(client.hello.aio(), PATIENCE)
     except modal.exception.AuthError as error:
         missing = "token missing" in str(error).lower()
-        raise WorkflowError(
+        raise ModalError(
             "No Modal token found: type `modal token new`, or set MODAL_TOKEN_ID and "
             "MODAL_TOKEN_SECRET."
             if missing
@@ -91,7 +101,7 @@ async def _connect(modal: Any) -> Any:
         ) from None
     except (TimeoutError, OSError, modal.exception.Error) as error:
         said = f" ({type(error).__name__}: {_line(error)})" if str(error) else ""
-        raise WorkflowError(
+        raise ModalError(
             f"Modal cannot be reached{said}: check the network (and MODAL_SERVER_URL, if set)."
         ) from None
     return client
@@ -103,9 +113,9 @@ async def _volume(modal: Any, session: Session, name: str) -> Any:
         volume = modal.Volume.from_name(name, version=2, client=session.client)
         await volume.hydrate.aio()
     except modal.exception.NotFoundError:
-        raise WorkflowError(f"There is no Modal Volume {name!r}: {create}.") from None
+        raise ModalError(f"There is no Modal Volume {name!r}: {create}.") from None
     except modal.exception.InvalidError as error:
-        raise WorkflowError(
+        raise ModalError(
             f"The Modal Volume {name!r} cannot be used ({_line(error)}): it has to be of version "
             f"2; {create} with another name, and name that one."
         ) from None
@@ -117,7 +127,7 @@ async def _secret(modal: Any, session: Session, name: str) -> Any:
         secret = modal.Secret.from_name(name, client=session.client)
         await secret.hydrate.aio()
     except modal.exception.NotFoundError:
-        raise WorkflowError(
+        raise ModalError(
             f"There is no Modal Secret {name!r}: type `modal secret create {name} NAME=VALUE`, "
             "with the variables that your jobs need."
         ) from None

@@ -122,9 +122,11 @@ def run(command: str, seconds: float, log: Log, environment: dict[str, str]) -> 
 
 def packed_files(spec: dict, failed: bool) -> tuple[dict[str, str], list[str], list[str]]:
     """(path -> sha256 of every file that goes back, folders, required outputs that are absent)."""
-    wanted = spec["logs"] if failed else [
-        *spec["outputs"], *spec["optional"], *spec["logs"], *spec["mirrors"]
-    ]
+    wanted = (
+        spec["logs"]
+        if failed
+        else [*spec["outputs"], *spec["optional"], *spec["logs"], *spec["mirrors"]]
+    )
     files: dict[str, str] = {}
     folders = []
     for name in wanted:

@@ -120,9 +120,7 @@ class Session:
         """Sandboxes of the App that carry these tags and have not ended, by id: one list call."""
         import modal
 
-        listed = modal.Sandbox.list.aio(
-            app_id=self.app.app_id, tags=dict(tags), client=self.client
-        )
+        listed = modal.Sandbox.list.aio(app_id=self.app.app_id, tags=dict(tags), client=self.client)
         return {sandbox.object_id: sandbox async for sandbox in listed}
 
     # -- secrets --------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional  # noqa: UP035  Snakemake's parser reads these types
 
-from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+
+from .errors import ModalError
 
 MOUNT = "/volume"
 """Where the main Volume is mounted in every Sandbox."""
@@ -31,47 +32,47 @@ def _many(help: str, metavar: str):
 class ExecutorSettings(ExecutorSettingsBase):
     """The settings; every one has a default but the Volume."""
 
-    app: str = _option("Modal App that the Sandboxes belong to; made if it is missing.", "snakemake")
+    app: str = _option("Modal App of the Sandboxes; made if it is missing.", "snakemake")
     volume: Optional[str] = _option(  # noqa: UP045
         f"Modal Volume (version 2) mounted at {MOUNT} in every Sandbox. Inputs and outputs travel "
         "through it, and what jobs write below it stays there.",
         required=True,
     )
-    volumes: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    volumes: List[str] = _many(  # noqa: UP006
         "Further Volumes, for example /cache=hf-cache.", "MOUNT=NAME"
     )
-    images: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    images: List[str] = _many(  # noqa: UP006
         "Images by name, each made from a complete lock file (every package pinned, Snakemake "
         "among them). A job's resource `image` names one; without it the job gets `default`. "
         "Default: default=requirements.lock.",
         "NAME=LOCK",
     )
-    image_first: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    image_first: List[str] = _many(  # noqa: UP006
         "Requirements installed before an image's lock file and with their dependencies, "
         "for example default=torch==2.13.0; the lock file itself is installed without.",
         "NAME=REQUIREMENT",
     )
-    image_apt: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    image_apt: List[str] = _many(  # noqa: UP006
         "Debian packages for every image.", "PACKAGE"
     )
     python: str = _option("Python version of the images.", "3.11.12")
     uv: str = _option("uv version that installs into the images.", "0.9.30")
-    pythonpath: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    pythonpath: List[str] = _many(  # noqa: UP006
         "Folders of the working directory that are sent whole and put on PYTHONPATH.", "FOLDER"
     )
-    sources: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    sources: List[str] = _many(  # noqa: UP006
         "Files and folders sent with Snakemake's own list of sources (Snakefiles, script folders, "
         "configuration files, everything under git).",
         "PATH",
     )
-    env: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    env: List[str] = _many(  # noqa: UP006
         "Environment variables of every job; for what is no secret.", "NAME=VALUE"
     )
-    pass_env: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    pass_env: List[str] = _many(  # noqa: UP006
         "Environment variables whose values are taken from here, and handed over as a secret.",
         "NAME",
     )
-    secrets: Optional[List[str]] = _many(  # noqa: UP006, UP045
+    secrets: List[str] = _many(  # noqa: UP006
         "Modal Secrets whose variables every job gets.", "NAME"
     )
     complete: Optional[str] = _option(  # noqa: UP045
@@ -87,7 +88,7 @@ class ExecutorSettings(ExecutorSettingsBase):
     prices: Optional[Path] = _option(  # noqa: UP045
         "Price table that replaces the one of this package (same format)."
     )
-    creations: int = _option("Most Sandboxes that are being created at the same time.", 16, type=int)
+    creations: int = _option("Most Sandboxes being created at the same time.", 16, type=int)
     poll_seconds: float = _option("Seconds between two looks at the Sandboxes.", 0.5, type=float)
     oom_factor: float = _option(
         "A job that ran out of memory is retried with this many times the memory, unless its rule "
@@ -99,11 +100,11 @@ class ExecutorSettings(ExecutorSettingsBase):
 
 
 def pairs(items, option: str) -> Dict[str, str]:  # noqa: UP006
-    """`NAME=VALUE` items as a dict; a WorkflowError names an item without `=`."""
+    """`NAME=VALUE` items as a dict; a ModalError names an item without `=`."""
     found = {}
     for item in items or []:
         name, equals, value = item.partition("=")
         if not equals or not name:
-            raise WorkflowError(f"--modal-{option} {item}: expected NAME=VALUE.")
+            raise ModalError(f"--modal-{option} {item}: expected NAME=VALUE.")
         found[name] = value
     return found

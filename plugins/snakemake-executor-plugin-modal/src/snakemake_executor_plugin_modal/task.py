@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from snakemake_interface_common.exceptions import WorkflowError
-
+from .errors import ModalError
 from .settings import DEFAULT_IMAGE, LOCAL
 
 HOUR = 60  # minutes
 NOT_TRANSFERRED = ("pipe", "service", "nodelocal")
-
 
 
 @dataclass(frozen=True)
@@ -47,10 +44,10 @@ class Resources:
 
     @classmethod
     def of(cls, name: str, declared: Mapping[str, Any]) -> Resources:
-        """From a job's resources; a WorkflowError names what contradicts itself."""
+        """From a job's resources; a ModalError names what contradicts itself."""
         gpus, gpu = _whole(declared, "gpu"), declared.get("gpu_model") or ""
         if gpus and not (isinstance(gpu, str) and gpu):
-            raise WorkflowError(
+            raise ModalError(
                 f"{name} asks for gpu={gpus} but names no GPU: set the resource gpu_model, "
                 'for example gpu_model="L4".'
             )
@@ -95,19 +92,23 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Who this is, over all attempts and runs: 16 hexadecimal digits."""
-        who = [self.name, sorted(self.outputs), sorted(self.logs)]
-        return hashlib.sha256(json.dumps(who).encode()).hexdigest()[:16]
+        """Who this is, over all attempts and runs."""
+        return key_of(self.name)
+
+
+def key_of(name: str) -> str:
+    """The key of the job with this name: 16 hexadecimal digits."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def of_job(job: Any, command: str) -> Task:
     """The task of a Snakemake job or group job.
 
-    Raises a WorkflowError for a file that cannot travel because it is not below the working
+    Raises a ModalError for a file that cannot travel because it is not below the working
     directory, and for an input that does not exist.
     """
     members = sorted(job.jobs, key=lambda one: one.name) if job.is_group() else [job]
-    name = _name_of(job)
+    name = name_of(job)
     outputs = [f for one in members for f in one.output if not _flagged(f, *NOT_TRANSFERRED)]
     optional = [f for f in outputs if job.is_group() and _flagged(f, "temp")]
     logs = [f for one in members for f in one.log]
@@ -117,7 +118,7 @@ def of_job(job: Any, command: str) -> Task:
     made = {str(f) for f in outputs}
     missing = [f for f in inputs if not Path(f).exists() and str(f) not in made]
     if missing:
-        raise WorkflowError(f"{name}: its input {missing[0]} does not exist.")
+        raise ModalError(f"{name}: its input {missing[0]} does not exist.")
     sends = {
         str(path): path
         for source in [*inputs, *_listed(members, "modal_send")]
@@ -152,18 +153,18 @@ def file_name(name: str) -> str:
 
 
 def below(path: Any, name: str) -> str:
-    """`path` as a path below the working directory, or a WorkflowError."""
+    """`path` as a path below the working directory, or a ModalError."""
     pure = PurePosixPath(str(path))
     if pure.is_absolute():
         try:
             pure = PurePosixPath(Path(path).relative_to(Path.cwd()).as_posix())
         except ValueError:
-            raise WorkflowError(
+            raise ModalError(
                 f"{name}: {path} is not below the working directory, so it cannot travel to a "
                 "Sandbox: use a relative path, or put the file on a Volume."
             ) from None
     if ".." in pure.parts:
-        raise WorkflowError(
+        raise ModalError(
             f"{name}: {path} leaves the working directory, so it cannot travel to a Sandbox."
         )
     return str(pure)
@@ -192,7 +193,8 @@ def _flagged(path: Any, *flags: str) -> bool:
     return any(flag in getattr(path, "flags", {}) for flag in flags)
 
 
-def _name_of(job: Any) -> str:
+def name_of(job: Any) -> str:
+    """A job for people: rule and wildcards; unique within a workflow."""
     if job.is_group():
         return f"group {job.name} ({', '.join(sorted(str(f) for f in job.output)[:2])})"
     wildcards = ",".join(f"{key}={value}" for key, value in job.wildcards_dict.items())
