@@ -22,11 +22,12 @@ GPU_MEMORY = re.compile(r"CUDA out of memory|OutOfMemoryError|CUBLAS_STATUS_ALLO
 HOST_MEMORY = re.compile(
     r"\bMemoryError\b|std::bad_alloc|Cannot allocate memory|[Oo]ut of memory|oom-kill"
 )
+NOT_MADE = re.compile(r"^(.+) \(missing locally", re.MULTILINE)
 NOISE = re.compile(
     r"^(\[|Error in (rule|group)|RuleException|Building DAG|Using shell|Provided |Rules claiming|"
     r"Select jobs|Execute |host:|Job stats|job +count|-+ |total |"
     r"localrule|rule |checkpoint |group |    |Exiting|Shutting down|Complete log|Trying to restart|"
-    r"WorkflowError|Assuming|Removing|"
+    r"WorkflowError|Assuming|Removing|Storing output|Elapsed time|SNAKEMAKE|=+$|"
     r"At least one job|Finished jobid|\d+ of \d+ steps|Will exit|Logfile )"
 )
 
@@ -73,6 +74,8 @@ def of_end(
         return Cause(FAILED, f"the output {marker['absent'][0]} was not made")
     if code == NOT_COMMITTED and marker["exit"] != NOT_COMMITTED:
         return Cause(LOST, "its results could not be committed to the Volume")
+    if "MissingOutputException" in log and (missing := NOT_MADE.search(log)):
+        return Cause(FAILED, f"it ended well, but did not make {missing[1]}")
     said = last_words(log)
     if GPU_MEMORY.search(log):
         return Cause(FAILED, f"out of GPU memory: give the rule a larger `gpu_model` ({said})")

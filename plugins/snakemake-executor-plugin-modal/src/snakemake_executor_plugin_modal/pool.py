@@ -128,8 +128,8 @@ class Pool:
         archive.path.unlink(missing_ok=True)
         at = f"{MOUNT}/"
         command = ["python", at + self._runner, MOUNT, at + self._sources, at + folder]
-        tags = {**self.tags, "job": task.key, "attempt": attempt.id, "spec": spec}
-        sandbox = await self.session.create(command, tags, task)
+        tags = {"rule": task.rule, "job": task.key, "attempt": attempt.id, "spec": spec}
+        sandbox = await self.session.create(command, {**self.tags, **tags}, task)
         attempt.begin(sandbox)
         if self.closed:
             await sandbox.terminate.aio()

@@ -91,6 +91,11 @@ class Task:
     """Which attempt of the job this is, from 1."""
 
     @property
+    def rule(self) -> str:
+        """The first word of the name, as a tag."""
+        return self.name.split(" ")[0][:60]
+
+    @property
     def key(self) -> str:
         """Who this is, over all attempts and runs."""
         return key_of(self.name)
@@ -196,6 +201,6 @@ def _flagged(path: Any, *flags: str) -> bool:
 def name_of(job: Any) -> str:
     """A job for people: rule and wildcards; unique within a workflow."""
     if job.is_group():
-        return f"group {job.name} ({', '.join(sorted(str(f) for f in job.output)[:2])})"
+        return f"{job.name} ({', '.join(sorted(str(f) for f in job.output)[:2])})"
     wildcards = ",".join(f"{key}={value}" for key, value in job.wildcards_dict.items())
     return f"{job.name} {wildcards}".strip()
