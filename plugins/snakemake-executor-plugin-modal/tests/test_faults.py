@@ -116,8 +116,12 @@ def test_a_rule_that_asks_for_more_by_itself_gets_that_and_a_list_may_fail(bench
         "  resources: mem_mb=lambda wildcards, attempt: 300 * attempt**2\n"
         "  shell: \"python -c 'bytearray(10**13)'; echo {resources.mem_mb} > {output}\"\n",
     )
-    bench.server.faults.rpcs.append(RpcFault("SandboxListV2", Status.INVALID_ARGUMENT, times=3))
     bench.server.faults.sandboxes.append(SandboxFault("oom", match="rule=hungry", after=1))
-    run = bench.run("--retries", "1", ok=False)
+    process = bench.start("--retries", "1")
+    bench.wait_until(bench.alive)
+    bench.server.faults.rpcs.append(RpcFault("SandboxListV2", Status.INVALID_ARGUMENT, times=3))
+    output, _ = process.communicate(timeout=60)
+    assert "Modal did not list the Sandboxes (InvalidError: injected by the test)" in output
     assert [sandbox.memory for sandbox in bench.server.sandboxes] == [300, 1200]
-    assert "out of memory with mem_mb=1200 (MemoryError)" in run.output
+    assert process.returncode == 1
+    assert "out of memory with mem_mb=1200 (MemoryError)" in output

@@ -93,7 +93,7 @@ def of_creation(error: BaseException) -> Cause:
     """The cause for which a Sandbox was never created, from Modal's exception."""
     import modal
 
-    said = " ".join(str(error).split())[:300] or type(error).__name__
+    said = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
     if isinstance(error, modal.exception.ImageBuildError):
         return Cause(REFUSED, f"its image could not be built: {said} (log: {_image_log(error)})")
     if isinstance(error, modal.exception.ResourceExhaustedError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import AsyncIterator
 from functools import partial
@@ -43,6 +45,8 @@ class Executor(RemoteExecutor):
         self.over_budget = False
         self._cores_of_job: int | str = "all"
         self._list_failed = False
+        self.ticks: list[float] = []
+        """Seconds that each look at running Sandboxes took."""
         self.pool = None
         self.next_seconds_between_status_checks = settings.poll_seconds
         Executor.current = self
@@ -174,6 +178,7 @@ class Executor(RemoteExecutor):
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncIterator[SubmittedJobInfo]:
         """One look at all jobs: one list call, then the results of those that have ended."""
+        began = time.monotonic()
         running = [job for job in active_jobs if job.aux["attempt"].phase is Phase.RUNNING]
         alive = await self._alive() if running else {}
         ended = []
@@ -194,6 +199,8 @@ class Executor(RemoteExecutor):
         ):
             if is_running:
                 yield info
+        if running:
+            self.ticks.append(time.monotonic() - began)
 
     async def _alive(self) -> dict[str, Any] | None:
         """Living Sandboxes by id; None if Modal did not answer this time."""
@@ -300,6 +307,23 @@ class Executor(RemoteExecutor):
             return
         if count:
             self.logger.info(f"{count} Sandboxes were terminated.")
+        self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Say what the run cost, and keep it with the time of its ticks for who wants to know."""
+        budget = self.budget
+        said = {
+            "run": self.pool.run,
+            "spent_usd": round(budget.spent, 4),
+            "prices": {"date": budget.prices.date, "source": budget.prices.source},
+            "ticks": len(self.ticks),
+            "slowest_tick_seconds": round(max(self.ticks, default=0.0), 3),
+        }
+        (LOCAL / "last-run.json").write_text(json.dumps(said, indent=1) + "\n")
+        self.logger.info(
+            f"Modal: this run cost about ${budget.spent:.2f} "
+            f"(rates of {budget.prices.date}, {budget.prices.source})."
+        )
 
 
 def _hook(setting: str | None) -> Any:

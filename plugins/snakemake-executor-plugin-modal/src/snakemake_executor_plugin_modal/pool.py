@@ -145,7 +145,7 @@ class Pool:
         return task
 
     def _pack(self, task: Task) -> transfer.Archive:
-        """The input archive of a task, `job.json` for the runner included."""
+        """The input archive of a task, with what the runner has to know."""
         spec = {
             "command": task.command,
             "seconds": task.resources.seconds,
@@ -158,12 +158,16 @@ class Pool:
             "pythonpath": list(self.session.settings.pythonpath or ()),
         }
         content = json.dumps(spec, sort_keys=True).encode()
-        return transfer.pack({**task.sends, "job.json": content}, LOCAL / "out")
+        members = {**task.sends, transfer.SPEC: content}
+        return transfer.pack(members, LOCAL / "out", unhashed=transfer.SPEC)
 
     def _spec(self, task: Task, archive: transfer.Archive) -> str:
         """Digest of everything that decides what a Sandbox does: 16 hexadecimal digits."""
         image = self.session.images[task.resources.image].digest
-        parts = [archive.digest, self.sources.digest, image, repr(task.resources), self._runner]
+        # Snakemake writes some options from sets, so their order differs from run to run.
+        words = " ".join(sorted(task.command.split()))
+        wanted = repr((task.resources, task.outputs, task.logs, self.environment))
+        parts = [words, archive.digest, self.sources.digest, image, wanted, self._runner]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     async def _adopted(self, attempt: Attempt, spec: str) -> bool:

@@ -24,6 +24,7 @@ class Session:
     def __init__(self, settings: ExecutorSettings) -> None:
         self.settings = settings
         self.images: dict[str, ImageSpec] = specs(settings)
+        self.environment = pairs(settings.env, "env")
         self.client: Any = None
         self.app: Any = None
         self.volume: Any = None
@@ -106,7 +107,7 @@ class Session:
             client=self.client,
             image=await self.image(resources.image),
             secrets=self.secrets,
-            env=pairs(self.settings.env, "env"),
+            env=self.environment,
             volumes={MOUNT: self.volume, **self.mounts},
             timeout=min(resources.seconds + GRACE, LONGEST),
             gpu=resources.gpu_request,

@@ -21,6 +21,9 @@ MARKER = "complete.json"
 LOG = "log.txt"
 """The command's output, in a result archive."""
 
+SPEC = "job.json"
+"""What the runner has to know, in an input archive."""
+
 FILES = "files/"
 """Prefix of the job's own files in a result archive."""
 
@@ -38,10 +41,13 @@ class Archive:
     """sha256 over names and contents: equal content gives an equal digest."""
 
 
-def pack(members: Mapping[str, Path | bytes], folder: Path) -> Archive:
-    """Pack files and contents into `folder`/<digest>.tar.gz; equal content gives equal bytes."""
+def pack(members: Mapping[str, Path | bytes], folder: Path, unhashed: str = "") -> Archive:
+    """Pack files and contents into a new archive in `folder`; equal content gives equal bytes.
+
+    The member `unhashed` is left out of the digest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{uuid.uuid4().hex}"
+    temporary = folder / f"{uuid.uuid4().hex}.tar.gz"
     digest = hashlib.sha256()
     with (
         temporary.open("wb") as raw,
@@ -54,7 +60,8 @@ def pack(members: Mapping[str, Path | bytes], folder: Path) -> Archive:
             entry.mode, entry.mtime = 0o644, 1
             if isinstance(content, bytes):
                 entry.size = len(content)
-                digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+                if name != unhashed:
+                    digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
                 tar.addfile(entry, io.BytesIO(content))
                 continue
             entry.size = content.stat().st_size
@@ -63,9 +70,7 @@ def pack(members: Mapping[str, Path | bytes], folder: Path) -> Archive:
                 digest.update(f"{name} {_sha256(stream)}\n".encode())
                 stream.seek(0)
                 tar.addfile(entry, stream)
-    path = folder / f"{digest.hexdigest()[:32]}.tar.gz"
-    temporary.replace(path)
-    return Archive(path, digest.hexdigest())
+    return Archive(temporary, digest.hexdigest())
 
 
 def _sha256(stream: Any) -> str:
