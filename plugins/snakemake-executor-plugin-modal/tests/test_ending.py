@@ -102,7 +102,8 @@ def test_a_hundred_jobs_are_polled_with_one_list_per_tick(bench):
     assert len(list(bench.root.glob("*.out"))) == 100 and len(bench.server.sandboxes) == 100
     told = json.loads(bench.read(".snakemake/modal/last-run.json"))
     counts = bench.server.rpc_counts
-    assert told["slowest_tick_seconds"] < 1.0, told
+    # The slowest tick shares two cores with the birth of a hundred Sandboxes, server included.
+    assert told["median_tick_seconds"] < 0.5 and told["slowest_tick_seconds"] < 3.0, told
     # A tick lists pages of 50 until an empty one; a few lists belong to the start and the end.
     assert counts["SandboxListV2"] <= 3 * told["ticks"] + 6
     assert counts["SandboxWaitV2"] <= 2 * 100 + 20  # two looks at a Sandbox that has ended

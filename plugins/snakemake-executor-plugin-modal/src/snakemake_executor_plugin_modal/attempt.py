@@ -21,11 +21,18 @@ class Phase(enum.Enum):
 
     LAUNCHING = "launching"
     RUNNING = "running"
-    COMPLETED = "completed"
-    """By the hook, without a Sandbox."""
-    FAILED = "failed"
-    """Before it had a Sandbox; `cause` says why."""
+    COLLECTING = "collecting"
+    """Its Sandbox has ended; its results are being fetched."""
     ENDED = "ended"
+    """Reported, whether it ended well or not."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended; `cause` is None if it ended well."""
+
+    cause: Cause | None = None
+    log: Path | None = None
 
 
 @dataclass(eq=False)
@@ -33,14 +40,14 @@ class Attempt:
     """What is known of one attempt. Written by the pool's loop, read by everybody."""
 
     task: Task
+    report: Callable[[Outcome], None] = lambda outcome: None
+    """Told how it ended; called once, in a thread."""
     try_complete: Callable[[], bool] | None = None
     """The hook, bound to this job; called in a thread."""
-    on_completed: Callable[[], None] | None = None
     phase: Phase = Phase.LAUNCHING
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     sandbox: Any = None
     sandbox_id: str = ""
-    cause: Cause | None = None
     memory_mib: int = 0
     """What it was given; more than asked for after an out-of-memory end."""
     created: float = 0.0
@@ -51,10 +58,6 @@ class Attempt:
         self.sandbox, self.sandbox_id = sandbox, sandbox.object_id
         self.created, self.started = time.time(), datetime.now(UTC).isoformat(timespec="seconds")
         self.phase = Phase.RUNNING
-
-    def fail(self, cause: Cause) -> None:
-        """It ended before it had a Sandbox."""
-        self.cause, self.phase = cause, Phase.FAILED
 
     def folder(self, run: str) -> str:
         """Its folder on the main Volume."""

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import causes, costs, transfer
-from .attempt import Attempt
+from .attempt import Attempt, Outcome
 from .causes import Cause
-from .pool import Pool
 from .settings import LOCAL
+
+if TYPE_CHECKING:
+    from .pool import Pool
 
 LOGS = LOCAL / "logs"
 LATE_COMMIT = (0.0, 0.5, 1.0, 2.0)
 """Seconds to wait for a result archive: a Volume shows what a Sandbox wrote shortly after."""
 
 LOG_LINES = 400
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an attempt ended; `cause` is None if it ended well."""
-
-    cause: Cause | None
-    log: Path | None = None
-
-
-async def still_running(attempt: Attempt) -> bool:
-    """Whether the Sandbox runs although the list did not show it."""
-    return await attempt.sandbox.poll.aio() is None
 
 
 async def collect(attempt: Attempt, pool: Pool) -> Outcome:

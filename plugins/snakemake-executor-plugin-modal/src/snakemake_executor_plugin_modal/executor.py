@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import subprocess
@@ -13,14 +12,16 @@ from collections.abc import AsyncIterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.utils import format_cli_arg, join_cli_args
 
-from .attempt import Attempt, Phase
+from .attempt import Attempt, Outcome, Phase
 from .background import Background
+from .causes import BUDGET
 from .costs import Budget, Prices
 from .errors import ModalError
 from .settings import LOCAL
@@ -154,9 +155,9 @@ class Executor(RemoteExecutor):
         self._catch_sigterm()
         attempt = Attempt(of_job(job, self.format_job_exec(job)))
         info = SubmittedJobInfo(job, external_jobid=attempt.id, aux={"attempt": attempt})
+        attempt.report = partial(self._report, info, attempt)
         if self.hook is not None and not job.is_group():
             attempt.try_complete = partial(self._complete, job, attempt.task)
-            attempt.on_completed = partial(self.report_job_success, info)
         self.report_job_submission(info)
         self.background.loop.call_soon_threadsafe(self.pool.launch, attempt)
 
@@ -177,27 +178,17 @@ class Executor(RemoteExecutor):
     async def check_active_jobs(
         self, active_jobs: list[SubmittedJobInfo]
     ) -> AsyncIterator[SubmittedJobInfo]:
-        """One look at all jobs: one list call, then the results of those that have ended."""
+        """One look at all jobs: one list call. Results are fetched and reported by the pool."""
         began = time.monotonic()
-        running = [job for job in active_jobs if job.aux["attempt"].phase is Phase.RUNNING]
-        alive = await self._alive() if running else {}
-        ended = []
+        running = {
+            job.aux["attempt"] for job in active_jobs if job.aux["attempt"].phase is Phase.RUNNING
+        }
+        alive = await self._alive() if running else None
         for info in active_jobs:
             attempt = info.aux["attempt"]
-            if attempt.phase is Phase.LAUNCHING:
-                yield info
-            elif attempt.phase is Phase.FAILED:
-                self._report_unborn(info, attempt)
-            elif attempt.phase is Phase.RUNNING:
-                known = info in running and alive is not None
-                if known and attempt.sandbox_id not in alive:
-                    ended.append(info)
-                else:
-                    yield info
-        for info, is_running in zip(
-            ended, await asyncio.gather(*map(self._finish, ended)), strict=True
-        ):
-            if is_running:
+            if attempt in running and alive is not None and attempt.sandbox_id not in alive:
+                self.pool.collect(attempt)
+            if attempt.phase is not Phase.ENDED:
                 yield info
         if running:
             self.ticks.append(time.monotonic() - began)
@@ -215,47 +206,19 @@ class Executor(RemoteExecutor):
         self._list_failed = False
         return alive
 
-    async def _finish(self, info: SubmittedJobInfo) -> bool:
-        """Collect and report an ended Sandbox; True if it has not ended after all."""
-        from . import collecting
-        from .causes import FAILED, Cause
-
-        attempt = info.aux["attempt"]
-        try:
-            if await collecting.still_running(attempt):
-                return True
-            outcome = await collecting.collect(attempt, self.pool)
-        except Exception as error:
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            cause = Cause(FAILED, f"its results could not be fetched: {said}")
-            collecting.tell(attempt, self.pool, cause)
-            outcome = collecting.Outcome(cause)
-        attempt.phase = Phase.ENDED
+    def _report(self, info: SubmittedJobInfo, attempt: Attempt, outcome: Outcome) -> None:
+        """Tell Snakemake how an attempt ended (runs in a thread of the pool)."""
         if outcome.cause is None:
             self.report_job_success(info)
-        else:
-            self._report_failure(info, attempt, outcome.cause, outcome.log)
-        return False
-
-    def _report_unborn(self, info: SubmittedJobInfo, attempt: Attempt) -> None:
-        """Report an attempt that never had a Sandbox."""
-        from . import collecting
-        from .causes import BUDGET
-
-        collecting.tell(attempt, self.pool, attempt.cause)
-        attempt.phase = Phase.ENDED
-        if attempt.cause.kind == BUDGET and not self.over_budget:
+            return
+        cause = outcome.cause
+        if cause.kind == BUDGET and not self.over_budget:
             self.over_budget = True
             stop = getattr(self.workflow.scheduler, "exit_gracefully", None)
             if stop is not None:
                 stop()
-        self._report_failure(info, attempt, attempt.cause, None)
-
-    def _report_failure(
-        self, info: SubmittedJobInfo, attempt: Attempt, cause: Any, log: Path | None
-    ) -> None:
         self.logger.error(f"{attempt.task.name}: {cause.line}.")
-        logs = {"aux_logs": [str(log)]} if log else {}
+        logs = {"aux_logs": [str(outcome.log)]} if outcome.log else {}
         self.report_job_error(info, msg=f"{cause.line}. ", **logs)
 
     # -- ending ---------------------------------------------------------------------------------
@@ -317,6 +280,7 @@ class Executor(RemoteExecutor):
             "spent_usd": round(budget.spent, 4),
             "prices": {"date": budget.prices.date, "source": budget.prices.source},
             "ticks": len(self.ticks),
+            "median_tick_seconds": round(median(self.ticks or [0.0]), 3),
             "slowest_tick_seconds": round(max(self.ticks, default=0.0), 3),
         }
         (LOCAL / "last-run.json").write_text(json.dumps(said, indent=1) + "\n")

@@ -27,7 +27,7 @@ def run_in_sandbox(
     budget does not allow it, or if the command fails.
     """
     from . import collecting
-    from .attempt import Attempt, Phase
+    from .attempt import Attempt, Outcome
     from .executor import LOCAL, Executor
     from .task import Resources, Task, file_name
 
@@ -48,13 +48,13 @@ def run_in_sandbox(
     )
     attempt = Attempt(task)
 
-    async def whole() -> collecting.Outcome:
+    async def whole() -> Outcome:
         pool.closed = False
         try:
-            await pool._create(attempt)
-            if attempt.phase is not Phase.RUNNING:
-                return collecting.Outcome(attempt.cause)
-            while await collecting.still_running(attempt):
+            refusal = await pool.create(attempt)
+            if refusal is not None:
+                return Outcome(refusal)
+            while await attempt.sandbox.poll.aio() is None:
                 await asyncio.sleep(executor.executor_settings.poll_seconds)
             return await collecting.collect(attempt, pool)
         finally:

@@ -10,12 +10,12 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import causes, transfer
-from .attempt import Attempt, Phase
+from . import causes, collecting, transfer
+from .attempt import Attempt, Outcome, Phase
 from .causes import Cause
 from .costs import Budget
 from .session import Session, exchange
@@ -39,7 +39,8 @@ class Pool:
         """Job key -> (Sandbox, its tags) of an earlier client."""
         self.too_little: dict[str, int] = {}
         """Job key -> MiB with which it ran out of memory."""
-        self.launches: set[asyncio.Task] = set()
+        self.under_way: set[asyncio.Task] = set()
+        self.loop = asyncio.get_running_loop()
         self.closed = False
 
     # -- before the first job -------------------------------------------------------------------
@@ -77,24 +78,29 @@ class Pool:
 
     def launch(self, attempt: Attempt) -> None:
         """Start an attempt in the background; call in the pool's loop."""
-        task = asyncio.get_running_loop().create_task(self._launch(attempt))
-        self.launches.add(task)
-        task.add_done_callback(self.launches.discard)
+        self._beside(self._launch(attempt))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
 
     async def _launch(self, attempt: Attempt) -> None:
         try:
             if await self._completed(attempt):
-                attempt.phase = Phase.COMPLETED
-                attempt.on_completed()
+                await self._end(attempt, Outcome())
                 return
             async with self.slots:
-                await self._create(attempt)
-        except asyncio.CancelledError:
-            attempt.fail(Cause(causes.REFUSED, "the run was interrupted"))
-            raise
+                refusal = await self.create(attempt)
         except Exception as error:
-            self.budget.settle(attempt, 0.0)
-            attempt.fail(causes.of_creation(error))
+            refusal = causes.of_creation(error)
+        if refusal is not None:
+            collecting.tell(attempt, self, refusal)
+            await self._end(attempt, Outcome(refusal))
+
+    async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.phase = Phase.ENDED
+        await asyncio.to_thread(attempt.report, outcome)
 
     async def _completed(self, attempt: Attempt) -> bool:
         if attempt.try_complete is None:
@@ -109,20 +115,19 @@ class Pool:
             )
             return False
 
-    async def _create(self, attempt: Attempt) -> None:
+    async def create(self, attempt: Attempt) -> Cause | None:
+        """Give an attempt its Sandbox; returns why it gets none. Modal's errors are raised."""
         if self.closed:
-            attempt.fail(Cause(causes.REFUSED, "the run is ending"))
-            return
+            return Cause(causes.REFUSED, "the run is ending")
         task = self._with_memory(attempt)
         refusal = self.budget.refusal(attempt, task.resources)
         if refusal:
-            attempt.fail(Cause(causes.BUDGET, refusal))
-            return
+            return Cause(causes.BUDGET, refusal)
         archive = await asyncio.to_thread(self._pack, task)
         spec = self._spec(task, archive)
         if await self._adopted(attempt, spec):
             archive.path.unlink(missing_ok=True)
-            return
+            return None
         folder = attempt.folder(self.run)
         await self.session.upload({f"{folder}/in.tar.gz": archive.path})
         archive.path.unlink(missing_ok=True)
@@ -133,6 +138,7 @@ class Pool:
         attempt.begin(sandbox)
         if self.closed:
             await sandbox.terminate.aio()
+        return None
 
     def _with_memory(self, attempt: Attempt) -> Task:
         """The task, with more memory if it ran out of it before and its rule asks for no more."""
@@ -183,6 +189,26 @@ class Pool:
         await sandbox.terminate.aio()
         return False
 
+    # -- collecting -----------------------------------------------------------------------------
+
+    def collect(self, attempt: Attempt) -> None:
+        """Fetch what came of an attempt whose Sandbox is no longer listed; call in any thread."""
+        attempt.phase = Phase.COLLECTING
+        self.loop.call_soon_threadsafe(self._beside, self._collect(attempt))
+
+    async def _collect(self, attempt: Attempt) -> None:
+        try:
+            if await attempt.sandbox.poll.aio() is None:
+                attempt.phase = Phase.RUNNING  # the list was behind
+                return
+            outcome = await collecting.collect(attempt, self)
+        except Exception as error:
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            cause = Cause(causes.FAILED, f"its results could not be fetched: {said}")
+            collecting.tell(attempt, self, cause)
+            outcome = Outcome(cause)
+        await self._end(attempt, outcome)
+
     # -- ending ---------------------------------------------------------------------------------
 
     def remember_memory(self, attempt: Attempt) -> None:
@@ -192,14 +218,14 @@ class Pool:
     async def close(self) -> int:
         """End every Sandbox of this run, whoever created it; returns how many there were.
 
-        Launches under way are cancelled first. Listing again after terminating catches a Sandbox
+        What is under way is cancelled first. Listing again after terminating catches a Sandbox
         that came to life between the two.
         """
         self.closed = True
-        for task in list(self.launches):
+        for task in list(self.under_way):
             task.cancel()
-        if self.launches:
-            await asyncio.wait(self.launches, timeout=5)
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=5)
         ended: set[str] = set()
         deadline = asyncio.get_running_loop().time() + ENDING_SECONDS
         while alive := await self.session.alive(self.tags):
