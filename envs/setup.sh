@@ -10,7 +10,8 @@ log=.venv/setup.log
 
 stop() { echo "setup: $*" >&2; exit 1; }
 
-stamp=.venv/ready-$( (echo "$torch"; cat envs/ledger.lock pyproject.toml; pwd) | sha256sum | cut -c1-16)
+plugin=plugins/snakemake-executor-plugin-modal
+stamp=.venv/ready-$( (echo "$torch"; cat envs/ledger.lock pyproject.toml "$plugin/pyproject.toml"; pwd) | sha256sum | cut -c1-16)
 [ -f "$stamp" ] && exit 0
 
 command -v "$python" >/dev/null || python=python3
@@ -26,7 +27,8 @@ install() { .venv/bin/python -m pip install --disable-pip-version-check --quiet 
 : >"$log"
 echo "setup: 1/3 torch"; install "$torch"
 echo "setup: 2/3 everything in envs/ledger.lock"; install --no-deps -r envs/ledger.lock
-echo "setup: 3/3 latent-ledger itself"; install --no-deps --no-build-isolation -e .
+echo "setup: 3/3 latent-ledger itself and its plugin"; install --no-deps --no-build-isolation -e .
+install --no-deps --no-build-isolation -e "$plugin"
 rm -f .venv/ready-*
 touch "$stamp"
 echo "setup: done"

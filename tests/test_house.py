@@ -51,8 +51,9 @@ def test_the_lock_file_is_complete_and_pinned():
 @pytest.fixture
 def fresh(tmp_path):
     """A checkout without an environment, and a PATH whose tools a test can replace."""
-    (tmp_path / "envs").mkdir()
-    for name in ("envs/setup.sh", "envs/ledger.lock", "pyproject.toml"):
+    plugin = "plugins/snakemake-executor-plugin-modal/pyproject.toml"
+    for name in ("envs/setup.sh", "envs/ledger.lock", "pyproject.toml", plugin):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text((PROJECT / name).read_text())
     (tmp_path / "bin").mkdir()
 
@@ -111,3 +112,19 @@ def test_a_second_setup_does_nothing(fresh):
     tool("python3.11", python_whose_venv_runs("exit 0", python))
     assert "setup: done" in setup().stdout
     assert (setup().stdout, setup().returncode) == ("", 0)
+
+
+def test_the_plugin_is_set_up_too_and_its_version_counts(fresh):
+    tool, setup, root = fresh
+    python = root / ".venv/bin/python"
+    called = root / "called"
+    tool("python3.11", python_whose_venv_runs(f"echo \\$* >> {called}", python))
+    setup()
+    lines = called.read_text().splitlines()
+    assert [line.split()[-2:] for line in lines[-2:]] == [
+        ["-e", "."],
+        ["-e", "plugins/snakemake-executor-plugin-modal"],
+    ]
+    pyproject = root / "plugins/snakemake-executor-plugin-modal/pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace('version = "', 'version = "9.'))
+    assert "setup: done" in setup().stdout
