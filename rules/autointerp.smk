@@ -41,7 +41,7 @@ rule explain:
     params:
         settings=planned("results/explanations/{coder}/{scorer}.json"),
         code=code("explain"),
-        env=ENV,
+        env=environment("results/explanations/{coder}/{scorer}.json"),
         store=STORE_PARAM,
     script:
         "../workflow/scripts/explain.py"
@@ -63,7 +63,7 @@ rule score_latents:
     params:
         settings=planned("results/latent_scores/{coder}/{scorer}.json"),
         code=code("score_latents"),
-        env=ENV,
+        env=environment("results/latent_scores/{coder}/{scorer}.json"),
         store=STORE_PARAM,
     script:
         "../workflow/scripts/score_latents.py"

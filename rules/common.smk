@@ -17,7 +17,7 @@ TOKEN_SETS = plan.token_sets(CONFIG)
 LEDGER = ["results/ledger.md", "results/ledger.json"]
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
-ENV = f"env:{PROJECT.environment}"
+ENV = f"env:{PROJECT.environment({})}"
 STORE_PARAM = f"store:{STORE_ROOT}"  # as configured, so that a moved checkout stays current
 
 
@@ -34,6 +34,11 @@ def planned(pattern):
 def only(names):
     """Constraint of a wildcard to some names; with none of them it matches nothing."""
     return "|".join(names) or "(?!)"
+
+
+def environment(pattern):
+    """The digest of the environment that a rule's job runs in: a params function of wildcards."""
+    return lambda wildcards: f"env:{PROJECT.environment(JOBS[pattern.format(**wildcards)][1])}"
 
 
 def instance(wildcards):

@@ -4,9 +4,11 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -39,13 +41,29 @@ def test_ci_calls_the_readmes_test_command():
     assert "make ledger" in readme and "make test" in readme
 
 
-def test_the_lock_file_is_complete_and_pinned():
-    lines = (PROJECT / "envs/ledger.lock").read_text().splitlines()
+def locked(name: str) -> dict[str, str]:
+    """Package -> version of a lock file, every line of which must pin one."""
+    lines = (PROJECT / "envs" / name).read_text().splitlines()
     packages = [line for line in lines if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[^\s]+", line) for line in packages)
-    names = {line.partition("==")[0].lower().replace("_", "-") for line in packages}
+    pairs = [line.split("==") for line in packages]
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+def test_the_lock_file_is_complete_and_pinned():
+    names = set(locked("ledger.lock"))
     assert not names & {"torch", "torchvision", "vllm", "triton"}
     assert names >= {"snakemake", "eai-sparsify", "transformer-lens", "sae-lens", "jsonschema"}
+
+
+def test_the_scorers_lock_has_its_own_torch_and_shares_what_results_pass_through():
+    scorer, ledger = locked("scorer.lock"), locked("ledger.lock")
+    assert scorer["torch"] != "2.13.0" and "vllm" in scorer
+    for shared in ("snakemake", "pyarrow", "eai-delphi", "httpx"):
+        assert scorer[shared] == ledger[shared]
+    needs = [Requirement(line) for line in requires("eai-delphi")]
+    wanted = {one.name.lower().replace("_", "-") for one in needs if one.marker is None}
+    assert wanted <= set(scorer), wanted - set(scorer)
 
 
 @pytest.fixture

@@ -96,7 +96,9 @@ class Planted:
         self.make(recon, metrics=METRICS)
 
     def write(self) -> list[ledger.Row]:
-        return ledger.write_ledger(self.config, self.store, self.code_digest, "env", self.root)
+        return ledger.write_ledger(
+            self.config, self.store, self.code_digest, lambda _: "env", self.root
+        )
 
     def row(self, run_id: str = f"recon-{CODER}") -> ledger.Row:
         return next(row for row in self.write() if row.run_id == run_id)
@@ -313,7 +315,9 @@ def test_stale_manifests_without_snakemakes_memory_are_forgotten(planted):
     jobs = {path: plan.jobs(planted.config)[path]}
 
     def forget():
-        return staleness.forget(jobs, planted.code_digest, "env", planted.store, planted.root)
+        return staleness.forget(
+            jobs, planted.code_digest, lambda _: "env", planted.store, planted.root
+        )
 
     assert forget() == []
     planted.code["reconstruction"] = "edited"
@@ -326,7 +330,9 @@ def test_stale_manifests_without_snakemakes_memory_are_forgotten(planted):
 def test_a_manifest_whose_payload_is_gone_is_forgotten(planted):
     shutil.rmtree(planted.store.root / "payloads")
     jobs = {paths.model(): plan.jobs(planted.config)[paths.model()]}
-    lines = staleness.forget(jobs, planted.code_digest, "env", planted.store, planted.root)
+    lines = staleness.forget(
+        jobs, planted.code_digest, lambda _: "env", planted.store, planted.root
+    )
     assert "is not in the store" in lines[0]
 
 

@@ -168,3 +168,20 @@ def test_every_script_of_the_project_has_a_digest_and_reaches_its_library():
         named = set(re.findall(r"from latent_ledger(?:\.(\w+))? import", script.read_text()))
         assert named, f"{script.name} imports nothing of the library"
         assert any(name.startswith("latent_ledger.") for name in reached), script.name
+
+
+def test_only_jobs_that_serve_their_scorer_depend_on_its_lock(tmp_path):
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs/ledger.lock").write_text("torch==2.13.0\n")
+    (tmp_path / "envs/scorer.lock").write_text("vllm==0.33.0\n")
+    project = provenance.Project(tmp_path)
+    common, served = project.environment({"k": 1}), project.environment({"scorer": SERVED})
+    assert common != served
+    assert project.environment({"scorer": {"kind": "openai"}}) == common
+    (tmp_path / "envs/scorer.lock").write_text("vllm==0.34.0\n")
+    provenance.environment_digest.cache_clear()
+    assert project.environment({"k": 1}) == common
+    assert project.environment({"scorer": SERVED}) != served
+
+
+SERVED = {"kind": "vllm", "model": "Qwen/Qwen2.5-7B-Instruct"}

@@ -86,7 +86,7 @@ class Ledger:
         config: Mapping[str, Any],
         store: Store,
         code_digest: Callable[[str], str],
-        env: str,
+        env: Callable[[Mapping[str, Any]], str],
         root: Path = Path(),
     ) -> None:
         self.config, self.store, self.root = config, store, root
@@ -131,7 +131,7 @@ class Ledger:
         if manifest is None:
             return f"{path} is missing or unreadable"
         rule, settings = self.jobs[path]
-        stale = why_stale(manifest, rule, settings, self.code_digest(rule), self.env)
+        stale = why_stale(manifest, rule, settings, self.code_digest(rule), self.env(settings))
         if stale:
             return f"the {stale} of {path} changed since it was made"
         for name, digest in manifest.made_by["inputs"].items():
@@ -280,7 +280,7 @@ def write_ledger(
     config: Mapping[str, Any],
     store: Store,
     code_digest: Callable[[str], str],
-    env: str,
+    env: Callable[[Mapping[str, Any]], str],
     root: Path = Path(),
 ) -> list[Row]:
     """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows."""

@@ -151,6 +151,14 @@ def environment_digest(lock: Path) -> str:
     return digest_json(sorted(line for line in lines if line))
 
 
+def lock_of(settings: Mapping[str, Any]) -> str:
+    """Name of the lock file, below envs/, of a job with these settings.
+
+    All jobs share one environment but those that serve their scorer: vLLM brings its own torch.
+    """
+    return "scorer" if settings.get("scorer", {}).get("kind") == "vllm" else "ledger"
+
+
 @dataclass(frozen=True)
 class Project:
     """A checkout: where the rules' scripts, the library and the lock file are."""
@@ -169,10 +177,9 @@ class Project:
         """Digest per function that a rule's script reaches."""
         return code_of(self.script(rule), self.root / "src").functions
 
-    @property
-    def environment(self) -> str:
-        """Digest of the one environment that all rules share."""
-        return environment_digest(self.root / "envs" / "ledger.lock")
+    def environment(self, settings: Mapping[str, Any]) -> str:
+        """Digest of the environment of a job with these settings."""
+        return environment_digest(self.root / "envs" / f"{lock_of(settings)}.lock")
 
 
 def ingredients(

@@ -38,7 +38,11 @@ def why_stale(
 
 
 def forget(
-    jobs: Jobs, code_digest: Callable[[str], str], env: str, store: Store, root: Path = Path()
+    jobs: Jobs,
+    code_digest: Callable[[str], str],
+    env: Callable[[Mapping[str, Any]], str],
+    store: Store,
+    root: Path = Path(),
 ) -> list[str]:
     """Remove manifests that must be made again although Snakemake would see no reason to.
 
@@ -50,7 +54,7 @@ def forget(
     for path, (rule, settings) in jobs.items():
         if not (root / path).exists():
             continue
-        reason = _why_remake(root, path, rule, settings, code_digest(rule), env, store)
+        reason = _why_remake(root, path, rule, settings, code_digest(rule), env(settings), store)
         if reason:
             (root / path).unlink()
             lines.append(f"{path} will be made again: {reason}.")
@@ -68,7 +72,7 @@ def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> 
         if not (root / path).exists():
             continue
         made_by = Manifest.read(root / path).made_by
-        code, env = project.code_digest(rule), project.environment
+        code, env = project.code_digest(rule), project.environment(settings)
         # What an input's change means is said by the input's own line.
         now = ingredients(rule, canonical(dict(settings)), code, env, {})
         if now != {**made_by, "inputs": {}}:
