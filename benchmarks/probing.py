@@ -96,7 +96,7 @@ def prefill(
         out / "tokens",
         {Tap(layer, Point.RESID_POST): out / "raw"},
     )
-    settings = {"concepts": CLASSES, "train": sizes[0], "test": sizes[1]}
+    settings = {"dataset": "occupations", "concepts": CLASSES, "train": sizes[0], "test": sizes[1]}
     settings |= {"top_k": TOP_K, "seed": SEED}
     folders = [out / name for name in ("tokens", "raw", "artifact")]
     return folders[-1], clock("our artifact", artifacts.produce, settings, *folders)

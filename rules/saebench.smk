@@ -1,11 +1,29 @@
-"""SAEBench: artifacts per tap and size, then its sparse probing and core, per coder."""
+"""SAEBench: texts, artifacts per tap and size, then its sparse probing and core, per coder."""
 
 from latent_ledger.stages import saebench as saebench_stage
 
 
+rule saebench_texts:
+    output:
+        saebench_stage.texts("{dataset}"),
+    log:
+        record="results/records/saebench_texts/{dataset}.json",
+    resources:
+        recompute=recompute("saebench_texts"),
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=planned(saebench_stage.texts("{dataset}")),
+        code=code("saebench_texts"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/saebench_texts.py"
+
+
 rule saebench_artifacts:
     input:
-        tokens=paths.tokens("probing"),
+        tokens=lambda wildcards: paths.tokens(wildcards.over.partition("@")[0]),
         raw="results/activations/{over}/{tap}.json",
     output:
         "results/saebench_artifacts/{over}/{tap}/{size}.json",
@@ -27,9 +45,9 @@ rule saebench_artifacts:
 
 rule saebench:
     input:
+        unpack(lambda wildcards: saebench_stage.inputs(CONFIG, instance(wildcards))),
         coder="results/coders/{coder}.json",
         gate=paths.gate("saelens", "{coder}"),
-        artifacts=lambda wildcards: saebench_stage.artifacts(CONFIG, instance(wildcards)),
     output:
         "results/saebench/{coder}.json",
     log:

@@ -46,6 +46,24 @@ def test_coders_of_one_tap_share_artifacts_and_baseline(config):
     assert jobs[path][1]["train"] == 400 and jobs[path][1]["test"] == 200
 
 
+def test_saebenchs_own_data_sets_have_texts_tokens_and_artifacts_of_their_own():
+    names = ["LabHC/bias_in_bios_class_set1", "Helsinki-NLP/europarl"]
+    config = overlaid(saebench={"datasets": names, "context": 64, "sizes": ["16-8", "8-4"]})
+    jobs = plan.jobs(config)
+    path = "results/saebench_texts/bias_in_bios_class_set1.json"
+    assert jobs[path] == (
+        "saebench_texts",
+        {"dataset": names[0], "sizes": ["16-8", "8-4"], "seed": 42},
+    )
+    tokens = "results/tokens/saebench-europarl.json"
+    assert jobs[tokens][1] == {"layout": "examples", "keep": "beginning", "context": 64}
+    artifacts = [path for path, (rule, _) in jobs.items() if rule == saebench.ARTIFACTS]
+    assert len(artifacts) == 2 * 2 * 3, "data sets, sizes, taps"
+    row = next(row for row in plan.rows(config) if row.kind == saebench.NAME)
+    assert set(row.needs) <= set(jobs) and tokens in row.needs
+    assert row.columns["dataset"] == ", ".join(names)
+
+
 def test_the_texts_stay_clear_of_all_that_trained(config):
     assert sae_probes.trained_on(config) == [
         "results/corpus/model.json",
@@ -59,6 +77,15 @@ def test_the_texts_stay_clear_of_all_that_trained(config):
     [
         ({"saebench": {"sizes": ["4000-1000"]}}, "4000 train examples are not between 4 and the"),
         ({"saebench": {"sizes": ["big"]}}, "evaluations.saebench.sizes"),
+        (
+            {"saebench": {"datasets": ["fancyzhx/ag_news"], "sizes": ["16-8"]}},
+            "128 is longer than the model's context of 64",
+        ),
+        (
+            {"saebench": {"datasets": ["fancyzhx/ag_news"], "context": 64, "sizes": ["10-8"]}},
+            "10 examples do not divide by 4",
+        ),
+        ({"saebench": {"datasets": ["fancyzhx/ag_new"]}}, "did you mean 'fancyzhx/ag_news'?"),
         ({"saebench": {"top_k": [2000]}}, "2000 latents exceed the width of sae-resid, 1024"),
         ({"sae_probes": {"top_k": [2000]}}, "2000 latents exceed the width"),
         ({"sae_probes": {"context": 128}}, "longer than the model's context of 64"),
@@ -95,7 +122,9 @@ def test_a_transcoder_is_labelled_by_its_read_site(tmp_path):
         metric("gap_1", 0.05, [-0.01, 0.1]),
     ]
     for tap, note in (("layers.2.mlp_in", "mlp_in"), ("layers.2.resid_post", None)):
-        found = saebench.read_probing(ROW, payload(tmp_path, metrics, sizes=["6-4"], tap=tap))
+        found = saebench.read_probing(
+            ROW, payload(tmp_path, metrics, datasets=["occupations"], sizes=["6-4"], tap=tap)
+        )
         assert ("not comparable with SAEs on the residual" in found.notes) == (note is not None)
         assert found.null == 0.5 and found.main["name"] == "top_1"
         assert "accuracy at 6-4 examples (n=6 concepts)" in found.key_results

@@ -4,6 +4,8 @@ from latent_ledger.job import Job, fill
 
 
 def compute(job, out):
+    from itertools import product
+
     import torch
 
     from latent_ledger.adapters import saelens
@@ -11,7 +13,10 @@ def compute(job, out):
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sae = saelens.to_saelens(job.input("coder").folder(), device=device)
-    artifacts = {size: job.input(f"artifacts/{size}").folder() for size in job.settings["sizes"]}
+    names = [
+        f"{one}/{size}" for one, size in product(job.settings["datasets"], job.settings["sizes"])
+    ]
+    artifacts = {name: job.input(f"artifact{i}").folder() for i, name in enumerate(names)}
     return sparse_probing.produce(job.settings, sae, artifacts, out)
 
 

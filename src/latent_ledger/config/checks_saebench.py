@@ -7,6 +7,7 @@ from typing import Any
 
 from latent_ledger.config.expansion import chosen
 from latent_ledger.config.problems import Problem, reads
+from latent_ledger.config.sources import model_shape
 
 FEWEST = 2
 """Classes: the others are a class's negatives."""
@@ -17,6 +18,9 @@ def _classes(config: dict[str, Any]) -> Iterator[Problem]:
     """The probing concepts give the classes, and enough texts for every size."""
     block = config["evaluations"].get("saebench")
     if block is None:
+        return
+    if block["datasets"]:
+        yield from _divisible(block["sizes"])
         return
     probing = config["evaluations"].get("probing")
     if probing is None:
@@ -43,6 +47,25 @@ def _classes(config: dict[str, Any]) -> Iterator[Problem]:
                 )
 
 
+def _divisible(sizes: list[str]) -> Iterator[Problem]:
+    """bias_in_bios is balanced over two columns, so a probe's examples come in fours."""
+    for index, size in enumerate(sizes):
+        for number in size.split("-"):
+            if int(number) % 4:
+                what = f"{number} examples do not divide by 4, in which SAEBench balances them"
+                yield Problem(("evaluations", "saebench", "sizes", index), what)
+
+
+@reads("model", "evaluations")
+def _context(config: dict[str, Any]) -> Iterator[Problem]:
+    block, shape = config["evaluations"].get("saebench"), model_shape(config["model"])
+    if block is None or not block["datasets"] or shape is None or shape.context is None:
+        return
+    if block["context"] > shape.context:
+        what = f"{block['context']} is longer than the model's context of {shape.context}"
+        yield Problem(("evaluations", "saebench", "context"), what)
+
+
 @reads("evaluations", "coders", "training")
 def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
     """No probe asks for more latents than the narrowest coder has."""
@@ -59,4 +82,4 @@ def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
                 )
 
 
-CHECKS = (_classes, _top_k)
+CHECKS = (_classes, _context, _top_k)

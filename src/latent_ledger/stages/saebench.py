@@ -11,6 +11,7 @@ from latent_ledger.stages.base import (
     Finding,
     Jobs,
     RowPlan,
+    Settings,
     Stage,
     chosen,
     coder_columns,
@@ -24,9 +25,12 @@ from latent_ledger.store import Payload
 
 NAME = "saebench"
 CORE = "saebench_core"
-ARTIFACTS = "saebench_artifacts"
+TEXTS, ARTIFACTS = "saebench_texts", "saebench_artifacts"
 SPLIT = "probing"
-"""Token set of sparse probing; core is measured on the evaluation part of the corpus."""
+"""Token set of sparse probing without data sets of SAEBench's own; core is measured on the
+evaluation part of the corpus."""
+CONCEPTS = "occupations"
+"""What the probing concepts are called among data sets."""
 
 OWN = ("sizes", "top_k", "batch", "resamples", "seed")
 """Settings of sparse probing itself; the artifacts have those of the draw and the baselines."""
@@ -35,15 +39,45 @@ CORE_TOLERANCE = 1e-4
 """Largest relative difference from SAEBench's core that counts as the same."""
 
 
-def artifact(size: str, tap: Tap | str, model: str = paths.ORIGINAL) -> str:
+def datasets(config: Config) -> dict[str, str]:
+    """Short name -> token set, of everything that is probed."""
+    names = config["evaluations"][NAME]["datasets"]
+    if not names:
+        return {CONCEPTS: SPLIT}
+    return {name.rpartition("/")[2]: f"saebench-{name.rpartition('/')[2]}" for name in names}
+
+
+def texts(dataset: str) -> str:
+    """The drawn texts of one of SAEBench's data sets."""
+    return f"results/saebench_texts/{dataset}.json"
+
+
+def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
+    """One text per row, the beginning of a long one, as SAEBench reads it."""
+    block = config["evaluations"].get(NAME)
+    if block is None or not block["datasets"] or not chosen(config, NAME):
+        return {}
+    how = {"layout": "examples", "keep": "beginning", "context": block["context"]}
+    return {split: (texts(name), how) for name, split in datasets(config).items()}
+
+
+def artifact(size: str, tap: Tap | str, model: str = paths.ORIGINAL, split: str = SPLIT) -> str:
     """The prefilled activations of one tap at one size."""
-    return f"results/{ARTIFACTS}/{paths.over(SPLIT, model)}/{tap}/{size}.json"
+    return f"results/{ARTIFACTS}/{paths.over(split, model)}/{tap}/{size}.json"
 
 
 def artifacts(config: Config, one: CoderInstance) -> list[str]:
-    """The prefilled activations that a coder's sparse probing reads: one manifest per size."""
-    sizes = config["evaluations"][NAME]["sizes"]
-    return [artifact(size, one.site.reads, one.model) for size in sizes]
+    """What a coder's sparse probing reads: one manifest per data set and size."""
+    return [
+        artifact(size, one.site.reads, one.model, split)
+        for split in datasets(config).values()
+        for size in config["evaluations"][NAME]["sizes"]
+    ]
+
+
+def inputs(config: Config, one: CoderInstance) -> dict[str, str]:
+    """The same under the names of the job's inputs."""
+    return {f"artifact{i}": path for i, path in enumerate(artifacts(config, one))}
 
 
 def gate(one: CoderInstance) -> str:
@@ -56,7 +90,7 @@ def captures(config: Config) -> set[Capture]:
     return {
         Capture(split, one.model, one.site.reads)
         for one in chosen(config, NAME)
-        for split in (SPLIT, "evaluation")
+        for split in (*datasets(config).values(), "evaluation")
     }
 
 
@@ -66,23 +100,31 @@ def codes(config: Config) -> set[tuple[str, str]]:
 
 
 def jobs(config: Config) -> Jobs:
-    """Artifacts per tap and size, then sparse probing and core per coder."""
+    """Texts per data set, artifacts per tap and size, then sparse probing and core per coder."""
     found: Jobs = {}
     for one in chosen(config, NAME):
         block = config["evaluations"][NAME]
-        for size in block["sizes"]:
-            train, _, test = size.partition("-")
-            found[artifact(size, one.site.reads, one.model)] = (
-                ARTIFACTS,
-                {
-                    "concepts": config["evaluations"]["probing"]["concepts"],
-                    "train": int(train),
-                    "test": int(test),
-                    "top_k": block["top_k"],
-                    "seed": block["seed"],
-                },
-            )
-        found[paths.evaluation(NAME, one.name)] = (NAME, {key: block[key] for key in OWN})
+        drawn = dict(zip(datasets(config), block["datasets"], strict=False))
+        concepts = None if drawn else config["evaluations"]["probing"]["concepts"]
+        for short, name in drawn.items():
+            settings = {"dataset": name, "sizes": block["sizes"], "seed": block["seed"]}
+            found[texts(short)] = (TEXTS, settings)
+        for short, split in datasets(config).items():
+            for size in block["sizes"]:
+                train, _, test = size.partition("-")
+                found[artifact(size, one.site.reads, one.model, split)] = (
+                    ARTIFACTS,
+                    {
+                        "dataset": short,
+                        "concepts": concepts,
+                        "train": int(train),
+                        "test": int(test),
+                        "top_k": block["top_k"],
+                        "seed": block["seed"],
+                    },
+                )
+        own = {"datasets": list(datasets(config)), **{key: block[key] for key in OWN}}
+        found[paths.evaluation(NAME, one.name)] = (NAME, own)
         found[paths.evaluation(CORE, one.name)] = (CORE, dict(block["core"]))
     return found
 
@@ -91,14 +133,18 @@ def rows(config: Config) -> list[RowPlan]:
     """Two rows per coder: sparse probing, and the cross-check of our metrics."""
     found = []
     for one in chosen(config, NAME):
-        texts = [
-            paths.tokens(SPLIT),
-            paths.activations(SPLIT, one.site.reads, one.model),
-            *artifacts(config, one),
-        ]
+        read = []
+        for split in datasets(config).values():
+            read += [paths.tokens(split), paths.activations(split, one.site.reads, one.model)]
+        read += artifacts(config, one)
         path = paths.evaluation(NAME, one.name)
-        columns = {**coder_columns(config, one, NAME), "dataset": dataset(config, SPLIT)}
-        needs = [*way_to(one), gate(one), *texts, path]
+        drawn = ", ".join(config["evaluations"][NAME]["datasets"])
+        columns = {
+            **coder_columns(config, one, NAME),
+            "dataset": drawn or dataset(config, SPLIT),
+            "tokens": "probe " + ", ".join(config["evaluations"][NAME]["sizes"]),
+        }
+        needs = [*way_to(one), gate(one), *read, path]
         found.append(RowPlan(f"saebench-{one.name}", NAME, path, columns, needs=needs))
         path = paths.evaluation(CORE, one.name)
         columns = {
@@ -129,7 +175,12 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
             for k in ks
         )
         text += f"; at {size}: {listed}"
-    notes = ["SAEBench gives no values per example; the interval is over classes."]
+    over = payload.facts["datasets"]
+    if len(over) > 1:
+        each = ", ".join(f"{name} {by[f'top_{ks[0]}/{name}']['estimate']:.3f}" for name in over)
+        text += f"; k={ks[0]} by data set: {each}"
+    units = "data sets" if len(over) > 1 else "classes"
+    notes = [f"SAEBench gives no values per example; the interval is over {units}."]
     tap = Tap.parse(payload.facts["tap"])
     if tap.point != Point.RESID_POST:
         notes.append(f"Read site {tap.point}; not comparable with SAEs on the residual.")
@@ -164,9 +215,9 @@ def section(current) -> str:
         current,
         NAME,
         "## SAEBench\n\n"
-        "Test accuracy of SAEBench's own sparse probes, mean over classes at the first of its "
-        "sizes; chance is 0.5. The gap is to the same probe on the best dimensions of the tap that "
-        "the coder reads, so coders at different sites compare by their gaps only.",
+        "Test accuracy of SAEBench's own sparse probes, mean over classes (or data sets) at the "
+        "first of its sizes; chance is 0.5. The gap is to the same probe on the best dimensions of "
+        "the tap that the coder reads, so coders at different sites compare by their gaps only.",
         {
             "top 1": lambda m: interval(m["top_1"]) if "top_1" in m else "",
             "top 5": lambda m: interval(m["top_5"]) if "top_5" in m else "",
@@ -210,4 +261,5 @@ STAGE = Stage(
     section=section,
     captures=captures,
     codes=codes,
+    token_sets=token_sets,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -16,6 +17,7 @@ from tests.tiny_models import BOS, PAD, byte_tokenizer, folder_digest
 NAMES = ["actor", "athlete", "singer"]
 TRAIN, TEST = 24, 12
 SETTINGS = {
+    "dataset": "occupations",
     "concepts": NAMES,
     "train": 2 * TRAIN,
     "test": 2 * TEST,
@@ -23,7 +25,14 @@ SETTINGS = {
     "seed": 42,
 }
 SIZE = f"{2 * TRAIN}-{2 * TEST}"
-PROBES = {"sizes": [SIZE], "top_k": [1, 2], "batch": 7, "resamples": 200, "seed": 42}
+PROBES = {
+    "datasets": ["occupations"],
+    "sizes": [SIZE],
+    "top_k": [1, 2],
+    "batch": 7,
+    "resamples": 200,
+    "seed": 42,
+}
 
 
 def world(folder, values=None, d=6, names=NAMES):
@@ -41,7 +50,7 @@ def prefill(tokens, raw, out, **settings):
 
 def probed(folder, out, sae=None, sizes=None, **settings):
     out.mkdir()
-    found = dict.fromkeys(sizes or [SIZE], folder)
+    found = {f"occupations/{size}": folder for size in sizes or [SIZE]}
     sparse_probing.produce(PROBES | settings, sae or Identity(), found, out)
     return {metric["name"]: metric for metric in read_json(out / "metrics.json")["metrics"]}
 
@@ -175,14 +184,53 @@ def test_sizes_are_told_apart_and_few_classes_get_no_interval(tmp_path):
     prefill(tokens, raw, tmp_path / "b", train=TRAIN, test=TEST, **few)
     small = f"{TRAIN}-{TEST}"
     (tmp_path / "out").mkdir()
-    folders = {SIZE: tmp_path / "a", small: tmp_path / "b"}
+    folders = {f"occupations/{SIZE}": tmp_path / "a", f"occupations/{small}": tmp_path / "b"}
     settings = PROBES | {"sizes": [SIZE, small]}
     facts = sparse_probing.produce(settings, Identity(), folders, tmp_path / "out")
     found = {m["name"]: m for m in read_json(tmp_path / "out" / "metrics.json")["metrics"]}
     assert {"top_1", f"top_1/{small}", "llm_top_2", f"gap_2/{small}"} <= set(found)
     assert found["top_1"]["ci"] is None and found["top_1"]["n"] == 2
-    assert facts["texts"] == {SIZE: {"train": 24, "test": 12}, small: {"train": 12, "test": 6}}
+    sizes = {SIZE: {"train": 24, "test": 12}, small: {"train": 12, "test": 6}}
+    assert facts["texts"] == {"occupations": sizes}
     table = pq.read_table(tmp_path / "out" / "classes.parquet").to_pandas()
     mean = table[table["size"] == small]["top_1"].mean()
     assert found[f"top_1/{small}"]["estimate"] == pytest.approx(mean)
     np.testing.assert_allclose(table["gap_1"], table["top_1"] - table["llm_top_1"])
+
+
+def test_several_data_sets_are_the_units_and_each_keeps_its_own_mean(tmp_path):
+    _, _, tokens, raw = world(tmp_path)
+    names, folders = ["ag_news", "europarl", "github-code"], {}
+    for seed, name in enumerate(names):
+        prefill(tokens, raw, tmp_path / name, dataset=name, seed=seed)
+        folders[f"{name}/{SIZE}"] = tmp_path / name
+    (tmp_path / "out").mkdir()
+    settings = PROBES | {"datasets": names}
+    facts = sparse_probing.produce(settings, Identity(), folders, tmp_path / "out")
+    found = {m["name"]: m for m in read_json(tmp_path / "out" / "metrics.json")["metrics"]}
+    each = [found[f"top_1/{name}"]["estimate"] for name in names]
+    assert found["top_1"]["estimate"] == pytest.approx(np.mean(each))
+    assert (found["top_1"]["unit"], found["top_1"]["n"]) == ("data set", 3)
+    assert found["top_1"]["ci"][0] >= min(each) - 1e-9
+    assert found["top_1/europarl"]["unit"] == "concept" and f"top_1/{SIZE}" not in found
+    assert facts["classes"] == dict.fromkeys(names, NAMES)
+
+
+def test_a_drawn_data_set_is_taken_in_the_order_of_its_draw(tmp_path):
+    table = pa.table(
+        {
+            "doc_id": [0, 1, 2, 3, 4, 5],
+            "concept": ["b", "b", "a", "b", "a", "b"],
+            "split": ["train", "train", "train", "test", "test", "train"],
+            artifacts.order_column("8-4"): [1, 0, 0, 0, 0, 2],
+            artifacts.order_column("4-4"): [-1, 0, 0, 0, 0, 1],
+        }
+    )
+    pq.write_table(table, tmp_path / "documents.parquet")
+    texts = artifacts.class_texts(tmp_path, {"train": 8, "test": 4, "concepts": None})
+    assert {name: rows.tolist() for name, rows in texts["train"].items()} == {
+        "b": [1, 0, 5],
+        "a": [2],
+    }
+    texts = artifacts.class_texts(tmp_path, {"train": 4, "test": 4, "concepts": None})
+    assert texts["train"]["b"].tolist() == [1, 5] and texts["test"]["b"].tolist() == [3]

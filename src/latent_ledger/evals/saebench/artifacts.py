@@ -1,13 +1,15 @@
 """Prefilled activations for sae_bench's sparse probing: what it would have cached itself.
 
-    token set "probing" + activations of one tap
+    token set (probing's, or one of SAEBench's data sets) + activations of one tap
         -> {"train": {class: [N, L, D]}, "test": {...}, "llm_results": {...}}  in one file
 
-A class is a concept; its texts are the concept's positive examples (a text of two classes is left
-out), and the other classes are its negatives. A probe on `train` examples therefore takes
-``train // 2`` texts per class, as sae_bench does for its two-class probes. BOS, EOS and padding are
-zero, which is how sae_bench knows them. A long text keeps its end (:mod:`latent_ledger.tokens`),
-where sae_bench keeps the beginning: these labels are about the person who is named last.
+Of the probing texts a class is a concept; its texts are the concept's positive examples (a text of
+two classes is left out), and the other classes are its negatives. A probe on `train` examples
+therefore takes ``train // 2`` texts per class, as sae_bench does for its two-class probes. BOS, EOS
+and padding are zero, which is how sae_bench knows them. A long text keeps its end
+(:mod:`latent_ledger.tokens`), where sae_bench keeps the beginning: these labels are about the
+person who is named last. SAEBench's own data sets come drawn and keep the beginning
+(:mod:`latent_ledger.evals.saebench.texts`).
 
 sae_bench's first, uncached run draws random numbers that later runs do not, so that one seed gives
 two results. Here the baselines are drawn in a job of their own, with the seed; every coder then
@@ -47,9 +49,10 @@ Classes = dict[str, torch.Tensor]
 def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
     """Write the activation file of one tap and size, and ``meta.json``, which names it.
 
-    `settings`: concepts, train and test (examples per probe), top_k, seed. `tokens`: the token set
-    of the probing concepts; `raw`: one tap's activations over it. Returns ``meta.json``: name, tap,
-    sizes, texts per class, and the baselines (class -> test accuracy, by sae_bench's names).
+    `settings`: dataset (its short name), concepts (None: the classes of a drawn data set), train
+    and test (examples per probe), top_k, seed. `tokens`: the token set of the texts; `raw`: one
+    tap's activations over it. Returns ``meta.json``: name, dataset, tap, sizes, texts per class,
+    and the baselines (class -> test accuracy, by sae_bench's names).
     """
     texts = class_texts(Path(tokens), settings)
     shards, context = ActivationShards(raw), read_json(Path(tokens) / "meta.json")["context"]
@@ -57,11 +60,13 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     train, test = (filled[split] for split in SPLITS)
     baselines = llm_results(train, test, settings["top_k"], settings["seed"])
     sizes = f"{settings['train']}-{settings['test']}"
-    name = f"occupations_{shards.meta['dtype']}_ctx{context}_seed{settings['seed']}_{sizes}"
+    how = f"{shards.meta['dtype']}_ctx{context}_seed{settings['seed']}_{sizes}"
+    name = f"{settings['dataset']}_{how}"
     acts = {"train": train, "test": test, "llm_results": baselines}
     torch.save(acts, Path(out) / file_name(name))
     meta = {
         "name": name,
+        "dataset": settings["dataset"],
         "tap": shards.tap,
         "d": shards.d,
         "context": context,
@@ -75,14 +80,35 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     return meta
 
 
+def order_column(size: str) -> str:
+    """Column of a drawn data set: a text's place in the draw of one size, or -1."""
+    return f"order/{size}"
+
+
 def file_name(name: str) -> str:
     """The file that sae_bench looks for under a data set's name."""
     return f"{name}_activations.pt"
 
 
 def class_texts(tokens: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
-    """Split -> class -> rows of the token set: the first half-size positives of one class only."""
+    """Split -> class -> rows of the token set, in the order of the draw.
+
+    Of the probing texts: the first half-size positives of one class only.
+    """
     table = pq.read_table(tokens / "documents.parquet").to_pandas()
+    order = order_column(f"{settings['train']}-{settings['test']}")
+    if order in table:
+        drawn = table[table[order] >= 0].sort_values(order, kind="stable")
+        names = list(dict.fromkeys(table["concept"]))  # sae_bench's order of the classes
+        return {
+            split: {
+                name: drawn[(drawn["split"] == split) & (drawn["concept"] == name)][
+                    "doc_id"
+                ].to_numpy()
+                for name in names
+            }
+            for split in SPLITS
+        }
     positives = table[table["label"] == 1]
     classes = positives.groupby("sha256")["concept"].transform("nunique")
     positives = positives[classes == 1]

@@ -5,9 +5,10 @@
 
 It is ``run_eval_single_dataset`` as it stands, called with ``model=None`` after the seeding that
 ``run_eval_single_sae`` does. sae_bench reports one accuracy per class and nothing per example, so
-the unit of every metric is the class, that is a concept of the probing texts. An interval, given
-from three classes on, says how far the mean would move with other classes, not how sure a class's
-accuracy is. A probe has as many negatives as positives, so chance is 0.5.
+the unit of every metric on one data set is the class. Over several data sets it is the data set,
+each with the mean over its classes. An interval, given from three units on, says how far the mean
+would move with other classes or data sets, not how sure an accuracy is. A probe has as many
+negatives as positives, so chance is 0.5.
 
 The accuracy of sae_bench's probes on *all* latents is chosen on the test examples (early stopping);
 it is kept in the table under that name and is no metric.
@@ -16,6 +17,7 @@ it is kept in the table under that name and is no metric.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,9 @@ from latent_ledger.files import read_json
 from latent_ledger.progress import Progress
 
 ENOUGH = 3
-"""Classes from which an interval over classes is given."""
+"""Classes or data sets from which an interval over them is given."""
+
+CLASSES, DATA_SETS = "classes.parquet", "datasets.parquet"
 
 
 class Encoder:
@@ -51,30 +55,45 @@ class Encoder:
 def produce(
     settings: Mapping[str, Any], sae: Any, artifacts: Mapping[str, Path], out: Path
 ) -> dict[str, Any]:
-    """Probe one coder at every size; write ``metrics.json`` and ``classes.parquet`` into `out`.
+    """Probe one coder on every data set and size; write ``metrics.json`` and tables into `out`.
 
-    `settings`: sizes (the first one is what the plain metric names are about; the others carry
-    their size, ``top_1/400-200``), top_k, batch (texts encoded at a time), resamples, seed.
-    `artifacts`: size -> folder of :mod:`~latent_ledger.evals.saebench.artifacts`, of the tap that
-    the coder reads. Returns facts: sizes, tap, classes, context and texts per class.
+    `settings`: datasets (short names), sizes (the first one is what the plain metric names are
+    about; the others carry their size, ``top_1/400-200``), top_k, batch (texts encoded at a time),
+    resamples, seed. `artifacts`: ``<data set>/<size>`` -> folder of
+    :mod:`~latent_ledger.evals.saebench.artifacts`, of the tap that the coder reads. Tables:
+    ``classes.parquet`` and, for several data sets, ``datasets.parquet``; metrics of one of them are
+    called ``top_1/<data set>``. Returns facts: datasets, sizes, tap, context, and by data set its
+    classes and texts per class.
     """
     rows: dict[str, list] = {}
-    facts: dict[str, Any] = {"sizes": list(settings["sizes"])}
-    work = Progress("sae_bench", total=len(settings["sizes"]), unit="size")
+    facts: dict[str, Any] = {key: list(settings[key]) for key in ("datasets", "sizes")}
+    facts |= {"classes": {}, "texts": {}}
+    work = Progress("sae_bench", total=len(artifacts), unit="artifact")
     with threadpool_limits(1), work as progress:
-        for size in settings["sizes"]:
-            meta = read_json(Path(artifacts[size]) / "meta.json")
-            for column, values in class_rows(
-                size, meta, probe(settings, sae, meta, Path(artifacts[size])), settings["top_k"]
-            ).items():
+        for dataset, size in product(settings["datasets"], settings["sizes"]):
+            folder = Path(artifacts[f"{dataset}/{size}"])
+            meta = read_json(folder / "meta.json")
+            found = class_rows(size, meta, probe(settings, sae, meta, folder), settings["top_k"])
+            for column, values in found.items():
                 rows.setdefault(column, []).extend(values)
-            facts.setdefault("texts", {})[size] = meta["texts"]
-            facts |= {key: meta[key] for key in ("tap", "classes", "context")}
-            progress.update(1, size=size)
+            facts["classes"][dataset] = meta["classes"]
+            facts["texts"].setdefault(dataset, {})[size] = meta["texts"]
+            facts |= {key: meta[key] for key in ("tap", "context")}
+            progress.update(1, dataset=dataset, size=size)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    records.table("classes.parquet", rows)
+    records.table(CLASSES, rows)
+    several = len(settings["datasets"]) > 1
+    if several:
+        records.table(DATA_SETS, data_set_rows(rows, settings["top_k"]))
     for size in settings["sizes"]:
-        record_metrics(records, settings, size, len(facts["classes"]))
+        end = "" if size == settings["sizes"][0] else f"/{size}"
+        if several:
+            record_metrics(records, settings, DATA_SETS, {"size": size}, end)
+        for dataset in settings["datasets"]:
+            where = {"size": size, "dataset": dataset}
+            record_metrics(
+                records, settings, CLASSES, where, f"/{dataset}{end}" if several else end
+            )
     records.write(facts)
     return facts
 
@@ -114,9 +133,13 @@ def class_rows(
     found: Mapping[str, Mapping[str, float]],
     top_k: list[int],
 ) -> dict[str, list]:
-    """The columns of ``classes.parquet`` for one size: one row per class."""
+    """The columns of ``classes.parquet`` for one data set and size: one row per class."""
     classes = meta["classes"]
-    rows: dict[str, list] = {"size": [size] * len(classes), "class": list(classes)}
+    rows: dict[str, list] = {
+        "dataset": [meta["dataset"]] * len(classes),
+        "size": [size] * len(classes),
+        "class": list(classes),
+    }
     for k in top_k:
         ours = [float(found[f"sae_top_{k}_test_accuracy"][name]) for name in classes]
         baseline = [float(found[f"llm_top_{k}_test_accuracy"][name]) for name in classes]
@@ -130,9 +153,25 @@ def class_rows(
     return rows
 
 
-def record_metrics(records: Records, settings: Mapping[str, Any], size: str, classes: int) -> None:
-    """Record the means over classes at one size."""
-    suffix = "" if size == settings["sizes"][0] else f"/{size}"
+def data_set_rows(rows: Mapping[str, list], top_k: list[int]) -> dict[str, list]:
+    """The columns of ``datasets.parquet``: means over classes, one row per data set and size."""
+    keys = list(zip(rows["dataset"], rows["size"], strict=True))
+    found: dict[str, list] = {"dataset": [], "size": []}
+    for key in dict.fromkeys(keys):
+        own = [index for index, one in enumerate(keys) if one == key]
+        found["dataset"].append(key[0])
+        found["size"].append(key[1])
+        for name in (f"{kind}_{k}" for k in top_k for kind in ("top", "llm_top", "gap")):
+            found.setdefault(name, []).append(float(np.mean([rows[name][i] for i in own])))
+    return found
+
+
+def record_metrics(
+    records: Records, settings: Mapping[str, Any], table: str, where: Mapping[str, str], end: str
+) -> None:
+    """Record the means over the units of `table` at one size, their names ending in `end`."""
+    unit_id = "class" if table == CLASSES else "dataset"
+    over = "classes" if table == CLASSES else "data sets"
     for k in settings["top_k"]:
         for name, text, higher_is_better in (
             (f"top_{k}", f"accuracy of sae_bench's probe on the {k} best latents", True),
@@ -140,18 +179,18 @@ def record_metrics(records: Records, settings: Mapping[str, Any], size: str, cla
             (f"gap_{k}", f"top_{k} minus llm_top_{k}", True),
         ):
             records.measure(
-                name + suffix,
+                name + end,
                 "mean",
-                "classes.parquet",
-                unit="concept",
+                table,
+                unit="concept" if table == CLASSES else "data set",
                 higher_is_better=higher_is_better,
                 description=(
-                    f"Test {text}, mean over classes at {size} examples; sae_bench gives no "
-                    "values per example."
+                    f"Test {text}, mean over {over} at {where['size']} examples; sae_bench gives "
+                    "no values per example."
                 ),
-                where={"size": size},
-                unit_id="class",
+                where=where,
+                unit_id=unit_id,
                 value=name,
             )
-            if classes < ENOUGH:
-                records.metrics[name + suffix]["ci"] = None
+            if records.metrics[name + end]["n"] < ENOUGH:
+                records.metrics[name + end]["ci"] = None
