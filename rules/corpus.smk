@@ -24,8 +24,6 @@ rule corpus_slice:
         paths.corpus_slice("{slice}"),
     log:
         record="results/records/corpus_slices/{slice}.json",
-    benchmark:
-        "results/benchmarks/corpus_slices/{slice}.tsv"
     resources:
         recompute=recompute("corpus_slice"),
         mem_mb=2000,

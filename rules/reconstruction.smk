@@ -42,8 +42,6 @@ rule reconstruction_on_slice:
         reconstruction_stage.on_slice("{slice}", "{coder}"),
     log:
         record="results/records/reconstruction_slices/{slice}/{coder}.json",
-    benchmark:
-        "results/benchmarks/reconstruction_slices/{slice}/{coder}.tsv"
     resources:
         recompute=recompute("reconstruction"),
         mem_mb=3000,
