@@ -27,6 +27,7 @@ except LedgerError as error:
 
 
 include: "rules/common.smk"
+include: "rules/machines.smk"
 include: "rules/corpus.smk"
 include: "rules/model.smk"
 include: "rules/activations.smk"
@@ -37,6 +38,7 @@ include: "rules/latents.smk"
 include: "rules/probing.smk"
 include: "rules/sae_probes.smk"
 include: "rules/saebench.smk"
+include: "rules/memory.smk"
 include: "rules/autointerp.smk"
 include: "rules/steering.smk"
 include: "rules/circuits.smk"

@@ -21,9 +21,8 @@ for (split, model), taps in plan.capture_groups(CONFIG).items():
             record=f"results/records/activations/{over}.json",
         threads: 1  # the number of threads changes the bytes: it must not follow --cores
         resources:
+            **machine(paths.activations(split, taps[0], model)),
             recompute=recompute(name),
-            mem_mb=4000,
-            runtime=240,
         params:
             settings=capture_settings(CONFIG, taps),
             code=code("capture"),

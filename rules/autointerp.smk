@@ -14,9 +14,8 @@ rule latent_examples:
         record="results/records/latent_examples/{coder}.json",
     threads: 1
     resources:
+        **machine("results/latent_examples/{coder}.json"),
         recompute=recompute("latent_examples"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings=planned("results/latent_examples/{coder}.json"),
         code=code("latent_examples"),
@@ -35,9 +34,8 @@ rule explain:
         record="results/records/explanations/{coder}/{scorer}.json",
         server="results/records/explanations/{coder}/{scorer}.log",
     resources:
+        **machine("results/explanations/{coder}/{scorer}.json"),
         recompute=recompute("explain"),
-        mem_mb=2000,
-        runtime=240,
     params:
         settings=planned("results/explanations/{coder}/{scorer}.json"),
         code=code("explain"),
@@ -57,9 +55,8 @@ rule score_latents:
         record="results/records/latent_scores/{coder}/{scorer}.json",
         server="results/records/latent_scores/{coder}/{scorer}.log",
     resources:
+        **machine("results/latent_scores/{coder}/{scorer}.json"),
         recompute=recompute("score_latents"),
-        mem_mb=2000,
-        runtime=480,
     params:
         settings=planned("results/latent_scores/{coder}/{scorer}.json"),
         code=code("score_latents"),
@@ -78,9 +75,8 @@ rule embed_latents:
         record="results/records/embedding_scores/{coder}/{encoder}.json",
     threads: 1  # the number of threads moves the last bits of an embedding
     resources:
+        **machine("results/embedding_scores/{coder}/{encoder}.json"),
         recompute=recompute("embed_latents"),
-        mem_mb=2000,
-        runtime=240,
     params:
         settings=planned("results/embedding_scores/{coder}/{encoder}.json"),
         code=code("embed_latents"),
@@ -110,9 +106,8 @@ rule autointerp:
     log:
         record="results/records/autointerp/{coder}.json",
     resources:
+        **machine("results/autointerp/{coder}.json"),
         recompute=recompute("autointerp"),
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=planned("results/autointerp/{coder}.json"),
         code=code("autointerp"),

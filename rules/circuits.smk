@@ -13,9 +13,8 @@ rule circuits:
     log:
         record="results/records/circuits/{coder}.json",
     resources:
+        **machine("results/circuits/{coder}.json"),
         recompute=recompute("circuits"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings=planned("results/circuits/{coder}.json"),
         code=code("circuits"),
@@ -33,9 +32,8 @@ rule multilayer_circuits:
     log:
         record="results/records/multilayer_circuits/{name}.json",
     resources:
+        **machine("results/multilayer_circuits/{name}.json"),
         recompute=recompute("multilayer_circuits"),
-        mem_mb=6000,
-        runtime=60,
     params:
         settings=planned("results/multilayer_circuits/{name}.json"),
         code=code("multilayer_circuits"),

@@ -14,9 +14,8 @@ rule train_coder:
     wildcard_constraints:
         coder=only(made_by(CONFIG, "train_coder")),
     resources:
+        **machine("results/coders/{coder}.json"),
         recompute=recompute("train_coder"),
-        mem_mb=4000,
-        runtime=240,
     params:
         settings=planned("results/coders/{coder}.json"),
         code=code("train_coder"),
@@ -34,9 +33,8 @@ rule pretrained_coder:
     wildcard_constraints:
         coder=only(made_by(CONFIG, "pretrained_coder")),
     resources:
+        **machine("results/coders/{coder}.json"),
         recompute=recompute("pretrained_coder"),
-        mem_mb=4000,
-        runtime=30,
     params:
         settings=planned("results/coders/{coder}.json"),
         code=code("pretrained_coder"),
@@ -56,9 +54,8 @@ rule encode:
     log:
         record="results/records/codes/{split}/{coder}.json",
     resources:
+        **machine("results/codes/{split}/{coder}.json"),
         recompute=recompute("encode"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings={},
         code=code("encode"),

@@ -7,9 +7,8 @@ rule corpus:
     log:
         record="results/records/corpus.json",
     resources:
+        **machine(paths.corpus("coder")),
         recompute=recompute("corpus"),
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=corpus_settings(CONFIG),
         code=code("corpus"),
@@ -43,9 +42,8 @@ rule concepts:
     log:
         record="results/records/concepts.json",
     resources:
+        **machine(paths.CONCEPTS),
         recompute=recompute("concepts"),
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=planned(paths.CONCEPTS),
         code=code("concepts"),
@@ -64,9 +62,8 @@ rule tokens:
     log:
         record="results/records/tokens/{split}.json",
     resources:
+        **machine("results/tokens/{split}.json"),
         recompute=recompute("tokens"),
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=planned("results/tokens/{split}.json"),
         code=code("tokens"),

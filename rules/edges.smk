@@ -15,9 +15,8 @@ rule edges:
         record="results/records/edges/{group}.json",
     threads: 1  # the number of threads changes the bytes: it must not follow --cores
     resources:
+        **machine("results/edges/{group}.json"),
         recompute=recompute("edges"),
-        mem_mb=4000,
-        runtime=120,
     params:
         settings=planned("results/edges/{group}.json"),
         code=code("edges"),

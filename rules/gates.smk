@@ -10,9 +10,8 @@ rule reader_fidelity:
     log:
         record="results/records/gates/reader/{coder}.json",
     resources:
+        **machine("results/gates/reader/{coder}.json"),
         recompute=recompute("reader_fidelity"),
-        mem_mb=3000,
-        runtime=30,
     params:
         settings=planned("results/gates/reader/{coder}.json"),
         code=code("reader_fidelity"),
@@ -32,9 +31,8 @@ rule saelens_fidelity:
     log:
         record="results/records/gates/saelens/{coder}.json",
     resources:
+        **machine("results/gates/saelens/{coder}.json"),
         recompute=recompute("saelens_fidelity"),
-        mem_mb=3000,
-        runtime=30,
     params:
         settings=planned("results/gates/saelens/{coder}.json"),
         code=code("saelens_fidelity"),
@@ -53,9 +51,8 @@ rule reconstruction_nulls:
     log:
         record="results/records/gates/nulls/reconstruction/{tap}.json",
     resources:
+        **machine("results/gates/nulls/reconstruction/{tap}.json"),
         recompute=recompute("reconstruction_nulls"),
-        mem_mb=3000,
-        runtime=30,
     params:
         settings=planned("results/gates/nulls/reconstruction/{tap}.json"),
         code=code("reconstruction_nulls"),
@@ -74,9 +71,8 @@ rule probing_nulls:
     log:
         record="results/records/gates/nulls/probing/{tap}.json",
     resources:
+        **machine("results/gates/nulls/probing/{tap}.json"),
         recompute=recompute("probing_nulls"),
-        mem_mb=3000,
-        runtime=30,
     params:
         settings=planned("results/gates/nulls/probing/{tap}.json"),
         code=code("probing_nulls"),

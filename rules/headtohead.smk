@@ -9,9 +9,8 @@ rule headtohead:
     log:
         record="results/records/headtohead/{family}.json",
     resources:
+        **machine("results/headtohead/{family}.json"),
         recompute=recompute("headtohead"),
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=planned("results/headtohead/{family}.json"),
         code=code("headtohead"),

@@ -10,9 +10,8 @@ rule latents:
     log:
         record="results/records/latents/{coder}.json",
     resources:
+        **machine("results/latents/{coder}.json"),
         recompute=recompute("latents"),
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=planned("results/latents/{coder}.json"),
         code=code("latents"),

@@ -9,8 +9,7 @@ rule ledger:
     log:
         "results/records/ledger.log",
     resources:
-        mem_mb=1000,
-        runtime=10,
+        **machine(LEDGER[0]),
     params:
         plan=f"plan:{plan.fingerprint(CONFIG)}",
         code=code("ledger"),

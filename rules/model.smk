@@ -11,9 +11,8 @@ rule language_model:
         record="results/records/model.json",
     threads: 2  # the number of threads changes the bytes: it must not follow --cores
     resources:
+        **machine(paths.model()),
         recompute=recompute("language_model"),
-        mem_mb=4000,
-        runtime=60,
     params:
         settings=JOBS[paths.model()][1],
         code=code("language_model"),
@@ -31,9 +30,8 @@ rule randomised_model:
     log:
         record="results/records/models/{control}.json",
     resources:
+        **machine(paths.model("{control}")),
         recompute=recompute("randomised_model"),
-        mem_mb=4000,
-        runtime=60,
     params:
         settings=planned(paths.model("{control}")),
         code=code("randomised_model"),

@@ -10,9 +10,8 @@ if overview.PATH in JOBS:
         log:
             record="results/records/overview.json",
         resources:
+            **machine(overview.PATH),
             recompute=recompute("overview"),
-            mem_mb=2000,
-            runtime=30,
         params:
             settings=planned(overview.PATH),
             code=code("overview"),

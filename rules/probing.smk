@@ -12,9 +12,8 @@ rule probing:
     log:
         record="results/records/probing/{coder}.json",
     resources:
+        **machine("results/probing/{coder}.json"),
         recompute=recompute("probing"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings=planned("results/probing/{coder}.json"),
         code=code("probing"),

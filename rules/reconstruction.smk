@@ -17,9 +17,8 @@ rule reconstruction:
     log:
         record="results/records/reconstruction/{coder}.json",
     resources:
+        **machine("results/reconstruction/{coder}.json"),
         recompute=recompute("reconstruction"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings=planned("results/reconstruction/{coder}.json"),
         code=code("reconstruction"),

@@ -11,9 +11,8 @@ rule probe_texts:
     log:
         record="results/records/probe_texts.json",
     resources:
+        **machine(sae_probes_stage.TEXTS_PATH),
         recompute=recompute("probe_texts"),
-        mem_mb=3000,
-        runtime=30,
     params:
         settings=planned(sae_probes_stage.TEXTS_PATH),
         code=code("probe_texts"),
@@ -33,9 +32,8 @@ rule sae_probes_baseline:
         record="results/records/sae_probes_baseline/{over}/{tap}.json",
     threads: 1
     resources:
+        **machine("results/sae_probes_baseline/{over}/{tap}.json"),
         recompute=recompute("sae_probes_baseline"),
-        mem_mb=3000,
-        runtime=120,
     params:
         settings=planned("results/sae_probes_baseline/{over}/{tap}.json"),
         code=code("sae_probes_baseline"),
@@ -59,9 +57,8 @@ rule sae_probes:
         record="results/records/sae_probes/{coder}.json",
     threads: 1
     resources:
+        **machine("results/sae_probes/{coder}.json"),
         recompute=recompute("sae_probes"),
-        mem_mb=3000,
-        runtime=120,
     params:
         settings=planned("results/sae_probes/{coder}.json"),
         code=code("sae_probes"),

@@ -31,9 +31,8 @@ rule saebench_artifacts:
         record="results/records/saebench_artifacts/{over}/{tap}/{size}.json",
     threads: 1  # random draws and sums: the bytes must not follow --cores
     resources:
+        **machine("results/saebench_artifacts/{over}/{tap}/{size}.json"),
         recompute=recompute("saebench_artifacts"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings=planned("results/saebench_artifacts/{over}/{tap}/{size}.json"),
         code=code("saebench_artifacts"),
@@ -54,9 +53,8 @@ rule saebench:
         record="results/records/saebench/{coder}.json",
     threads: 1
     resources:
+        **machine("results/saebench/{coder}.json"),
         recompute=recompute("saebench"),
-        mem_mb=4000,
-        runtime=120,
     params:
         settings=planned("results/saebench/{coder}.json"),
         code=code("saebench"),
@@ -80,9 +78,8 @@ rule saebench_core:
         record="results/records/saebench_core/{coder}.json",
     threads: 1
     resources:
+        **machine("results/saebench_core/{coder}.json"),
         recompute=recompute("saebench_core"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings=planned("results/saebench_core/{coder}.json"),
         code=code("saebench_core"),

@@ -17,9 +17,8 @@ rule steering:
         record="results/records/steering/{coder}.json",
     threads: 1
     resources:
+        **machine("results/steering/{coder}.json"),
         recompute=recompute("steering"),
-        mem_mb=3000,
-        runtime=120,
     params:
         settings=planned("results/steering/{coder}.json"),
         code=code("steering"),

@@ -23,6 +23,7 @@ from latent_ledger.config import (
     checks_coders,
     checks_data,
     checks_edges,
+    checks_hardware,
     checks_overview,
     checks_references,
     checks_sae_probes,
@@ -56,6 +57,7 @@ CHECKS = (
     + checks_autointerp.CHECKS
     + checks_circuits.CHECKS
     + checks_edges.CHECKS
+    + checks_hardware.CHECKS
     + checks_overview.CHECKS
     + checks_sae_probes.CHECKS
     + checks_saebench.CHECKS

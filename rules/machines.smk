@@ -1,0 +1,112 @@
+"""What jobs ask for (GPU, memory, minutes), what that costs, and the budget that stops a run."""
+
+import logging
+
+from latent_ledger.gpus import bill
+from latent_ledger.gpus.estimates import ASSUMED, Planner
+from latent_ledger.gpus.prices import prices
+from snakemake_interface_logger_plugins.common import LogEvent
+
+PLANNER = Planner(CONFIG)
+PRICED = bool(CONFIG["hardware"]["gpus"])
+
+
+def machine(pattern):
+    """The resources of a rule, by the pattern of its manifest: `**machine("results/x/{coder}.json")`.
+
+    mem_mb and runtime grow with every attempt, so that `--retries` asks for more each time.
+    """
+
+    def of(wildcards):
+        return PLANNER.job(pattern.format(**wildcards))
+
+    def scheduler_word(wildcards):
+        gpu = of(wildcards).gpu
+        return CONFIG["hardware"]["names"].get(gpu, gpu)
+
+    gpu = {
+        "gpu": lambda wildcards: 1 if of(wildcards).gpu else None,
+        "gpu_model": scheduler_word,
+    }
+    return {
+        "mem_mb": lambda wildcards, attempt: of(wildcards).mem_mb * attempt,
+        "runtime": lambda wildcards, attempt: of(wildcards).minutes * attempt,
+        "expected_seconds": lambda wildcards: of(wildcards).seconds,
+        **(gpu if PRICED else {}),
+    }
+
+
+def billed():
+    """The jobs that this run will execute, with what they ask for, in the order of the rules."""
+    words = {word: gpu for gpu, word in CONFIG["hardware"]["names"].items()}
+    order = {rule.name: index for index, rule in enumerate(workflow.rules)}
+    found = []
+    for job in workflow.dag.needrun_jobs(exclude_finished=False):
+        asked = job.resources
+        if "expected_seconds" not in asked.keys():
+            continue  # the target `all`, which does nothing
+        word = asked.get("gpu_model")
+        gpu = words.get(word, word) if word else PLANNER.job(job.output[0]).gpu
+        item = bill.Item(
+            job.rule.name,
+            job.output[0].removeprefix("results/").removesuffix(".json"),
+            asked.expected_seconds,
+            gpu=gpu if asked.get("gpu") else None,
+            gpus=asked.get("gpu", 0),
+            cores=job.threads,
+            mem_mb=asked.mem_mb,
+        )
+        found.append(item)
+    return sorted(found, key=lambda item: (order[item.rule], item.name))
+
+
+class Bill(logging.Handler):
+    """Prints what a dry run would cost, behind Snakemake's own account of its jobs.
+
+    Snakemake logs the event RUN_INFO with its count of jobs: before and, unless it is quiet, behind
+    the list of jobs of a dry run. The bill comes with the last one and must agree with that count.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.seen = 0
+
+    def emit(self, record):
+        if getattr(record, "event", None) != LogEvent.RUN_INFO or not hasattr(record, "stats"):
+            return
+        self.seen += 1
+        quiet = {part.name.lower() for part in workflow.output_settings.quiet or ()}
+        if not workflow.dryrun or (self.seen == 1 and not {"rules", "progress"} <= quiet):
+            return
+        try:
+            items = billed()
+            table = prices() if PRICED else None
+        except LedgerError as error:
+            raise WorkflowError(str(error)) from None
+        counted = record.stats["total"] - record.stats.get("all", 0)
+        if len(items) != counted:
+            raise WorkflowError(f"The bill has {len(items)} jobs and Snakemake counts {counted}.")
+        if "rules" not in quiet:
+            logger.info(f"Expected of each job:\n{bill.by_job(items, table)}\n")
+        logger.info(f"Expected in all:\n{bill.by_rule(items, table)}\n")
+        logger.info(bill.summary(items, table))
+        for model in PLANNER.unknown:
+            logger.info(
+                f"The size of {model} is not known before its config.json is in the hub's cache: "
+                f"it is taken as {ASSUMED}'s."
+            )
+
+
+if workflow.is_main_process:
+    logger.addHandler(Bill())
+
+
+onstart:
+    if workflow.is_main_process and PRICED:
+        items = billed()
+        logger.info(bill.summary(items, prices()))
+        limit = CONFIG["budget_usd"]
+        if limit is not None and not workflow.local_exec:
+            refused = bill.refusal(items, prices(), limit)
+            if refused:
+                raise WorkflowError(refused)

@@ -1,0 +1,33 @@
+"""Are the GPUs listed so that the cheapest that fits is found first?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.problems import Problem, reads
+
+
+@reads("hardware")
+def _cheapest_first(config: dict[str, Any]) -> Iterator[Problem]:
+    """Jobs take the first GPU they fit on: a large one in front would take them all."""
+    from latent_ledger.gpus.devices import gpus  # small, but not needed by every reader of configs
+
+    listed = config["hardware"]["gpus"]
+    for index, (one, other) in enumerate(zip(listed, listed[1:], strict=False)):
+        if gpus()[one].memory_gib > gpus()[other].memory_gib:
+            what = f"{other} is smaller than {one} before it, so no job would get it; swap them"
+            yield Problem(("hardware", "gpus", index + 1), what)
+
+
+@reads("hardware")
+def _listed(config: dict[str, Any]) -> Iterator[Problem]:
+    """A rule's own GPU means nothing where no job has one."""
+    hardware = config["hardware"]
+    for name in hardware["gpu"]:
+        if not hardware["gpus"]:
+            what = "hardware.gpus is empty, so that no job has a GPU; list it there"
+            yield Problem(("hardware", "gpu", name), what)
+
+
+CHECKS = (_cheapest_first, _listed)
