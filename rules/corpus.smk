@@ -24,9 +24,8 @@ rule corpus_slice:
     log:
         record="results/records/corpus_slices/{slice}.json",
     resources:
+        **machine(paths.corpus_slice("{slice}")),
         recompute=recompute("corpus_slice"),
-        mem_mb=2000,
-        runtime=30,
     params:
         settings=planned(paths.corpus_slice("{slice}")),
         code=code("corpus_slice"),

@@ -42,9 +42,8 @@ rule reconstruction_on_slice:
     log:
         record="results/records/reconstruction_slices/{slice}/{coder}.json",
     resources:
+        **machine(reconstruction_stage.on_slice("{slice}", "{coder}")),
         recompute=recompute("reconstruction"),
-        mem_mb=3000,
-        runtime=60,
     params:
         settings=planned(reconstruction_stage.on_slice("{slice}", "{coder}")),
         code=code("reconstruction"),

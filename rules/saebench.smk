@@ -9,9 +9,8 @@ rule saebench_texts:
     log:
         record="results/records/saebench_texts/{dataset}.json",
     resources:
+        **machine(saebench_stage.texts("{dataset}")),
         recompute=recompute("saebench_texts"),
-        mem_mb=8000,
-        runtime=60,
     params:
         settings=planned(saebench_stage.texts("{dataset}")),
         code=code("saebench_texts"),

@@ -22,7 +22,7 @@ from latent_ledger.gpus import architectures
 from latent_ledger.gpus.architectures import Architecture
 from latent_ledger.gpus.devices import Gpu, gpus
 from latent_ledger.gpus.memory import Fit, Served, fit, room, smallest
-from latent_ledger.gpus.work import RULES, Planned, Work
+from latent_ledger.gpus.work import RULES, Planned, Work, saebench_texts
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7
 """Of a GPU's peak: what a forward pass, fp32 matrix products and reading its memory reach."""
@@ -98,8 +98,13 @@ class Planner:
                 found[name] = texts * settings["context"]
             elif name == "sae-probes" and probes:
                 found[name] = len(probes["datasets"]) * probes["examples"] * settings["context"]
-            else:
-                found[name] = settings.get("documents", 100) * settings["context"]
+            elif name in self.config["corpus"]["slices"]:
+                documents = self.config["corpus"]["slices"][name]["documents"]
+                found[name] = documents * settings["context"]
+            else:  # a data set of SAEBench's own; one draw serves every size
+                sizes = self.config["evaluations"]["saebench"]["sizes"]
+                largest = max(saebench_texts(self.config, size) for size in sizes)
+                found[name] = largest * settings["context"]
         return found
 
     @cached_property

@@ -27,6 +27,8 @@ SERVER_START = 150.0
 """Seconds until `vllm serve` answers: weights, compilation, CUDA graphs."""
 DOWNLOAD = 1e8
 """Bytes per second from the Hugging Face hub."""
+CLASSES = 5
+"""Classes of a data set of SAEBench's own, at most."""
 PROBE = 2e6
 """Values (examples x features) that one core fits a logistic probe to per second."""
 
@@ -268,28 +270,39 @@ def _sae_probes(job: Planned) -> Work:
     )
 
 
-def _saebench_texts(job: Planned, size: str) -> float:
-    """Texts of all classes at one size; a probe takes half of its examples from each class."""
-    train, _, test = size.partition("-")
-    return len(job.block("probing")["concepts"]) * (int(train) + int(test)) / 2
+def saebench_texts(config: Mapping[str, Any], size: str) -> float:
+    """Texts of all classes of one data set at one size; a probe takes half of its examples from
+    each class."""
+    own = config["evaluations"]["saebench"]["datasets"]
+    classes = CLASSES if own else len(config["evaluations"]["probing"]["concepts"])
+    return classes * sum(map(int, size.split("-"))) / 2
+
+
+def saebench_context(config: Mapping[str, Any]) -> int:
+    """Tokens of a text in SAEBench's sparse probing."""
+    block = config["evaluations"]["saebench"]
+    return (block if block["datasets"] else config["evaluations"]["probing"])["context"]
+
+
+def _saebench_draw(job: Planned) -> Work:
+    texts = sum(saebench_texts(job.config, size) for size in job.settings["sizes"])
+    return Work(seconds=60 + texts / 200, host_mb=6_000)
 
 
 def _saebench_artifacts(job: Planned) -> Work:
-    size = job.path.rpartition("/")[2].removesuffix(".json")
-    texts = _saebench_texts(job, size)
-    held = texts * job.block("probing")["context"] * job.d * 2
+    texts = saebench_texts(job.config, f"{job.settings['train']}-{job.settings['test']}")
+    held = texts * saebench_context(job.config) * job.d * 2
     return Work(disk=2 * held, seconds=15 + texts * job.d * 20 / PROBE, host_mb=3 * held / MB)
 
 
 def _saebench(job: Planned) -> Work:
-    texts = sum(_saebench_texts(job, size) for size in job.settings["sizes"])
-    tokens = texts * job.block("probing")["context"]
-    largest = max(_saebench_texts(job, size) for size in job.settings["sizes"])
-    held = largest * (4.0 * job.width + 2.0 * job.d * job.block("probing")["context"])
-    batch = job.settings["batch"] * job.block("probing")["context"] * job.width * 4
+    each = [saebench_texts(job.config, size) for size in job.settings["sizes"]]
+    texts, context = sum(each) * len(job.settings["datasets"]), saebench_context(job.config)
+    held = max(each) * (4.0 * job.width + 2.0 * job.d * context)
+    batch = job.settings["batch"] * context * job.width * 4
     return Work(
-        exact=job.encoded(tokens),
-        disk=tokens * job.d * 2,
+        exact=job.encoded(texts * context),
+        disk=texts * context * job.d * 2,
         seconds=_resampling(job) + texts * (job.width + job.d) / PROBE,
         gpu_gib=PROCESS + (job.coder_bytes + 3.0 * batch) / GIB,
         host_mb=(2 * held + batch + 2 * job.coder_bytes) / MB,
@@ -406,6 +419,7 @@ class Rule:
 
 RULES: dict[str, Rule] = {
     "corpus": Rule(_seconds(40)),
+    "corpus_slice": Rule(_seconds(40)),
     "concepts": Rule(_seconds(20)),
     "tokens": Rule(lambda job: Work(seconds=5 + job.tokens / 2e5)),
     "language_model": Rule(_language_model, mem_mb=4_000),
@@ -424,6 +438,7 @@ RULES: dict[str, Rule] = {
     "probe_texts": Rule(_seconds(20), mem_mb=3_000),
     "sae_probes_baseline": Rule(_sae_probes_baseline, mem_mb=3_000),
     "sae_probes": Rule(_sae_probes, mem_mb=3_000),
+    "saebench_texts": Rule(_saebench_draw),
     "saebench_artifacts": Rule(_saebench_artifacts, mem_mb=3_000),
     "saebench": Rule(_saebench, gpu=True, mem_mb=4_000),
     "saebench_core": Rule(_saebench_core, gpu=True, mem_mb=3_000),
