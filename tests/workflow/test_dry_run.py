@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -85,11 +84,8 @@ def bill_of(output: str) -> list[list[str]]:
 
 
 def test_the_large_experiment_lists_every_job_with_gpu_minutes_and_dollars(call):
-    began = time.monotonic()
     done = call("-n", "--nocolor", *LARGE)
-    seconds = time.monotonic() - began
     assert done.returncode == 0, done.stderr[-3000:]
-    assert seconds < 30, seconds  # measured: 6 s on two busy cores
     jobs, rules = done.stdout.split("Expected of each job:\n")[1].split("Expected in all:\n")
     listed = jobs.strip().splitlines()[2:]
     counted = int(re.findall(r"^total\s+(\d+)$", done.stdout, re.MULTILINE)[0])
@@ -118,13 +114,6 @@ def test_the_laptop_experiment_has_minutes_and_no_dollars(call):
     assert len(bill_of(done.stdout)[-1]) == 3  # total, jobs, minutes
     assert "$" not in done.stdout.partition("Expected in all")[2].partition("Reasons")[0]
     assert "gpu=" not in done.stdout
-
-
-def test_what_is_up_to_date_has_no_bill(call, folder):
-    """A target that exists and has nothing above it."""
-    done = call("config/tiny.yaml", "-n", *LARGE)
-    assert "Nothing to be done" in done.stdout + done.stderr
-    assert "Expected" not in done.stdout
 
 
 def test_a_model_of_unknown_size_is_said_to_be_assumed(call):

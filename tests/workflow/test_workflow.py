@@ -47,6 +47,7 @@ def test_a_second_run_has_nothing_to_do(checkout):
     run = checkout.snakemake()
     assert "Nothing to be done" in run.output
     assert checkout.manifests() == before
+    assert "Expected" not in checkout.snakemake("-n").output, "nothing to do has no bill"
 
 
 def test_a_dry_run_after_an_edited_function_lists_its_dependents_and_why(checkout):
