@@ -221,6 +221,7 @@ def test_a_reference_of_another_id_is_a_row_that_needs_all_its_values_to_hold(pl
         planted.config["references"] = {"repro-001": both}
         row = planted.row("repro-001")
         assert (row.label, row.kind) == (label, "reference")
+        assert row.values["run_id"] == "repro-001"
         assert tuple(row.values) == ledger.COLUMNS
         assert "Reference of 2026-06-21: VE=0.71 (inconclusive)." in row.values["notes"]
         assert (

@@ -268,7 +268,7 @@ def run_columns(record: Mapping[str, Any]) -> dict[str, str]:
 
 def complete(run_id: str, values: Mapping[str, str]) -> dict[str, str]:
     """All 18 columns in order; what is not known stays empty."""
-    return {name: str({"run_id": run_id, **values}.get(name, "")) for name in COLUMNS}
+    return {name: str({**values, "run_id": run_id}.get(name, "")) for name in COLUMNS}
 
 
 def make_row(run_id: str, kind: str, values: Mapping[str, str]) -> Row:

@@ -37,6 +37,7 @@ def config() -> dict:
         },
     }
     tiny["comparisons"] = {}
+    del tiny["references"]
     return tiny
 
 
