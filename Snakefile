@@ -58,5 +58,9 @@ rule all:
         LEDGER,
 
 
+onstart:
+    look_for_payloads()
+
+
 onerror:
     render_ledger_of_a_failed_run()

@@ -1,6 +1,6 @@
 """What all rules share: labelled params, and who asked for a recomputation."""
 
-from latent_ledger import ledger, staleness, zygote
+from latent_ledger import ledger, remote, staleness, zygote
 from latent_ledger.stages import overview, paths
 from latent_ledger.stages.base import coder, embedded
 from latent_ledger.stages.data import corpus_settings
@@ -8,17 +8,20 @@ from latent_ledger.stages.headtohead import compared
 from latent_ledger.stages.models import capture_settings
 from latent_ledger.provenance import Project
 from latent_ledger.store import Store, default_root
+from snakemake.settings.types import SharedFSUsage
 
 PROJECT = Project(Path(workflow.basedir))
-STORE_ROOT = default_root(CONFIG["store"])
-STORE = Store(STORE_ROOT)
+STORE = Store(default_root(CONFIG["store"]))
+# Without a shared file system (profiles/modal) the payloads are elsewhere, on a Volume.
+STORE_IS_HERE = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
 JOBS = plan.jobs(CONFIG)
 TOKEN_SETS = plan.token_sets(CONFIG)
 LEDGER = ["results/ledger.md", "results/ledger.json"]
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
 ENV = f"env:{PROJECT.environment({})}"
-STORE_PARAM = f"store:{STORE_ROOT}"  # as configured, so that a moved checkout stays current
+# As configured, so that a moved checkout stays current; each job looks for it where it runs.
+STORE_PARAM = f"store:{CONFIG['store']}"
 
 
 def code(rule_name):
@@ -79,18 +82,44 @@ def recompute(rule_name):
     return forced
 
 
+def look_for_payloads():
+    """Where the store is a Volume: find manifests that were made with another store."""
+    if STORE_IS_HERE:
+        return
+    digests = remote.digests_on_volume(workflow.executor_settings.volume)
+    gone = remote.check(JOBS, digests)
+    if gone:
+        staleness.age(LEDGER)
+        raise WorkflowError(
+            f"{len(gone)} results were made with another store ({gone[0]}, ...) and the Volume "
+            "lacks their payloads. They were removed: start the same command again."
+        )
+
+
 def render_ledger_of_a_failed_run():
     """Write the ledger although jobs failed: their rows carry the reasons."""
-    rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
+    if STORE_IS_HERE:
+        rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
+        failed = sum(row.label == "failed" for row in rows)
+    else:
+        records = {f"results/records/{plan.record_name(path)}" for path in JOBS}
+        remote.forget_corrupt(records)
+        try:
+            failed = remote.render_failed(CONFIG)
+        except LedgerError as error:
+            logger.error(f"The ledger is not written: {error}")
+            return
     staleness.age(LEDGER)  # the next run has to finish it
-    failed = sum(row.label == "failed" for row in rows)
     logger.error(f"The ledger is written; {failed} of its rows have no number and say why.")
 
 
 if workflow.is_main_process:
-    zygote.offer()  # local jobs fork from a process that has the libraries loaded
+    if STORE_IS_HERE:
+        zygote.offer()  # local jobs fork from a process that has the libraries loaded
     # Without .snakemake/metadata Snakemake cannot see a changed param; the manifest itself can.
-    forgotten = staleness.forget(JOBS, PROJECT.code_digest, PROJECT.environment, STORE)
+    forgotten = staleness.forget(
+        JOBS, PROJECT.code_digest, PROJECT.environment, STORE if STORE_IS_HERE else None
+    )
     if forgotten:
         staleness.age(LEDGER)
         logger.info("\n".join(forgotten))

@@ -10,6 +10,9 @@ rule ledger:
         "results/records/ledger.log",
     resources:
         **machine(LEDGER[0]),
+        # What a Modal Sandbox needs beside the inputs, and what it makes beside the outputs.
+        modal_send="results/records results/corpus",
+        modal_fetch="results/figures",
     params:
         plan=f"plan:{plan.fingerprint(CONFIG)}",
         code=code("ledger"),

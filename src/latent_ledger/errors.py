@@ -5,6 +5,10 @@ it. Jobs print that line, write it into their run record, and exit with a code t
 any other exception is a bug and keeps its traceback.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+
 
 class LedgerError(Exception):
     """Something a person can put right; the message says how."""
@@ -19,3 +23,6 @@ class GateError(LedgerError):
 
 class CorruptPayload(LedgerError):
     """A stored file no longer has the content its manifest promises; it has been set aside."""
+
+    manifest: Path | None = None
+    """Path of the manifest, where it is known."""

@@ -33,13 +33,16 @@ from pathlib import Path
 from typing import Any
 
 from latent_ledger import zygote
-from latent_ledger.errors import LedgerError
+from latent_ledger.errors import CorruptPayload, LedgerError
 from latent_ledger.files import write_json
 from latent_ledger.provenance import action_key, code_of, ingredients
-from latent_ledger.store import Manifest, Payload, Store
+from latent_ledger.store import Manifest, Payload, Store, default_root
 
 VERSIONS = ("torch", "transformers", "eai-sparsify", "scikit-learn", "numpy", "snakemake")
 """Packages whose versions a run record names."""
+
+USD_PER_SECOND = "SNAKEMAKE_MODAL_USD_PER_SECOND"
+"""Environment variable in which the Modal executor tells what the job's container costs."""
 
 Facts = dict[str, Any]
 
@@ -84,11 +87,12 @@ class Job:
             outputs=dict(zip(names, outputs, strict=True)),
             code=snakemake.params.code.partition(":")[2],
             env=snakemake.params.env.partition(":")[2],
-            store=Store(snakemake.params.store.partition(":")[2]),
+            store=Store(default_root(snakemake.params.store.partition(":")[2])),
             record=Path(snakemake.log.record),
             script=Path(snakemake.scriptdir) / f"{rule or snakemake.rule}.py",
             threads=int(snakemake.threads),
             recompute=bool(snakemake.resources.get("recompute", 0)),
+            price_per_hour=3600 * float(os.environ.get(USD_PER_SECOND) or 0),
         )
 
     # -- what compute functions use -------------------------------------------------------------
@@ -131,6 +135,10 @@ class Job:
             else:
                 run = {**next(iter(restored.values()))["run"], "status": "restored"}
             write_json(self.record, run)
+        except CorruptPayload as error:
+            # Its manifest was forgotten here; in a container that is a copy of the caller's.
+            self._fail(str(error), began, clock, corrupt=str(error.manifest or ""))
+            raise SystemExit(1) from None
         except LedgerError as error:
             self._fail(str(error), began, clock)
             raise SystemExit(1) from None
@@ -149,6 +157,20 @@ class Job:
             self._fail(f"the job's process was killed ({how}){hint}", began, clock)
         if code != 0:
             raise SystemExit(1)
+
+    def restore_all(self) -> bool:
+        """Restore every part and write the record; False, with nothing written, if one lacks.
+
+        For whoever can look a key up without this job's process: the Modal executor's hook.
+        """
+        keys = {part: action_key(self.made_by(part)) for part in self.outputs}
+        if self.recompute or not all(self.store.lookup(key) for key in keys.values()):
+            return False
+        restored = self._restore()
+        if len(restored) < len(self.outputs):
+            return False
+        write_json(self.record, {**next(iter(restored.values()))["run"], "status": "restored"})
+        return True
 
     def _restore(self) -> dict[str, dict[str, Any]]:
         """Write the manifests of all parts the store has; returns their actions."""
@@ -208,10 +230,10 @@ class Job:
             )
         self.store.record_code(reached.digest, dict(reached.functions))
 
-    def _fail(self, reason: str, began: datetime, clock: float) -> None:
+    def _fail(self, reason: str, began: datetime, clock: float, **more: str) -> None:
         """Leave a failure record and say the reason in one line."""
         line = " ".join(reason.split())
-        write_json(self.record, {**self._describe("failed", began, clock), "reason": line})
+        write_json(self.record, {**self._describe("failed", began, clock), "reason": line, **more})
         print(f"{self.rule}: {line}", file=sys.stderr, flush=True)
 
     def _describe(self, status: str, began: datetime, clock: float) -> dict[str, Any]:
@@ -233,6 +255,7 @@ class Job:
             "git_commit": _git_commit(),
             "cost_usd": round(self.price_per_hour * seconds / 3600, 4),
             "computed_torch": torch is not None,
+            "sandbox": os.environ.get("MODAL_SANDBOX_ID", ""),
         }
 
 
@@ -282,7 +305,12 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str:
-    """Short commit of the working tree, with ``+`` when it has uncommitted changes."""
+    """Short commit of the working tree, with ``+`` when it has uncommitted changes.
+
+    Sources that travelled to a container have no history; who sent them says what they were.
+    """
+    if os.environ.get("SOURCE_COMMIT"):
+        return os.environ["SOURCE_COMMIT"]
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True

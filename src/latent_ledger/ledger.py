@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from latent_ledger import plan, references, report
+from latent_ledger import attempts, plan, references, report
 from latent_ledger.errors import CorruptPayload, LedgerError
 from latent_ledger.files import read_json, write_bytes, write_json, write_text
 from latent_ledger.history import History
@@ -221,9 +221,15 @@ class Ledger:
         return None
 
     def _record(self, manifest_path: str) -> dict[str, Any]:
-        """Run record of the job behind a manifest, empty if it left none."""
+        """Run record of the job behind a manifest, with its attempts; empty if it left none."""
         path = self.root / "results/records" / plan.record_name(manifest_path)
-        return read_json(path) if path.exists() else {}
+        record = read_json(path) if path.exists() else {}
+        told = attempts.read(path)
+        if not (self.root / manifest_path).exists():
+            record = attempts.failure(record, told) or record
+        if record and told:
+            record = {**record, "cost_usd": attempts.cost(record, told)}
+        return record
 
     def put_figures(self, rows: list[Row]) -> None:
         """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
@@ -262,8 +268,13 @@ def run_columns(record: Mapping[str, Any]) -> dict[str, str]:
         "git_commit": record["git_commit"],
         "hardware": f"{record['device']}, {threads} thread{'s' if threads > 1 else ''}",
         "wall_clock": f"{record['seconds']:.1f} s",
-        "cost": f"${record['cost_usd']:.2f}",
+        "cost": _dollars(record["cost_usd"]),
     }
+
+
+def _dollars(cost: float) -> str:
+    """A cost as people write it; what is less than a cent is not nothing."""
+    return "under $0.01" if 0 < cost < 0.005 else f"${cost:.2f}"
 
 
 def complete(run_id: str, values: Mapping[str, str]) -> dict[str, str]:

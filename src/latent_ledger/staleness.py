@@ -41,14 +41,15 @@ def forget(
     jobs: Jobs,
     code_digest: Callable[[str], str],
     env: Callable[[Mapping[str, Any]], str],
-    store: Store,
+    store: Store | None,
     root: Path = Path(),
 ) -> list[str]:
     """Remove manifests that must be made again although Snakemake would see no reason to.
 
     These are manifests that are stale while Snakemake's record of them is missing, unreadable
     ones, and those whose payload is no longer in the store. Nothing is lost: what is still current
-    comes back from the store in a moment. Returns one line per manifest, to be shown.
+    comes back from the store in a moment. Returns one line per manifest, to be shown. Without a
+    store (it is on a Volume, say, see :mod:`latent_ledger.remote`) payloads are not looked for.
     """
     lines = []
     for path, (rule, settings) in jobs.items():
@@ -105,13 +106,13 @@ def _why_remake(
     settings: Mapping[str, Any],
     code: str,
     env: str,
-    store: Store,
+    store: Store | None,
 ) -> str | None:
     try:
         manifest = Manifest.read(root / path)
     except LedgerError:
         return "it is no readable manifest"
-    if not store.payload_folder(manifest.digest).is_dir():
+    if store is not None and not store.payload_folder(manifest.digest).is_dir():
         return f"its payload {manifest.digest[:12]} is not in the store"
     stale = why_stale(manifest, rule, settings, code, env)
     if stale and not (root / ".snakemake/metadata" / _record_name(path)).exists():

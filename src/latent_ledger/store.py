@@ -93,11 +93,13 @@ class Payload:
                 self.store.set_aside(self.manifest)
                 if self.manifest_path is not None:
                     Path(self.manifest_path).unlink(missing_ok=True)
-                raise CorruptPayload(
+                error = CorruptPayload(
                     f"corrupt payload: {wrong} of {self.manifest_path or self.manifest.kind} is "
                     "not what its manifest promises; it was set aside and will be recomputed when "
                     "you run the same command again."
                 )
+                error.manifest = self.manifest_path
+                raise error
             self._verified = True
         return self.store.payload_folder(self.manifest.digest)
 

@@ -15,13 +15,15 @@ def run_in_sandbox(
     *,
     sends: Mapping[str, Path | bytes],
     fetches: Sequence[str],
+    mirrors: Sequence[str] = (),
     minutes: int = 10,
     memory_mib: int = 2000,
 ) -> None:
     """Run `command` as a job would run: sources, Volumes, environment and default image.
 
     `sends` maps paths there to files here or contents; `fetches` are the files that must come
-    back. For use in the process of a run with this executor, after its last job.
+    back, `mirrors` files and folders that come back as they are there, absent ones included.
+    For use in the process of a run with this executor, after its last job.
 
     Raises a ModalError, in one line, if there is no such run, if it was interrupted, if the
     budget does not allow it, or if the command fails.
@@ -43,6 +45,7 @@ def run_in_sandbox(
         command,
         sends=dict(sends),
         outputs=list(fetches),
+        mirrors=list(mirrors),
         resources=resources,
         attempts_file=LOCAL / "attempts" / f"{file_name(name)}.jsonl",
     )

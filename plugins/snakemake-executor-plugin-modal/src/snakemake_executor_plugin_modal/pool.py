@@ -22,6 +22,9 @@ from .session import Session, exchange
 from .settings import LOCAL, MOUNT
 from .task import Task
 
+USD_PER_SECOND = "SNAKEMAKE_MODAL_USD_PER_SECOND"
+"""Environment variable that tells a job what its Sandbox costs."""
+
 RUNNER = Path(__file__).with_name("runner.py")
 ENDING_SECONDS = 60.0
 
@@ -152,6 +155,7 @@ class Pool:
 
     def _pack(self, task: Task) -> transfer.Archive:
         """The input archive of a task, with what the runner has to know."""
+        rate = self.budget.prices.per_second(task.resources) or 0.0
         spec = {
             "command": task.command,
             "seconds": task.resources.seconds,
@@ -160,7 +164,7 @@ class Pool:
             "logs": task.logs,
             "mirrors": task.mirrors,
             "redact": self.redact,
-            "environment": self.environment,
+            "environment": {**self.environment, USD_PER_SECOND: str(rate)},
             "pythonpath": list(self.session.settings.pythonpath or ()),
         }
         content = json.dumps(spec, sort_keys=True).encode()
