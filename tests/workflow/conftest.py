@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ import pytest
 from latent_ledger.files import read_json
 
 PROJECT = Path(__file__).parents[2]
+PLUGIN = PROJECT / "plugins/snakemake-executor-plugin-modal/src"
 TRAVELS = ("Snakefile", "rules", "workflow", "src", "config", "envs", "profiles", "tests/workflow")
 
 
@@ -38,19 +39,22 @@ class Checkout:
 
     root: Path
     overlays: tuple[str, ...]
+    profile: str = "profiles/local"
+    environment: dict[str, str] = field(default_factory=dict)
 
     def snakemake(self, *arguments: str, target: str = "results/ledger.md", ok: bool = True) -> Run:
         """Run snakemake on the micro experiment; `ok` asserts how it must end."""
         command = [
             *(sys.executable, "-m", "snakemake", *([target] if target else [])),
-            *("--profile", "profiles/local", "--nocolor"),
+            *("--profile", self.profile, "--nocolor"),
             *("--configfile", "config/tiny.yaml", *self.overlays),
             *arguments,
         ]
         environment = {
             **os.environ,
-            "PYTHONPATH": str(self.root / "src"),
+            "PYTHONPATH": os.pathsep.join([str(self.root / "src"), str(PLUGIN)]),
             "HF_HUB_OFFLINE": "1",
+            **self.environment,
         }
         environment.pop("LATENT_LEDGER_STORE", None)
         began = time.monotonic()
@@ -110,8 +114,8 @@ class Checkout:
 MICRO, CORE = "tests/workflow/micro.yaml", "tests/workflow/core.yaml"
 
 
-def run_from_nothing(root: Path, *overlays: str) -> Checkout:
-    """A copy of the project below `root` in which the experiment has been run."""
+def copy_project(root: Path) -> Path:
+    """A copy of the project's files below `root`, without results and store."""
     for name in TRAVELS:
         source, target = PROJECT / name, root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +123,12 @@ def run_from_nothing(root: Path, *overlays: str) -> Checkout:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, target)
-    checkout = Checkout(root, overlays)
+    return root
+
+
+def run_from_nothing(root: Path, *overlays: str) -> Checkout:
+    """A copy of the project below `root` in which the experiment has been run."""
+    checkout = Checkout(copy_project(root), overlays)
     checkout.snakemake()
     return checkout
 

@@ -1,0 +1,83 @@
+"""The experiment on Modal, as far as no account is needed: the profile against a local server.
+
+What runs is the user's command with the micro configuration: the real client, Sandboxes as
+subprocesses, Volumes as folders. The numbers must be those of the local run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import pytest
+
+from latent_ledger.ledger import RUN_COLUMNS
+
+from .conftest import CORE, MICRO, PROJECT, Checkout, copy_project
+
+sys.path.insert(0, str(PROJECT / "plugins/snakemake-executor-plugin-modal/tests"))
+
+from local_modal import LocalModal  # noqa: E402
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    root = tmp_path_factory.mktemp("modal")
+    with LocalModal(root, image_environment={"HF_HUB_OFFLINE": "1"}) as server:
+        server.secret("huggingface", HF_TOKEN="hf_never_to_be_seen")
+        server.volume("latent-ledger")
+        server.volume("huggingface-cache")
+        yield server
+
+
+def results(checkout: Checkout) -> list[dict]:
+    """Rows without the columns that describe the run."""
+    return [{k: v for k, v in row.items() if k not in RUN_COLUMNS} for row in checkout.rows()]
+
+
+def test_the_chain_on_modal(server, finished, tmp_path):
+    root = copy_project(tmp_path / "cloud")
+    cloud = Checkout(root, (MICRO, CORE), "profiles/modal", server.environment)
+    jobs = ("--jobs", "4", "--modal-poll-seconds", "0.2")
+
+    # From nothing: equal numbers; payloads stay on the Volume; every row knows what it cost.
+    cloud.snakemake(*jobs)
+    assert results(cloud) == results(finished)
+    assert cloud.manifests() == finished.manifests()
+    payloads = [path for path in (root / "results").rglob("*") if path.suffix == ".parquet"]
+    assert not payloads and not (root / ".store").exists()
+    assert all(row["cost"] for row in cloud.rows() if row["label"] == "novel" and row["date"])
+    assert "hf_never_to_be_seen" not in "".join(
+        path.read_text(errors="replace")
+        for path in root.rglob("*")
+        if path.is_file()
+        and "results" in path.parts
+        or ".snakemake" in path.parts
+        and path.is_file()
+    )
+
+    # One corrected evaluation: its dependents run, all else stays.
+    before = len(server.sandboxes)
+    path = "src/latent_ledger/evals/reconstruction.py"
+    text = (root / path).read_text()
+    cloud.edit(
+        path,
+        text[text.index("def produce(") :][:12],
+        "def added():\n    return 1\n\n\ndef produce(",
+    )
+    stale = cloud.listed()
+    assert "headtohead/reconstruction" in stale and not any("coders/" in name for name in stale)
+    cloud.snakemake(*jobs)
+    assert 0 < len(server.sandboxes) - before <= len(stale)
+    row = next(row for row in cloud.rows() if row["label"] == "superseded")
+    assert "code: evals.reconstruction:added" in row["notes"]
+
+    # Results are lost: every job comes back by its key, and only the ledger needs a container.
+    shutil.rmtree(root / "results")
+    before = len(server.sandboxes)
+    cloud.snakemake(*jobs)
+    assert len(server.sandboxes) - before == 1
+    statuses = {record["status"] for record in cloud.records().values()}
+    assert statuses == {"restored"}
