@@ -1,6 +1,6 @@
-"""Steering: one job per coder; generates and judges texts of every steered concept."""
+"""Steering: one job per coder and protocol; generates and judges texts of every steered concept."""
 
-from latent_ledger.stages.steering import judged
+from latent_ledger.stages import steering as steering_stage
 
 
 rule steering:
@@ -8,7 +8,7 @@ rule steering:
         model=model_of,
         tokens=paths.tokens("probing"),
         writes=writes("probing"),
-        judged=lambda wildcards: judged(CONFIG, instance(wildcards)),
+        judged=lambda wildcards: steering_stage.judged(CONFIG, instance(wildcards)),
         codes="results/codes/probing/{coder}.json",
         coder="results/coders/{coder}.json",
     output:
@@ -21,6 +21,32 @@ rule steering:
         recompute=recompute("steering"),
     params:
         settings=planned("results/steering/{coder}.json"),
+        code=code("steering"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/steering.py"
+
+
+rule steering_variant:
+    input:
+        model=model_of,
+        tokens=paths.tokens("probing"),
+        writes=writes("probing"),
+        judged=lambda wildcards: steering_stage.judged(CONFIG, instance(wildcards)),
+        codes="results/codes/probing/{coder}.json",
+        coder="results/coders/{coder}.json",
+    output:
+        steering_stage.path_of("{variant}", "{coder}"),
+    log:
+        record="results/records/steering_variants/{variant}/{coder}.json",
+    threads: 1
+    resources:
+        recompute=recompute("steering"),
+        mem_mb=3000,
+        runtime=120,
+    params:
+        settings=planned(steering_stage.path_of("{variant}", "{coder}")),
         code=code("steering"),
         env=ENV,
         store=STORE_PARAM,

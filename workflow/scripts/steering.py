@@ -11,4 +11,4 @@ def compute(job, out):
     return steering.produce(job.settings, **folders, out=out)
 
 
-Job.from_snakemake(snakemake).run(fill(compute))
+Job.from_snakemake(snakemake, "steering").run(fill(compute))

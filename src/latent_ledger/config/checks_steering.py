@@ -21,11 +21,12 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
     if probing is None:
         yield Problem(WHERE, "learns from the examples of evaluations.probing, which is missing")
         return
-    for index, concept in enumerate(steering["concepts"]):
-        if concept not in probing["concepts"]:
-            hint = suggest(concept, probing["concepts"])
-            what = f"{show(concept)} is no concept of evaluations.probing; {hint}"
-            yield Problem((*WHERE, "concepts", index), what)
+    for where, block in _protocols(steering):
+        for index, concept in enumerate(block.get("concepts", [])):
+            if concept not in probing["concepts"]:
+                hint = suggest(concept, probing["concepts"])
+                what = f"{show(concept)} is no concept of evaluations.probing; {hint}"
+                yield Problem((*where, "concepts", index), what)
     most = probing["context"] - 2  # BOS, and a prompt of at least one token
     if steering["new_tokens"] > most:
         what = (
@@ -33,6 +34,25 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
             f"{probing['context']}; at most {most} leave room for one"
         )
         yield Problem((*WHERE, "new_tokens"), what)
+
+
+def _protocols(steering: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Where the block, and each further protocol, is declared."""
+    yield WHERE, steering
+    for name, variant in steering["variants"].items():
+        yield (*WHERE, "variants", name), variant
+
+
+@reads("evaluations", "coders", "training")
+def _variants(config: dict[str, Any]) -> Iterator[Problem]:
+    """A further protocol steers coders that the block steers."""
+    steering = config["evaluations"].get("steering")
+    known = list(dict.fromkeys(one.coder for one in chosen(config, "steering")))
+    for where, block in _protocols(steering) if steering else ():
+        for index, name in enumerate(block.get("coders", [])):
+            if name not in known:
+                what = f"{show(name)} is not steered by this evaluation; {suggest(name, known)}"
+                yield Problem((*where, "coders", index), what)
 
 
 @reads("model", "evaluations")
@@ -56,4 +76,4 @@ def _steerable(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem((*WHERE, "at"), what)
 
 
-CHECKS = (_concepts, _judge_layer, _steerable)
+CHECKS = (_concepts, _variants, _judge_layer, _steerable)

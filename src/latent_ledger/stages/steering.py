@@ -14,6 +14,7 @@ from latent_ledger.stages.base import (
     Jobs,
     Metric,
     RowPlan,
+    Settings,
     Stage,
     chosen,
     coder_columns,
@@ -55,19 +56,48 @@ def codes(config: Config) -> set[tuple[str, str]]:
     return {(SPLIT, one.name) for one in chosen(config, NAME)}
 
 
+def variants(config: Config) -> dict[str, Settings]:
+    """Protocol -> the block with what that protocol does otherwise; "" is the block itself."""
+    block = config["evaluations"].get(NAME)
+    if block is None:
+        return {}
+    common = without(block, "variants")
+    return {"": common} | {name: common | own for name, own in block["variants"].items()}
+
+
+def measured(config: Config) -> list[tuple[str, CoderInstance]]:
+    """(protocol, coder) of everything that is steered."""
+    found = []
+    for name, block in variants(config).items():
+        coders = block.get("coders")
+        found += [
+            (name, one) for one in chosen(config, NAME) if coders is None or one.coder in coders
+        ]
+    return found
+
+
+def path_of(variant: str, of: str) -> str:
+    """The manifest of one coder under one protocol."""
+    if not variant:
+        return paths.evaluation(NAME, of)
+    return f"results/steering_variants/{variant}/{of}.json"
+
+
 def jobs(config: Config) -> Jobs:
-    """The evaluation's own block, and the number format in which the model runs."""
-    settings = without(config["evaluations"].get(NAME, {}), "at", "judge_layer")
-    settings |= {"model_dtype": config["model"]["dtype"]}
-    return {paths.evaluation(NAME, one.name): (NAME, settings) for one in chosen(config, NAME)}
+    """The protocol's own block, and the number format in which the model runs."""
+    found: Jobs = {}
+    for variant, one in measured(config):
+        settings = without(variants(config)[variant], "at", "judge_layer", "coders")
+        settings |= {"model_dtype": config["model"]["dtype"]}
+        found[path_of(variant, one.name)] = (NAME, settings)
+    return found
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per coder."""
+    """One row per coder and protocol."""
     found = []
-    for one in chosen(config, NAME):
-        path = paths.evaluation(NAME, one.name)
-        block = config["evaluations"][NAME]
+    for variant, one in measured(config):
+        path, block = path_of(variant, one.name), variants(config)[variant]
         columns = {
             **coder_columns(config, one, NAME),
             "dataset": f"{dataset(config, SPLIT).partition(' (')[0]} "
@@ -81,7 +111,8 @@ def rows(config: Config) -> list[RowPlan]:
             *(paths.activations(SPLIT, tap, one.model) for tap in taps),
             path,
         ]
-        found.append(RowPlan(f"steer-{one.name}", NAME, path, columns, needs=needs))
+        run_id = f"steer-{one.name}" + (f"-{variant}" if variant else "")
+        found.append(RowPlan(run_id, NAME, path, columns, needs=needs))
     return found
 
 

@@ -51,9 +51,27 @@ def test_the_judge_is_the_same_for_coders_of_one_layer(config):
     assert Capture("probing", "original", Tap(3, "resid_post")) in elsewhere
 
 
+def test_a_further_protocol_is_a_row_of_its_own_and_changes_no_other(config):
+    coarse = {"coders": ["sae-resid"], "prompts": ["My favorite"], "coefficients": [2, 4, 8]}
+    varied = load(variants={"coarse": coarse})
+    plain, jobs = steering.jobs(config), steering.jobs(varied)
+    (path,) = set(jobs) - set(plain)
+    assert path == f"results/steering_variants/coarse/{CHOSEN[0]}.json"
+    assert {name: jobs[name] for name in plain} == plain, "keys of the block's own jobs stay"
+    common, (rule, settings) = plain[f"results/steering/{CHOSEN[0]}.json"][1], jobs[path]
+    changed = {"prompts": ["My favorite"], "coefficients": [2.0, 4.0, 8.0]}
+    assert (rule, settings) == ("steering", common | changed)
+    row = steering.rows(varied)[-1]
+    assert row.run_id == f"steer-{CHOSEN[0]}-coarse"
+    assert row.columns["tokens"].endswith("coefs[2,4,8]xRMS")
+
+
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
+        ({"variants": {"x": {"concepts": ["atlete"]}}}, 'variants.x.concepts[0]: "atlete" is no'),
+        ({"variants": {"x": {"coders": ["sae-mlp"]}}}, 'variants.x.coders[0]: "sae-mlp" is not st'),
+        ({"variants": {"x": {"batch": 3}}}, "variants.x.batch: unknown key"),
         ({"concepts": ["atlete"]}, 'no concept of evaluations.probing; did you mean "athlete"?'),
         ({"new_tokens": 63}, "at most 62 leave room for one"),
         ({"judge_layer": 4}, "beyond the model, whose layers are 0 to 3"),
