@@ -59,6 +59,7 @@ rule all:
 
 
 onstart:
+    keep_within_budget()
     look_for_payloads()
 
 

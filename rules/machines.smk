@@ -97,16 +97,18 @@ class Bill(logging.Handler):
             )
 
 
+def keep_within_budget():
+    """Say what the run will cost, and refuse to start one above `budget_usd`."""
+    if not (workflow.is_main_process and PRICED):
+        return
+    items = billed()
+    logger.info(bill.summary(items, prices()))
+    limit = CONFIG["budget_usd"]
+    if limit is not None and not workflow.local_exec:
+        refused = bill.refusal(items, prices(), limit)
+        if refused:
+            raise WorkflowError(refused)
+
+
 if workflow.is_main_process:
     logger.addHandler(Bill())
-
-
-onstart:
-    if workflow.is_main_process and PRICED:
-        items = billed()
-        logger.info(bill.summary(items, prices()))
-        limit = CONFIG["budget_usd"]
-        if limit is not None and not workflow.local_exec:
-            refused = bill.refusal(items, prices(), limit)
-            if refused:
-                raise WorkflowError(refused)

@@ -42,9 +42,8 @@ rule steering_variant:
         record="results/records/steering_variants/{variant}/{coder}.json",
     threads: 1
     resources:
+        **machine(steering_stage.path_of("{variant}", "{coder}")),
         recompute=recompute("steering"),
-        mem_mb=3000,
-        runtime=120,
     params:
         settings=planned(steering_stage.path_of("{variant}", "{coder}")),
         code=code("steering"),

@@ -31,7 +31,8 @@ def test_shipped_configurations_validate_and_stay_as_they_are(paths):
 def test_the_reference_experiment_is_the_declared_one():
     config = load(FULL)
     model = {key: config["model"][key] for key in ("source", "revision", "dtype")}
-    assert model == {"source": "google/gemma-2-2b", "revision": None, "dtype": "bfloat16"}
+    revision = "c5ebcd40d208330abc697524c919956e692655cf"
+    assert model == {"source": "google/gemma-2-2b", "revision": revision, "dtype": "bfloat16"}
     assert config["corpus"]["source"] == "hub:NeelNanda/pile-10k"
     assert config["tokens"]["context"] == 1024
     assert config["tokens"]["budget"]["coder"] == 10_000_000
@@ -39,6 +40,26 @@ def test_the_reference_experiment_is_the_declared_one():
     assert [one.name for one in every][:4] == [f"{name}-k64-s0" for name in KINDS]
     assert {one.width for one in every} == {16_384}
     assert {one.site.reads.layer for one in every} == {5, 12, 19}
+    assert set(config["references"]) == {
+        "repro-001",
+        "repro-002",
+        "repro-003",
+        "repro-004",
+        "train-g2-sae",
+        "train-g2-tc",
+        "recon-g2-sae",
+        "ai-g2-sae",
+        "ai-g2-tc",
+        "ai-g2-7b-ATTEMPT",
+        "ai-g2-sae-7b",
+        "ai-g2-tc-7b",
+        "ctrl-probe-real",
+        "ctrl-steer",
+        "ctrl-steer-v2",
+        "circuit-g2-sae",
+        "circuit-multilayer",
+        "saebench-custom-sae",
+    }
 
 
 @pytest.mark.parametrize("path", [TINY, FULL], ids=lambda path: path.name)

@@ -7,14 +7,12 @@ finished measurement knows is checked when the ledger is written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latent_ledger.config.checks_coders import metrics
 from latent_ledger.config.problems import Problem, show, suggest
-
-EVALUATIONS = {"multilayer_circuits": "circuits"}
-"""Kind of row -> the evaluation whose metrics it has, where it is not called like it."""
 
 
 def problems(config: dict[str, Any]) -> Iterator[Problem]:
@@ -47,7 +45,7 @@ def _metric(
     if (one["value"] is None) != (one["tolerance"] is None):
         missing = "tolerance" if one["tolerance"] is None else "value"
         yield Problem((*path, missing), "missing; a reported value and its tolerance go together")
-    heads = known.get(EVALUATIONS.get(kind, kind))
+    heads = known.get(kind)
     if heads and one["metric"] is not None and one["metric"].partition("/")[0] not in heads:
         what = (
             f"{kind} has no metric {show(one['metric'])}; {suggest(one['metric'], sorted(heads))}"
@@ -61,4 +59,9 @@ def _heads(config: dict[str, Any]) -> dict[str, set[str]]:
     for full in metrics(config):
         evaluation, _, name = full.partition(".")
         found.setdefault(evaluation, set()).add(name.partition("/")[0])
+    circuits = found.get("circuits", set())
+    for circuit in config["evaluations"].get("circuits", {}).get("multilayer", {}).values():
+        found["multilayer_circuits"] = found.get("multilayer_circuits", set()) | {
+            re.sub(r"\d+$", str(size), name) for name in circuits for size in circuit["top_k"]
+        }
     return found

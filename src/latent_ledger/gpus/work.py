@@ -317,7 +317,7 @@ def _circuits(job: Planned) -> Work:
 
 
 def _steering(job: Planned) -> Work:
-    block = job.block("steering")
+    block = {**job.block("steering"), **job.settings}  # a further protocol has its own
     cells = 3 * len(block["coefficients"]) + 1
     concepts = len(block["concepts"])
     texts = concepts * (cells * block["generations"] + len(block["prompts"]) * block["scan"])
