@@ -223,7 +223,8 @@ class Ledger:
     def _record(self, manifest_path: str) -> dict[str, Any]:
         """Run record of the job behind a manifest, with its attempts; empty if it left none."""
         path = self.root / "results/records" / plan.record_name(manifest_path)
-        record = read_json(path) if path.exists() else {}
+        # Snakemake makes an empty log before a remote job starts: one that died left it so.
+        record = read_json(path) if path.exists() and path.stat().st_size else {}
         told = attempts.read(path)
         if not (self.root / manifest_path).exists():
             record = attempts.failure(record, told) or record

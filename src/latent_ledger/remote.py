@@ -82,7 +82,8 @@ def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:
     """
     gone = []
     for path in paths:
-        record = read_json(root / path) if (root / path).exists() else {}
+        at = root / path
+        record = read_json(at) if at.exists() and at.stat().st_size else {}
         manifest = record.get("corrupt")
         if manifest and (root / manifest).exists():
             (root / manifest).unlink()

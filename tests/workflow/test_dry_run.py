@@ -147,7 +147,8 @@ def test_a_run_above_the_budget_does_not_start(call, elsewhere, folder):
 
 def test_a_run_within_the_budget_starts(call, elsewhere, folder):
     done = call(*elsewhere, "--config", "budget_usd=1000", path=folder / "plugins")
-    assert "SUBMITTED corpus" in done.stdout, done.stderr[-3000:]
+    assert "SUBMITTED" in done.stdout, done.stderr[-3000:]
+    assert "The ledger is written" in done.stderr + done.stdout, done.stderr[-3000:]
 
 
 # -- Slurm ----------------------------------------------------------------------------------------
