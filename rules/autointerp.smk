@@ -36,6 +36,7 @@ rule explain:
     resources:
         **machine("results/explanations/{coder}/{scorer}.json"),
         recompute=recompute("explain"),
+        image=image("results/explanations/{coder}/{scorer}.json"),
     params:
         settings=planned("results/explanations/{coder}/{scorer}.json"),
         code=code("explain"),
@@ -57,6 +58,7 @@ rule score_latents:
     resources:
         **machine("results/latent_scores/{coder}/{scorer}.json"),
         recompute=recompute("score_latents"),
+        image=image("results/latent_scores/{coder}/{scorer}.json"),
     params:
         settings=planned("results/latent_scores/{coder}/{scorer}.json"),
         code=code("score_latents"),

@@ -6,7 +6,7 @@ from latent_ledger.stages.base import coder, embedded
 from latent_ledger.stages.data import corpus_settings
 from latent_ledger.stages.headtohead import compared
 from latent_ledger.stages.models import capture_settings
-from latent_ledger.provenance import Project
+from latent_ledger.provenance import Project, lock_of
 from latent_ledger.store import Store, default_root
 from snakemake.settings.types import SharedFSUsage
 
@@ -32,6 +32,16 @@ def code(rule_name):
 def planned(pattern):
     """The settings of a rule's job, by its manifest: a params function of the wildcards."""
     return lambda wildcards: JOBS[pattern.format(**wildcards)][1]
+
+
+def image(pattern):
+    """Name of the container image that a rule's job needs, or None for the common one."""
+
+    def of(wildcards):
+        lock = lock_of(JOBS[pattern.format(**wildcards)][1])
+        return None if lock == "ledger" else lock
+
+    return of
 
 
 def only(names):

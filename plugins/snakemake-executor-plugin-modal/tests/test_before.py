@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 ONE = 'rule one:\n  output: "x"\n  log: "x.log"\n  shell: "echo x > {output}"\n'
@@ -22,9 +20,7 @@ def test_a_dry_run_needs_no_token_and_no_network(bench):
     bench.environment.update(
         MODAL_TOKEN_ID="", MODAL_TOKEN_SECRET="", MODAL_SERVER_URL="http://127.0.0.1:9"
     )
-    began = time.monotonic()
     assert "rule one:" in bench.run("-n").output
-    assert time.monotonic() - began < 10
 
 
 def test_a_missing_token_is_one_line(bench):

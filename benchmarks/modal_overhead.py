@@ -1,0 +1,75 @@
+"""What the Modal executor adds to a job, against the local Modal server of its tests.
+
+    python benchmarks/modal_overhead.py [--jobs 20] [--many 100]
+
+First `--jobs` jobs of a second each, four at a time: the executor's own time per job is what lies
+between the Sandboxes, (4 x wall - sum of their seconds) / jobs, from the first creation to the last
+end. Then `--many` jobs at once: the seconds of each look at them. The local server starts Snakemake
+in every Sandbox on this machine, so the second run is slow on few cores; its ticks are what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PLUGIN = Path(__file__).parents[1] / "plugins/snakemake-executor-plugin-modal"
+sys.path.insert(0, str(PLUGIN / "tests"))
+
+from local_modal import LocalModal  # noqa: E402
+
+SNAKEFILE = """
+rule all:
+    input: expand("{{n}}.txt", n=range({jobs}))
+
+rule one:
+    output: "{{n}}.txt"
+    shell: "sleep {seconds}; echo {{wildcards.n}} > {{output}}"
+"""
+
+
+def run(server: LocalModal, folder: Path, jobs: int, parallel: int, seconds: float) -> dict:
+    """Run `jobs` jobs in a fresh folder; returns what the executor kept of its own run."""
+    import snakemake
+
+    folder.mkdir()
+    (folder / "Snakefile").write_text(SNAKEFILE.format(jobs=jobs, seconds=seconds))
+    (folder / "requirements.lock").write_text(f"snakemake=={snakemake.__version__}\n")
+    command = [
+        *(sys.executable, "-m", "snakemake", "--executor", "modal", "--jobs", str(parallel)),
+        *("--modal-volume", "bench", "--modal-poll-seconds", "0.2", "--quiet", "all"),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(PLUGIN / "src"), **server.environment}
+    subprocess.run(command, cwd=folder, env=environment, check=True)
+    return json.loads((folder / ".snakemake/modal/last-run.json").read_text())
+
+
+def main() -> None:
+    """Print overhead per job and seconds per tick."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, default=20)
+    parser.add_argument("--many", type=int, default=100)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, LocalModal(Path(name) / "modal") as server:
+        server.volume("bench")
+        run(server, Path(name) / "few", options.jobs, 4, 1.0)
+        boxes = list(server.sandboxes)
+        wall = max(box.ended for box in boxes) - min(box.created for box in boxes)
+        inside = sum(box.ended - box.created for box in boxes)
+        overhead = (4 * wall - inside) / len(boxes)
+        print(f"{len(boxes)} jobs, 4 at a time: {overhead:.2f} s per job beyond its Sandbox")
+        print(f"  ({inside / len(boxes):.2f} s in a Sandbox, its start and Snakemake's included)")
+        said = run(server, Path(name) / "many", options.many, options.many, 0.0)
+        print(
+            f"{options.many} jobs at once: {said['ticks']} looks, median "
+            f"{said['median_tick_seconds']:.3f} s, slowest {said['slowest_tick_seconds']:.3f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()
