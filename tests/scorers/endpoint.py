@@ -44,8 +44,10 @@ class Endpoint:
         key: str = "",
         model: str = "tiny",
         port: int = 0,
+        answer: Callable[[dict[str, Any]], dict[str, Any]] = completion,
     ) -> None:
         self.faults, self.key = faults or (lambda prompt, attempt: None), key
+        self.answer = answer
         self.model = model
         self.delay = 0.0
         self.asked: Counter[str] = Counter()
@@ -105,7 +107,7 @@ class Endpoint:
         if body["model"] != self.model or handler.path != "/v1/chat/completions":
             return fault(404, f"The model `{body['model']}` does not exist.")
         injected = self.faults(body["messages"][-1]["content"], attempt)
-        return injected or (200, {}, json.dumps(completion(body)).encode())
+        return injected or (200, {}, json.dumps(self.answer(body)).encode())
 
     def __enter__(self) -> Endpoint:
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()

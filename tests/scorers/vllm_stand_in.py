@@ -11,12 +11,14 @@ What it does comes as JSON in the environment variable STAND_IN; everything but 
     die_after  prompts after which it runs out of memory
     serves     the name of the model, if it is not the one that was asked for
     stubborn   pays no heed to SIGTERM
+    reads      answers as the lexical scorer does, instead of with a digest of the prompt
 
 It starts a process of its own, as vLLM does with its engine.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -24,7 +26,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+from latent_ledger.scorers import lexical
 from tests.scorers import endpoint
 
 PROJECT = Path(__file__).parents[2]
@@ -47,6 +51,13 @@ def option(name: str) -> str:
 def note(name: str, value: object) -> None:
     with (NOTES / name).open("a") as stream:
         stream.write(f"{value}\n")
+
+
+def read(body: dict[str, Any]) -> dict[str, Any]:
+    """A chat completion by the lexical scorer, without log probabilities."""
+    client = lexical.open_client({"kind": "lexical"}, None)
+    said = asyncio.run(client.generate(body["messages"])).text
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": said}}]}
 
 
 def main() -> None:
@@ -75,7 +86,8 @@ def main() -> None:
             os._exit(1)
 
     model = ASKED.get("serves", option("--served-model-name"))
-    served = endpoint.Endpoint(faults, model=model, port=int(option("--port")))
+    answer = read if ASKED.get("reads") else endpoint.completion
+    served = endpoint.Endpoint(faults, model=model, port=int(option("--port")), answer=answer)
     served.server.serve_forever(0.05)
 
 
