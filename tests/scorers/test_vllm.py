@@ -276,6 +276,11 @@ def test_a_server_that_ignores_sigterm_is_killed(vllm):
     assert len(vllm.noted("pid")) == 2 and vllm.alive() == []
 
 
+def listens_to_ctrl_c() -> None:
+    """Undo what a shell does to commands in its background, the tests' own perhaps."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("loading", [True, False])
 def test_a_server_does_not_survive_its_job(vllm, end, loading):
@@ -286,6 +291,7 @@ def test_a_server_does_not_survive_its_job(vllm, end, loading):
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        preexec_fn=listens_to_ctrl_c,
     )
     wait_for(lambda: len(vllm.noted("pid")) == 2 and (loading or vllm.noted("prompts")))
     assert len(vllm.alive()) == 2

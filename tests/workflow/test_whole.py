@@ -9,9 +9,10 @@ pytestmark = pytest.mark.slow
 
 def test_every_evaluation_gives_its_rows(whole):
     base, *overlays = (whole.root / name for name in ("config/tiny.yaml", *whole.overlays))
-    planned = {row.run_id: row.kind for row in plan.rows(config.load(base, overlays))}
+    experiment = config.load(base, overlays)
+    planned = {row.run_id for row in plan.rows(experiment)}
     rows = {row["run_id"]: row for row in whole.rows()}
-    assert set(rows) == set(planned)
+    assert set(rows) == planned | set(experiment["references"])
     failed = {name: row["notes"] for name, row in rows.items() if row["label"] == "failed"}
     assert not failed
     assert all(row["key_results"] for row in rows.values())
@@ -22,8 +23,10 @@ def test_the_ledger_has_a_section_for_every_question(whole):
     for stage in plan.STAGES:
         if stage.section:
             kinds = set(stage.readers)
-            told = stage.section([_Row(row) for row in whole.rows() if row["kind"] in kinds])
-            assert told.strip().splitlines()[0] in text, stage.name
+            rows = [_Row(row) for row in whole.rows() if row["kind"] in kinds]
+            told = stage.section(rows)
+            if rows or stage.name != "memory":  # nothing here needs a GPU, so nothing is planned
+                assert told.strip().splitlines()[0] in text, stage.name
 
 
 class _Row:

@@ -18,6 +18,11 @@ from local_modal import LocalModal
 SOURCE = Path(__file__).parents[1] / "src"
 
 
+def listens_to_ctrl_c() -> None:
+    """Undo what a shell does to commands in its background, the tests' own perhaps."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Run:
     """What a snakemake call said and how it ended."""
@@ -70,6 +75,7 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=listens_to_ctrl_c,
         )
 
     def run(self, *arguments: str, ok: bool = True) -> Run:
