@@ -150,30 +150,19 @@ def test_the_command_line_checks_files(tmp_path, capsys):
     assert configuration.main(["frobnicate"]) == 2
 
 
-def test_it_is_fast_and_imports_nothing_heavy():
+def test_it_imports_nothing_heavy():
+    """What keeps a dry run quick; the seconds themselves are a benchmark's business."""
     program = (
-        "import sys, time; began = time.process_time();"
-        "from latent_ledger.config import load; from pathlib import Path;"
+        "import sys; from latent_ledger.config import load; from pathlib import Path;"
         f"load(Path({str(TINY)!r}));"
         "heavy = {'torch', 'numpy', 'pandas', 'pyarrow', 'transformers', 'sae_probes',"
         " 'huggingface_hub'} & set(sys.modules);"
-        "print(time.process_time() - began, *heavy)"
+        "print(*heavy)"
     )
-    runs = []
-    for _ in range(3):  # the best of three: the machine may be busy with other work
-        out = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, check=True
-        ).stdout.split()
-        assert out[1:] == []
-        runs.append(float(out[0]))
-    assert min(runs) < 0.5
-
-
-def test_validating_takes_a_fraction_of_a_second(tiny):
-    validate(tiny)
-    began = time.process_time()
-    validate(tiny)
-    assert time.process_time() - began < 0.1
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert loaded == []
 
 
 def test_an_overlay_can_take_inherited_entries_out():
