@@ -1,4 +1,4 @@
-"""Auto-interp: examples, explanations and scores in processes of their own, then all together."""
+"""Auto-interp: examples, explanations and scores in processes of their own, then by reader."""
 
 from latent_ledger.stages import autointerp as ai
 
@@ -90,28 +90,16 @@ rule embed_latents:
 
 rule autointerp:
     input:
-        examples="results/latent_examples/{coder}.json",
-        explanations=lambda wildcards: [
-            ai.of_reader("explanations", wildcards.coder, reader)
-            for reader in ai.read_by(CONFIG, "scorers")
-        ],
-        scores=lambda wildcards: [
-            ai.of_reader("latent_scores", wildcards.coder, reader)
-            for reader in ai.read_by(CONFIG, "scorers")
-        ],
-        embeddings=lambda wildcards: [
-            ai.of_reader("embedding_scores", wildcards.coder, reader)
-            for reader in ai.read_by(CONFIG, "encoders")
-        ],
+        unpack(lambda wildcards: ai.answers(CONFIG, wildcards.coder, wildcards.reader)),
     output:
-        "results/autointerp/{coder}.json",
+        "results/autointerp/{reader}/{coder}.json",
     log:
-        record="results/records/autointerp/{coder}.json",
+        record="results/records/autointerp/{reader}/{coder}.json",
     resources:
         **machine("results/autointerp/{coder}.json"),
         recompute=recompute("autointerp"),
     params:
-        settings=planned("results/autointerp/{coder}.json"),
+        settings=planned("results/autointerp/{reader}/{coder}.json"),
         code=code("autointerp"),
         env=ENV,
         store=STORE_PARAM,

@@ -48,3 +48,37 @@ def test_memory_and_time_are_on_record(whole):
     records = whole.records()
     assert all(record["peak_memory_mib"] < 6 * 1024 for record in records.values())
     assert all(record["seconds"] > 0 for record in records.values())
+
+
+DEAD = """
+evaluations:
+  autointerp:
+    scorers:
+      dead: {kind: openai, base_url: "http://127.0.0.1:9/v1", model: any, retries: 0}
+comparisons:
+  families:
+    dead: {metrics: [autointerp.detection_dead], pairs: [[skip-transcoder, sae-resid]]}
+"""
+
+
+def test_a_dead_endpoint_fails_its_own_rows_and_no_others(whole_checkout):
+    """Its explanations fail; the rule's scores, the embeddings and all they lead to stand."""
+    before = {row["run_id"]: row for row in whole_checkout.rows()}
+    (whole_checkout.root / "dead.yaml").write_text(DEAD)
+    whole_checkout.overlays = (*whole_checkout.overlays, "dead.yaml")
+    whole_checkout.snakemake(ok=False)
+    rows = {row["run_id"]: row for row in whole_checkout.rows()}
+    new = {name: row for name, row in rows.items() if name not in before}
+    assert sorted(new) == [
+        "ai-sae-resid-k8-s0-dead",
+        "ai-skip-transcoder-k8-s0-dead",
+        "h2h-detection-dead-skip-transcoder-vs-sae-resid-k8-s0",
+    ]
+    for row in new.values():
+        assert row["label"] == "failed" and not row["metrics"]
+        assert "Nobody answers at http://127.0.0.1:9/v1" in row["notes"]
+    assert [name for name in before if rows[name]["label"] == "failed"] == []
+    assert {name: rows[name]["key_results"] for name in before} == {
+        name: row["key_results"] for name, row in before.items()
+    }
+    assert before["ai-sae-resid-k8-s0-lexical"]["metrics"]

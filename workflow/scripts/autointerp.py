@@ -1,4 +1,4 @@
-"""Put a coder's latents, explanations and scores into one table, and measure over latents."""
+"""Put what one reader made of a coder's latents into one table, and measure over latents."""
 
 from latent_ledger.job import Job, fill
 
@@ -6,15 +6,8 @@ from latent_ledger.job import Job, fill
 def compute(job, out):
     from latent_ledger.evals.autointerp import collect
 
-    readers = {
-        kind: {
-            name.partition("/")[2]: job.input(name).folder()
-            for name in job.inputs
-            if name.startswith(f"{kind}/")
-        }
-        for kind in ("explanations", "scores", "embeddings")
-    }
-    return collect.produce(job.settings, job.input("examples").folder(), **readers, out=out)
+    folders = {name: job.input(name).folder() for name in job.inputs}
+    return collect.produce(job.settings, **folders, out=out)
 
 
 Job.from_snakemake(snakemake).run(fill(compute))

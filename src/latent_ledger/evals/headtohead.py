@@ -45,9 +45,10 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     """Compare every declared pair on every declared metric; write the family below `out`.
 
     `settings`: ``metrics`` ("<evaluation>.<metric>"), ``pairs`` of coder instances, ``resamples``,
-    ``level``, ``seed``, ``recipes`` {instance: {fairness field: value}} and ``allow_unfair``: a
-    list of fields, allowed for every pair, or of {"pair": [a, b], "fields": [...]} (no ``fields``:
-    all of them). `tables`: "<evaluation>/<instance>" -> evaluation folder.
+    ``level``, ``seed``, ``sources`` (see :func:`folder_of`), ``recipes`` {instance: {fairness
+    field: value}} and ``allow_unfair``: a list of fields, allowed for every pair, or of {"pair":
+    [a, b], "fields": [...]} (no ``fields``: all of them). `tables`: "<source>/<instance>" ->
+    evaluation folder.
 
     Writes ``metrics.json`` (one record per contrast a - b, in the order metrics x pairs) and
     ``contrasts.parquet`` (one row per contrast); returns the facts of the family. Raises
@@ -91,6 +92,20 @@ def metric_record(folder: Path, metric: str) -> dict[str, Any]:
     if len(found) > 1:
         raise LedgerError(f"{folder} records {metric!r} {len(found)} times: names must be unique.")
     return found[0]
+
+
+def folder_of(
+    metric: str, instance: str, settings: Mapping[str, Any], tables: Mapping[str, Path]
+) -> Path:
+    """The evaluation folder that holds a coder instance's "<evaluation>.<metric>".
+
+    `settings`: ``sources``, where a metric is found under another name than its evaluation's.
+    """
+    source = settings.get("sources", {}).get(metric, metric.partition(".")[0])
+    key = f"{source}/{instance}"
+    if key not in tables:
+        raise LedgerError(f"No evaluation {key!r} was given to compare{_nearest(key, tables)}")
+    return Path(tables[key])
 
 
 def values_of(folder: Path, metric: str) -> stats.Values:
@@ -145,8 +160,8 @@ def _contrast(
     tables: Mapping[str, Path],
 ) -> dict[str, Any]:
     """The record of one contrast, in the form of a metric plus the keys of a comparison."""
-    evaluation, name = metric.split(".", 1)
-    folders = [_folder(tables, f"{evaluation}/{instance}") for instance in pair]
+    name = metric.partition(".")[2]
+    folders = [folder_of(metric, instance, settings, tables) for instance in pair]
     records = [metric_record(folder, name) for folder in folders]
     for field in SAME_MEASUREMENT:
         first, second = (record.get(field) for record in records)
@@ -250,12 +265,6 @@ def _allows(entry: str | Mapping[str, Any], pair: tuple[str, str], field: str) -
         )
     fields = entry.get("fields")
     return {*entry["pair"]} == {*pair} and (fields is None or field in fields)
-
-
-def _folder(tables: Mapping[str, Path], key: str) -> Path:
-    if key not in tables:
-        raise LedgerError(f"No evaluation {key!r} was given to compare{_nearest(key, tables)}")
-    return Path(tables[key])
 
 
 def _equal(column: pa.ChunkedArray, value: Any, path: Path, name: str) -> pa.ChunkedArray:

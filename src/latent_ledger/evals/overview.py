@@ -24,7 +24,7 @@ import numpy as np
 
 from latent_ledger import stats
 from latent_ledger.evals import figures
-from latent_ledger.evals.headtohead import OWN_UNITS, metric_record, values_of
+from latent_ledger.evals.headtohead import OWN_UNITS, folder_of, metric_record, values_of
 from latent_ledger.evals.records import Records
 
 Points = Sequence[Mapping[str, Any]]
@@ -34,9 +34,10 @@ Points = Sequence[Mapping[str, Any]]
 def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Write the three views and their figures into `out`; returns the facts.
 
-    `settings`: ``x`` and ``y`` ("<evaluation>.<metric>", higher is better), ``points`` (instances
-    measured on both), ``sweep`` ({metric: instances}), ``resamples``, ``seed``. `tables`:
-    "<evaluation>/<instance>" -> evaluation folder. Writes ``pareto.parquet``, ``sweep.parquet``,
+    `settings`: ``sources`` (see :func:`~.headtohead.folder_of`), ``x`` and ``y``
+    ("<evaluation>.<metric>", higher is better), ``points`` (instances measured on both), ``sweep``
+    ({metric: instances}), ``resamples``, ``seed``. `tables`: "<source>/<instance>" -> evaluation
+    folder. Writes ``pareto.parquet``, ``sweep.parquet``,
     ``seeds.parquet``, ``metrics.json`` and the figures as SVG and PNG.
     """
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
@@ -69,9 +70,9 @@ def pareto_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list
     points: Points = settings["points"]
     drawn, rows = {}, []
     for axis in ("x", "y"):
-        evaluation, _, metric = settings[axis].partition(".")
+        metric = settings[axis].partition(".")[2]
         for number, point in enumerate(points):
-            folder = tables[f"{evaluation}/{point['name']}"]
+            folder = folder_of(settings[axis], point["name"], settings, tables)
             own = metric_record(folder, metric)["unit"] in OWN_UNITS
             seed = [settings["seed"], number + 1] if own else settings["seed"]
             drawn[axis, point["name"]] = stats.distribution(
@@ -81,8 +82,8 @@ def pareto_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list
     for point in points:
         row = dict(point)
         for axis in ("x", "y"):
-            evaluation, _, metric = settings[axis].partition(".")
-            record = metric_record(tables[f"{evaluation}/{point['name']}"], metric)
+            folder = folder_of(settings[axis], point["name"], settings, tables)
+            record = metric_record(folder, settings[axis].partition(".")[2])
             row[axis] = record["estimate"]
             row[f"{axis}_low"], row[f"{axis}_high"] = record["ci"] or (np.nan, np.nan)
             row[f"{axis}_n"] = record["n"]
@@ -113,9 +114,9 @@ def sweep_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[
     """One row per metric and coder instance, contenders only, with the bootstrap's interval."""
     rows = []
     for name, points in settings["sweep"].items():
-        evaluation, _, metric = name.partition(".")
+        metric = name.partition(".")[2]
         for point in points:
-            folder = tables[f"{evaluation}/{point['name']}"]
+            folder = folder_of(name, point["name"], settings, tables)
             record = metric_record(folder, metric)
             low, high = record["ci"] or (np.nan, np.nan)
             spread = stats.estimate(

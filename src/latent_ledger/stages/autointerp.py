@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from latent_ledger.errors import LedgerError
 from latent_ledger.stages import paths
 from latent_ledger.stages.base import (
     Capture,
@@ -51,6 +53,14 @@ SERVED = (
 ADDRESS = ("base_url", "api_key_env")
 """Settings of a scorer that is somewhere else."""
 INTRUDER, EMBEDDING = "intruder", "embedding"
+KINDS = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
+METRIC = re.compile(
+    r"(?:detection|fuzzing|fuzzing_matched|intruder|embedding)_(?P<reader>[a-z0-9-]+)"
+    r"(?:_adjusted|_auroc|_unread)?"
+)
+"""A metric's name; a reader's has no underscore."""
+SAMPLE = "latent_examples"
+"""Kind of the row of a coder's sample of latents."""
 
 
 def examples(coder: str) -> str:
@@ -63,9 +73,29 @@ def of_reader(what: str, coder: str, reader: str) -> str:
     return f"results/{what}/{coder}/{reader}.json"
 
 
-def read_by(config: Config, kind: str) -> list[str]:
-    """Names of the ``scorers`` or ``encoders``, in the order of the configuration."""
-    return list(config["evaluations"][NAME][kind])
+def answers(config: Config, coder: str, reader: str) -> dict[str, str]:
+    """What is collected of one reader and coder: its manifests by the names that collecting takes.
+
+    An encoder explains nothing.
+    """
+    found = {"examples": examples(coder)}
+    if reader in config["evaluations"][NAME]["encoders"]:
+        return found | {"scores": of_reader("embedding_scores", coder, reader)}
+    for name, what in (("explanations", "explanations"), ("scores", "latent_scores")):
+        found[name] = of_reader(what, coder, reader)
+    return found
+
+
+def source(metric: str) -> str:
+    """The reader's own evaluation that a metric is in: ``autointerp/lexical``.
+
+    A reader that fails takes only its own numbers along. Raises :class:`LedgerError` for what is
+    no metric of a reader.
+    """
+    found = METRIC.fullmatch(metric)
+    if not found:
+        raise LedgerError(f"{NAME} has no metric {metric!r}: they are called <score>_<reader>.")
+    return f"{NAME}/{found['reader']}"
 
 
 def scorer(settings: Mapping[str, Any]) -> Settings:
@@ -99,73 +129,80 @@ def codes(config: Config) -> set[tuple[str, str]]:
 
 
 def jobs(config: Config) -> Jobs:
-    """Examples, then explanations and scores by each scorer, then all of it together."""
+    """Examples, then explanations and scores by each scorer, then what each reader made of it."""
     found: Jobs = {}
     for one in chosen(config, NAME):
         block = config["evaluations"][NAME]
         found[examples(one.name)] = ("latent_examples", {key: block[key] for key in EXAMPLES})
-        for reader in read_by(config, "scorers"):
+        for reader in block["scorers"]:
             settings = {"scorer": scorer(block["scorers"][reader])}
             found[of_reader("explanations", one.name, reader)] = ("explain", settings)
             found[of_reader("latent_scores", one.name, reader)] = (
                 "score_latents",
                 settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
             )
-        for reader in read_by(config, "encoders"):
+        for reader in block["encoders"]:
             settings = {**block["encoders"][reader], "seed": block["seed"]}
             found[of_reader("embedding_scores", one.name, reader)] = ("embed_latents", settings)
-        found[paths.evaluation(NAME, one.name)] = (
-            NAME,
-            {key: block[key] for key in ("resamples", "seed", "reference_frequency")},
-        )
+        how = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
+        for reader in [*block["scorers"], *block["encoders"]]:
+            path = paths.evaluation(f"{NAME}/{reader}", one.name)
+            found[path] = (NAME, {"reader": reader, **how})
     return found
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per coder and scorer, and one per coder and encoder."""
+    """Per coder a row of its sample of latents, and one per scorer and per encoder."""
     found = []
     for one in chosen(config, NAME):
-        path = paths.evaluation(NAME, one.name)
-        way = [*way_to_codes(one, SPLIT), examples(one.name)]
+        sample = examples(one.name)
+        way = [*way_to_codes(one, SPLIT), sample]
         block = config["evaluations"][NAME]
+        columns = {
+            **coder_columns(config, one, "auto-interp, sample of latents"),
+            "dataset": dataset(config, SPLIT),
+        }
+        found.append(RowPlan(f"sample-{one.name}", SAMPLE, sample, columns, needs=way))
         for reader in [*block["scorers"], *block["encoders"]]:
-            columns = {
-                **coder_columns(config, one, f"auto-interp, {who(config, reader)}"),
-                "dataset": dataset(config, SPLIT),
-            }
-            if reader in block["scorers"]:
-                steps = [
-                    of_reader("explanations", one.name, reader),
-                    of_reader("latent_scores", one.name, reader),
-                ]
-                main = f"{block['scores'][0]}_{reader}"
-            else:
-                steps = [of_reader("embedding_scores", one.name, reader)]
-                main = f"{EMBEDDING}_{reader}"
+            first = block["scores"][0] if reader in block["scorers"] else EMBEDDING
+            path = paths.evaluation(f"{NAME}/{reader}", one.name)
+            read_by = coder_columns(config, one, f"auto-interp, {who(config, reader)}")
             found.append(
                 RowPlan(
                     f"ai-{one.name}-{reader}",
                     NAME,
                     path,
-                    columns,
-                    metric=main,
-                    needs=[*way, *steps, path],
+                    columns | read_by,
+                    metric=f"{first}_{reader}",
+                    needs=[*way, *answers(config, one.name, reader).values(), path],
                 )
             )
     return found
+
+
+def read_sample(row: RowPlan, payload: Payload) -> Finding:
+    """How many of the latents drawn have examples, and why the others have none."""
+    facts = payload.facts
+    requested, statuses = facts["requested"], dict(facts["statuses"])
+    shares = {"scorable": statuses.pop("scorable", 0)}
+    shares |= {f"dropped/{reason.replace(' ', '_')}": number for reason, number in statuses.items()}
+    metrics = [
+        {"name": name, "estimate": number / requested, "ci": None, "unit": "latent", "n": requested}
+        for name, number in shares.items()
+    ]
+    lost = ", ".join(f"{number} {reason}" for reason, number in statuses.items()) or "none"
+    text = f"{shares['scorable']} of {requested} latents drawn have examples; dropped: {lost}"
+    return Finding(text, main=metrics[0], metrics=metrics)
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
     """The main score first; beside it the others, the adjusted ones, and every latent dropped."""
     metrics = metrics_of(payload)
     by, facts = named(metrics), payload.facts
-    reader = row.metric.partition("_")[2]
-    own = [name for name in facts["statuses"] if name in by and name.endswith(f"_{reader}")]
-    own = [name for name in own if name.removesuffix(f"_{reader}") in KINDS]
     main = by[row.metric]
     parts = []
-    for name in own:
-        text = f"{name.removesuffix(f'_{reader}').replace('_', ' ')} {interval(by[name])}"
+    for name in facts["statuses"]:
+        text = f"{name.removesuffix('_' + facts['reader']).replace('_', ' ')} {interval(by[name])}"
         if f"{name}_auroc" in by:
             text += f", AUROC {by[f'{name}_auroc']['estimate']:.3f}"
         if f"{name}_adjusted" in by:
@@ -181,18 +218,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"{row.columns['coder_type'].partition('auto-interp, ')[2].rpartition(',')[0]}"
     )
     null = None if main["name"].startswith(INTRUDER) else 0.5
-    kept = [metric for metric in metrics if _belongs(metric["name"], reader)]
-    return Finding(text, main=main, null=null, metrics=kept)
-
-
-KINDS = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
-
-
-def _belongs(name: str, reader: str) -> bool:
-    """Whether a metric is by this scorer or encoder, or about all of the latents."""
-    own = tuple(f"{kind}_{reader}" for kind in KINDS)
-    tails = ("", "_adjusted", "_auroc", "_unread")
-    return name.startswith("dropped/") or name in {kind + tail for kind in own for tail in tails}
+    return Finding(text, main=main, null=null, metrics=metrics)
 
 
 def section(current) -> str:
@@ -241,7 +267,7 @@ STAGE = Stage(
     NAME,
     jobs=jobs,
     rows=rows,
-    readers={NAME: read},
+    readers={NAME: read, SAMPLE: read_sample},
     section=section,
     captures=captures,
     codes=codes,

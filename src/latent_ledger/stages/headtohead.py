@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from latent_ledger.config import pairs as met_pairs
-from latent_ledger.stages import paths
+from latent_ledger.stages import autointerp, paths
 from latent_ledger.stages.base import (
     Config,
     Finding,
@@ -30,13 +30,19 @@ def pairs(config: Config, family: str) -> list[tuple[str, str]]:
     return [(one.name, other.name) for one, other in met_pairs(config, family)]
 
 
+def source(metric: str) -> str:
+    """The evaluation whose manifests hold a metric; each reader of auto-interp has its own."""
+    evaluation, _, name = metric.partition(".")
+    return autointerp.source(name) if evaluation == autointerp.NAME else evaluation
+
+
 def compared(config: Config, family: str) -> dict[str, list[str]]:
-    """Evaluation -> manifests of it that a family reads."""
+    """Source -> manifests of it that a family reads."""
     metrics = config["comparisons"]["families"][family]["metrics"]
     names = sorted({name for pair in pairs(config, family) for name in pair})
     return {
-        evaluation: [paths.evaluation(evaluation, name) for name in names]
-        for evaluation in dict.fromkeys(metric.partition(".")[0] for metric in metrics)
+        place: [paths.evaluation(place, name) for name in names]
+        for place in dict.fromkeys(map(source, metrics))
     }
 
 
@@ -47,6 +53,7 @@ def settings(config: Config, family: str) -> Settings:
     chosen = pairs(config, family)
     return {
         "metrics": declared["metrics"],
+        "sources": {metric: source(metric) for metric in declared["metrics"]},
         "pairs": [list(pair) for pair in chosen],
         "allow_unfair": allowed(config, family),
         "resamples": comparisons["resamples"],
@@ -103,6 +110,9 @@ def rows(config: Config) -> list[RowPlan]:
     found = []
     for family, declared in config["comparisons"]["families"].items():
         path = paths.evaluation(NAME, family)
+        inputs = [
+            manifest for manifests in compared(config, family).values() for manifest in manifests
+        ]
         for metric in declared["metrics"]:
             evaluation, _, short = metric.partition(".")
             for left, right in met_pairs(config, family):
@@ -113,7 +123,8 @@ def rows(config: Config) -> list[RowPlan]:
                     "coder_type": f"head-to-head ({family})",
                     "dataset": dataset(config, SPLITS.get(evaluation, evaluation)),
                 }
-                needs = [paths.evaluation(evaluation, name) for name in (a, b)] + [path]
+                own = [paths.evaluation(source(metric), name) for name in (a, b)]
+                needs = [*own, *inputs, path]  # one job for the family: it waits for all of them
                 run_id = f"h2h-{short.replace('_', '-').replace('/', '-')}-{left.coder}-vs-{b}"
                 name = f"{metric}: {a} - {b}"
                 found.append(RowPlan(run_id, NAME, path, columns, metric=name, needs=needs))

@@ -18,6 +18,7 @@ from latent_ledger.stages.base import (
     model_columns,
     without,
 )
+from latent_ledger.stages.headtohead import source
 from latent_ledger.stages.words import table
 from latent_ledger.store import Payload
 
@@ -39,6 +40,7 @@ def settings(config: Config) -> Settings | None:
         **without(block, "fidelity", "interpretability", "sweep"),
         "x": x,
         "y": y,
+        "sources": {metric: source(metric) for metric in (x, y, *block["sweep"])},
         # A coder of a re-randomised model recovers that model's loss: no point beside the others.
         "points": [_point(one) for one in on_x if one in on_y and one.model == "original"],
         "sweep": {
@@ -59,20 +61,17 @@ def _point(one: Any) -> Settings:
 
 
 def inputs(config: Config) -> dict[str, list[str]]:
-    """Evaluation -> its manifests that the overview reads."""
+    """Source of a metric -> its manifests that the overview reads."""
     found: dict[str, dict[str, None]] = {}
     asked = settings(config)
     if asked is None:
         return {}
-    for axis in ("x", "y"):
-        evaluation = asked[axis].partition(".")[0]
-        for point in asked["points"]:
-            found.setdefault(evaluation, {})[paths.evaluation(evaluation, point["name"])] = None
-    for metric, points in asked["sweep"].items():
-        evaluation = metric.partition(".")[0]
+    read = [(asked[axis], asked["points"]) for axis in ("x", "y")]
+    for metric, points in [*read, *asked["sweep"].items()]:
+        place = source(metric)
         for point in points:
-            found.setdefault(evaluation, {})[paths.evaluation(evaluation, point["name"])] = None
-    return {evaluation: list(manifests) for evaluation, manifests in found.items()}
+            found.setdefault(place, {})[paths.evaluation(place, point["name"])] = None
+    return {place: list(manifests) for place, manifests in found.items()}
 
 
 def jobs(config: Config) -> Jobs:

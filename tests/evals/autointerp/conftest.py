@@ -53,12 +53,11 @@ def run(made, tmp_path, monkeypatch):
             log,
         )
         collected = collect.produce(
-            {"resamples": 200, "seed": 0, "reference_frequency": 0.01},
+            {"reader": "it", "resamples": 200, "seed": 0, "reference_frequency": 0.01},
             made[0],
-            {"it": stages["explain"]},
-            {"it": stages["score"]},
-            {},
             stages["collect"],
+            explanations=stages["explain"],
+            scores=stages["score"],
         )
         records = json.loads((stages["collect"] / "metrics.json").read_text())["metrics"]
         by = {record["name"]: record for record in records}

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from latent_ledger import config as configuration
+from latent_ledger.errors import LedgerError
 from latent_ledger.evals.autointerp import embed, score
 from latent_ledger.files import read_json
 from latent_ledger.stages import autointerp as stage
@@ -39,13 +40,13 @@ def test_every_coder_has_its_jobs_and_a_row_per_reader():
     config = tiny()
     coders = [one.name for one in configuration.chosen(config, "autointerp")]
     jobs = stage.jobs(config)
-    assert len(jobs) == 5 * len(coders)
+    assert len(jobs) == 6 * len(coders)
     assert jobs["results/explanations/sae-resid-k32-s0/lexical.json"] == (
         "explain",
         {"scorer": {"kind": "lexical"}},
     )
     rows = {row.run_id: row for row in stage.rows(config)}
-    assert len(rows) == 2 * len(coders)
+    assert len(rows) == 3 * len(coders)
     row = rows["ai-sae-resid-k32-s0-lexical"]
     assert row.metric == "detection_lexical" and row.needs[-1] == row.manifest
     assert "scorer: lexical (no model)" in row.columns["coder_type"]
@@ -53,8 +54,14 @@ def test_every_coder_has_its_jobs_and_a_row_per_reader():
         "results/latent_examples/sae-resid-k32-s0.json",
         "results/explanations/sae-resid-k32-s0/lexical.json",
         "results/latent_scores/sae-resid-k32-s0/lexical.json",
-        "results/autointerp/sae-resid-k32-s0.json",
+        "results/autointerp/lexical/sae-resid-k32-s0.json",
     }
+    assert set(rows["ai-sae-resid-k32-s0-minilm"].needs) & set(jobs) == {
+        "results/latent_examples/sae-resid-k32-s0.json",
+        "results/embedding_scores/sae-resid-k32-s0/minilm.json",
+        "results/autointerp/minilm/sae-resid-k32-s0.json",
+    }
+    assert rows["sample-sae-resid-k32-s0"].manifest == stage.examples("sae-resid-k32-s0")
     controls = [row for row in rows.values() if "sae-random-k32" in row.run_id]
     assert all("random sae" in row.columns["coder_type"] for row in controls)
 
@@ -82,6 +89,25 @@ def test_a_change_of_how_scores_are_averaged_asks_nobody_anything_again():
     assert changed and all(path.startswith("results/autointerp/") for path in changed)
 
 
+@pytest.mark.parametrize(
+    ("metric", "reader"),
+    [
+        ("detection_lexical", "lexical"),
+        ("fuzzing_matched_qwen-7b_adjusted", "qwen-7b"),
+        ("fuzzing_matched", "matched"),
+        ("fuzzing_matched_matched_auroc", "matched"),
+        ("embedding_adjusted_unread", "adjusted"),
+    ],
+)
+def test_a_metric_lies_with_its_reader(metric, reader):
+    assert stage.source(metric) == f"autointerp/{reader}"
+
+
+def test_what_is_no_readers_metric_is_one_line():
+    with pytest.raises(LedgerError, match="autointerp has no metric 'accuracy'"):
+        stage.source("accuracy")
+
+
 def test_its_metrics_can_be_compared():
     comparison = {
         "families": {
@@ -93,12 +119,22 @@ def test_its_metrics_can_be_compared():
         }
     }
     config = configuration.load(TINY, [{"comparisons": comparison}])
-    assert headtohead.compared(config, "meaning") == {
-        "autointerp": [
-            "results/autointerp/sae-resid-k32-s0.json",
-            "results/autointerp/transcoder-k32-s0.json",
+    read = {
+        f"autointerp/{reader}": [
+            f"results/autointerp/{reader}/sae-resid-k32-s0.json",
+            f"results/autointerp/{reader}/transcoder-k32-s0.json",
         ]
+        for reader in ("lexical", "minilm")
     }
+    assert headtohead.compared(config, "meaning") == read
+    assert headtohead.settings(config, "meaning")["sources"] == {
+        "autointerp.detection_lexical": "autointerp/lexical",
+        "autointerp.embedding_minilm_auroc": "autointerp/minilm",
+    }
+    rows = [row for row in headtohead.rows(config) if row.manifest.endswith("/meaning.json")]
+    assert len(rows) == 2
+    for row in rows:
+        assert {*row.needs} == {*sum(read.values(), []), row.manifest}
 
 
 @pytest.mark.parametrize(
@@ -167,3 +203,20 @@ def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
     text = stage.section([row])
     assert "| `planted-k1-s0-it` | 1.000 [1.000, 1.000] |" in text and text.endswith("12 latents |")
     assert stage.section([]) == ""
+
+
+def test_the_sample_says_once_which_latents_have_no_examples(made):
+    folder, facts = made
+    row = stage.RowPlan("sample-planted-k1-s0", stage.SAMPLE, "", {})
+    found = stage.read_sample(row, SimpleNamespace(facts=facts))
+    assert found.key_results == (
+        "12 of 15 latents drawn have examples; dropped: 1 fires almost everywhere, 1 never fires, "
+        "1 too few windows"
+    )
+    shares = {metric["name"]: metric["estimate"] for metric in found.metrics}
+    assert shares.pop("scorable") == 12 / 15 and sum(shares.values()) == pytest.approx(3 / 15)
+    assert set(shares) == {
+        "dropped/never_fires",
+        "dropped/too_few_windows",
+        "dropped/fires_almost_everywhere",
+    }

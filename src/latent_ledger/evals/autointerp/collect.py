@@ -1,7 +1,7 @@
-"""Collect: one row per requested latent, scorer and kind of score, and the metrics over latents.
+"""Collect: what one reader made of a coder, per requested latent and kind of score, and over them.
 
 A latent that has no score keeps its row, with the reason in ``status``; metrics are means over the
-rows with status "scored", and what was dropped is counted beside them. ``score`` is the balanced
+rows with status "scored", and the others are counted in the facts. ``score`` is the balanced
 accuracy, and for intruders the share of trials that were right; ``adjusted`` is explained in
 :mod:`~.measures`.
 """
@@ -42,30 +42,29 @@ Row = dict[str, Any]
 def produce(
     settings: Mapping[str, Any],
     examples: Path,
-    explanations: Mapping[str, Path],
-    scores: Mapping[str, Path],
-    embeddings: Mapping[str, Path],
     out: Path,
+    *,
+    scores: Path,
+    explanations: Path | None = None,
 ) -> dict[str, Any]:
     """Write ``metrics.json`` and ``latents.parquet`` into `out`; returns facts.
 
-    `settings`: resamples, seed, reference_frequency. `examples` and, by the name of the scorer or
-    encoder, `explanations`, `scores` and `embeddings`: the payloads of the stages before. Raises
-    :class:`LedgerError` if a kind of score has no latent left.
+    `settings`: reader (the name of the scorer or encoder), resamples, seed, reference_frequency.
+    `examples`, `scores` and, of a reader that explains, `explanations`: the payloads of the stages
+    before. Raises :class:`LedgerError` if a kind of score has no latent left.
     """
+    reader = settings["reader"]
     requested = pq.read_table(Path(examples) / "latents.parquet").to_pylist()
     if not any(one["status"] == SCORABLE for one in requested):
         raise LedgerError(f"None of {len(requested)} latents has examples {_reasons(requested)}")
-    rows: list[Row] = []
-    for reader, folder in [*scores.items(), *embeddings.items()]:
-        told = _explanations(explanations[reader]) if reader in scores else {}
-        rows += rows_of(reader, Path(folder), requested, told)
-    groups: dict[tuple[str, str], list[Row]] = {}
+    told = _explanations(explanations) if explanations else {}
+    rows = rows_of(reader, Path(scores), requested, told)
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["kind"], row["reader"]), []).append(row)
+        groups.setdefault(row["kind"], []).append(row)
     unadjusted, extrapolated = [], []
     reference = settings["reference_frequency"]
-    for (kind, reader), members in groups.items():
+    for kind, members in groups.items():
         scored = [row for row in members if row["status"] == SCORED]
         if not scored:
             raise LedgerError(
@@ -86,24 +85,14 @@ def produce(
                 row["adjusted"] = value
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     records.table(TABLE, _columns(rows))
-    for (kind, reader), members in groups.items():
+    for kind, members in groups.items():
         _measure(records, kind, reader, members, settings, f"{kind}_{reader}" not in unadjusted)
-    lost = Counter(one["status"] for one in requested if one["status"] != SCORABLE)
-    for reason, count in sorted(lost.items()):
-        records.add(
-            f"dropped/{reason.replace(' ', '_')}",
-            count / len(requested),
-            unit="latent",
-            n=len(requested),
-            higher_is_better=None,
-            description=f"Share of the requested latents without examples: {reason}.",
-        )
     facts = {
+        "reader": reader,
         "requested": len(requested),
-        "without_examples": dict(sorted(lost.items())),
         "statuses": {
             f"{kind}_{reader}": dict(sorted(Counter(row["status"] for row in members).items()))
-            for (kind, reader), members in groups.items()
+            for kind, members in groups.items()
         },
         "not_adjusted": unadjusted,
         "extrapolated": extrapolated,
