@@ -96,7 +96,7 @@ rule autointerp:
     log:
         record="results/records/autointerp/{reader}/{coder}.json",
     resources:
-        **machine("results/autointerp/{coder}.json"),
+        **machine("results/autointerp/{reader}/{coder}.json"),
         recompute=recompute("autointerp"),
     params:
         settings=planned("results/autointerp/{reader}/{coder}.json"),
