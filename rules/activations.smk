@@ -14,7 +14,7 @@ for (split, model), taps in plan.capture_groups(CONFIG).items():
             name
         input:
             model=paths.model(model),
-            tokens=paths.tokens(split),
+            tokens=paths.tokens(split, base(CONFIG, model)),
         output:
             [paths.activations(split, tap, model) for tap in taps],
         log:
@@ -24,7 +24,7 @@ for (split, model), taps in plan.capture_groups(CONFIG).items():
             **machine(paths.activations(split, taps[0], model)),
             recompute=recompute(name),
         params:
-            settings=capture_settings(CONFIG, taps),
+            settings=capture_settings(CONFIG, taps, model),
             code=code("capture"),
             env=ENV,
             store=STORE_PARAM,

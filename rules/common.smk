@@ -1,6 +1,7 @@
 """What all rules share: labelled params, and who asked for a recomputation."""
 
 from latent_ledger import ledger, remote, staleness, zygote
+from latent_ledger.config.expansion import base
 from latent_ledger.stages import overview, paths
 from latent_ledger.stages.base import coder, embedded
 from latent_ledger.stages.data import corpus_settings
@@ -71,6 +72,11 @@ def writes(split):
     return lambda wildcards: paths.activations(
         split, instance(wildcards).site.writes, instance(wildcards).model
     )
+
+
+def tokens_of(split):
+    """The token set that the rule's coder is measured on, cut by its own model's tokenizer."""
+    return lambda wildcards: paths.tokens(split.format(**wildcards), instance(wildcards).base)
 
 
 def model_of(wildcards):

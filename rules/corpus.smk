@@ -54,7 +54,7 @@ rule concepts:
 
 rule tokens:
     input:
-        model=paths.model(),
+        model=lambda wildcards: paths.model(paths.parts(wildcards.split)[1]),
         text=lambda wildcards: TOKEN_SETS[wildcards.split][0],
     output:
         "results/tokens/{split}.json",

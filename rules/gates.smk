@@ -44,8 +44,8 @@ rule saelens_fidelity:
 
 rule reconstruction_nulls:
     input:
-        tokens=paths.tokens("evaluation"),
-        activations="results/activations/evaluation/{tap}.json",
+        tokens=lambda wildcards: paths.tokens("evaluation", paths.parts(wildcards.tap)[1]),
+        activations=lambda wildcards: paths.activations("evaluation", *paths.parts(wildcards.tap)),
     output:
         "results/gates/nulls/reconstruction/{tap}.json",
     log:

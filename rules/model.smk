@@ -1,5 +1,7 @@
 """The language model, trained in the graph or a published one pinned by revision and sha256; and its
-re-randomised controls."""
+re-randomised controls, and other models whose coders stand beside."""
+
+from latent_ledger.stages import models as models_stage
 
 
 rule language_model:
@@ -22,6 +24,25 @@ rule language_model:
         "../workflow/scripts/language_model.py"
 
 
+rule other_language_model:
+    output:
+        paths.model("{other}"),
+    log:
+        record="results/records/models/{other}.json",
+    wildcard_constraints:
+        other=only(models_stage.others(CONFIG)),
+    resources:
+        **machine(paths.model("{other}")),
+        recompute=recompute("language_model"),
+    params:
+        settings=planned(paths.model("{other}")),
+        code=code("language_model"),
+        env=ENV,
+        store=STORE_PARAM,
+    script:
+        "../workflow/scripts/language_model.py"
+
+
 rule randomised_model:
     input:
         model=paths.model(),
@@ -29,6 +50,8 @@ rule randomised_model:
         paths.model("{control}"),
     log:
         record="results/records/models/{control}.json",
+    wildcard_constraints:
+        control=only(models_stage.randomised(CONFIG)),
     resources:
         **machine(paths.model("{control}")),
         recompute=recompute("randomised_model"),

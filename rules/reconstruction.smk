@@ -6,7 +6,7 @@ from latent_ledger.stages import reconstruction as reconstruction_stage
 rule reconstruction:
     input:
         model=model_of,
-        tokens=paths.tokens("evaluation"),
+        tokens=tokens_of("evaluation"),
         reads=reads("evaluation"),
         writes=writes("evaluation"),
         codes="results/codes/evaluation/{coder}.json",
@@ -31,7 +31,7 @@ rule reconstruction:
 rule reconstruction_on_slice:
     input:
         model=model_of,
-        tokens=paths.tokens("{slice}"),
+        tokens=tokens_of("{slice}"),
         reads=lambda wildcards: reads(wildcards.slice)(wildcards),
         writes=lambda wildcards: writes(wildcards.slice)(wildcards),
         codes="results/codes/{slice}/{coder}.json",

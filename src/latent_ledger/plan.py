@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+from latent_ledger.config.expansion import base
 from latent_ledger.files import digest_json
 from latent_ledger.hooksites import Tap
 from latent_ledger.stages import STAGES, paths
@@ -39,9 +40,12 @@ def codes(config: Config) -> list[tuple[str, str]]:
 
 
 def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
-    """Token set -> (manifest of its text, settings), for the sets that somebody reads."""
-    used = {split for split, _ in capture_groups(config)}
-    found = {split: packed(config, split) for split in PACKED if split in used}
+    """Token set -> (manifest of its text, settings), for the sets that somebody reads.
+
+    A set cut by another model's tokenizer is called ``<set>@<model>``.
+    """
+    used = dict.fromkeys((split, base(config, model)) for split, model in capture_groups(config))
+    found = {paths.over(*one): packed(config, *one) for one in used if one[0] in PACKED}
     for stage in STAGES:
         found.update(stage.token_sets(config))
     return found
@@ -55,7 +59,7 @@ def jobs(config: Config) -> Jobs:
     for split, (_, settings) in token_sets(config).items():
         found[paths.tokens(split)] = ("tokens", settings)
     for (split, model), taps in capture_groups(config).items():
-        settings = capture_settings(config, taps)
+        settings = capture_settings(config, taps, model)
         for tap in taps:
             path = paths.activations(split, tap, model)
             found[path] = ("capture", of_part(settings, str(tap)))

@@ -47,6 +47,7 @@ def test_defaults_are_filled():
             "seed": 0,
         },
         "randomised": {},
+        "others": {},
     }
     assert config["corpus"]["families"] == ["news", "reviews", "biographies", "headlines"]
     assert config["activations"] == {

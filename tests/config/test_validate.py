@@ -37,13 +37,24 @@ def test_the_reference_experiment_is_the_declared_one():
     assert config["tokens"]["budget"]["coder"] == 10_000_000
     every = instances(config)
     assert [one.name for one in every][:4] == [f"{name}-k64-s0" for name in KINDS]
-    assert {one.width for one in every} == {16_384}
-    assert {one.site.reads.layer for one in every} == {5, 12, 19}
+    ours = [one for one in every if one.base == "original"]
+    assert {one.width for one in ours} == {16_384}
+    assert {one.site.reads.layer for one in ours} == {5, 12, 19}
+    smoke = [one for one in every if one not in ours]
+    assert {one.base for one in smoke} == {"pythia-70m-deduped", "pythia-160m-deduped"}
+    assert {(one.width, one.k, one.site.reads.layer) for one in smoke} == {(4096, 32, 3)}
+    steps = {
+        config["model"]["others"][one.base]["tokens"]["coder"] / one.recipe["batch_tokens"]
+        for one in smoke
+    }
+    assert steps == {30}
     assert set(config["references"]) == {
         "repro-001",
         "repro-002",
         "repro-003",
         "repro-004",
+        "smoke-p70-sae",
+        "smoke-p70-tc",
         "train-g2-sae",
         "train-g2-tc",
         "recon-g2-sae",

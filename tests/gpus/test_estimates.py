@@ -116,7 +116,7 @@ def test_an_unknown_model_is_assumed_and_told(full):
 def seconds(planner, path: str, gpu: str, **changes) -> float:
     """Estimate of a planned job at other sizes, on a GPU."""
     planned = replace(planner._planned(path), **changes)
-    return planner._seconds(RULES[planned.rule].work(planned), gpus()[gpu])
+    return planner._seconds(RULES[planned.rule].work(planned), gpus()[gpu], planned.dtype)
 
 
 def path_of(planner, rule: str) -> str:
@@ -139,7 +139,7 @@ def autointerp(planner, scorer: str, gpu: str, latents: int) -> float:
     changed = {**planner.config, "evaluations": {"autointerp": block}}
     for rule in ("explain", "score_latents"):
         planned = Planned(changed, "", rule, settings, planner.model, 0, scorer=published()[scorer])
-        total += planner._seconds(RULES[rule].work(planned), gpus()[gpu])
+        total += planner._seconds(RULES[rule].work(planned), gpus()[gpu], planned.dtype)
     return total - SERVER_START - START_GPU  # the reference started one server, not two
 
 

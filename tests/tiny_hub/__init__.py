@@ -67,9 +67,9 @@ def environment(folder: Path) -> dict[str, str]:
 
 def pinned(config: Mapping[str, Any]) -> dict[str, str]:
     """The commits that an experiment pins, by id; branches are no commits."""
-    model = config["model"]
-    revision = model.get("revision") or ""
-    return {model["source"]: revision} if re.fullmatch("[0-9a-f]{40}", revision) else {}
+    models = [config["model"], *config["model"].get("others", {}).values()]
+    pins = {model["source"]: model.get("revision") or "" for model in models}
+    return {name: pin for name, pin in pins.items() if re.fullmatch("[0-9a-f]{40}", pin)}
 
 
 def build(folder: Path, commits: Mapping[str, str] | None = None) -> Path:

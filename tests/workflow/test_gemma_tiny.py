@@ -72,6 +72,16 @@ def test_the_gemma_experiment_runs_whole_and_has_every_row_of_the_reference(hub,
     assert models == {"Qwen/Qwen2.5-3B-Instruct", "Qwen/Qwen2.5-7B-Instruct"}
     pids = (root / "notes/pid").read_text().split()
     assert pids and not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    # Coders of other models read tokens of their own tokenizers, and load again.
+    for name in ("pythia-70m-deduped", "pythia-160m-deduped"):
+        own, gemma = (
+            read_json(root / f"results/tokens/{over}.json")["facts"]
+            for over in (f"coder@{name}", "coder")
+        )
+        assert own["bos_id"] != gemma["bos_id"] and own["n_bytes"] != gemma["n_bytes"]
+    for coder in ("smoke-p70-sae", "smoke-p70-tc", "smoke-p160-sae", "smoke-p160-tc"):
+        assert current[f"gate-reader-{coder}-k32-s0"]["label"] == "reproduced"
+        assert "of 30 steps" in current[f"train-{coder}-k32-s0"]["key_results"]
     # saebench-custom-sae is one id with two entries, as its author kept it.
     versions = [row["label"] for row in rows if row["run_id"] == "saebench-custom-sae"]
     assert versions == [current["saebench-custom-sae"]["label"], "superseded"]

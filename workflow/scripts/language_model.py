@@ -14,4 +14,4 @@ def compute(job, out):
     return lm.produce_reference(job.settings, out)
 
 
-Job.from_snakemake(snakemake).run(fill(compute))
+Job.from_snakemake(snakemake, "language_model").run(fill(compute))

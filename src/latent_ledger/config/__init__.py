@@ -74,6 +74,7 @@ REMOVABLE = (
     ("comparisons",),
     ("comparisons", "families"),
     ("model", "randomised"),
+    ("model", "others"),
     ("references",),
     ("corpus", "slices"),
 )

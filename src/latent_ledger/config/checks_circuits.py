@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.expansion import chosen, instances
+from latent_ledger.config.expansion import ORIGINAL, chosen, instances
 from latent_ledger.config.problems import Problem, reads, show, suggest, words
 
 WHERE = ("evaluations", "circuits")
@@ -62,7 +62,7 @@ def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem((*where, "top_k", index), what)
 
 
-@reads("evaluations", "coders", "training")
+@reads("model", "evaluations", "coders", "training")
 def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
     """A circuit's coders exist, are of one model, and follow each other through its layers."""
     every = {one.name: one for one in instances(config)}
@@ -78,6 +78,9 @@ def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
         coders = [every[name] for name in names]
         if len({one.model for one in coders}) > 1:
             what = f"these coders are of several models: {words({one.model for one in coders})}"
+            yield Problem((*where, "coders"), what)
+        elif coders[0].base != ORIGINAL:
+            what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
             yield Problem((*where, "coders"), what)
         layers = [one.site.reads.layer for one in coders]
         if any(first >= second for first, second in zip(layers, layers[1:], strict=False)):

@@ -9,6 +9,10 @@ from typing import Any
 from latent_ledger.config.expansion import (
     FAIR,
     LEARNT_HERE,
+    OF_ANY_MODEL,
+    ORIGINAL,
+    base,
+    base_block,
     chosen,
     effective,
     is_pretrained,
@@ -24,15 +28,16 @@ DEPTH = ("resid_pre", "mlp_in", "mlp_out", "mlp_out_normed", "resid_post")
 
 @reads("model", "coders")
 def _layers(config: dict[str, Any]) -> Iterator[Problem]:
-    shape = model_shape(config["model"])
-    if shape is None or shape.layers is None:
-        return
     for name, coder in config["coders"].items():
-        if coder["layer"] >= shape.layers:
-            yield Problem(
-                ("coders", name, "layer"),
-                f"{coder['layer']} is beyond the model, whose layers are 0 to {shape.layers - 1}",
-            )
+        of = base(config, coder["model"])
+        shape = model_shape(base_block(config, of))
+        if shape is None or shape.layers is None or coder["layer"] < shape.layers:
+            continue
+        model = "the model" if of == ORIGINAL else of
+        yield Problem(
+            ("coders", name, "layer"),
+            f"{coder['layer']} is beyond {model}, whose layers are 0 to {shape.layers - 1}",
+        )
 
 
 @reads("coders")
@@ -73,14 +78,20 @@ def _coder_names(config: dict[str, Any]) -> Iterator[Problem]:
 
 @reads("model", "coders")
 def _models(config: dict[str, Any]) -> Iterator[Problem]:
-    known = ["original", *config["model"]["randomised"]]
+    randomised, others = config["model"]["randomised"], config["model"]["others"]
+    known = [ORIGINAL, *randomised, *others]
     for name, coder in config["coders"].items():
         if coder["model"] not in known:
             what = f"unknown model {show(coder['model'])}; {suggest(coder['model'], known)}"
             yield Problem(("coders", name, "model"), what)
-    if "original" in config["model"]["randomised"]:
-        what = "this name is taken by the model itself; choose another"
-        yield Problem(("model", "randomised", "original"), what)
+    for section in ("randomised", "others"):
+        if ORIGINAL in config["model"][section]:
+            what = "this name is taken by the model itself; choose another"
+            yield Problem(("model", section, ORIGINAL), what)
+    for name in others:
+        if name in randomised:
+            what = "this name is taken by a re-randomised model; choose another"
+            yield Problem(("model", "others", name), what)
 
 
 @reads("coders")
@@ -140,15 +151,19 @@ def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-@reads("training", "tokens")
+@reads("coders", "training", "tokens")
 def _whole_contexts(config: dict[str, Any]) -> Iterator[Problem]:
-    batch, context = config["training"]["batch_tokens"], config["tokens"]["context"]
-    if batch % context:
-        near = max(1, round(batch / context)) * context
-        yield Problem(
-            ("training", "batch_tokens"),
-            f"{batch} is not a multiple of tokens.context, {context}; {near} would be",
-        )
+    context = config["tokens"]["context"]
+    blocks = {("training",): config["training"]}
+    blocks |= {("coders", name): coder for name, coder in config["coders"].items()}
+    for path, block in blocks.items():
+        batch = block.get("batch_tokens", context)
+        if batch % context:
+            near = max(1, round(batch / context)) * context
+            yield Problem(
+                (*path, "batch_tokens"),
+                f"{batch} is not a multiple of tokens.context, {context}; {near} would be",
+            )
 
 
 def metrics(config: dict[str, Any]) -> dict[str, str]:
@@ -185,7 +200,7 @@ def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(path, f"unknown metric {show(metric)}; {suggest(metric, known)}")
 
 
-@reads("evaluations", "coders", "training")
+@reads("model", "evaluations", "coders", "training")
 def _chosen(config: dict[str, Any]) -> Iterator[Problem]:
     """An evaluation's ``at`` names coders, k and seeds that exist, and leaves some coder."""
     for evaluation, block in config["evaluations"].items():
@@ -196,22 +211,40 @@ def _chosen(config: dict[str, Any]) -> Iterator[Problem]:
                 strangers = True
                 hint = suggest(name, config["coders"])
                 yield Problem((*where, "coders", index), f"unknown coder {show(name)}; {hint}")
+            elif evaluation not in OF_ANY_MODEL and _stands_aside(config, name):
+                strangers = True
+                yield Problem((*where, "coders", index), _aside(config, name, evaluation))
         if not strangers and not chosen(config, evaluation):
             yield Problem(where, "no trained coder fits; give it a coder, k or seed that exists")
 
 
-@reads("comparisons", "evaluations", "coders", "training")
+def _stands_aside(config: dict[str, Any], coder: str) -> bool:
+    """Whether a coder is of another model than the one under study."""
+    return base(config, config["coders"][coder]["model"]) != ORIGINAL
+
+
+def _aside(config: dict[str, Any], coder: str, evaluation: str) -> str:
+    """Why an evaluation cannot measure a coder of another model."""
+    of, can = config["coders"][coder]["model"], words(OF_ANY_MODEL)
+    return f"{coder} is of {of}, and only {can} measures coders of other models, not {evaluation}"
+
+
+@reads("model", "comparisons", "evaluations", "coders", "training")
 def _measured(config: dict[str, Any]) -> Iterator[Problem]:
     """What is compared is measured: the evaluation's ``at`` leaves out neither side."""
     for family, entry in config["comparisons"]["families"].items():
         if any(name not in config["coders"] for pair in entry["pairs"] for name in pair):
             continue
-        sides = {one.name for pair in pairs(config, family) for one in pair}
+        known = {one.name: one for pair in pairs(config, family) for one in pair}
         for evaluation in dict.fromkeys(m.partition(".")[0] for m in entry["metrics"]):
             if evaluation not in config["evaluations"]:
                 continue
-            missing = sorted(sides - {one.name for one in chosen(config, evaluation)})
-            if missing:
+            missing = sorted(set(known) - {one.name for one in chosen(config, evaluation)})
+            aside = [name for name in missing if known[name].base != ORIGINAL]
+            if aside and evaluation not in OF_ANY_MODEL:
+                what = _aside(config, known[aside[0]].coder, evaluation)
+                yield Problem(("comparisons", "families", family), what)
+            elif missing:
                 yield Problem(
                     ("comparisons", "families", family),
                     f"{missing[0]} is not measured by {evaluation}; add it to "
@@ -238,7 +271,7 @@ def _trained(config: dict[str, Any], key: str) -> list[int]:
     return sorted({value for name in trained for value in effective(config, name, key)})
 
 
-@reads("comparisons", "coders", "training")
+@reads("model", "comparisons", "coders", "training")
 def _pairs(config: dict[str, Any]) -> Iterator[Problem]:
     for family, entry in config["comparisons"]["families"].items():
         seen: set[frozenset[str]] = set()
@@ -262,6 +295,11 @@ def _fair(
 ) -> Iterator[Problem]:
     """Two coders meet at some k and seed, and differ in nothing the family does not allow."""
     first, second = pair
+    models = [base(config, config["coders"][name]["model"]) for name in pair]
+    if models[0] != models[1]:
+        what = f"{first} and {second} are of different models, {words(models)}"
+        yield Problem(path, f"{what}, which read different tokens; take the pair out")
+        return
     elsewhere = any(is_pretrained(config["coders"][name]) for name in pair)
     for key, plural in () if elsewhere else (("k", "k"), ("seeds", "seed")):
         one, other = effective(config, first, key), effective(config, second, key)

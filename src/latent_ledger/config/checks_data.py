@@ -37,7 +37,17 @@ def _store(config: dict[str, Any]) -> Iterator[Problem]:
 
 @reads("model")
 def _model_source(config: dict[str, Any]) -> Iterator[Problem]:
-    source, path = config["model"]["source"], ("model", "source")
+    yield from _published(config["model"]["source"], ("model", "source"))
+    for name, other in config["model"]["others"].items():
+        path = ("model", "others", name, "source")
+        if other["source"] == "embedded":
+            yield Problem(path, "another model is a published one; write a hub id or a folder")
+        else:
+            yield from _published(other["source"], path)
+
+
+def _published(source: str, path: tuple[str, ...]) -> Iterator[Problem]:
+    """A model can be meant as it is written."""
     kind = model_kind(source)
     if kind is None:
         if source.startswith("hub:"):
@@ -118,18 +128,26 @@ def _model_part(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("tokens")
+@reads("model", "tokens")
 def _budgets(config: dict[str, Any]) -> Iterator[Problem]:
     context = config["tokens"]["context"]
-    for part, budget in config["tokens"]["budget"].items():
-        if budget < context:
-            yield Problem(
-                ("tokens", "budget", part), f"{budget} tokens do not fill one context of {context}"
-            )
+    budgets = {("tokens", "budget"): config["tokens"]["budget"]}
+    for name, other in config["model"]["others"].items():
+        budgets["model", "others", name, "tokens"] = other["tokens"]
+    for path, parts in budgets.items():
+        for part, budget in parts.items():
+            if budget < context:
+                what = f"{budget} tokens do not fill one context of {context}"
+                yield Problem((*path, part), what)
 
 
 @reads("model", "tokens", "evaluations")
 def _contexts(config: dict[str, Any]) -> Iterator[Problem]:
+    for name, other in config["model"]["others"].items():
+        shape, context = model_shape(other), config["tokens"]["context"]
+        if shape and shape.context and context > shape.context:
+            what = f"its context of {shape.context} is shorter than tokens.context, {context}"
+            yield Problem(("model", "others", name), what)
     shape = model_shape(config["model"])
     if shape is None or shape.context is None:
         return

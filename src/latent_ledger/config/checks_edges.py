@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.expansion import chosen, instances
+from latent_ledger.config.expansion import ORIGINAL, chosen, instances
 from latent_ledger.config.problems import Problem, reads, show, suggest
 
 
-@reads("evaluations", "coders", "training")
+@reads("model", "evaluations", "coders", "training")
 def _groups(config: dict[str, Any]) -> Iterator[Problem]:
     block = config["evaluations"].get("edges")
     if block is None:
@@ -31,6 +31,10 @@ def _groups(config: dict[str, Any]) -> Iterator[Problem]:
         models = sorted({one.model for one in members})
         if len(models) > 1:
             yield Problem(where, f"its coders belong to different models, {' and '.join(models)}")
+        elif members[0].base != ORIGINAL:
+            what = f"{members[0].name} is of {models[0]}, and a graph is of the model's own coders"
+            yield Problem(where, what)
+            continue
         left_out = sorted(set(names) - measured)
         if left_out:
             yield Problem(

@@ -24,21 +24,38 @@ RECIPE = (
 )
 """Keys of ``training`` that every instance of a coder shares, besides its width."""
 
-FAIR = ("width", "optimizer", "learning_rate", "auxk_alpha", "model", "weights", "source")
+FAIR = (
+    "width",
+    "batch_tokens",
+    "optimizer",
+    "learning_rate",
+    "auxk_alpha",
+    "model",
+    "weights",
+    "source",
+)
 """Keys a coder may set for itself and in which compared coders must agree."""
 
-LEARNT_HERE = ("optimizer", "learning_rate", "auxk_alpha", "weights", "k", "seeds")
+LEARNT_HERE = ("batch_tokens", "optimizer", "learning_rate", "auxk_alpha", "weights", "k", "seeds")
 """Keys that say how a coder is trained, so that a pretrained one has none of them."""
+
+
+ORIGINAL = "original"
+"""Name of the model under study, beside its re-randomised controls and other published models."""
+
+OF_ANY_MODEL = ("reconstruction",)
+"""Evaluations that measure coders of other models too, each on tokens of its own model."""
 
 
 @dataclass(frozen=True)
 class CoderInstance:
     """One coder: kind, site, size, seed, recipe, and which control it is, if any.
 
-    `model` is the model it is trained on (``original`` or a re-randomised one); `weights` says
-    which of its weights are learnt (``trained``: all of them). Of a pretrained coder `source` is a
-    hub id or a folder, `place` says where in it (path, revision, format), k, seed and perhaps width
-    are None, and there is no recipe.
+    `model` is the model it is trained on (``original``, a re-randomised one or another published
+    one) and `base` the published model behind that, whose tokenizer it reads; `weights` says which
+    of its weights are learnt (``trained``: all of them). Of a pretrained coder `source` is a hub id
+    or a folder, `place` says where in it (path, revision, format), k, seed and perhaps width are
+    None, and there is no recipe.
     """
 
     name: str
@@ -51,13 +68,14 @@ class CoderInstance:
     model: str
     weights: str
     recipe: dict[str, Any] = field(hash=False)
+    base: str = ORIGINAL
     source: str | None = None
     place: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def control(self) -> bool:
         """Whether this coder is a control and not a contender."""
-        return self.weights != "trained" or self.model != "original"
+        return self.weights != "trained" or self.model != self.base
 
     @property
     def pretrained(self) -> bool:
@@ -77,7 +95,7 @@ class CoderInstance:
             "k": self.k,
             "seed": self.seed,
             "weights": self.weights,
-            "unit_scale": self.model != "original",
+            "unit_scale": self.model != self.base,
             **self.recipe,
         }
 
@@ -97,6 +115,16 @@ def is_pretrained(entry: Mapping[str, Any]) -> bool:
     return entry.get("source") is not None
 
 
+def base(config: Mapping[str, Any], model: str) -> str:
+    """The published model behind one: itself, or what a re-randomised control was drawn from."""
+    return model if model in config["model"]["others"] else ORIGINAL
+
+
+def base_block(config: Mapping[str, Any], model: str = ORIGINAL) -> Mapping[str, Any]:
+    """The configuration of the published (or embedded) model behind `model`."""
+    return config["model"]["others"].get(model, config["model"])
+
+
 def instances(config: Mapping[str, Any]) -> list[CoderInstance]:
     """All coder instances of a validated configuration: coders as written, then k, then seed."""
     found = []
@@ -107,6 +135,7 @@ def instances(config: Mapping[str, Any]) -> list[CoderInstance]:
             "site": HookSite.at(entry["layer"], entry["reads"], entry["writes"]),
             "width": effective(config, coder, "width"),
             "model": entry["model"],
+            "base": base(config, entry["model"]),
             "weights": entry["weights"],
         }
         if is_pretrained(entry):
@@ -126,6 +155,7 @@ def instances(config: Mapping[str, Any]) -> list[CoderInstance]:
 def chosen(config: Mapping[str, Any], evaluation: str) -> list[CoderInstance]:
     """Instances that an evaluation measures: all of them, or those its ``at`` names.
 
+    Coders of other models only where :data:`OF_ANY_MODEL` says so.
     Lists of k and of seeds choose among trained coders; a pretrained one has neither.
     """
     block = config["evaluations"].get(evaluation)
@@ -135,7 +165,9 @@ def chosen(config: Mapping[str, Any], evaluation: str) -> list[CoderInstance]:
     return [
         one
         for one in instances(config)
-        if one.coder in at.get("coders", [one.coder]) and _within(at, one)
+        if one.coder in at.get("coders", [one.coder])
+        and _within(at, one)
+        and (one.base == ORIGINAL or evaluation in OF_ANY_MODEL)
     ]
 
 

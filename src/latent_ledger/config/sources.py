@@ -103,7 +103,7 @@ def model_shape(model: dict[str, Any]) -> ModelShape | None:
     answer is None and the job that loads the model checks again.
     """
     kind = model_kind(model["source"])
-    if kind == "embedded":
+    if kind == "embedded" and "training" in model:
         return ModelShape(model["training"]["layers"], model["training"]["context"])
     if kind == "folder":
         return read_shape(local(model["source"]) / "config.json")

@@ -17,12 +17,14 @@ from typing import Any
 
 from latent_ledger import plan
 from latent_ledger.config import CoderInstance, instances
+from latent_ledger.config.expansion import ORIGINAL, base, base_block
 from latent_ledger.errors import LedgerError
 from latent_ledger.gpus import architectures
 from latent_ledger.gpus.architectures import Architecture
 from latent_ledger.gpus.devices import Gpu, gpus
 from latent_ledger.gpus.memory import Fit, Served, fit, room, smallest
 from latent_ledger.gpus.work import RULES, Planned, Work, saebench_texts
+from latent_ledger.stages import paths
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7
 """Of a GPU's peak: what a forward pass, fp32 matrix products and reading its memory reach."""
@@ -65,8 +67,12 @@ class Planner:
 
     @cached_property
     def model(self) -> Architecture:
-        """The language model, or one of :data:`ASSUMED` size where its own is not known yet."""
-        found = architectures.of_model(self.config["model"])
+        """The language model under study."""
+        return self.architecture(ORIGINAL)
+
+    def architecture(self, base: str) -> Architecture:
+        """A published model, or one of :data:`ASSUMED` size where its own is not known yet."""
+        found = architectures.of_model(base_block(self.config, base))
         return found or architectures.published()[ASSUMED]
 
     @cached_property
@@ -75,8 +81,9 @@ class Planner:
         block = self.config["evaluations"].get("autointerp", {"scorers": {}})
         scorers = [one for one in block["scorers"].values() if one["kind"] == "vllm"]
         found = [one["model"] for one in scorers if self._scorer(one) is None]
-        if architectures.of_model(self.config["model"]) is None:
-            found.insert(0, self.config["model"]["source"])
+        used = dict.fromkeys([ORIGINAL, *(one.base for one in self.coders.values())])
+        models = [base_block(self.config, base) for base in used]
+        found = [one["source"] for one in models if architectures.of_model(one) is None] + found
         return list(dict.fromkeys(found))
 
     @cached_property
@@ -111,7 +118,7 @@ class Planner:
     def groups(self) -> dict[str, list]:
         """Name of a capture (a token set and a model) -> its taps."""
         groups = plan.capture_groups(self.config).items()
-        return {plan.paths.over(split, model): taps for (split, model), taps in groups}
+        return {paths.over(split, model): taps for (split, model), taps in groups}
 
     def job(self, path: str) -> Estimate:
         """The estimate of the job that makes a manifest; also of the ledger, by its path."""
@@ -132,7 +139,7 @@ class Planner:
         gpu, why = None, ""
         if self.gpus and (rule.gpu or served):
             gpu, why = self._choose(planned, work, served)
-        seconds = self._seconds(work, gpu)
+        seconds = self._seconds(work, gpu, planned.dtype)
         minutes = max(LEAST_MINUTES, 10 * math.ceil(SLACK * seconds / 600))
         mem_mb = 500 * math.ceil((rule.mem_mb + work.host_mb) / 500)
         return Estimate(gpu.name if gpu else None, mem_mb, round(seconds), minutes, why)
@@ -174,13 +181,13 @@ class Planner:
 
     # -- how long -------------------------------------------------------------------------------
 
-    def _seconds(self, work: Work, gpu: Gpu | None) -> float:
-        """Seconds of `work` on a GPU, or on one CPU core."""
+    def _seconds(self, work: Work, gpu: Gpu | None, dtype: str) -> float:
+        """Seconds of `work` on a GPU, or on one CPU core; the model runs in `dtype`."""
         if gpu is None:
             start = START_CPU if self.gpus else START_HERE
             seconds = (work.forward + work.exact) / CORE
         else:
-            half = self.config["model"]["dtype"] != "float32"
+            half = dtype != "float32"
             fp32 = gpu.fp32_tflops * 1e12 * FP32_SHARE
             forward = gpu.bf16_tflops * 1e12 * BF16_SHARE if half else fp32
             start = START_GPU
@@ -195,15 +202,24 @@ class Planner:
         rule, settings = self.jobs.get(path, (path.rpartition("/")[2].partition(".")[0], {}))
         parts = path.removeprefix("results/").removesuffix(".json").split("/")
         named = [self.coders[part] for part in parts if part in self.coders]
-        split = next((p.partition("@")[0] for p in parts if p.partition("@")[0] in self.sizes), "")
+        of = next((paths.parts(part)[1] for part in parts if "@" in part), ORIGINAL)
+        if parts[0] == "models":
+            of = parts[1]
+        elif named:
+            of = named[0].model
+        behind = base(self.config, of)
+        splits = (paths.over(paths.parts(part)[0], behind) for part in parts)
+        usual = paths.over(_SPLITS.get(rule, ""), behind)
+        split = next((name for name in splits if name in self.sizes), usual)
         planned = Planned(
             self.config,
             path,
             rule,
             settings,
-            self.model,
-            self.sizes.get(split or _SPLITS.get(rule, ""), 0.0),
+            self.architecture(behind),
+            self.sizes.get(split, 0.0),
             named,
+            base=behind,
         )
         if rule == "capture":
             taps = self.groups[parts[1]]

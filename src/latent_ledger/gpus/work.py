@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from latent_ledger.config import CoderInstance
+from latent_ledger.config.expansion import ORIGINAL, base_block
 from latent_ledger.gpus.architectures import BYTES, Architecture
 from latent_ledger.gpus.memory import PROCESS, resident
 
@@ -63,6 +64,7 @@ class Planned:
     rule: str
     settings: Mapping[str, Any]
     model: Architecture
+    """The language model it is about."""
     tokens: float
     """Tokens of the token set it is about."""
     coders: list[CoderInstance] = field(default_factory=list)
@@ -73,11 +75,13 @@ class Planned:
     """Blocks a capture runs."""
     scorer: Architecture | None = None
     """The model behind a scorer, where it is known."""
+    base: str = ORIGINAL
+    """Name of the published model behind `model`."""
 
     @property
     def dtype(self) -> str:
         """Number format of the language model."""
-        return self.config["model"]["dtype"]
+        return base_block(self.config, self.base)["dtype"]
 
     @property
     def d(self) -> int:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from latent_ledger.config import CoderInstance, chosen, instances
+from latent_ledger.config.expansion import ORIGINAL, base, base_block
 from latent_ledger.errors import LedgerError
 from latent_ledger.files import read_json
 from latent_ledger.hooksites import Tap
@@ -120,14 +121,14 @@ PUBLISHED = "as published"
 """Size of a pretrained coder where its file says it and the configuration need not."""
 
 
-def model_columns(config: Config, model: str = "original") -> dict[str, str]:
+def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
     """Which model a row is about, and the seed of its training."""
-    block = config["model"]
+    block = base_block(config, model)
     name = block["source"]
-    if embedded(config):
+    if name == "embedded":
         shape = block["training"]
         name = f"embedded GPT-NeoX {shape['layers']}x{shape['width']}"
-    if model != "original":
+    if model != base(config, model):
         name += f", {model}"
     return {"model": name, "seed": str(block.get("training", {}).get("seed", ""))}
 

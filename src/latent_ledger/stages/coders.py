@@ -16,7 +16,7 @@ from latent_ledger.stages.base import (
     coder_columns,
     dataset,
 )
-from latent_ledger.stages.data import listing
+from latent_ledger.stages.data import budget, listing
 from latent_ledger.store import Payload
 
 
@@ -52,7 +52,7 @@ def way_to(instance) -> list[str]:
         return [paths.coder(instance.name)]
     return [
         paths.model(instance.model),
-        paths.tokens("coder"),
+        paths.tokens("coder", instance.base),
         *(paths.activations("coder", tap, instance.model) for tap in instance.site.taps),
         paths.coder(instance.name),
     ]
@@ -66,7 +66,8 @@ def way_to_codes(instance, split: str) -> list[str]:
     reads, gate = instance.site.reads, paths.gate("reader", instance.name)
     way = [*way_to(instance)]
     for part, ends in (("evaluation", gate), (split, paths.codes(split, instance.name))):
-        way += [paths.tokens(part), paths.activations(part, reads, instance.model), ends]
+        tokens = paths.tokens(part, instance.base)
+        way += [tokens, paths.activations(part, reads, instance.model), ends]
     return list(dict.fromkeys(way))
 
 
@@ -99,7 +100,6 @@ def measured(
 
 def rows(config: Config) -> list[RowPlan]:
     """One row per coder, trained or fetched."""
-    budget = f"{config['tokens']['budget']['coder']:,}"
     found = []
     for one in instances(config):
         path, columns = paths.coder(one.name), coder_columns(config, one)
@@ -108,7 +108,10 @@ def rows(config: Config) -> list[RowPlan]:
             found.append(RowPlan(f"pretrained-{one.name}", "pretrained", path, columns))
             found[-1].needs.append(path)
             continue
-        columns |= {"dataset": dataset(config, "coder"), "tokens": budget}
+        columns |= {
+            "dataset": dataset(config, "coder"),
+            "tokens": f"{budget(config, 'coder', one.base):,}",
+        }
         found.append(RowPlan(f"train-{one.name}", "train", path, columns, needs=way_to(one)))
     return found
 

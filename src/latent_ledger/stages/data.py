@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from latent_ledger.config.expansion import ORIGINAL
 from latent_ledger.config.sources import kind_of_source, local
 from latent_ledger.files import digest_json
 from latent_ledger.stages import paths
@@ -67,13 +68,18 @@ def concepts_settings(config: Config) -> Settings:
     return {**found, **listing("evaluations.probing", probing["source"])}
 
 
-def packed(config: Config, split: str) -> tuple[str, Settings]:
+def budget(config: Config, split: str, base: str = ORIGINAL) -> int:
+    """Tokens taken from a part of the corpus for the coders of a published model."""
+    budgets = config["tokens"]["budget"]
+    return budgets[split] if base == ORIGINAL else config["model"]["others"][base]["tokens"][split]
+
+
+def packed(config: Config, split: str, base: str = ORIGINAL) -> tuple[str, Settings]:
     """Text and settings of a token set that is a part of the corpus: contexts up to a budget."""
-    tokens = config["tokens"]
     settings = {
         "layout": "packed",
-        "context": tokens["context"],
-        "budget": tokens["budget"][split],
+        "context": config["tokens"]["context"],
+        "budget": budget(config, split, base),
         "part": split,
     }
     return paths.corpus(split), settings

@@ -9,7 +9,7 @@ reconstruction     every tap that a measured coder writes      reconstruction at
 probing            every tap that a probed coder reads         probing at that tap
 =================  ==========================================  ==================================
 
-The last two are the metric nulls. They run on the original model, for its re-randomised controls
+The last two are the metric nulls. They run on the published model, for its re-randomised controls
 too: they are about the metrics, not about the model. Hook-site parity, the gate of every capture,
 is part of the capture itself (:mod:`latent_ledger.parity`).
 """
@@ -64,27 +64,27 @@ def adapted_coders(config: Config) -> list[CoderInstance]:
     return [one for one in instances(config) if one.name in names]
 
 
-def null_taps(config: Config) -> dict[str, list[Tap]]:
-    """Evaluation -> the taps on which its metrics are checked."""
+def null_taps(config: Config) -> dict[str, list[tuple[str, Tap]]]:
+    """Evaluation -> the published models and their taps on which its metrics are checked."""
     return {
         reconstruction.NAME: sorted(
-            {one.site.writes for _, one in reconstruction.measured_on(config)}
+            {(one.base, one.site.writes) for _, one in reconstruction.measured_on(config)}
         ),
-        probing.NAME: sorted({one.site.reads for one in chosen(config, "probing")}),
+        probing.NAME: sorted({(one.base, one.site.reads) for one in chosen(config, "probing")}),
     }
 
 
-def nulls(evaluation: str, tap: Tap) -> str:
-    """The gate that an evaluation's metrics pass on a tap, of whichever model."""
-    return paths.gate("nulls", f"{evaluation}/{tap}")
+def nulls(evaluation: str, tap: Tap, base: str = paths.ORIGINAL) -> str:
+    """The gate that an evaluation's metrics pass on a tap of a published model."""
+    return paths.gate("nulls", f"{evaluation}/{paths.over(str(tap), base)}")
 
 
 def captures(config: Config) -> set[Capture]:
-    """What the coders read, and the original model's taps that the metrics are checked on."""
+    """What the coders read, and the published models' taps that the metrics are checked on."""
     found = {Capture(SPLIT, one.model, one.site.reads) for one in read_coders(config)}
     for evaluation, taps in null_taps(config).items():
         split = probing.SPLIT if evaluation == probing.NAME else SPLIT
-        found |= {Capture(split, paths.ORIGINAL, tap) for tap in taps}
+        found |= {Capture(split, base, tap) for base, tap in taps}
     return found
 
 
@@ -98,14 +98,14 @@ def jobs(config: Config) -> Jobs:
                 {"coder": one.name, **FIDELITY},
             )
     taps = null_taps(config)
-    for tap in taps[reconstruction.NAME]:
+    for base, tap in taps[reconstruction.NAME]:
         block = config["evaluations"][reconstruction.NAME]
         settings = {name: block[name] for name in ("resamples", "seed")}
-        found[nulls(reconstruction.NAME, tap)] = ("reconstruction_nulls", settings)
-    for tap in taps[probing.NAME]:
+        found[nulls(reconstruction.NAME, tap, base)] = ("reconstruction_nulls", settings)
+    for base, tap in taps[probing.NAME]:
         block = config["evaluations"][probing.NAME]
         settings = {name: block[name] for name in ("concepts", "top_k", "seed")}
-        found[nulls(probing.NAME, tap)] = ("probing_nulls", settings | NULL_SHUFFLES)
+        found[nulls(probing.NAME, tap, base)] = ("probing_nulls", settings | NULL_SHUFFLES)
     return found
 
 
@@ -114,7 +114,7 @@ def rows(config: Config) -> list[RowPlan]:
     found = [fidelity_row(config, "reader", one) for one in read_coders(config)]
     found += [fidelity_row(config, "saelens", one) for one in adapted_coders(config)]
     for evaluation, taps in null_taps(config).items():
-        found += [nulls_row(config, evaluation, tap) for tap in taps]
+        found += [nulls_row(config, evaluation, base, tap) for base, tap in taps]
     return found
 
 
@@ -133,21 +133,23 @@ def fidelity_row(config: Config, gate: str, one: CoderInstance) -> RowPlan:
 def way_to_gate(one: CoderInstance) -> list[str]:
     """Manifests on the way to an adapter's gate, in order; the reader's gate blocks SAELens'."""
     read = paths.activations(SPLIT, one.site.reads, one.model)
-    return [*way_to(one), paths.tokens(SPLIT), read, paths.gate("reader", one.name)]
+    return [*way_to(one), paths.tokens(SPLIT, one.base), read, paths.gate("reader", one.name)]
 
 
-def nulls_row(config: Config, evaluation: str, tap: Tap) -> RowPlan:
+def nulls_row(config: Config, evaluation: str, base: str, tap: Tap) -> RowPlan:
     """The row of an evaluation's metric nulls on one tap."""
-    path = nulls(evaluation, tap)
+    path = nulls(evaluation, tap, base)
     split = probing.SPLIT if evaluation == probing.NAME else SPLIT
     columns = {
-        **model_columns(config),
+        **model_columns(config, base),
         "hookpoint": str(tap),
         "coder_type": f"gate (metric nulls, {evaluation})",
         "dataset": dataset(config, split),
     }
-    needs = [paths.model(), paths.tokens(split), paths.activations(split, tap), path]
-    return RowPlan(f"gate-nulls-{evaluation}-{tap}", "gate", path, columns, needs=needs)
+    read = paths.activations(split, tap, base)
+    needs = [paths.model(base), paths.tokens(split, base), read, path]
+    over = paths.over(str(tap), base).replace("@", "-")
+    return RowPlan(f"gate-nulls-{evaluation}-{over}", "gate", path, columns, needs=needs)
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:

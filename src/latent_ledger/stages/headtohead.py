@@ -19,6 +19,7 @@ from latent_ledger.stages.base import (
     dataset,
     metrics_of,
 )
+from latent_ledger.stages.data import budget
 from latent_ledger.stages.words import count, digits_for, interval, table
 from latent_ledger.store import Payload
 
@@ -76,7 +77,7 @@ def fairness(config: Config, name: str) -> Settings:
         return {**known, "source": instance.source}
     return {
         "corpus": config["corpus"]["source"],
-        "token budget": config["tokens"]["budget"]["coder"],
+        "token budget": budget(config, "coder", instance.base),
         **known,
         "k": instance.k,
         "seed": instance.seed,

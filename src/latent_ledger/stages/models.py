@@ -1,8 +1,9 @@
-"""The language model, its re-randomised controls, and the captures of their activations."""
+"""The language model, its re-randomised controls, other published models, and their captures."""
 
 from __future__ import annotations
 
 from latent_ledger.config import instances
+from latent_ledger.config.expansion import ORIGINAL, base, base_block
 from latent_ledger.hooksites import Tap
 from latent_ledger.stages import paths
 from latent_ledger.stages.base import (
@@ -21,10 +22,10 @@ from latent_ledger.stages.data import listing
 from latent_ledger.store import Payload
 
 
-def model_settings(config: Config) -> Settings:
+def model_settings(config: Config, name: str = ORIGINAL) -> Settings:
     """A training recipe for the embedded model, else the pinned source of a published one."""
-    model = config["model"]
-    if embedded(config):
+    model = base_block(config, name)
+    if model["source"] == "embedded":
         return {**model["training"], "source": "embedded"}
     source = model["source"]
     return {"source": source, "revision": model.get("revision"), **listing("model", source)}
@@ -36,20 +37,30 @@ def randomised(config: Config) -> dict[str, Settings]:
     return {name: dict(how) for name, how in config["model"]["randomised"].items() if name in used}
 
 
-def capture_settings(config: Config, taps: list[Tap]) -> Settings:
+def others(config: Config) -> dict[str, Settings]:
+    """The other published models that some coder is trained on, by name."""
+    used = {instance.model for instance in instances(config)}
+    return {
+        name: model_settings(config, name) for name in config["model"]["others"] if name in used
+    }
+
+
+def capture_settings(config: Config, taps: list[Tap], model: str = ORIGINAL) -> Settings:
     """One part per tap: a new layer or coder forwards only for the taps the store lacks."""
     return {
         **config["activations"],
-        "model_dtype": config["model"]["dtype"],
+        "model_dtype": base_block(config, model)["dtype"],
         "parts": {str(tap): {"tap": str(tap)} for tap in taps},
     }
 
 
 def jobs(config: Config) -> Jobs:
-    """The model and its controls."""
+    """The model, its controls, and the other models."""
     found: Jobs = {paths.model(): ("language_model", model_settings(config))}
     for name, how in randomised(config).items():
         found[paths.model(name)] = ("randomised_model", how)
+    for name, how in others(config).items():
+        found[paths.model(name)] = ("language_model", how)
     return found
 
 
@@ -88,7 +99,8 @@ def parity_row(config: Config, capture: Capture) -> RowPlan:
         "coder_type": "gate (hook-site parity)",
         "dataset": dataset(config, capture.split),
     }
-    needs = [paths.model(capture.model), paths.tokens(capture.split), path]
+    tokens = paths.tokens(capture.split, base(config, capture.model))
+    needs = [paths.model(capture.model), tokens, path]
     run_id = f"parity-{over.replace('@', '-')}-{capture.tap}"
     return RowPlan(run_id, "parity", path, columns, needs=needs)
 

@@ -48,7 +48,10 @@ def settings(config: Config) -> Settings | None:
             metric: [
                 _point(one)
                 for one in chosen(config, metric.partition(".")[0])
-                if one.k is not None and not one.control and one.coder in contenders
+                if one.k is not None
+                and one.model == "original"
+                and not one.control
+                and one.coder in contenders
             ]
             for metric in block["sweep"]
         },

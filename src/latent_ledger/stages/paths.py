@@ -6,16 +6,14 @@ capture runs over: a token set, and after an ``@`` the model if it is not the or
 
 from __future__ import annotations
 
+from latent_ledger.config.expansion import ORIGINAL
 from latent_ledger.hooksites import Tap
-
-ORIGINAL = "original"
-"""Name of the model under study, beside its re-randomised controls."""
 
 CONCEPTS = "results/corpus/concepts.json"
 
 
 def model(name: str = ORIGINAL) -> str:
-    """The model under study, or one of its re-randomised controls."""
+    """The model under study, one of its re-randomised controls, or another published model."""
     return "results/model.json" if name == ORIGINAL else f"results/models/{name}.json"
 
 
@@ -29,14 +27,20 @@ def corpus_slice(name: str) -> str:
     return f"results/corpus_slices/{name}.json"
 
 
-def tokens(split: str) -> str:
-    """One token set."""
-    return f"results/tokens/{split}.json"
+def tokens(split: str, base: str = ORIGINAL) -> str:
+    """One token set, cut by the tokenizer of a published model."""
+    return f"results/tokens/{over(split, base)}.json"
 
 
 def over(split: str, model: str = ORIGINAL) -> str:
-    """Name of the capture of a token set by a model: ``probing`` or ``probing@rerandomised``."""
+    """What is over a token set and of a model: ``probing`` or ``probing@rerandomised``."""
     return split if model == ORIGINAL else f"{split}@{model}"
+
+
+def parts(over: str) -> tuple[str, str]:
+    """The token set (or tap) and the model that :func:`over` joined."""
+    split, _, model = over.partition("@")
+    return split, model or ORIGINAL
 
 
 def activations(split: str, tap: Tap | str, model: str = ORIGINAL) -> str:

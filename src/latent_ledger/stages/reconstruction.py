@@ -94,7 +94,7 @@ def path_of(split: str, one: CoderInstance) -> str:
 
 def nulls(one: CoderInstance) -> str:
     """The gate of the metrics at the tap that a coder should rebuild."""
-    return paths.gate("nulls", f"{NAME}/{one.site.writes}")
+    return paths.gate("nulls", f"{NAME}/{paths.over(str(one.site.writes), one.base)}")
 
 
 def rows(config: Config) -> list[RowPlan]:

@@ -1,0 +1,159 @@
+"""Coders of further published models stand beside the experiment's own, and are kept apart."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import pytest
+
+from latent_ledger import config, plan
+from latent_ledger.config import chosen, instances, validate
+from latent_ledger.gpus.architectures import published
+from latent_ledger.gpus.estimates import Planner
+from latent_ledger.stages import paths
+from tests.config.experiments import FULL, lines, put
+
+PYTHIA = "EleutherAI/pythia-70m-deduped"
+OTHER = {"source": PYTHIA, "tokens": {"coder": 1280, "evaluation": 640}}
+
+
+@pytest.fixture
+def beside(tiny):
+    """The tiny experiment with a coder of a further model."""
+    put(tiny, "model.others.pythia", deepcopy(OTHER))
+    put(tiny, "coders.smoke", {"kind": "sae", "layer": 5, "reads": "mlp_out", "model": "pythia"})
+    tiny["coders"]["smoke"] |= {"k": [8], "seeds": [0], "batch_tokens": 640}
+    return tiny
+
+
+def test_it_reads_tokens_of_its_own_and_is_measured_by_reconstruction_alone(beside):
+    before = {key: value for key, value in beside.items() if key != "coders"}
+    before["coders"] = {k: v for k, v in beside["coders"].items() if k != "smoke"}
+    before["model"] = {k: v for k, v in beside["model"].items() if k != "others"}
+    done = validate(beside)
+    (smoke,) = [one for one in instances(done) if one.coder == "smoke"]
+    assert (smoke.base, smoke.control, smoke.settings["unit_scale"]) == ("pythia", False, False)
+    assert smoke in chosen(done, "reconstruction") and smoke not in chosen(done, "probing")
+
+    jobs, old = plan.jobs(done), plan.jobs(validate(before))
+    assert {path: jobs[path] for path in old} == old, "nobody else's keys change"
+    added = {path: jobs[path] for path in set(jobs) - set(old)}
+    text = {"layout": "packed", "context": 64}
+    assert added["results/tokens/coder@pythia.json"] == (
+        "tokens",
+        {**text, "budget": 1280, "part": "coder"},
+    )
+    rule, settings = added["results/models/pythia.json"]
+    assert (rule, settings) == ("language_model", {"source": PYTHIA, "revision": None})
+    assert set(added) == {
+        "results/models/pythia.json",
+        "results/tokens/coder@pythia.json",
+        "results/tokens/evaluation@pythia.json",
+        "results/activations/coder@pythia/layers.5.mlp_out.json",
+        "results/activations/evaluation@pythia/layers.5.mlp_out.json",
+        "results/coders/smoke-k8-s0.json",
+        "results/gates/reader/smoke-k8-s0.json",
+        "results/gates/nulls/reconstruction/layers.5.mlp_out@pythia.json",
+        "results/codes/evaluation/smoke-k8-s0.json",
+        "results/reconstruction/smoke-k8-s0.json",
+    }
+    rows = {row.run_id: row for row in plan.rows(done)}
+    needs = rows["recon-smoke-k8-s0"].needs
+    assert set(needs) == set(added) and rows["train-smoke-k8-s0"].columns["model"] == PYTHIA
+    assert rows["train-smoke-k8-s0"].columns["tokens"] == "1,280"
+
+
+def test_jobs_about_it_are_sized_by_its_own_model():
+    planner = Planner(config.load(FULL))
+    for path in (
+        "results/models/pythia-160m-deduped.json",
+        "results/tokens/coder@pythia-160m-deduped.json",
+        "results/activations/coder@pythia-160m-deduped/layers.3.resid_post.json",
+        "results/coders/smoke-p160-sae-k32-s0.json",
+        "results/gates/nulls/reconstruction/layers.3.mlp_out@pythia-160m-deduped.json",
+    ):
+        planned = planner._planned(path)
+        assert planned.model == published()["EleutherAI/pythia-160m-deduped"], path
+        assert planned.dtype == "float32"
+    assert planner._planned("results/coders/smoke-p70-tc-k32-s0.json").tokens == 491_520
+    assert planner._planned("results/codes/evaluation/smoke-p70-tc-k32-s0.json").tokens == 50_000
+    assert planner._planned("results/coders/sae-rerandomised-k64-s0.json").tokens == 10_000_000
+
+
+def test_a_model_that_nobody_trains_on_is_not_fetched(tiny):
+    put(tiny, "model.others.pythia", OTHER)
+    assert paths.model("pythia") not in plan.jobs(validate(tiny))
+
+
+FAMILY = "comparisons.families.probing"
+CASES = [
+    (
+        {"evaluations.probing.at": {"coders": ["sae-mlp", "smoke"]}, "comparisons": {}},
+        [
+            "evaluations.probing.at.coders[1]: smoke is of pythia, and only reconstruction "
+            "measures coders of other models, not probing"
+        ],
+    ),
+    (
+        {f"{FAMILY}.pairs": [["sae-mlp", "smoke"]], f"{FAMILY}.allow_unfair": ["model"]},
+        [
+            f"{FAMILY}.pairs[0]: sae-mlp and smoke are of different models, original, pythia, "
+            "which read different tokens; take the pair out"
+        ],
+    ),
+    (
+        {"coders.twin": {"kind": "sae", "layer": 4, "reads": "mlp_out", "model": "pythia"}}
+        | {"coders.twin.k": [8], "coders.twin.batch_tokens": 640, "coders.twin.seeds": [0]}
+        | {f"{FAMILY}.pairs": [["twin", "smoke"]]},
+        [
+            f"{FAMILY}: smoke is of pythia, and only reconstruction measures coders of other "
+            "models, not probing"
+        ],
+    ),
+    (
+        {"coders.smoke.batch_tokens": 100},
+        ["coders.smoke.batch_tokens: 100 is not a multiple of tokens.context, 64; 128 would be"],
+    ),
+    (
+        {"model.others.pythia.tokens.evaluation": 60},
+        ["model.others.pythia.tokens.evaluation: 60 tokens do not fill one context of 64"],
+    ),
+    (
+        {"model.others.pythia.source": "embedded"},
+        [
+            "model.others.pythia.source: another model is a published one; write a hub id or a "
+            "folder"
+        ],
+    ),
+    (
+        {"model.others.original": OTHER},
+        ["model.others.original: this name is taken by the model itself; choose another"],
+    ),
+    (
+        {"model.randomised.pythia": {}},
+        ["model.others.pythia: this name is taken by a re-randomised model; choose another"],
+    ),
+    (
+        {"coders.smoke.model": "pythai", "coders.smoke.layer": 3},
+        ['coders.smoke.model: unknown model "pythai"; did you mean "pythia"?'],
+    ),
+    ({"coders.smoke": "absent", "model.others": {"pythia": "absent"}}, []),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), CASES, ids=lambda value: ",".join(value)[:60])
+def test_what_does_not_go_together(beside, changes, expected):
+    for path, value in changes.items():
+        put(beside, path, value)
+    assert lines(beside) == expected
+
+
+def test_the_layer_is_checked_against_that_model(beside, tmp_path):
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "gpt_neox", "num_hidden_layers": 5, "max_position_embeddings": 32}'
+    )
+    beside["model"]["others"]["pythia"] = OTHER | {"source": str(tmp_path)}
+    assert lines(beside) == [
+        "model.others.pythia: its context of 32 is shorter than tokens.context, 64",
+        "coders.smoke.layer: 5 is beyond pythia, whose layers are 0 to 4",
+    ]
