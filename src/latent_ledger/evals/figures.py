@@ -1,6 +1,7 @@
 """Figures of the overview: SVG for the page, PNG for slides, equal bytes for equal numbers.
 
 One hue per coder throughout; controls are grey and hollow, because they are there to be beaten.
+A further seed is a point like any other, without words of its own.
 Whiskers are the 95% intervals of the metrics' own bootstrap.
 """
 
@@ -40,8 +41,10 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
         hues = _hues(row["coder"] for row in rows if not row["control"])
+        told = set()
         for row in rows:
             colour = GREY if row["control"] else hues[row["coder"]]
+            label = _label(row)
             axes.errorbar(
                 row["x"],
                 row["y"],
@@ -55,18 +58,24 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
                 capsize=0,
                 alpha=0.9,
             )
-            axes.annotate(
-                _label(row),
-                (row["x"], row["y"]),
-                xytext=(6, 5),
-                textcoords="offset points",
-                color=colour,
-                fontsize=7,
-            )
+            if (row["coder"], label) not in told:
+                axes.annotate(
+                    label,
+                    (row["x"], row["y"]),
+                    xytext=(6, 5),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=7,
+                )
+            told.add((row["coder"], label))
         chain = sorted((row["x"], row["y"]) for row in rows if row["on_front"])
         if len(chain) > 1:
             axes.step(*zip(*chain, strict=True), where="pre", color="#BBBBBB", lw=1, zorder=0)
-        axes.margins(x=0.2)  # room for the names
+        for coder, hue in hues.items():
+            axes.plot([], [], "o", color=hue, label=coder)
+        if hues:
+            figure.legend(loc="outside lower center", ncols=4, frameon=False)
+        axes.margins(x=0.2)  # room for the words
         axes.set_xlabel(_words(labels["x"]))
         axes.set_ylabel(_words(labels["y"]))
         axes.set_title("Fidelity against interpretability", loc="left", fontsize=10)
@@ -74,9 +83,9 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
 
 
 def _label(row: Mapping[str, Any]) -> str:
-    """A point's name: coder, k and seed; a pretrained coder has its name alone."""
-    size = "" if row["k"] is None else f" k={row['k']}"
-    return f"{row['coder']}{size}" + (f" s{row['seed']}" if row["seed"] else "")
+    """The words at a point: a contender's k, its name being its hue; a control's name and k."""
+    size = "" if row["k"] is None else f"k={row['k']}"
+    return f"{row['coder']} {size}".strip() if row["control"] else size
 
 
 def sweep(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
