@@ -1,0 +1,47 @@
+"""What a reference row costs: every job on its way once, and nothing that another row needs."""
+
+from pathlib import Path
+
+import pytest
+
+from latent_ledger import plan
+from latent_ledger.config import load
+from latent_ledger.gpus.prices import prices
+from latent_ledger.gpus.row_costs import page, row_costs
+from tests.config.experiments import FULL
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def config():
+    return load(FULL)
+
+
+def test_every_reference_row_has_its_cost(config):
+    found = {row.run_id: row for row in row_costs(config, prices())}
+    assert list(found) == list(config["references"])
+    assert all(0 <= row.adds <= row.alone + 1e-9 for row in found.values())
+    assert found["ai-g2-7b-ATTEMPT"].gpus == (), "the planner answers it, without a GPU"
+    assert "A100-40GB" in found["recon-g2-sae"].gpus
+    assert found["repro-001"].adds == found["repro-001"].alone, "nobody paid for it before"
+
+
+def test_a_row_that_needs_what_another_has_adds_nothing(config):
+    """Two names of one measurement: the second is free, the sum is that of the first."""
+    entry = config["references"]["repro-001"]
+    twice = {**config, "references": {"repro-001": entry, "again": entry}}
+    first, again = row_costs(twice, prices())
+    assert again.alone == first.alone > 0 and again.adds == 0
+
+
+def test_a_capture_is_paid_once_however_many_taps_it_writes(config):
+    row = next(row for row in plan.rows(config) if row.run_id == "train-skip-transcoder-k64-s0")
+    captures = [path for path in row.needs if path.startswith("results/activations/coder/")]
+    assert len(captures) > 1 and len({plan.record_name(path) for path in captures}) == 1
+
+
+def test_the_readme_has_the_table_of_today(config):
+    told = README.read_text(encoding="utf-8").splitlines()
+    missing = [line for line in page(config, prices()).splitlines() if line not in told]
+    assert not missing, "print it with: python -m latent_ledger.gpus.row_costs config/config.yaml"
