@@ -32,30 +32,37 @@ def server(tmp_path_factory):
         yield server
 
 
-def results(checkout: Checkout) -> list[dict]:
-    """Rows without the columns that describe the run."""
-    return [{k: v for k, v in row.items() if k not in RUN_COLUMNS} for row in checkout.rows()]
+ONE = "tests/workflow/one.yaml"
+"""One coder of the chain: here every job pays for a process that starts Snakemake."""
+
+
+def results(checkout: Checkout) -> dict[str, dict]:
+    """Rows by run id, without the columns that describe the run."""
+    return {
+        row["run_id"]: {k: v for k, v in row.items() if k not in RUN_COLUMNS}
+        for row in checkout.rows()
+    }
 
 
 def test_the_chain_on_modal(server, finished, tmp_path):
     root = copy_project(tmp_path / "cloud")
-    cloud = Checkout(root, (MICRO, CORE), "profiles/modal", server.environment)
+    cloud = Checkout(root, (MICRO, CORE, ONE), "profiles/modal", server.environment)
     jobs = ("--jobs", "4", "--modal-poll-seconds", "0.2")
 
     # From nothing: equal numbers; payloads stay on the Volume; every row knows what it cost.
     cloud.snakemake(*jobs)
-    assert results(cloud) == results(finished)
-    assert cloud.manifests() == finished.manifests()
+    here, there = results(finished), results(cloud)
+    assert {"recon-sae-resid-k8-s0", "probe-sae-resid-k8-s0", "repro-001"} <= set(there)
+    assert there == {run_id: here[run_id] for run_id in there}
+    manifests = cloud.manifests()
+    assert manifests == {path: finished.manifests()[path] for path in manifests}
     payloads = [path for path in (root / "results").rglob("*") if path.suffix == ".parquet"]
     assert not payloads and not (root / ".store").exists()
     assert all(row["cost"] for row in cloud.rows() if row["label"] == "novel" and row["date"])
     assert "hf_never_to_be_seen" not in "".join(
         path.read_text(errors="replace")
         for path in root.rglob("*")
-        if path.is_file()
-        and "results" in path.parts
-        or ".snakemake" in path.parts
-        and path.is_file()
+        if path.is_file() and {"results", ".snakemake"} & set(path.parts)
     )
 
     # One corrected evaluation: its dependents run, all else stays.
@@ -68,7 +75,9 @@ def test_the_chain_on_modal(server, finished, tmp_path):
         "def added():\n    return 1\n\n\ndef produce(",
     )
     stale = cloud.listed()
-    assert "headtohead/reconstruction" in stale and not any("coders/" in name for name in stale)
+    assert "reconstruction/sae-resid-k8-s0" in stale and not any(
+        "coders/" in name for name in stale
+    )
     cloud.snakemake(*jobs)
     assert 0 < len(server.sandboxes) - before <= len(stale)
     row = next(row for row in cloud.rows() if row["label"] == "superseded")
