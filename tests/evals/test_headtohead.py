@@ -163,6 +163,25 @@ def test_latents_of_two_coders_never_pair(tables, tmp_path):
     assert not contrast["paired"] and contrast["n"] == 2 * DOCUMENTS
 
 
+def test_latents_are_matched_on_what_their_table_knows_of_them(tables, tmp_path):
+    """`variance` is the same for both coders here, so every latent finds its like."""
+    asked = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variance")
+    [contrast] = contrasts_of(asked, tables, tmp_path / "out")
+    assert contrast["paired"] and contrast["matched_on"] == "variance"
+    assert (contrast["n"], contrast["unit"]) == (DOCUMENTS, "latent pair")
+    assert contrast["estimate"] == pytest.approx(0.02, abs=0.01) and contrast["ci_excludes_zero"]
+    assert "alike in variance within 1.00 (median)" in contrast["description"]
+
+
+def test_shared_units_and_unknown_properties_cannot_be_matched(tables, tmp_path):
+    asked = settings_for(("good", "plain"), metrics=["recon.share_test"], match="variance")
+    with pytest.raises(LedgerError, match="over documents, which need no match"):
+        contrasts_of(asked, tables, tmp_path / "out")
+    asked = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variant")
+    with pytest.raises(LedgerError, match="no column 'variant'; did you mean 'variance'"):
+        contrasts_of(asked, tables, tmp_path / "out")
+
+
 def test_where_keeps_only_its_rows(tables):
     values = values_of(tables["recon/good"], "share_test")
     assert len(values) == 90 and not (values.unit_ids % 4 == 0).any()

@@ -2,6 +2,9 @@
 
     metrics x pairs -> values_of(evaluation folder, metric) -> stats.compare -> Holm over the family
 
+Units that belong to one coder, such as latents, never pair by id. A family that says ``match``
+pairs them one to one by a column of their table, their firing frequency; others stay unpaired.
+
 Only the metric records of other evaluations are read (their `statistic`, `table`, `columns` and
 `where` say how an estimate is recomputed from per-unit values), so any metric with a per-unit table
 can be compared, and an evaluation need not know that it will be. Three gates stand before a number:
@@ -18,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -45,10 +49,10 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     """Compare every declared pair on every declared metric; write the family below `out`.
 
     `settings`: ``metrics`` ("<evaluation>.<metric>"), ``pairs`` of coder instances, ``resamples``,
-    ``level``, ``seed``, ``sources`` (see :func:`folder_of`), ``recipes`` {instance: {fairness
-    field: value}} and ``allow_unfair``: a list of fields, allowed for every pair, or of {"pair":
-    [a, b], "fields": [...]} (no ``fields``: all of them). `tables`: "<source>/<instance>" ->
-    evaluation folder.
+    ``level``, ``seed``, ``sources`` (see :func:`folder_of`), perhaps ``match`` (a column by which
+    latents are paired), ``recipes`` {instance: {fairness field: value}} and ``allow_unfair``: a
+    list of fields, allowed for every pair, or of {"pair": [a, b], "fields": [...]} (no ``fields``:
+    all of them). `tables`: "<source>/<instance>" -> evaluation folder.
 
     Writes ``metrics.json`` (one record per contrast a - b, in the order metrics x pairs) and
     ``contrasts.parquet`` (one row per contrast); returns the facts of the family. Raises
@@ -115,6 +119,11 @@ def values_of(folder: Path, metric: str) -> stats.Values:
     recorded estimate (1e-5 relative). Raises :class:`LedgerError` when the metric, its table or a
     column is missing, and :class:`GateError` when the estimate is another one.
     """
+    return _read(folder, metric)[0]
+
+
+def _read(folder: Path, metric: str, beside: str = "") -> tuple[stats.Values, np.ndarray | None]:
+    """:func:`values_of`, and another column of the same rows."""
     record = metric_record(folder, metric)
     statistic, name = record.get("statistic"), record.get("table")
     if statistic not in COLUMNS or not name:
@@ -130,6 +139,7 @@ def values_of(folder: Path, metric: str) -> stats.Values:
     # ParquetFile, not read_table: the latter adds columns for folders named "key=value".
     with pq.ParquetFile(path) as file:
         known = file.schema_arrow.names
+        columns += [beside] if beside else []
         for column in [*columns, *where]:
             if column not in known:
                 raise LedgerError(f"{path} has no column {column!r}{_nearest(column, known)}")
@@ -139,6 +149,7 @@ def values_of(folder: Path, metric: str) -> stats.Values:
     if table[columns[0]].null_count:
         raise LedgerError(f"{path} has rows without a {columns[0]}, the unit of {metric!r}.")
     arrays = [table[column].to_numpy() for column in columns]
+    others = arrays.pop() if beside else None
     try:
         values = stats.Values(arrays[0], statistic, *arrays[1:])
     except LedgerError as error:
@@ -149,7 +160,7 @@ def values_of(folder: Path, metric: str) -> stats.Values:
             f"recomputed estimate: {path} gives {recomputed:.6g} for {metric!r}, "
             f"but its record says {recorded}."
         )
-    return values
+    return values, others
 
 
 def _contrast(
@@ -170,9 +181,19 @@ def _contrast(
                 f"same measurement: {field} of {metric} is {first!r} for {pair[0]} "
                 f"and {second!r} for {pair[1]}."
             )
-    unit = records[0]["unit"]
+    unit, match = records[0]["unit"], settings.get("match")
+    if match and unit not in OWN_UNITS:
+        raise LedgerError(f"{metric} is over {unit}s, which need no match: both coders share them.")
+    arms, keys = zip(*(_read(folder, name, match or "") for folder in folders), strict=True)
+    likeness = ""
+    if match:
+        *arms, ratios = stats.matched(*arms, *keys)
+        unit, likeness = (
+            f"{unit} pair",
+            f", alike in {match} within {np.median(ratios):.2f} (median)",
+        )
     contrast = stats.compare(
-        *(values_of(folder, name) for folder in folders),
+        *arms,
         resamples=settings["resamples"],
         seed=settings["seed"],
         level=settings["level"],
@@ -196,6 +217,7 @@ def _contrast(
         "p_mannwhitney": contrast.p_mannwhitney,
         "tests_note": contrast.tests_note,
         "paired": contrast.paired,
+        "matched_on": match,
         "unit": unit,
         "n": contrast.n_pairs or contrast.n_a + contrast.n_b,
         "n_a": contrast.n_a,
@@ -212,7 +234,7 @@ def _contrast(
         "where": {},
         "unfair": list(unfair),
         "description": f"{name} of {pair[0]} minus that of {pair[1]}; {contrast.pairing} bootstrap "
-        f"over {count} {unit}s.",
+        f"over {count} {unit}s{likeness}.",
     }
 
 

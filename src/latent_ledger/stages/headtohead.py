@@ -53,6 +53,7 @@ def settings(config: Config, family: str) -> Settings:
     declared = comparisons["families"][family]
     chosen = pairs(config, family)
     return {
+        **({"match": declared["match"]} if "match" in declared else {}),
         "metrics": declared["metrics"],
         "sources": {metric: source(metric) for metric in declared["metrics"]},
         "pairs": [list(pair) for pair in chosen],
@@ -126,7 +127,9 @@ def rows(config: Config) -> list[RowPlan]:
                 }
                 own = [paths.evaluation(source(metric), name) for name in (a, b)]
                 needs = [*own, *inputs, path]  # one job for the family: it waits for all of them
-                run_id = f"h2h-{short.replace('_', '-').replace('/', '-')}-{left.coder}-vs-{b}"
+                what = short.replace("_", "-").replace("/", "-")
+                what += "-matched" if "match" in declared else ""
+                run_id = f"h2h-{what}-{left.coder}-vs-{b}"
                 name = f"{metric}: {a} - {b}"
                 found.append(RowPlan(run_id, NAME, path, columns, metric=name, needs=needs))
     return found
@@ -147,7 +150,7 @@ SPLITS = {
 def read(row: RowPlan, payload: Payload) -> Finding:
     """One contrast, with its tests beside it."""
     contrast = by_name(metrics_of(payload), row.metric or "", row.run_id)
-    how = "paired" if contrast["paired"] else "unpaired"
+    how = pairing(contrast)
     text = (
         f"{row.metric} = {interval(contrast, signed=True, digits=digits_for(contrast))} "
         f"({how}, {count(contrast)}; p={contrast['p']:.2g}, Holm {contrast['p_holm']:.2g})"
@@ -166,6 +169,13 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=contrast, null=0.0, notes=notes, metrics=[dict(contrast)])
 
 
+def pairing(contrast: Any) -> str:
+    """How the two coders' units were set against each other."""
+    if contrast["matched_on"]:
+        return f"matched on {contrast['matched_on']}"
+    return "paired" if contrast["paired"] else "unpaired"
+
+
 def section(current: list[Any]) -> str:
     """The ledger's table of all contrasts."""
     lines = []
@@ -181,7 +191,7 @@ def section(current: list[Any]) -> str:
                 pair,
                 interval(contrast, signed=True, digits=digits_for(contrast)),
                 f"{contrast['p_holm']:.2g}",
-                f"{'paired' if contrast['paired'] else 'unpaired'}, {count(contrast)[2:]}",
+                f"{pairing(contrast)}, {count(contrast)[2:]}",
                 row.label,
             )
         )
@@ -192,7 +202,8 @@ def section(current: list[Any]) -> str:
         "## Head to head\n\nEvery declared contrast, whether it flatters or not. A verdict is "
         "*inconclusive* when the interval includes 0 or Holm's correction over its family says "
         "so. Families named *controls* say what is left of a number where there was nothing to "
-        "be learnt.\n\n" + table(header, lines, (3, 4))
+        "be learnt. Latents of two coders are not the same units: they stay unpaired, or are "
+        "matched one to one on how often they fire.\n\n" + table(header, lines, (3, 4))
     )
 
 
