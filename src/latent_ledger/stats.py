@@ -23,7 +23,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import stats as tests
-from scipy.optimize import linear_sum_assignment
 from scipy.special import ndtr, ndtri
 
 from latent_ledger.errors import LedgerError
@@ -32,12 +31,6 @@ Statistic = Literal["mean", "ratio", "auroc"]
 
 CELLS_PER_CHUNK = 2**18
 """Entries of the count matrix held at a time: 2 MiB in float64, which stays in cache."""
-
-CALIPER = 1.25
-"""Matched units differ in their key by at most this factor; others have no like and stay out.
-
-About a fifth of the standard deviation of log firing frequencies, as Austin (2011) advises.
-"""
 
 P_METHOD = (
     "two-sided bootstrap p by inverting the percentile interval: "
@@ -315,43 +308,6 @@ def compare(
         level=level,
         excluded=resamples - len(drawn),
     )
-
-
-def matched(
-    a: Values, b: Values, key_a: np.ndarray, key_b: np.ndarray
-) -> tuple[Values, Values, np.ndarray]:
-    """Pair the units of two arms one to one by a positive key of theirs, as alike as can be.
-
-    `key_a`, `key_b`: one per unit, in the order of `a` and `b`. As many pairs as there can be
-    within :data:`CALIPER`, and of these the ones whose squared differences of log keys sum to the
-    least (optimal matching, Rosenbaum 1989). Returns both arms with a pair's number as unit id,
-    and per pair the ratio of the larger key to the smaller. Raises :class:`LedgerError` for a key
-    that is not positive, and if fewer than two pairs are alike.
-    """
-    sides = []
-    for values, key in ((a, key_a), (b, key_b)):
-        key = np.asarray(key, dtype=np.float64)
-        if not (key > 0).all():
-            raise LedgerError("Units are matched by a positive number, and some have none.")
-        order = np.argsort(values.unit_ids, kind="stable")
-        sides.append((values.ordered(), np.log(key[order])))
-    (a, log_a), (b, log_b) = sides
-    apart = np.abs(log_a[:, None] - log_b[None, :])
-    alike = apart <= np.log(CALIPER) + 1e-12
-    # A pair that may not be costs more than all that may together, so none is taken needlessly.
-    chosen = linear_sum_assignment(np.where(alike, apart**2, 1.0 + apart[alike].sum()))
-    chosen = [side[alike[chosen]] for side in chosen]
-    if len(chosen[0]) < 2:
-        raise LedgerError(
-            f"Of {len(a)} and {len(b)} units only {len(chosen[0])} could be matched within a "
-            f"factor of {CALIPER:g}: compare these two unmatched."
-        )
-    pairs = np.arange(len(chosen[0]))
-    arms = [
-        replace(v, unit_ids=pairs, a=v.a[own], b=None if v.b is None else v.b[own])
-        for v, own in zip((a, b), chosen, strict=True)
-    ]
-    return *arms, np.exp(apart[tuple(chosen)])
 
 
 def holm(p: Sequence[float]) -> np.ndarray:

@@ -11,7 +11,8 @@ from latent_ledger.errors import LedgerError
 from latent_ledger.gpus.architectures import published
 from latent_ledger.gpus.devices import gpus
 from latent_ledger.gpus.estimates import START_GPU, Planner
-from latent_ledger.gpus.work import DOWNLOAD, RULES, SERVED, SERVER_START, Planned
+from latent_ledger.gpus.planned import Planned
+from latent_ledger.gpus.work import DOWNLOAD, RULES, SERVED, SERVER_START
 
 ROOT = Path(__file__).parents[2]
 SERVED_MODEL = {

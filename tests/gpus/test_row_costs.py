@@ -6,8 +6,10 @@ import pytest
 
 from latent_ledger import plan
 from latent_ledger.config import load
+from latent_ledger.gpus import bill
+from latent_ledger.gpus.estimates import Planner
 from latent_ledger.gpus.prices import prices
-from latent_ledger.gpus.row_costs import page, row_costs
+from latent_ledger.gpus.row_costs import jobs_of, page, row_costs
 from tests.config.experiments import FULL
 
 README = Path(__file__).parents[2] / "README.md"
@@ -45,3 +47,14 @@ def test_the_readme_has_the_table_of_today(config):
     told = README.read_text(encoding="utf-8").splitlines()
     missing = [line for line in page(config, prices()).splitlines() if line not in told]
     assert not missing, "print it with: python -m latent_ledger.gpus.row_costs config/config.yaml"
+
+
+def test_the_readme_says_what_all_of_it_costs(config):
+    """Jobs, GPU-hours and dollars of the dry run, as the README has them."""
+    planner = Planner(config)
+    items = jobs_of(planner, [*planner.jobs, "results/ledger.md"]).values()
+    hours = sum(item.seconds for item in items if item.gpus) / 3600
+    told = " ".join(README.read_text(encoding="utf-8").split())
+    assert f"expects {len(items)} jobs, {hours:.0f} hours of GPU" in told
+    assert f"**${bill.total(items, prices()):.0f}**" in told
+    assert bill.total(items, prices()) < config["budget_usd"], "the documented run must start"

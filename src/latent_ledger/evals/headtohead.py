@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from latent_ledger import stats
+from latent_ledger import matching, stats
 from latent_ledger.errors import GateError, LedgerError
 from latent_ledger.files import canonical, read_json, write_json
 
@@ -187,7 +187,7 @@ def _contrast(
     arms, keys = zip(*(_read(folder, name, match or "") for folder in folders), strict=True)
     likeness = ""
     if match:
-        *arms, ratios = stats.matched(*arms, *keys)
+        *arms, ratios = matching.matched(*arms, *keys)
         unit, likeness = (
             f"{unit} pair",
             f", alike in {match} within {np.median(ratios):.2f} (median)",

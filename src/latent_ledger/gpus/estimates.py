@@ -23,7 +23,8 @@ from latent_ledger.gpus import architectures
 from latent_ledger.gpus.architectures import Architecture
 from latent_ledger.gpus.devices import Gpu, gpus
 from latent_ledger.gpus.memory import Fit, Served, fit, room, smallest
-from latent_ledger.gpus.work import RULES, Planned, Work, saebench_texts
+from latent_ledger.gpus.planned import Planned, Work
+from latent_ledger.gpus.work import RULES, saebench_texts
 from latent_ledger.stages import paths
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7

@@ -42,7 +42,7 @@ def row_costs(config: Mapping[str, Any], rates: Prices) -> list[RowCost]:
     found = []
     for name, entry in config["references"].items():
         rows = dict.fromkeys(one["row"] or name for one in entry["measurements"])
-        way = _jobs(planner, [path for row in rows for path in needs[row]])
+        way = jobs_of(planner, [path for row in rows for path in needs[row]])
         new = [item for record, item in way.items() if record not in paid]
         paid |= set(way)
         found.append(
@@ -57,7 +57,7 @@ def row_costs(config: Mapping[str, Any], rates: Prices) -> list[RowCost]:
     return found
 
 
-def _jobs(planner: Planner, manifests: Sequence[str]) -> dict[str, bill.Item]:
+def jobs_of(planner: Planner, manifests: Sequence[str]) -> dict[str, bill.Item]:
     """The jobs behind manifests by the name of their record: one job may make several."""
     found = {}
     for path in manifests:

@@ -84,17 +84,22 @@ async def _fetched(
 
 
 async def _last_log(attempt: Attempt, pool: Pool, folder: str) -> str:
-    """The log of a Sandbox that left no archive: what Modal kept, or the last renewed copy."""
+    """The log of a Sandbox that left no archive: what Modal kept, or the last renewed copy.
+
+    Where Modal does not give its own, the log says so and why, above the copy.
+    """
     import modal
 
+    lost = ""
     try:
         lines = [entry.message async for entry in attempt.sandbox.logs.tail.aio(LOG_LINES)]
         if lines:
             return "".join(lines)
-    except (modal.exception.Error, OSError, NotImplementedError):
-        lines = []
+    except (modal.exception.Error, OSError, NotImplementedError) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        lost = f"(Modal did not give this Sandbox's log, {said}; what follows was saved before.)\n"
     content = await pool.session.read(f"{folder}/log.txt")
-    return (content or b"").decode(errors="replace")
+    return lost + (content or b"").decode(errors="replace")
 
 
 def _place(attempt: Attempt, marker: dict, archive: Path, cause: Cause | None) -> Cause | None:
