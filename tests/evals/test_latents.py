@@ -260,7 +260,8 @@ def test_the_row_and_the_section_tell_what_was_found(tmp_path):
     assert "(n=4 latents; the corpus has 5.3" in finding.key_results
     assert "token detectors 75.0% of live latents" in finding.key_results
     assert "4 live, 1 rare, 1 dead latents" in finding.key_results
-    told = stage.section([SimpleNamespace(**vars(row), metrics=finding.metrics)])
+    values = {"model": "a model"}
+    told = stage.section([SimpleNamespace(**vars(row), metrics=finding.metrics, values=values)])
     assert "| `sae-k8-s0` |" in told and "0.750 [" in told and "4 latents" in told
     assert stage.section([]) == ""
 

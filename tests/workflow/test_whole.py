@@ -16,6 +16,8 @@ def test_every_evaluation_gives_its_rows(whole):
     failed = {name: row["notes"] for name, row in rows.items() if row["label"] == "failed"}
     assert not failed
     assert all(row["key_results"] for row in rows.values())
+    matched = rows["h2h-detection-lexical-matched-skip-transcoder-vs-sae-resid-k8-s0"]
+    assert "matched on frequency" in matched["key_results"] and matched["metrics"][0]["n"] > 1
 
 
 def test_the_ledger_has_a_section_for_every_question(whole):

@@ -188,10 +188,8 @@ def _contrast(
     likeness = ""
     if match:
         *arms, ratios = matching.matched(*arms, *keys)
-        unit, likeness = (
-            f"{unit} pair",
-            f", alike in {match} within {np.median(ratios):.2f} (median)",
-        )
+        unit = f"{unit} pair"
+        likeness = f", alike in {match} within {np.median(ratios):.2f} (median)"
     contrast = stats.compare(
         *arms,
         resamples=settings["resamples"],

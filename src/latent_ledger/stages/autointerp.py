@@ -54,10 +54,7 @@ ADDRESS = ("base_url", "api_key_env")
 """Settings of a scorer that is somewhere else."""
 INTRUDER, EMBEDDING = "intruder", "embedding"
 KINDS = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
-METRIC = re.compile(
-    r"(?:detection|fuzzing|fuzzing_matched|intruder|embedding)_(?P<reader>[a-z0-9-]+)"
-    r"(?:_adjusted|_auroc|_unread)?"
-)
+METRIC = re.compile(rf"(?:{'|'.join(KINDS)})_(?P<reader>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
 """A metric's name; a reader's has no underscore."""
 SAMPLE = "latent_examples"
 """Kind of the row of a coder's sample of latents."""

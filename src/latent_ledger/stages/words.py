@@ -53,11 +53,16 @@ def per_coder(
     title: str,
     columns: Mapping[str, Callable[[dict[str, Metric]], str]],
 ) -> str:
-    """One table of all coders under one evaluation, below its title and explanation."""
+    """One table of all coders under one evaluation, below its title and explanation.
+
+    The first coder is of the model under study; one of another model says so beside its name.
+    """
     shown = [row for row in current if row.kind == kind and row.metrics]
+    usual = shown[0].values["model"] if shown else ""
     lines = [
         (
-            f"`{row.run_id.partition('-')[2]}`",
+            f"`{row.run_id.partition('-')[2]}`"
+            + ("" if row.values["model"] == usual else f" (of {row.values['model']})"),
             *(cell(named(row.metrics)) for cell in columns.values()),
         )
         for row in shown

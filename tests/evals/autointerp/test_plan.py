@@ -137,6 +137,21 @@ def test_its_metrics_can_be_compared():
         assert {*row.needs} == {*sum(read.values(), []), row.manifest}
 
 
+def test_a_matched_family_has_rows_of_its_own_and_says_how():
+    config = tiny()
+    raw, matched = (
+        headtohead.settings(config, f"controls-autointerp{tail}") for tail in ("", "-matched")
+    )
+    assert "match" not in raw and matched.pop("match") == "frequency" and matched == raw
+    rows = {row.run_id: row for row in headtohead.rows(config)}
+    one = "sae-resid-vs-sae-random-k32-s0"
+    assert rows[f"h2h-detection-lexical-{one}"].manifest != (
+        rows[f"h2h-detection-lexical-matched-{one}"].manifest
+    )
+    assert headtohead.pairing({"matched_on": "frequency", "paired": True}) == "matched on frequency"
+    assert headtohead.pairing({"matched_on": None, "paired": False}) == "unpaired"
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

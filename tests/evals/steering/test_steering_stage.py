@@ -130,6 +130,7 @@ def test_a_row_says_what_was_chosen(config):
     assert "judge right on 0.650 [0.550, 0.750] of test examples (bag" in found.notes
     weak = {"judge_accuracy/researcher": metric("judge_accuracy/researcher", 0.55)}
     assert "no better than chance" in steering.concept_line("researcher", concept, weak)
-    current = [SimpleNamespace(kind="steering", metrics=metrics, run_id=row.run_id)]
+    columns = {"model": "a model"}
+    current = [SimpleNamespace(kind="steering", metrics=metrics, run_id=row.run_id, values=columns)]
     assert "| `sae-resid-k32-s0` |" in steering.section(current)
     assert steering.section([]) == ""
