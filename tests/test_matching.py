@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latent_ledger.errors import LedgerError
-from latent_ledger.matching import matched
+from latent_ledger.matching import TooFewAlike, matched
 from latent_ledger.stats import Values, compare
 
 
@@ -37,5 +37,5 @@ def test_what_has_no_like_is_left_out_and_said():
     values = Values(np.arange(2), "mean", np.zeros(2))
     with pytest.raises(LedgerError, match="positive number"):
         matched(values, values, np.array([0.0, 1.0]), np.ones(2))
-    with pytest.raises(LedgerError, match="only 1 could be matched within a factor of 1.25"):
+    with pytest.raises(TooFewAlike, match="only 1 could be matched within a factor of 1.25"):
         matched(values, values, np.array([1.0, 9.0]), np.array([1.2, 3.0]))

@@ -20,6 +20,11 @@ from scipy.optimize import linear_sum_assignment
 from latent_ledger.errors import LedgerError
 from latent_ledger.stats import Values
 
+
+class TooFewAlike(LedgerError):
+    """Two arms have fewer than two units that are alike: there is no contrast, and no fault."""
+
+
 CALIPER = 1.25
 """Matched units differ in their key by at most this factor; others have no like and stay out.
 
@@ -35,8 +40,8 @@ def matched(
     `key_a`, `key_b`: one per unit, in the order of `a` and `b`. As many pairs as there can be
     within :data:`CALIPER`, and of these the ones whose squared differences of log keys sum to the
     least. Returns both arms with a pair's number as unit id, and per pair the ratio of the larger
-    key to the smaller. Raises :class:`LedgerError` for a key that is not positive, and if fewer
-    than two pairs are alike.
+    key to the smaller. Raises :class:`LedgerError` for a key that is not positive, and
+    :class:`TooFewAlike` for fewer than two pairs.
     """
     sides = []
     for values, key in ((a, key_a), (b, key_b)):
@@ -52,9 +57,9 @@ def matched(
     chosen = linear_sum_assignment(np.where(alike, apart**2, 1.0 + apart[alike].sum()))
     chosen = [side[alike[chosen]] for side in chosen]
     if len(chosen[0]) < 2:
-        raise LedgerError(
-            f"Of {len(a)} and {len(b)} units only {len(chosen[0])} could be matched within a "
-            f"factor of {CALIPER:g}: compare these two unmatched."
+        raise TooFewAlike(
+            f"of {len(a)} and {len(b)} units only {len(chosen[0])} could be matched within a "
+            f"factor of {CALIPER:g}"
         )
     pairs = np.arange(len(chosen[0]))
     arms = [

@@ -122,6 +122,8 @@ def measure(name: str, one: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[
         return found | {"reason": str(error)}
     if record is None:
         return found
+    if record["estimate"] is None:  # a contrast that was declared and could not be made
+        return found | {"reason": row.values["key_results"]}
     found |= {"metric": record["name"], "metric_record": dict(record)}
     if one["value"] is not None:
         found["holds"] = Reference(one["value"], one["tolerance"]).holds(record["estimate"])

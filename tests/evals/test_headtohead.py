@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,9 @@ from latent_ledger import stats
 from latent_ledger.errors import GateError, LedgerError
 from latent_ledger.evals.headtohead import metric_record, produce, values_of
 from latent_ledger.files import read_json, write_json
+from latent_ledger.stages import headtohead as stage
+from latent_ledger.stages.base import RowPlan
+from latent_ledger.verdicts import verdict
 
 DOCUMENTS = 120
 RECIPE = {"corpus": "embedded", "token_budget": 400_000, "scorer": None}
@@ -171,6 +175,36 @@ def test_latents_are_matched_on_what_their_table_knows_of_them(tables, tmp_path)
     assert (contrast["n"], contrast["unit"]) == (DOCUMENTS, "latent pair")
     assert contrast["estimate"] == pytest.approx(0.02, abs=0.01) and contrast["ci_excludes_zero"]
     assert "alike in variance within 1.00 (median)" in contrast["description"]
+
+
+def test_a_contrast_without_alike_latents_is_told_and_takes_no_other_along(tables, tmp_path):
+    """The twin's latents fire a thousand times as often: nothing pairs, and the family stands."""
+    path = tables["recon/twin"] / "documents.parquet"
+    table = pq.read_table(path).to_pydict()
+    table["variance"] = [1000 * value for value in table["variance"]]
+    pq.write_table(pa.table(table), path)
+    pairs = [("good", "plain"), ("good", "twin")]
+    asked = settings_for(*pairs, metrics=["recon.share_latent"], match="variance")
+    made, lost = contrasts_of(asked, tables, tmp_path / "out")
+    facts = read_json(tmp_path / "out" / "metrics.json")["facts"]
+    assert (facts["contrasts"], facts["not_made"]) == (2, 1)
+    assert made["not_made"] is None and made["ci_excludes_zero"]
+    assert made["p_holm"] == pytest.approx(2 * made["p"]), "Holm counts what was declared"
+    assert (lost["estimate"], lost["ci"], lost["n"], lost["p_holm"]) == (None, None, 0, 1.0)
+    assert lost["not_made"] == (
+        "of 120 and 120 units only 0 could be matched within a factor of 1.25"
+    )
+    label = verdict(lost, null=0.0, alpha=0.05)
+    assert label == "inconclusive", "absence of a like is no failure, and no effect either"
+    row = RowPlan("h2h", "headtohead", "", {}, metric=lost["name"])
+    payload = SimpleNamespace(folder=lambda: tmp_path / "out")
+    found = stage.read(row, payload)
+    assert found.key_results.endswith("good - twin has no number: " + lost["not_made"])
+    columns = {"coder_type": "head-to-head (controls)"}
+    shown = SimpleNamespace(kind="headtohead", metrics=found.metrics, label=label, values=columns)
+    assert stage.section([shown]).splitlines()[-1] == (
+        f"| controls | share latent | good - twin |  |  | none: {lost['not_made']} | inconclusive |"
+    )
 
 
 def test_shared_units_and_unknown_properties_cannot_be_matched(tables, tmp_path):

@@ -9,6 +9,7 @@ index. Pythia's two sizes are GPT-NeoX with as many layers as published.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -35,6 +36,7 @@ GEMMA_LAYERS = 21
 PYTHIA_LAYERS = {"EleutherAI/pythia-70m-deduped": 6, "EleutherAI/pythia-160m-deduped": 12}
 
 CONTEXT, BATCH = 64, 8
+ALPHABET = 120
 LEARNING_RATE = 4e-3
 
 
@@ -50,10 +52,15 @@ def gemma_tokenizer(texts: Iterable[str]) -> GemmaTokenizer:
         ]
     )
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    texts = list(texts)
+    counts = Counter(character for text in texts for character in text.replace(" ", "▁"))
+    # Named here, because the trainer breaks ties at a limit differently from run to run.
+    alphabet = sorted(counts, key=lambda character: (-counts[character], character))[:ALPHABET]
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
         special_tokens=[*special, *(f"<0x{byte:02X}>" for byte in range(256))],
-        limit_alphabet=120,
+        initial_alphabet=alphabet,
+        limit_alphabet=ALPHABET,
         show_progress=False,
     )
     trained.train_from_iterator(texts, trainer)

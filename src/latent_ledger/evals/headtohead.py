@@ -72,6 +72,7 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
         "contrasts": len(contrasts),
         "paired": sum(contrast["paired"] for contrast in contrasts),
         "unfair": sum(bool(contrast["unfair"]) for contrast in contrasts),
+        "not_made": sum(bool(contrast["not_made"]) for contrast in contrasts),
         "resamples": settings["resamples"],
         "level": settings["level"],
         "p_method": stats.P_METHOD,
@@ -185,24 +186,40 @@ def _contrast(
     if match and unit not in OWN_UNITS:
         raise LedgerError(f"{metric} is over {unit}s, which need no match: both coders share them.")
     arms, keys = zip(*(_read(folder, name, match or "") for folder in folders), strict=True)
+    common = {
+        "name": f"{metric}: {pair[0]} - {pair[1]}",
+        "metric": metric,
+        "a": pair[0],
+        "b": pair[1],
+        "matched_on": match,
+        "unit": f"{unit} pair" if match else unit,
+        "seed": settings["seed"],
+        "resamples": settings["resamples"],
+        "level": settings["level"],
+        "version": VERSION,
+        "higher_is_better": records[0].get("higher_is_better"),
+        "statistic": None,
+        "table": None,
+        "columns": {},
+        "where": {},
+        "unfair": list(unfair),
+    }
     likeness = ""
     if match:
-        *arms, ratios = matching.matched(*arms, *keys)
-        unit = f"{unit} pair"
+        try:
+            *arms, ratios = matching.matched(*arms, *keys)
+        except matching.TooFewAlike as error:
+            return common | _not_made(*arms, f"{error}")
         likeness = f", alike in {match} within {np.median(ratios):.2f} (median)"
     contrast = stats.compare(
         *arms,
         resamples=settings["resamples"],
         seed=settings["seed"],
         level=settings["level"],
-        paired=False if unit in OWN_UNITS else None,
+        paired=False if common["unit"] in OWN_UNITS else None,
     )
     count = contrast.n_pairs or f"{contrast.n_a} and {contrast.n_b}"
-    return {
-        "name": f"{metric}: {pair[0]} - {pair[1]}",
-        "metric": metric,
-        "a": pair[0],
-        "b": pair[1],
+    return common | {
         "estimate": contrast.estimate,
         "estimate_a": contrast.estimate_a,
         "estimate_b": contrast.estimate_b,
@@ -215,24 +232,33 @@ def _contrast(
         "p_mannwhitney": contrast.p_mannwhitney,
         "tests_note": contrast.tests_note,
         "paired": contrast.paired,
-        "matched_on": match,
-        "unit": unit,
         "n": contrast.n_pairs or contrast.n_a + contrast.n_b,
         "n_a": contrast.n_a,
         "n_b": contrast.n_b,
-        "seed": contrast.seed,
-        "resamples": contrast.resamples,
         "excluded": contrast.excluded,
-        "level": contrast.level,
-        "version": VERSION,
-        "higher_is_better": records[0].get("higher_is_better"),
-        "statistic": None,
-        "table": None,
-        "columns": {},
-        "where": {},
-        "unfair": list(unfair),
+        "not_made": None,
         "description": f"{name} of {pair[0]} minus that of {pair[1]}; {contrast.pairing} bootstrap "
-        f"over {count} {unit}s{likeness}.",
+        f"over {count} {common['unit']}s{likeness}.",
+    }
+
+
+def _not_made(a: stats.Values, b: stats.Values, reason: str) -> dict[str, Any]:
+    """The rest of the record of a contrast that was declared and has no number, and why.
+
+    It stays a member of its family: with p = 1, so that Holm corrects for what was declared.
+    """
+    empty = ("estimate", "estimate_a", "estimate_b", "ci", "bca", "se", "p_welch", "p_mannwhitney")
+    return dict.fromkeys(empty) | {
+        "ci_excludes_zero": False,
+        "p": 1.0,
+        "tests_note": None,
+        "paired": False,
+        "n": 0,
+        "n_a": len(a),
+        "n_b": len(b),
+        "excluded": 0,
+        "not_made": reason,
+        "description": f"Not made: {reason}.",
     }
 
 

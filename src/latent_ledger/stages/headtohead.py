@@ -150,6 +150,9 @@ SPLITS = {
 def read(row: RowPlan, payload: Payload) -> Finding:
     """One contrast, with its tests beside it."""
     contrast = by_name(metrics_of(payload), row.metric or "", row.run_id)
+    if contrast["not_made"]:
+        text = f"{row.metric} has no number: {contrast['not_made']}"
+        return Finding(text, main=contrast, null=0.0, metrics=[dict(contrast)])
     how = pairing(contrast)
     text = (
         f"{row.metric} = {interval(contrast, signed=True, digits=digits_for(contrast))} "
@@ -184,17 +187,16 @@ def section(current: list[Any]) -> str:
             continue
         contrast = row.metrics[0]
         metric, _, pair = contrast["name"].partition(": ")
-        lines.append(
-            (
-                row.values["coder_type"].partition("(")[2].removesuffix(")"),
-                metric.partition(".")[2].replace("_", " "),
-                pair,
+        if contrast["not_made"]:
+            told = ("", "", f"none: {contrast['not_made']}")
+        else:
+            told = (
                 interval(contrast, signed=True, digits=digits_for(contrast)),
                 f"{contrast['p_holm']:.2g}",
                 f"{pairing(contrast)}, {count(contrast)[2:]}",
-                row.label,
             )
-        )
+        family = row.values["coder_type"].partition("(")[2].removesuffix(")")
+        lines.append((family, metric.partition(".")[2].replace("_", " "), pair, *told, row.label))
     if not lines:
         return ""
     header = ("family", "metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict")
