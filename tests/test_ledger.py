@@ -3,10 +3,11 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from latent_ledger import config, ledger, plan, report, staleness
+from latent_ledger import config, ledger, plan, references, report, staleness
 from latent_ledger.cli import main
 from latent_ledger.files import canonical, read_json, write_json
 from latent_ledger.provenance import action_key, ingredients
@@ -269,6 +270,18 @@ def test_versions_that_their_author_withdrew_are_superseded_rows_of_the_same_id(
         assert [row.label for row in rows] == ["reproduced", "superseded"]
     assert rows[1].values["key_results"] == "reference: VE=0.2"
     assert rows[1].values["notes"].endswith("b_dec was not subtracted")
+
+
+def test_a_contrast_that_could_not_be_made_gives_its_reference_the_reason():
+    contrast = {"name": "gap", "estimate": None, "ci": None}
+    values = {"key_results": "gap has no number: nothing is alike"}
+    row = SimpleNamespace(
+        run_id="h2h", label="inconclusive", main=contrast, metrics=[contrast], values=values
+    )
+    one = {"row": "h2h", "metric": "gap", "value": 0.5, "tolerance": 0.1}
+    found = references.measure("ref", one, {"h2h": row})
+    assert found["holds"] is None and found["reason"] == values["key_results"]
+    assert references.verdict([found], [row])[0] == "failed"
 
 
 def test_a_new_measurement_supersedes_the_old_judgement_of_a_reference(planted):
