@@ -1,15 +1,16 @@
 """SAEBench's sparse probing from cached activations, against sae_bench running the model itself.
 
     python benchmarks/probing.py [--coders N] [--examples TRAIN TEST]
-                                 [--layers N] [--d N] [--width N] [--k N]
+                                 [--layers N] [--layer N] [--d N] [--width N] [--k N]
 
 Both sides probe texts of six classes with the same coders, by sae_bench's own functions, on one
 thread. sae_bench tokenizes the texts, runs the model with its hook (a TransformerLens bridge, which
-loads a local folder), computes its baselines and probes the coder, for every coder anew. We capture
-the tap once, prefill sae_bench's artifact once, and let it probe every coder from there: the first
-coder pays for the capture, loading and parity gate included, every further one only for its own
-encoding and probes. Imports, and loading sae_bench's model, are outside the clock. What the model's
-pass took on either side is printed too, so that nobody mistakes a slow bridge for the reason.
+loads a local folder), computes its baselines and probes the coder, for every coder anew, with
+SAELens' own top k and its own default of texts at a time. We capture the tap once, prefill
+sae_bench's artifact once, and let it probe every coder from there, with the adapter's top k: the
+first coder pays for the capture, loading and parity gate included, every further one only for its
+own encoding and probes. Imports, and loading sae_bench's model, are outside the clock. What the
+model's pass took on either side is printed too, so that nobody mistakes a slow bridge for the reason.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from tests.tiny_models import neox_folder
 
 from sae_bench.evals.sparse_probing import main as upstream  # isort: skip
 from sae_bench.evals.sparse_probing.eval_config import SparseProbingEvalConfig  # isort: skip
+from sae_lens.saes.topk_sae import TopK  # isort: skip
 from transformer_lens.model_bridge import TransformerBridge  # isort: skip
 
 CLASSES = [f"class-{number}" for number in range(6)]
@@ -158,6 +160,7 @@ def main() -> None:
     """Measure, and print the table and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--layers", type=int, default=4, help="of the random model")
+    parser.add_argument("--layer", type=int, help="default: the middle, as in config/tiny.yaml")
     parser.add_argument("--d", type=int, default=128, help="width of the random model")
     parser.add_argument("--coders", type=int, default=3)
     parser.add_argument("--examples", type=int, nargs=2, default=(600, 300))
@@ -170,16 +173,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary)
         model = neox_folder(out / "model", layers=arguments.layers, width=arguments.d)
-        layer = arguments.layers // 2  # of four layers, the one config/tiny.yaml studies
+        layer = arguments.layers // 2 if arguments.layer is None else arguments.layer
         artifact, meta = prefill(model, layer, texts, sizes, out, clock)
         d, width, k = meta["d"], arguments.width, arguments.k
         theirs = SaeBench(model, layer, texts, sizes, clock)
-        settings = {"top_k": TOP_K, "batch": 125, "seed": SEED}
+        settings = {"top_k": TOP_K, "batch": 16, "seed": SEED}
         accuracies = {}
         for number in range(arguments.coders):
             folder = coder_folder(out / f"coder-{number}", "sae", d=d, width=width, k=k)
             sae = to_saelens(folder)
             ours = clock("our probing", sparse_probing.probe, settings, sae, meta, artifact)
+            sae.activation_fn = TopK(k)  # SAELens' own
             other = clock("sae_bench", theirs.probe, sae)
             accuracies = {"ours": ours, "sae_bench": other}
         report(clock.times, accuracies)

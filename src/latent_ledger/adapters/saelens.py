@@ -34,6 +34,7 @@ from sae_lens.saes.sae import SAEMetadata
 from torch import Tensor
 
 from latent_ledger.adapters.topk_transcoder import (
+    TopK,
     TopKSkipTranscoder,
     TopKSkipTranscoderConfig,
     TopKTranscoder,
@@ -73,7 +74,9 @@ def _sparsify(coder: SparsifyCoder, apply_b_dec_to_input: bool, device: str) -> 
     sizes = _sizes(coder) | {"k": coder.k}
     if coder.kind == "sae":
         config = TopKSAEConfig(**sizes, apply_b_dec_to_input=apply_b_dec_to_input)
-        return _filled(TopKSAE(config), weights, device)
+        sae = TopKSAE(config)
+        sae.activation_fn = TopK(coder.k)
+        return _filled(sae, weights, device)
     sizes |= {"apply_b_dec_to_input": False, "d_out": coder.d_in}
     if coder.kind == "transcoder":
         return _filled(TopKTranscoder(TopKTranscoderConfig(**sizes)), weights, device)

@@ -16,8 +16,21 @@ from typing import Any
 
 from sae_lens import SkipTranscoder, SkipTranscoderConfig, Transcoder, TranscoderConfig
 from sae_lens.registry import register_sae_class
-from sae_lens.saes.topk_sae import TopK
+from sae_lens.saes import topk_sae
 from torch import Tensor
+
+from latent_ledger.coders.top_k import top_k
+
+
+class TopK(topk_sae.TopK):
+    """SAELens' TopK of dense latents, selected in two stages: most of the time goes into it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pre-activations [..., width] -> latents [..., width]: top k, then ReLU."""
+        values, indices = top_k(x.reshape(-1, x.shape[-1]), self.k)
+        latents = x.new_zeros(x.shape)
+        latents.view(-1, x.shape[-1]).scatter_(1, indices, values.relu())
+        return latents
 
 
 @dataclass

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from latent_ledger.coders.top_k import top_k
 from latent_ledger.errors import LedgerError
 from latent_ledger.files import read_json, write_json
 from latent_ledger.hooksites import HookSite
@@ -71,7 +72,7 @@ class SparsifyCoder:
         if self.kind == "sae":
             x = x - weights["b_dec"]
         pre_acts = F.relu(F.linear(x, weights["encoder.weight"], weights["encoder.bias"]))
-        acts, indices = pre_acts.topk(self.k, dim=1, sorted=False)
+        acts, indices = top_k(pre_acts, self.k)
         indices, order = indices.sort(dim=1)
         acts = acts.gather(1, order)
         active = acts > 0  # a row with fewer than k positive latents is filled up with zeros

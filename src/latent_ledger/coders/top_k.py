@@ -1,0 +1,34 @@
+"""The k largest of every row, exactly, in two stages.
+
+    x [n, width] -> maxima of the columns' groups [n, width / 8]
+        -> the k groups with the largest maxima -> their 8 k values -> the k largest of these
+
+Nothing can be missed: k groups with a larger maximum would be k larger values. On a CPU,
+``torch.topk`` moves every value of a row with its index, while the maxima are one vectorised pass:
+at a width of 1,024 and k = 32 this takes a little over half of its time. On other devices, and
+where groups are too few to save anything, it is ``torch.topk``.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+GROUP = 8
+"""Values in a group."""
+
+
+def top_k(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Values and columns [n, k] of the k largest of x [n, width], in no order.
+
+    Of equal values at the boundary either may be chosen, as by ``torch.topk(sorted=False)``.
+    """
+    rows, width = x.shape
+    groups = width // GROUP
+    if x.device.type != "cpu" or width % GROUP or groups < 2 * k:
+        return torch.topk(x, k, dim=1, sorted=False)
+    grouped = x.view(rows, GROUP, groups)  # a group is a column of this view: maxima go row by row
+    chosen = grouped.amax(1).topk(k, dim=1, sorted=False).indices
+    candidates = grouped.gather(2, chosen[:, None].expand(-1, GROUP, -1)).view(rows, GROUP * k)
+    values, at = candidates.topk(k, dim=1, sorted=False)
+    return values, at // k * groups + chosen.gather(1, at % k)
