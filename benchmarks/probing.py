@@ -10,7 +10,7 @@ SAELens' own top k and its own default of texts at a time. We capture the tap on
 sae_bench's artifact once, and let it probe every coder from there, with the adapter's top k: the
 first coder pays for the capture, loading and parity gate included, every further one only for its
 own encoding and probes. Imports, and loading sae_bench's model, are outside the clock. What the
-model's pass took on either side is printed too, so that nobody mistakes a slow bridge for the reason.
+model's pass took is printed too, so that nobody mistakes a slow bridge for the reason.
 """
 
 from __future__ import annotations
