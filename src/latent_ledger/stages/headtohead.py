@@ -205,7 +205,9 @@ def section(current: list[Any]) -> str:
         "*inconclusive* when the interval includes 0 or Holm's correction over its family says "
         "so. Families named *controls* say what is left of a number where there was nothing to "
         "be learnt. Latents of two coders are not the same units: they stay unpaired, or are "
-        "matched one to one on how often they fire.\n\n" + table(header, lines, (3, 4))
+        "matched one to one on how often they fire. An interval answers for other documents, "
+        "examples or latents, not for another training run: what you build on deserves a second "
+        "seed, of the coders and of the model.\n\n" + table(header, lines, (3, 4))
     )
 
 
