@@ -1,7 +1,8 @@
-"""``latent-ledger``: keep the store in order. The workflow itself is run with ``snakemake``.
+"""``latent-ledger``: the store and finished ledgers. The workflow itself is run with ``snakemake``.
 
-latent-ledger verify            read every payload and compare it with its manifest
-latent-ledger gc [--dry-run]    delete payloads that no manifest in results/ refers to
+latent-ledger verify                   read every payload and compare it with its manifest
+latent-ledger gc [--dry-run]           delete payloads that no manifest in results/ refers to
+latent-ledger compare A.json B.json    which contrasts hold in both ledgers, or in all of several
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from latent_ledger import replication
 from latent_ledger.errors import LedgerError
 from latent_ledger.store import Manifest, Store, default_root
 
@@ -17,7 +19,7 @@ from latent_ledger.store import Manifest, Store, default_root
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code (0 well, 1 something is wrong)."""
     parser = argparse.ArgumentParser(
-        prog="latent-ledger", description="Keep the store of Latent Ledger in order."
+        prog="latent-ledger", description="The store and the ledgers of Latent Ledger."
     )
     parser.add_argument(
         "--store", help="the store's folder (default: $LATENT_LEDGER_STORE, .store)"
@@ -27,9 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     collect = commands.add_parser("gc", help="delete payloads no manifest in results/ refers to")
     collect.add_argument("--results", default=[Path("results")], type=Path, nargs="+")
     collect.add_argument("--dry-run", action="store_true", help="only say what would go")
+    compare = commands.add_parser("compare", help="which contrasts hold in several ledgers")
+    compare.add_argument("ledgers", type=Path, nargs="+", help="ledger.json of each")
     options = parser.parse_args(arguments)
     store = Store(options.store or default_root(None))
     try:
+        if options.command == "compare":
+            print(replication.page(options.ledgers))
+            return 0
         if not store.root.is_dir():
             raise LedgerError(f"There is no store at {store.root}: name it with --store.")
         return verify(store) if options.command == "verify" else gc(store, options)
