@@ -215,7 +215,9 @@ def test_a_frozen_sae_starts_as_the_trained_one_does(world, tmp_path):
         (tmp_path / weights).mkdir()
         train.produce(SAE | {"weights": weights}, sides(world, SAE), tmp_path / weights)
         first[weights] = losses_of(tmp_path / weights)
-    assert len({losses[0] for losses in first.values()}) == 1
+    # Without a gradient torch decodes by another kernel, which may round the last bit otherwise.
+    start = float(first["trained"][0])
+    assert [float(losses[0]) for losses in first.values()] == pytest.approx([start] * 4, rel=1e-6)
     last = {weights: losses[-6:].mean() for weights, losses in first.items()}
     assert last["trained"] < last["soft-frozen-decoder"] < 0.8 * last["frozen-decoder"]
     assert last["trained"] < 0.8 * last["random"]
