@@ -1,12 +1,14 @@
 """Figures of the overview: SVG for the page, PNG for slides, equal bytes for equal numbers.
 
-One hue per coder throughout; controls are grey and hollow, because they are there to be beaten.
+One hue per coder throughout; controls are grey and hollow, told apart by their shape, because they
+are there to be beaten.
 A further seed is a point like any other, without words of its own.
 Whiskers are the 95% intervals of the metrics' own bootstrap.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's palette: told apart by colour-blind readers too."""
 
 GREY = "#8A8A8A"
+SHAPES = "os^Dv<>"
+"""Of the controls; contenders are round."""
+
 STYLE = {
     "svg.hashsalt": "latent-ledger",  # else element ids differ from run to run
     "svg.fonttype": "none",
@@ -41,16 +46,18 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
         hues = _hues(row["coder"] for row in rows if not row["control"])
+        controls = dict.fromkeys(row["coder"] for row in rows if row["control"])
+        shapes = dict(zip(controls, itertools.cycle(SHAPES), strict=False))
         told = set()
         for row in rows:
-            colour = GREY if row["control"] else hues[row["coder"]]
-            label = _label(row)
+            colour = hues.get(row["coder"], GREY)
+            size = "" if row["k"] is None or row["control"] else f"k={row['k']}"
             axes.errorbar(
                 row["x"],
                 row["y"],
                 xerr=_whisker(row, "x"),
                 yerr=_whisker(row, "y"),
-                fmt="o",
+                fmt=shapes.get(row["coder"], "o"),
                 markersize=5 + (0 if row["control"] else (row["k"] or 0) ** 0.5 / 2),
                 color=colour,
                 markerfacecolor="white" if row["control"] else colour,
@@ -58,34 +65,30 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
                 capsize=0,
                 alpha=0.9,
             )
-            if (row["coder"], label) not in told:
+            if size and (row["coder"], size) not in told:
                 axes.annotate(
-                    label,
+                    size,
                     (row["x"], row["y"]),
                     xytext=(6, 5),
                     textcoords="offset points",
                     color=colour,
                     fontsize=7,
                 )
-            told.add((row["coder"], label))
+            told.add((row["coder"], size))
         chain = sorted((row["x"], row["y"]) for row in rows if row["on_front"])
         if len(chain) > 1:
             axes.step(*zip(*chain, strict=True), where="pre", color="#BBBBBB", lw=1, zorder=0)
         for coder, hue in hues.items():
             axes.plot([], [], "o", color=hue, label=coder)
-        if hues:
-            figure.legend(loc="outside lower center", ncols=4, frameon=False)
-        axes.margins(x=0.2)  # room for the words
+        for coder, shape in shapes.items():
+            axes.plot([], [], shape, color=GREY, markerfacecolor="white", label=coder)
+        if rows:
+            figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+        axes.margins(x=0.08)  # room for the words
         axes.set_xlabel(_words(labels["x"]))
         axes.set_ylabel(_words(labels["y"]))
         axes.set_title("Fidelity against interpretability", loc="left", fontsize=10)
         _save(figure, out, "pareto")
-
-
-def _label(row: Mapping[str, Any]) -> str:
-    """The words at a point: a contender's k, its name being its hue; a control's name and k."""
-    size = "" if row["k"] is None else f"k={row['k']}"
-    return f"{row['coder']} {size}".strip() if row["control"] else size
 
 
 def sweep(rows: Sequence[Mapping[str, Any]], out: Path) -> None:

@@ -207,7 +207,8 @@ def section(current: list[Any]) -> str:
         "be learnt. Latents of two coders are not the same units: they stay unpaired, or are "
         "matched one to one on how often they fire. An interval answers for other documents, "
         "examples or latents, not for another training run: what you build on deserves a second "
-        "seed, of the coders and of the model.\n\n" + table(header, lines, (3, 4))
+        "seed, of the coders and of the model; `latent-ledger compare` lays the ledgers side by "
+        "side.\n\n" + table(header, lines, (3, 4))
     )
 
 
