@@ -21,10 +21,9 @@ from latent_ledger.errors import LedgerError
 from latent_ledger.files import read_json
 from latent_ledger.stages.words import digits_for, interval, table
 
-Contrasts = Mapping[str, Mapping[str, Any]]
-"""Run id -> row of a ledger, for its head-to-heads that carry a number."""
+FOUND, NOT_FOUND = "novel", "inconclusive"
+"""Verdicts of a head-to-head; reference values have rows of their own."""
 
-FOUND = ("novel", "reproduced", "not reproduced")
 HEADER = ("family", "contrast")
 
 
@@ -37,7 +36,7 @@ def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
         row["run_id"]: row
         for row in content["rows"]
         if row["kind"] == "headtohead"
-        and row["label"] in (*FOUND, "inconclusive")
+        and row["label"] in (FOUND, NOT_FOUND)
         and row["metrics"]
         and not row["metrics"][0]["not_made"]
     }
@@ -48,7 +47,7 @@ def outcome(rows: Sequence[Mapping[str, Any] | None]) -> str:
 
     "holds", "opposite" (found in both directions), "in n of m" or "nowhere".
     """
-    found = [row["metrics"][0]["estimate"] > 0 for row in rows if row and row["label"] in FOUND]
+    found = [row["metrics"][0]["estimate"] > 0 for row in rows if row and row["label"] == FOUND]
     if len(set(found)) > 1:
         return "opposite"
     if found and len(found) == len(rows):
@@ -93,5 +92,5 @@ def _difference(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
     metric = row["metrics"][0]
-    star = " *" if row["label"] in FOUND else ""
+    star = " *" if row["label"] == FOUND else ""
     return interval(metric, signed=True, digits=digits_for(metric)) + star
