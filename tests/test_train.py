@@ -210,15 +210,22 @@ def test_a_control_changes_what_it_may_and_nothing_else(base, weights, optimizer
 
 def test_a_frozen_sae_starts_as_the_trained_one_does(world, tmp_path):
     """The controls differ in what they learn and in nothing else: the draw is sparsify's own."""
-    first = {}
+    drawn, losses = {}, {}
     for weights in LEARNT:
         (tmp_path / weights).mkdir()
-        train.produce(SAE | {"weights": weights}, sides(world, SAE), tmp_path / weights)
-        first[weights] = losses_of(tmp_path / weights)
-    # Without a gradient torch decodes by another kernel, which may round the last bit otherwise.
-    start = float(first["trained"][0])
-    assert [float(losses[0]) for losses in first.values()] == pytest.approx([start] * 4, rel=1e-6)
-    last = {weights: losses[-6:].mean() for weights, losses in first.items()}
+        drawn[weights], *_ = drawn_and_learnt(SAE | {"weights": weights}, world, tmp_path / weights)
+        losses[weights] = losses_of(tmp_path / weights)
+    for weights, names in LEARNT.items():
+        assert all(
+            torch.equal(drawn[weights][name], value) for name, value in drawn["trained"].items()
+        )
+        # torch decodes by one kernel where the decoder learns and by another where it does not.
+        alike = "trained" if "W_dec" in names else "frozen-decoder"
+        assert losses[weights][0] == losses[alike][0]
+    assert abs(losses["frozen-decoder"][0] - losses["trained"][0]) <= np.spacing(
+        losses["trained"][0]
+    )
+    last = {weights: values[-6:].mean() for weights, values in losses.items()}
     assert last["trained"] < last["soft-frozen-decoder"] < 0.8 * last["frozen-decoder"]
     assert last["trained"] < 0.8 * last["random"]
 

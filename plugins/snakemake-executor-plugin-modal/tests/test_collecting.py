@@ -40,10 +40,22 @@ def test_what_modal_kept_comes_first():
 
 
 @pytest.mark.parametrize(
-    "error", [modal.exception.Error("it is gone"), OSError("unreachable"), NotImplementedError()]
+    "error",
+    [
+        modal.exception.NotFoundError("it is gone"),
+        modal.exception.LogsFetchError("too far back"),
+        modal.exception.UnimplementedError("no such call"),
+        OSError("unreachable"),
+    ],
 )
 def test_a_log_that_modal_does_not_give_is_said_with_the_reason(error):
     """Not swallowed: whoever reads the job's log sees why it ends early."""
     said = last_log(Tail("one\n", error=error), b"older\n").splitlines()
     assert said[1:] == ["older"]
     assert "did not give" in said[0] and type(error).__name__ in said[0] and str(error) in said[0]
+
+
+def test_what_modal_does_not_raise_is_not_caught():
+    """A fault of our own is no reason to show an older log in place of the answer."""
+    with pytest.raises(TypeError):
+        last_log(Tail(error=TypeError("ours")), b"older\n")

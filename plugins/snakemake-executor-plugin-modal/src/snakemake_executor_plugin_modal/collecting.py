@@ -95,7 +95,7 @@ async def _last_log(attempt: Attempt, pool: Pool, folder: str) -> str:
         lines = [entry.message async for entry in attempt.sandbox.logs.tail.aio(LOG_LINES)]
         if lines:
             return "".join(lines)
-    except (modal.exception.Error, OSError, NotImplementedError) as error:
+    except (modal.exception.Error, OSError) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         lost = f"(Modal did not give this Sandbox's log, {said}; what follows was saved before.)\n"
     content = await pool.session.read(f"{folder}/log.txt")
