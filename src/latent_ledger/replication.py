@@ -19,6 +19,7 @@ from typing import Any
 
 from latent_ledger.errors import LedgerError
 from latent_ledger.files import read_json
+from latent_ledger.stages.headtohead import NAME, family_of
 from latent_ledger.stages.words import digits_for, interval, table
 
 FOUND, NOT_FOUND = "novel", "inconclusive"
@@ -35,7 +36,7 @@ def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
     return {
         row["run_id"]: row
         for row in content["rows"]
-        if row["kind"] == "headtohead"
+        if row["kind"] == NAME
         and row["label"] in (FOUND, NOT_FOUND)
         and row["metrics"]
         and not row["metrics"][0]["not_made"]
@@ -67,9 +68,8 @@ def page(ledgers: Sequence[Path]) -> str:
         some = next(row for row in rows if row)
         said = outcome(rows)
         outcomes["in some" if said.startswith("in ") else said] += 1
-        family = some["coder_type"].partition("(")[2].removesuffix(")")
         cells = [_difference(row) for row in rows]
-        lines.append((family, some["metrics"][0]["name"], *cells, said))
+        lines.append((family_of(some), some["metrics"][0]["name"], *cells, said))
     if not lines:
         raise LedgerError(f"{ledgers[0]} and the others hold no contrast with a number.")
     right = range(len(HEADER), len(HEADER) + len(ledgers))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from sae_lens import SAE
+from sae_lens.saes import topk_sae
 from scipy.sparse import csr_matrix
 
 from latent_ledger.adapters.saelens import to_saelens
-from latent_ledger.adapters.topk_transcoder import TopKSkipTranscoder, TopKTranscoder
+from latent_ledger.adapters.topk_transcoder import TopK, TopKSkipTranscoder, TopKTranscoder
 from latent_ledger.coders import load_coder
 from tests.coders.coder_folders import SITES, WIDTH, D, K, gemma_scope_folder, sparsify_folder
 
@@ -115,3 +116,12 @@ def test_untrained_transcoders_can_be_made_from_a_configuration(kind):
     coder = kind.from_dict(sizes)
     assert type(coder) is kind
     assert int((coder.encode(torch.ones(1, 4)) > 0).sum()) <= 3
+
+
+@pytest.mark.parametrize("shape", [(6, 256), (2, 3, 256)])
+def test_our_top_k_is_that_of_saelens(shape):
+    """At a width of two stages, with contexts as sae_bench encodes them, in any layout."""
+    x = torch.randn(shape, generator=torch.manual_seed(0))
+    x = torch.stack([x, -x], dim=-1)[..., 0]
+    assert torch.equal(TopK(16)(x), topk_sae.TopK(16)(x))
+    assert int((TopK(16)(x) > 0).sum(-1).min()) == 16

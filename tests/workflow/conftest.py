@@ -18,9 +18,17 @@ from pathlib import Path
 import pytest
 
 from latent_ledger.files import read_json
+from latent_ledger.ledger import RUN_COLUMNS
 
 PROJECT = Path(__file__).parents[2]
 PLUGIN = PROJECT / "plugins/snakemake-executor-plugin-modal/src"
+SANDBOX = {
+    "HF_HUB_OFFLINE": "1",
+    **{name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")},
+}
+"""Environment of a local Sandbox's image. A machine may pin the kernels of its BLAS, and only the
+same ones give the same last bit."""
+
 TRAVELS = ("Snakefile", "rules", "workflow", "src", "config", "envs", "profiles", "tests/workflow")
 
 
@@ -42,14 +50,17 @@ class Checkout:
     profile: str = "profiles/local"
     environment: dict[str, str] = field(default_factory=dict)
 
-    def snakemake(self, *arguments: str, target: str = "results/ledger.md", ok: bool = True) -> Run:
-        """Run snakemake on the micro experiment; `ok` asserts how it must end."""
-        command = [
+    def command(self, *arguments: str, target: str = "results/ledger.md") -> list[str]:
+        """The snakemake call that makes `target` of this experiment."""
+        return [
             *(sys.executable, "-m", "snakemake", *([target] if target else [])),
             *("--profile", self.profile, "--nocolor"),
             *("--configfile", "config/tiny.yaml", *self.overlays),
             *arguments,
         ]
+
+    def variables(self) -> dict[str, str]:
+        """Environment of that call: this checkout's own modules, no network, its own store."""
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(self.root / "src"), str(PLUGIN)]),
@@ -57,9 +68,18 @@ class Checkout:
             **self.environment,
         }
         environment.pop("LATENT_LEDGER_STORE", None)
+        return environment
+
+    def snakemake(self, *arguments: str, target: str = "results/ledger.md", ok: bool = True) -> Run:
+        """Run snakemake on the micro experiment; `ok` asserts how it must end."""
         began = time.monotonic()
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=1500
+            self.command(*arguments, target=target),
+            cwd=self.root,
+            env=self.variables(),
+            capture_output=True,
+            text=True,
+            timeout=1500,
         )
         output = done.stdout + done.stderr
         assert (done.returncode == 0) is ok, output[-6000:]
@@ -86,6 +106,13 @@ class Checkout:
     def rows(self) -> list[dict]:
         """Rows of the ledger."""
         return read_json(self.root / "results/ledger.json")["rows"]
+
+    def numbers(self) -> dict[str, dict]:
+        """Rows by run id, without the columns that describe the run: what another must repeat."""
+        return {
+            row["run_id"]: {k: v for k, v in row.items() if k not in RUN_COLUMNS}
+            for row in self.rows()
+        }
 
     def row(self, run_id: str) -> dict:
         """The current row of a run id."""

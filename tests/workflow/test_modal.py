@@ -6,15 +6,12 @@ subprocesses, Volumes as folders. The numbers must be those of the local run.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 
 import pytest
 
-from latent_ledger.ledger import RUN_COLUMNS
-
-from .conftest import MICRO, PROJECT, Checkout, copy_project
+from .conftest import MICRO, PROJECT, SANDBOX, Checkout, copy_project
 
 sys.path.insert(0, str(PROJECT / "plugins/snakemake-executor-plugin-modal/tests"))
 
@@ -26,9 +23,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     root = tmp_path_factory.mktemp("modal")
-    # A machine may pin the kernels of its BLAS: only the same ones give the same last bit.
-    kernels = {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
-    with LocalModal(root, image_environment={"HF_HUB_OFFLINE": "1", **kernels}) as server:
+    with LocalModal(root, image_environment=SANDBOX) as server:
         server.secret("huggingface", HF_TOKEN="hf_never_to_be_seen")
         server.volume("latent-ledger")
         server.volume("huggingface-cache")
@@ -39,14 +34,6 @@ EACH = "tests/workflow/each.yaml"
 """Few coders, every evaluation: here every job pays for a process that starts Snakemake."""
 
 
-def results(checkout: Checkout) -> dict[str, dict]:
-    """Rows by run id, without the columns that describe the run."""
-    return {
-        row["run_id"]: {k: v for k, v in row.items() if k not in RUN_COLUMNS}
-        for row in checkout.rows()
-    }
-
-
 def test_every_rule_on_modal(server, whole, tmp_path):
     root = copy_project(tmp_path / "cloud")
     cloud = Checkout(root, (MICRO, EACH), "profiles/modal", server.environment)
@@ -54,7 +41,7 @@ def test_every_rule_on_modal(server, whole, tmp_path):
 
     # From nothing: equal numbers; payloads stay on the Volume; every row knows what it cost.
     cloud.snakemake(*jobs)
-    here, there = results(whole), results(cloud)
+    here, there = whole.numbers(), cloud.numbers()
     assert {row["kind"] for row in there.values()} == {row["kind"] for row in here.values()}
     of_all = [name for name, row in there.items() if row["kind"] == "pareto"]  # of fewer, here
     assert {k: v for k, v in there.items() if k not in of_all} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from latent_ledger.config import pairs as met_pairs
@@ -179,6 +180,11 @@ def pairing(contrast: Any) -> str:
     return "paired" if contrast["paired"] else "unpaired"
 
 
+def family_of(values: Mapping[str, Any]) -> str:
+    """The family that a row's contrast was declared in, from its columns."""
+    return values["coder_type"].partition("(")[2].removesuffix(")")
+
+
 def section(current: list[Any]) -> str:
     """The ledger's table of all contrasts."""
     lines = []
@@ -195,8 +201,15 @@ def section(current: list[Any]) -> str:
                 f"{contrast['p_holm']:.2g}",
                 f"{pairing(contrast)}, {count(contrast)[2:]}",
             )
-        family = row.values["coder_type"].partition("(")[2].removesuffix(")")
-        lines.append((family, metric.partition(".")[2].replace("_", " "), pair, *told, row.label))
+        lines.append(
+            (
+                family_of(row.values),
+                metric.partition(".")[2].replace("_", " "),
+                pair,
+                *told,
+                row.label,
+            )
+        )
     if not lines:
         return ""
     header = ("family", "metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict")
