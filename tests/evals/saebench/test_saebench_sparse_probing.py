@@ -177,6 +177,16 @@ def test_equal_inputs_give_equal_bytes(tmp_path):
     assert folder_digest(tmp_path / "one-out") == folder_digest(tmp_path / "two-out")
 
 
+def test_texts_at_a_time_bound_the_memory_and_change_no_accuracy(tmp_path):
+    _, _, tokens, raw = world(tmp_path)
+    prefill(tokens, raw, tmp_path / "artifact")
+    found = [
+        probed(tmp_path / "artifact", tmp_path / str(batch), batch=batch)
+        for batch in (1, 7, 10_000)
+    ]
+    assert found[0] == found[1] == found[2]
+
+
 def test_sizes_are_told_apart_and_few_classes_get_no_interval(tmp_path):
     _, _, tokens, raw = world(tmp_path, names=NAMES[:2])
     few = {"concepts": NAMES[:2]}
