@@ -8,9 +8,10 @@ Settings, code and environment enter each rule as labelled params, so a dry run 
 
 from pathlib import Path
 
-from latent_ledger import config as configuration
-from latent_ledger import plan
-from latent_ledger.errors import LedgerError
+from latent_ledger import experiment
+from latent_ledger.config.reading import read_yaml
+from latent_ledger.planning import graph
+from latent_ledger.lib.errors import LedgerError
 from snakemake.exceptions import WorkflowError
 
 if "experiment" not in config:
@@ -20,8 +21,8 @@ if "experiment" not in config:
 
 try:
     for file in workflow.configfiles:
-        configuration.read_yaml(Path(file))  # names a repeated key, which Snakemake would swallow
-    CONFIG = configuration.validate(config)
+        read_yaml(Path(file))  # names a repeated key, which Snakemake would swallow
+    CONFIG = experiment.validate(config)
 except LedgerError as error:
     raise WorkflowError(str(error))
 

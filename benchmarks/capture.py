@@ -28,14 +28,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 import transformers
 
-from latent_ledger import activations, lm
-from latent_ledger.hooksites import Point, Tap
+from latent_ledger.models import capture, language_model
+from latent_ledger.models.hook_points import Point, Tap
 from tests.tiny_models import neox_folder, packed_tokens
 
 BATCH, SHARD_TOKENS = 64, 65_536
 
 
-def full_forward(network: torch.nn.Module, tokens: activations.TokenSet) -> None:
+def full_forward(network: torch.nn.Module, tokens: capture.TokenSet) -> None:
     """Every context through every layer and the unembedding; nothing is kept."""
     with torch.inference_mode():
         for low in range(0, len(tokens.lengths), BATCH):
@@ -52,9 +52,9 @@ def seconds(run, *args) -> float:
 
 def measure(model: Path, folder: Path, layers: list[int], repeats: int, dtype: str) -> list[dict]:
     """Median tokens per second of the full pass and of each capture, after an untimed round."""
-    network = activations.load_for_capture(model)
-    tokens = activations.TokenSet(folder)
-    middle = (lm.num_layers(network) - 1) // 2
+    network = capture.load_for_capture(model)
+    tokens = capture.TokenSet(folder)
+    middle = (language_model.num_layers(network) - 1) // 2
     wanted = [Tap(layer, Point.RESID_POST) for layer in layers or (middle, middle + 1)]
     times: dict[Tap | str, list[float]] = {name: [] for name in ("full", *wanted)}
     for repeat in range(repeats + 1):
@@ -64,9 +64,7 @@ def measure(model: Path, folder: Path, layers: list[int], repeats: int, dtype: s
             else:
                 with tempfile.TemporaryDirectory() as out:
                     folders = {name: Path(out)}
-                    one_pass = activations.Capture(
-                        network, tokens, folders, dtype, BATCH, SHARD_TOKENS
-                    )
+                    one_pass = capture.Capture(network, tokens, folders, dtype, BATCH, SHARD_TOKENS)
                     took = seconds(one_pass.run)
             if repeat:
                 collected.append(took)

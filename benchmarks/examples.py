@@ -36,12 +36,13 @@ import torch
 from safetensors.numpy import load_file
 from sparsify import SparseCoder
 
-from latent_ledger import activations, codes, lm
-from latent_ledger.coders import load_coder
-from latent_ledger.evals.autointerp import bridge, examples
-from latent_ledger.evals.autointerp.records import LATENTS
+from latent_ledger.coders import codes
+from latent_ledger.coders.sparse_coder import load_coder
+from latent_ledger.evaluations.autointerp import delphi_io, examples
+from latent_ledger.evaluations.autointerp.records import LATENTS
+from latent_ledger.models import capture, language_model
 
-with bridge.stand_ins():
+with delphi_io.stand_ins():
     from delphi.config import CacheConfig, ConstructorConfig, SamplerConfig
     from delphi.latents.loader import LatentDataset
 
@@ -69,14 +70,17 @@ class Theirs:
     """delphi: cache, then records."""
 
     def __init__(self, model: Path, tokens: Path, coder: Path) -> None:
-        self.network, self.tokenizer = lm.load_model(model), lm.load_tokenizer(model)
+        self.network, self.tokenizer = (
+            language_model.load_model(model),
+            language_model.load_tokenizer(model),
+        )
         self.ids = torch.from_numpy(load_file(tokens / "tokens.safetensors")["input_ids"]).long()
         self.coder = SparseCoder.load_from_disk(coder, device="cpu")
         layer = load_coder(coder, "cpu").site.reads.layer
         (self.hook,) = (
             name
             for name, module in self.network.named_modules()
-            if module is lm.layers(self.network)[layer]
+            if module is language_model.layers(self.network)[layer]
         )
 
     def cache(self, out: Path) -> None:
@@ -101,7 +105,7 @@ class Theirs:
             ),
             modules=[self.hook],
             latents={self.hook: torch.from_numpy(latents)},
-            tokenizer=bridge.TokenText(self.tokenizer.decode),
+            tokenizer=delphi_io.TokenText(self.tokenizer.decode),
         )
         # One after the other: its event loop only adds to the time.
         found = [dataset._process_latent(data) for buffer in dataset.buffers for data in buffer]
@@ -126,7 +130,7 @@ class Ours:
             "parity_tolerance": 1e-4,
             "model_dtype": "float32",
         }
-        activations.capture(settings, self.model, self.tokens, {self.tap: acts})
+        capture.capture(settings, self.model, self.tokens, {self.tap: acts})
         codes.produce({}, acts, self.coder, found)
 
     def examples(self, cache: Path, n: int, out: Path) -> int:

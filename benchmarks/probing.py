@@ -31,11 +31,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from latent_ledger import activations, tokens
-from latent_ledger.adapters.saelens import to_saelens
-from latent_ledger.evals.saebench import artifacts, sparse_probing
-from latent_ledger.hooksites import Point, Tap
-from tests.evals.saebench.folders import coder_folder
+from latent_ledger.coders.saelens import to_saelens
+from latent_ledger.evaluations.saebench import artifacts, sparse_probing
+from latent_ledger.models import capture
+from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.text import tokens
+from tests.evaluations.saebench.folders import coder_folder
 from tests.tiny_models import neox_folder
 
 from sae_bench.evals.sparse_probing import main as upstream  # isort: skip
@@ -92,7 +93,7 @@ def prefill(
     settings |= {"parity_tolerance": 1e-4, "model_dtype": "float32", "parts": None}
     clock(
         "our capture",
-        activations.capture,
+        capture.capture,
         settings,
         model,
         out / "tokens",

@@ -62,8 +62,8 @@ def capture_job(case: dict, root: Path):
     """Capture the three taps of the layer, parity gate included."""
     from transformer_lens.model_bridge import TransformerBridge  # noqa: F401  outside the clock
 
-    from latent_ledger.activations import capture
-    from latent_ledger.hooksites import Point, Tap
+    from latent_ledger.models.capture import capture
+    from latent_ledger.models.hook_points import Point, Tap
 
     settings = {key: case[key] for key in ("dtype", "batch", "shard_tokens")}
     settings |= {"parity_tolerance": 1e-4, "model_dtype": "float32"}
@@ -77,7 +77,7 @@ def capture_job(case: dict, root: Path):
 
 def train_job(case: dict, root: Path, kind: str):
     """Train one coder from the captured activations, checkpoints included."""
-    from latent_ledger.train import produce
+    from latent_ledger.coders.training.trainer import produce
 
     sides = dict(zip(("reads", "writes"), POINTS[kind], strict=True))
     folders = {side: root / "acts" / point for side, point in sides.items()}
@@ -93,9 +93,9 @@ def sparsify_job(case: dict, root: Path, kind: str):
     from safetensors.torch import load_file
     from sparsify import TrainConfig, Trainer
 
-    from latent_ledger.files import read_json
-    from latent_ledger.lm import load_model
-    from latent_ledger.train import Recipe
+    from latent_ledger.coders.training.trainer import Recipe
+    from latent_ledger.lib.files import read_json
+    from latent_ledger.models.language_model import load_model
 
     meta = read_json(root / "train" / "meta.json")
     hookpoint = f"layers.{case['layer']}" + ("" if kind == "sae" else ".mlp")
@@ -127,10 +127,10 @@ def held_out_job(case: dict, root: Path):
     from safetensors.torch import load_file
     from sparsify import SparseCoder
 
-    from latent_ledger import taps
-    from latent_ledger.files import read_json
-    from latent_ledger.hooksites import HookSite
-    from latent_ledger.lm import load_model
+    from latent_ledger.lib.files import read_json
+    from latent_ledger.models import hooks
+    from latent_ledger.models.hook_points import HookSite
+    from latent_ledger.models.language_model import load_model
 
     def work() -> dict[str, float]:
         ids = load_file(root / "held-out" / "tokens.safetensors")["input_ids"].long()
@@ -140,7 +140,7 @@ def held_out_job(case: dict, root: Path):
         network, fvu = load_model(Path(case["model"])), {}
         for kind, points in POINTS.items():
             site = HookSite.at(case["layer"], *points)
-            values = taps.read(network, ids, site.taps)
+            values = hooks.read(network, ids, site.taps)
             x, y = values[site.reads][kept], values[site.writes][kept]
             hookpoint = f"layers.{case['layer']}" + ("" if kind == "sae" else ".mlp")
             for name, place in ((kind, kind), (f"sparsify-{kind}", f"sparsify-{kind}/{hookpoint}")):
@@ -191,7 +191,7 @@ def prepare(case: dict, root: Path, tokens: Path | None) -> None:
     import numpy as np
     from safetensors.numpy import load_file, save_file
 
-    from latent_ledger.files import read_json, write_json
+    from latent_ledger.lib.files import read_json, write_json
     from tests.tiny_models import neox_folder, packed_tokens
 
     context = case["context"]

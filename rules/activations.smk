@@ -4,7 +4,7 @@ The outputs are one manifest per tap, each with a key of its own, so that a new 
 forwards only for the taps the store does not hold.
 """
 
-for (split, model), taps in plan.capture_groups(CONFIG).items():
+for (split, model), taps in graph.capture_groups(CONFIG).items():
     over = paths.over(split, model)
     # A rule's name is a Python name: "capture_probing" or "capture_probing_on_rerandomised".
     name = f"capture_{over.replace('@', '_on_').replace('-', '_')}"

@@ -1,6 +1,6 @@
 """Auto-interp: examples, explanations and scores in processes of their own, then by reader."""
 
-from latent_ledger.stages import autointerp as ai
+from latent_ledger.evaluations.autointerp import plan as ai
 
 
 rule latent_examples:

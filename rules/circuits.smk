@@ -1,6 +1,6 @@
 """Circuits: how few latents carry what a probe reads off all of them?"""
 
-from latent_ledger.stages import circuits
+from latent_ledger.evaluations.circuits import plan as circuits
 
 
 rule circuits:

@@ -1,6 +1,6 @@
 """Sparse coders, trained or fetched, and their codes over each token set."""
 
-from latent_ledger.stages.coders import made_by
+from latent_ledger.planning.coders import made_by
 
 
 rule train_coder:

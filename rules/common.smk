@@ -1,22 +1,24 @@
 """What all rules share: labelled params, and who asked for a recomputation."""
 
-from latent_ledger import ledger, remote, staleness, zygote
-from latent_ledger.config.expansion import base
-from latent_ledger.stages import overview, paths
-from latent_ledger.stages.base import coder, embedded
-from latent_ledger.stages.data import corpus_settings
-from latent_ledger.stages.headtohead import compared
-from latent_ledger.stages.models import capture_settings
-from latent_ledger.provenance import Project, lock_of
-from latent_ledger.store import Store, default_root
+from latent_ledger.ledger import ledger
+from latent_ledger.artifacts import remote, staleness, fork_server
+from latent_ledger.config.coder_specs import base
+from latent_ledger.evaluations.overview import plan as overview
+from latent_ledger.planning import paths
+from latent_ledger.planning.stage import coder, embedded
+from latent_ledger.planning.text import corpus_settings
+from latent_ledger.evaluations.headtohead.plan import compared
+from latent_ledger.planning.models import capture_settings
+from latent_ledger.artifacts.provenance import Project, lock_of
+from latent_ledger.artifacts.store import Store, default_root
 from snakemake.settings.types import SharedFSUsage
 
 PROJECT = Project(Path(workflow.basedir))
 STORE = Store(default_root(CONFIG["store"]))
 # Without a shared file system (profiles/modal) the payloads are elsewhere, on a Volume.
 STORE_IS_HERE = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
-JOBS = plan.jobs(CONFIG)
-TOKEN_SETS = plan.token_sets(CONFIG)
+JOBS = graph.jobs(CONFIG)
+TOKEN_SETS = graph.token_sets(CONFIG)
 LEDGER = ["results/ledger.md", "results/ledger.json"]
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
@@ -118,7 +120,7 @@ def render_ledger_of_a_failed_run():
         rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
         failed = sum(row.label == "failed" for row in rows)
     else:
-        records = {f"results/records/{plan.record_name(path)}" for path in JOBS}
+        records = {f"results/records/{graph.record_name(path)}" for path in JOBS}
         remote.forget_corrupt(records)
         try:
             failed = remote.render_failed(CONFIG)
@@ -131,7 +133,7 @@ def render_ledger_of_a_failed_run():
 
 if workflow.is_main_process:
     if STORE_IS_HERE:
-        zygote.offer()  # local jobs fork from a process that has the libraries loaded
+        fork_server.offer()  # local jobs fork from a process that has the libraries loaded
     # Without .snakemake/metadata Snakemake cannot see a changed param; the manifest itself can.
     forgotten = staleness.forget(
         JOBS, PROJECT.code_digest, PROJECT.environment, STORE if STORE_IS_HERE else None

@@ -1,6 +1,6 @@
 """Causal edges: which latent drives which, across layers?"""
 
-from latent_ledger.stages.edges import groups
+from latent_ledger.evaluations.edges.plan import groups
 
 EDGE_GROUPS = groups(CONFIG)
 

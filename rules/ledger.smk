@@ -14,7 +14,7 @@ rule ledger:
         modal_send="results/records results/corpus",
         modal_fetch="results/figures",
     params:
-        plan=f"plan:{plan.fingerprint(CONFIG)}",
+        plan=f"plan:{graph.fingerprint(CONFIG)}",
         code=code("ledger"),
         env=ENV,
         store=STORE_PARAM,

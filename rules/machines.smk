@@ -2,9 +2,9 @@
 
 import logging
 
-from latent_ledger.gpus import bill
-from latent_ledger.gpus.estimates import ASSUMED, Planner
-from latent_ledger.gpus.prices import prices
+from latent_ledger.resources import bill
+from latent_ledger.planning.estimates import ASSUMED, Planner
+from latent_ledger.resources.prices import prices
 from snakemake_interface_logger_plugins.common import LogEvent
 
 PLANNER = Planner(CONFIG)

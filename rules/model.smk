@@ -1,7 +1,7 @@
 """The language model, trained in the graph or a published one pinned by revision and sha256; and its
 re-randomised controls, and other models whose coders stand beside."""
 
-from latent_ledger.stages import models as models_stage
+from latent_ledger.planning import models as models_stage
 
 
 rule language_model:

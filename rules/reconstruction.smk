@@ -1,6 +1,6 @@
 """Reconstruction: one job per coder over the evaluation part of the corpus, and over slices."""
 
-from latent_ledger.stages import reconstruction as reconstruction_stage
+from latent_ledger.evaluations.reconstruction import plan as reconstruction_stage
 
 
 rule reconstruction:

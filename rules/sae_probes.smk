@@ -1,6 +1,6 @@
 """sae_probes: the texts, a baseline per tap, then its sparse probes per coder."""
 
-from latent_ledger.stages import sae_probes as sae_probes_stage
+from latent_ledger.evaluations.sae_probes import plan as sae_probes_stage
 
 
 rule probe_texts:

@@ -1,6 +1,6 @@
 """SAEBench: texts, artifacts per tap and size, then its sparse probing and core, per coder."""
 
-from latent_ledger.stages import saebench as saebench_stage
+from latent_ledger.evaluations.saebench import plan as saebench_stage
 
 
 rule saebench_texts:

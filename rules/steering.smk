@@ -1,6 +1,6 @@
 """Steering: one job per coder and protocol; generates and judges texts of every steered concept."""
 
-from latent_ledger.stages import steering as steering_stage
+from latent_ledger.evaluations.steering import plan as steering_stage
 
 
 rule steering:

@@ -19,6 +19,21 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Sources are looked up from the working directory; here it is empty, and so is the cache."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+
+
+@pytest.fixture
+def tiny() -> dict:
+    """A small experiment's configuration, to make mistakes in."""
+    from tests.config.experiments import small
+
+    return small()
+
+
 @pytest.fixture(scope="session")
 def neox(tmp_path_factory: pytest.TempPathFactory):
     """A tiny random GPT-NeoX on disk (parallel residual, no post-norm)."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-PROJECT = Path(__file__).parents[1]
+from tests.project import PROJECT
+
 BIN = Path(sys.executable).parent
 
 

@@ -12,19 +12,18 @@ from pathlib import Path
 import pytest
 
 from tests import tiny_hub
-
-PROJECT = Path(__file__).parents[1]
+from tests.project import PROJECT
 
 LOADS = """
 import json, sys
 from pathlib import Path
 import datasets, torch
-from latent_ledger import lm
-from latent_ledger.coders import gemma_scope
-from latent_ledger.hooksites import HookSite
+from latent_ledger.models import language_model
+from latent_ledger.coders.formats.gemma_scope import loader as gemma_scope
+from latent_ledger.models.hook_points import HookSite
 out = Path(sys.argv[1])
-reference = lm.produce_reference({"source": "google/gemma-2-2b", "revision": None}, out)
-model = lm.load_model(out, "bfloat16")
+reference = language_model.produce_reference({"source": "google/gemma-2-2b", "revision": None}, out)
+model = language_model.load_model(out, "bfloat16")
 config = model.config
 pile = datasets.load_dataset("NeelNanda/pile-10k", split="train[:64]")
 bios = datasets.load_dataset("LabHC/bias_in_bios", split="train")
@@ -36,7 +35,7 @@ for layer, name in ((5, 68), (12, 82), (19, 73)):
         {"source": "google/gemma-scope-2b-pt-res", "layer": layer, "reads": "resid_post",
          "writes": "resid_post", "path": f"layer_{layer}/width_16k/average_l0_{name}"}, folder)
 print(json.dumps({
-    "files": sorted(reference["files"]), "layers": lm.num_layers(model),
+    "files": sorted(reference["files"]), "layers": language_model.num_layers(model),
     "dtype": str(next(model.parameters()).dtype),
     "caps": [config.attn_logit_softcapping, config.final_logit_softcapping],
     "sliding": sorted(set(config.layer_types)),
@@ -49,8 +48,9 @@ print(json.dumps({
 ABSENT = """
 import sys
 from pathlib import Path
-from latent_ledger import lm
-lm.produce_reference({"source": "google/gemma-2-9b", "revision": None}, Path(sys.argv[1]))
+from latent_ledger.models import language_model
+model = {"source": "google/gemma-2-9b", "revision": None}
+language_model.produce_reference(model, Path(sys.argv[1]))
 """
 
 
@@ -86,5 +86,5 @@ def test_what_the_cache_lacks_is_one_line_that_says_what_to_type(hub, tmp_path):
     done = run(hub, ABSENT, tmp_path)
     assert done.returncode != 0
     line = done.stderr.strip().splitlines()[-1]
-    assert line.startswith("latent_ledger.errors.LedgerError: The model google/gemma-2-9b")
+    assert line.startswith("latent_ledger.lib.errors.LedgerError: The model google/gemma-2-9b")
     assert "hf download google/gemma-2-9b" in line

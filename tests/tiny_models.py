@@ -30,7 +30,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from latent_ledger.files import sha256_file, write_json
+from latent_ledger.lib.files import sha256_file, write_json
 
 BOS, EOS, PAD = 256, 257, 258
 VOCABULARY = 259

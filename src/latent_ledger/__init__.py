@@ -1,1 +1,0 @@
-"""Latent Ledger: which sparse coder explains a language model best?"""

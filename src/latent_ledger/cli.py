@@ -1,8 +1,11 @@
-"""``latent-ledger``: the store and finished ledgers. The workflow itself is run with ``snakemake``.
+"""The command ``latent-ledger``: configurations, the store, and finished ledgers.
 
 latent-ledger verify                   read every payload and compare it with its manifest
 latent-ledger gc [--dry-run]           delete payloads that no manifest in results/ refers to
 latent-ledger compare A.json B.json    which contrasts hold in both ledgers, or in all of several
+latent-ledger check FILE [OVERLAY...]  check a configuration without running anything
+latent-ledger docs                     write docs/configuration.md from the schema
+latent-ledger costs FILE [OVERLAY...]  what every row of the reference ledger is expected to cost
 """
 
 from __future__ import annotations
@@ -11,9 +14,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from latent_ledger import replication
-from latent_ledger.errors import LedgerError
-from latent_ledger.store import Manifest, Store, default_root
+from latent_ledger import experiment
+from latent_ledger.artifacts.store import Manifest, Store, default_root
+from latent_ledger.config import docs
+from latent_ledger.config.schema_file import schema
+from latent_ledger.ledger import replication, row_costs
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import write_text
+from latent_ledger.resources.prices import prices
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,18 +39,40 @@ def main(arguments: list[str] | None = None) -> int:
     collect.add_argument("--dry-run", action="store_true", help="only say what would go")
     compare = commands.add_parser("compare", help="which contrasts hold in several ledgers")
     compare.add_argument("ledgers", type=Path, nargs="+", help="ledger.json of each")
+    for name, what in (("check", "check a configuration"), ("costs", "cost of every reference")):
+        command = commands.add_parser(name, help=what)
+        command.add_argument("configuration", type=Path)
+        command.add_argument("overlays", type=Path, nargs="*")
+    commands.add_parser("docs", help="write docs/configuration.md from the schema")
     options = parser.parse_args(arguments)
     store = Store(options.store or default_root(None))
     try:
         if options.command == "compare":
             print(replication.page(options.ledgers))
             return 0
+        if options.command in ("check", "costs", "docs"):
+            return describe(options)
         if not store.root.is_dir():
             raise LedgerError(f"There is no store at {store.root}: name it with --store.")
         return verify(store) if options.command == "verify" else gc(store, options)
     except LedgerError as error:
         print(f"latent-ledger: {error}", file=sys.stderr)
         return 1
+
+
+def describe(options: argparse.Namespace) -> int:
+    """Write the page of all keys, check a configuration, or print what its references cost."""
+    if options.command == "docs":
+        write_text(docs.PAGE, docs.describe(schema()))
+        print(f"{docs.PAGE} is written")
+        return 0
+    config = experiment.load(options.configuration, options.overlays)
+    if options.command == "costs":
+        print(row_costs.page(config, prices()), end="")
+    else:
+        names = " + ".join(map(str, [options.configuration, *options.overlays]))
+        print(f"{names}: nothing wrong")
+    return 0
 
 
 def verify(store: Store) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from latent_ledger.files import write_json
-from latent_ledger.hooksites import HookSite
+from latent_ledger.lib.files import write_json
+from latent_ledger.models.hook_points import HookSite
 
 SITES = {
     "sae": HookSite.at(1, "resid_post"),

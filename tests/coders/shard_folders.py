@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from latent_ledger.files import read_json, write_json
-from latent_ledger.shards import shard_name, write_shard
+from latent_ledger.lib.files import read_json, write_json
+from latent_ledger.models.shards import shard_name, write_shard
 from tests.tiny_models import BOS, EOS, PAD
 
 
@@ -66,12 +66,12 @@ def from_model(model_folder: Path, tokens: Path, out: Path, *taps: str) -> dict[
     """Capture `taps` in float32 with plain hooks, whole token set at once."""
     from transformers import AutoModelForCausalLM
 
-    from latent_ledger import taps as sites
-    from latent_ledger.hooksites import Tap
+    from latent_ledger.models import hooks
+    from latent_ledger.models.hook_points import Tap
 
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
     ids = load_file(tokens / "tokens.safetensors")["input_ids"].long()
-    values = sites.read(model, ids, [Tap.parse(tap) for tap in taps])
+    values = hooks.read(model, ids, [Tap.parse(tap) for tap in taps])
     return {
         str(tap): write_activations(
             out / str(tap),

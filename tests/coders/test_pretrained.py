@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from latent_ledger.coders import load_coder, pretrained
-from latent_ledger.errors import LedgerError
-from latent_ledger.hooksites import HookSite
+from latent_ledger.coders import pretrained
+from latent_ledger.coders.sparse_coder import load_coder
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models.hook_points import HookSite
 from tests.coders.coder_folders import WIDTH, D, K, gemma_scope_folder, sparsify_folder
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from latent_ledger.config import ConfigError, validate
 from latent_ledger.config.reading import read_yaml
+from latent_ledger.experiment import ConfigError, validate
+from tests.project import PROJECT
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = PROJECT
 TINY = ROOT / "config" / "tiny.yaml"
 FULL = ROOT / "config" / "config.yaml"
 MICRO = ROOT / "tests" / "workflow" / "micro.yaml"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from latent_ledger.config import validate
 from latent_ledger.config.checks_coders import metrics
+from latent_ledger.experiment import validate
 from tests.config.experiments import REMOVED, lines, put
 
 FAMILY = "comparisons.families.probing"
@@ -172,8 +172,8 @@ def test_what_does_not_go_together(tiny, changes, expected):
 
 
 def test_the_metrics_offered_are_those_the_evaluations_record(tiny):
-    from latent_ledger.evals.probing import measurements
-    from latent_ledger.evals.reconstruction import RATIOS
+    from latent_ledger.evaluations.probing.evaluation import measurements
+    from latent_ledger.evaluations.reconstruction.evaluation import RATIOS
 
     probes = ["raw", "bag_of_tokens", "all", "top1", "top2", "top5"]
     recorded = {f"reconstruction.{name}" for name in (*RATIOS, "dead_share", "dense_share")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latent_ledger.config import schema
+from latent_ledger.config.schema_file import schema
 from latent_ledger.config.sources import CONCEPTS
 from tests.config.experiments import REMOVED, lines, put
 
@@ -170,8 +170,8 @@ def test_missing_data_of_a_concept(tiny, tmp_path, monkeypatch):
 
 
 def test_concepts_and_families_are_those_the_corpus_offers():
-    from latent_ledger.concepts import EMBEDDED
-    from latent_ledger.corpora.embedded import FAMILIES, read_set
+    from latent_ledger.text.concepts import EMBEDDED
+    from latent_ledger.text.corpora.embedded import FAMILIES, read_set
 
     assert {name: entry.number for name, entry in CONCEPTS.items()} == {
         name: number for name, (number, _) in EMBEDDED.items()

@@ -1,6 +1,7 @@
 """Mistakes in the hardware block and the budget, each told in one line."""
 
-from latent_ledger.config import load, schema_file
+from latent_ledger.config import schema_file
+from latent_ledger.experiment import load
 from tests.config.experiments import TINY, lines, put, small
 
 

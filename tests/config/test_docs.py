@@ -6,14 +6,15 @@ import re
 
 import pytest
 
-from latent_ledger.config import ConfigError, schema, validate
 from latent_ledger.config.docs import PAGE, describe
+from latent_ledger.config.schema_file import schema
+from latent_ledger.experiment import ConfigError, validate
 from tests.config.test_schema_file import EVERY
 
 
 def test_the_page_is_current_and_hides_nothing():
     page = describe(schema())
-    assert PAGE.read_text(encoding="utf-8") == page, "run: python -m latent_ledger.config docs"
+    assert PAGE.read_text(encoding="utf-8") == page, "run: latent-ledger docs"
     for number, line in enumerate(page.splitlines(), 1):
         outside = "".join(line.split("`")[::2])
         assert not re.search(r"<\w", outside), f"line {number} would be taken for HTML: {line}"

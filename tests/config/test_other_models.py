@@ -6,11 +6,12 @@ from copy import deepcopy
 
 import pytest
 
-from latent_ledger import config, plan
-from latent_ledger.config import chosen, instances, validate
-from latent_ledger.gpus.architectures import published
-from latent_ledger.gpus.estimates import Planner
-from latent_ledger.stages import paths
+from latent_ledger import experiment
+from latent_ledger.config.coder_specs import chosen, instances
+from latent_ledger.experiment import validate
+from latent_ledger.planning import graph, paths
+from latent_ledger.planning.estimates import Planner
+from latent_ledger.resources.architectures import published
 from tests.config.experiments import FULL, lines, put
 
 PYTHIA = "EleutherAI/pythia-70m-deduped"
@@ -35,7 +36,7 @@ def test_it_reads_tokens_of_its_own_and_is_measured_by_reconstruction_alone(besi
     assert (smoke.base, smoke.control, smoke.settings["unit_scale"]) == ("pythia", False, False)
     assert smoke in chosen(done, "reconstruction") and smoke not in chosen(done, "probing")
 
-    jobs, old = plan.jobs(done), plan.jobs(validate(before))
+    jobs, old = graph.jobs(done), graph.jobs(validate(before))
     assert {path: jobs[path] for path in old} == old, "nobody else's keys change"
     added = {path: jobs[path] for path in set(jobs) - set(old)}
     text = {"layout": "packed", "context": 64}
@@ -57,14 +58,14 @@ def test_it_reads_tokens_of_its_own_and_is_measured_by_reconstruction_alone(besi
         "results/codes/evaluation/smoke-k8-s0.json",
         "results/reconstruction/smoke-k8-s0.json",
     }
-    rows = {row.run_id: row for row in plan.rows(done)}
+    rows = {row.run_id: row for row in graph.rows(done)}
     needs = rows["recon-smoke-k8-s0"].needs
     assert set(needs) == set(added) and rows["train-smoke-k8-s0"].columns["model"] == PYTHIA
     assert rows["train-smoke-k8-s0"].columns["tokens"] == "1,280"
 
 
 def test_jobs_about_it_are_sized_by_its_own_model():
-    planner = Planner(config.load(FULL))
+    planner = Planner(experiment.load(FULL))
     for path in (
         "results/models/pythia-160m-deduped.json",
         "results/tokens/coder@pythia-160m-deduped.json",
@@ -82,7 +83,7 @@ def test_jobs_about_it_are_sized_by_its_own_model():
 
 def test_a_model_that_nobody_trains_on_is_not_fetched(tiny):
     put(tiny, "model.others.pythia", OTHER)
-    assert paths.model("pythia") not in plan.jobs(validate(tiny))
+    assert paths.model("pythia") not in graph.jobs(validate(tiny))
 
 
 FAMILY = "comparisons.families.probing"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from latent_ledger import plan
-from latent_ledger.config import chosen, instances, pairs, unfair, validate
-from latent_ledger.stages import headtohead, paths
+from latent_ledger.config.coder_specs import chosen, instances, pairs, unfair
+from latent_ledger.evaluations.headtohead import plan as headtohead
+from latent_ledger.experiment import validate
+from latent_ledger.planning import graph, paths
 from tests.config.experiments import lines, put
 
 ENTRY = {"kind": "sae", "layer": 2, "reads": "resid_post", "source": "google/gemma-scope-2b-pt-res"}
@@ -23,7 +24,7 @@ def test_it_is_one_instance_named_as_the_coder_and_fetched(with_scope):
     config = validate(with_scope)
     (one,) = [one for one in instances(config) if one.pretrained]
     assert (one.name, one.k, one.seed, one.recipe) == ("scope", None, None, {})
-    rule, settings = plan.jobs(config)[paths.coder("scope")]
+    rule, settings = graph.jobs(config)[paths.coder("scope")]
     assert rule == "pretrained_coder"
     assert settings == {
         "kind": "sae",
@@ -49,7 +50,7 @@ def test_lists_of_k_and_seeds_choose_among_trained_coders_only(with_scope):
 
 def test_its_rows_rest_on_its_own_file_and_not_on_training_text(with_scope):
     config = validate(with_scope)
-    rows = {row.run_id: row for row in plan.rows(config)}
+    rows = {row.run_id: row for row in graph.rows(config)}
     assert rows["pretrained-scope"].needs == [paths.coder("scope")]
     assert paths.tokens("coder") not in rows["recon-scope"].needs
     assert rows["recon-scope"].columns["sparsity"] == "as published"

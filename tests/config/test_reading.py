@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from latent_ledger.config import instances, load
+from latent_ledger.config.coder_specs import instances
 from latent_ledger.config.reading import merge, read_yaml
-from latent_ledger.errors import LedgerError
+from latent_ledger.experiment import load
+from latent_ledger.lib.errors import LedgerError
 
 
 def test_overlays_are_merged_key_by_key_and_lists_are_replaced(tiny, tmp_path):

@@ -7,10 +7,11 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from latent_ledger.config import instances, schema, validate
+from latent_ledger.config.coder_specs import instances
 from latent_ledger.config.problems import dotted
 from latent_ledger.config.reading import read_yaml
-from latent_ledger.config.schema_file import complete, problems, resolve
+from latent_ledger.config.schema_file import complete, problems, resolve, schema
+from latent_ledger.experiment import validate
 from tests.config.experiments import REMOVED, TINY, lines, put
 
 

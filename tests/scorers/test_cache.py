@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers.cache import Answers
 
 SETTINGS = {"kind": "openai", "model": "m"}

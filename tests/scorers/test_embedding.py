@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers.embedding import Encoder, model_folder
 
 TEXTS = ["The court heard the appeal.", "A judge ruled on the case.", "She scored two late goals."]

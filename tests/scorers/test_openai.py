@@ -8,9 +8,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from latent_ledger import scorers
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers import openai
+from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers.client import Unanswered
 from tests.scorers.endpoint import Endpoint, completion, fault
 
 PROMPTS = [f"Is it {number}?" for number in range(60)]
@@ -98,7 +99,7 @@ def test_a_prompt_that_stays_unanswered_is_one_counted_error_and_no_other_is_los
         client, found = ask(settings(endpoint, retries=2), PROMPTS)
     assert endpoint.asked[PROMPTS[3]] == 3
     lost = found.pop(3)
-    assert isinstance(lost, scorers.Unanswered)
+    assert isinstance(lost, Unanswered)
     assert str(lost) == ("openai:tiny left a prompt unanswered after 3 attempts: 500: out of luck.")
     assert all(response.text for response in found)
     assert (client.counts.failures, client.broken) == (1, None)
@@ -110,7 +111,7 @@ def test_a_prompt_the_server_refuses_is_not_asked_again():
 
     with Endpoint(refuse) as endpoint:
         client, (lost, kept) = ask(settings(endpoint), PROMPTS[:2])
-    assert isinstance(lost, scorers.Unanswered) and "maximum context length is 5120" in str(lost)
+    assert isinstance(lost, Unanswered) and "maximum context length is 5120" in str(lost)
     assert kept.text and endpoint.asked[PROMPTS[0]] == 1 and client.counts.failures == 1
 
 

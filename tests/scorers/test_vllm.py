@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from latent_ledger import scorers
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers import openai, vllm_faults, vllm_server
+from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers.client import Response
+from tests.project import PROJECT
 from tests.scorers import vllm_stand_in
 from tests.scorers.test_openai import PROMPTS, expected
 
@@ -256,7 +258,7 @@ def test_a_server_that_dies_in_mid_run_is_one_line_and_its_answers_are_kept(vllm
     cache = tmp_path / "answers"
     vllm.does(die_after=6)
     client, found = vllm.ask(PROMPTS[:20], cache, concurrency=2)
-    answers = [one.text for one in found if isinstance(one, scorers.Response)]
+    answers = [one.text for one in found if isinstance(one, Response)]
     line = str(client.broken)
     assert "ended (exit code 1): the GPU is out of memory" in line and "\n" not in line
     assert line.endswith("Kept answers are not asked for again.")
@@ -288,7 +290,7 @@ def test_a_server_does_not_survive_its_job(vllm, end, loading):
     vllm.does(hang=loading)
     job = subprocess.Popen(
         [sys.executable, "-m", "tests.scorers.test_vllm", str(vllm.log)],
-        cwd=Path(__file__).parents[2],
+        cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         preexec_fn=listens_to_ctrl_c,

@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from latent_ledger.scorers import lexical
+from tests.project import PROJECT
 from tests.scorers import endpoint
 
-PROJECT = Path(__file__).parents[2]
 ASKED = json.loads(os.environ.get("STAND_IN", '{"notes": "."}'))
 NOTES = Path(ASKED["notes"])
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.files import write_json
+from latent_ledger.lib.files import write_json
 
 GEMMA = "google/gemma-2-2b"
 SCOPE = "google/gemma-scope-2b-pt-res"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from latent_ledger.config import read_yaml
+from latent_ledger.config.reading import read_yaml
 from tests.tiny_hub import build, environment, pinned
 
 RUN = (

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from latent_ledger.files import sha256_file
+from latent_ledger.lib.files import sha256_file
 
 KINDS = {"model": "models", "dataset": "datasets"}
 

@@ -19,7 +19,7 @@ from datasets import ClassLabel, Features, Translation, Value
 from datasets.naming import camelcase_to_snakecase
 from datasets.packaged_modules.parquet.parquet import Parquet
 
-from latent_ledger.files import sha256_file
+from latent_ledger.lib.files import sha256_file
 from tests.tiny_hub import cache, texts
 from tests.tiny_hub.parliament import sentences
 

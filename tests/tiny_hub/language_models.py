@@ -27,7 +27,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from latent_ledger.tokens import packed
+from latent_ledger.text.tokens import packed
 
 VOCABULARY = 2048
 WIDTH = 32

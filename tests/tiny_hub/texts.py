@@ -12,8 +12,8 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from latent_ledger.corpora import embedded
-from latent_ledger.corpora.splits import position, text_digest
+from latent_ledger.text.corpora import embedded
+from latent_ledger.text.corpora.splits import position, text_digest
 
 PILE: dict[str, tuple[int, str | None]] = {
     "Pile-CC": (100, None),

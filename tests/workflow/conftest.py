@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from latent_ledger.files import read_json
-from latent_ledger.ledger import RUN_COLUMNS
+from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.lib.files import read_json
+from tests.project import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 PLUGIN = PROJECT / "plugins/snakemake-executor-plugin-modal/src"
 SANDBOX = {
     "HF_HUB_OFFLINE": "1",

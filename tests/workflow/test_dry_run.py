@@ -4,12 +4,11 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-PROJECT = Path(__file__).parents[2]
+from tests.project import PROJECT
 
 FAKE = """
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo

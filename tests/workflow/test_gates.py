@@ -2,12 +2,13 @@
 
 import pytest
 
-from latent_ledger import config, plan
-from latent_ledger.ledger import RUN_COLUMNS
+from latent_ledger import experiment
+from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.planning import graph
 
 pytestmark = pytest.mark.slow
 
-ADAPTER = "src/latent_ledger/adapters/saelens.py"
+ADAPTER = "src/latent_ledger/coders/saelens.py"
 RIGHT, WRONG = "APPLY_B_DEC_TO_INPUT = True", "APPLY_B_DEC_TO_INPUT = False"
 MICRO = ("config/tiny.yaml", "tests/workflow/micro.yaml")
 
@@ -23,10 +24,10 @@ BELOW = (
 """Beginnings of what may depend on the SAELens adapter."""
 
 
-def planned(whole_checkout) -> list[plan.RowPlan]:
+def planned(whole_checkout) -> list[graph.RowPlan]:
     """The rows of the micro experiment."""
     base, overlay = (whole_checkout.root / name for name in MICRO)
-    return plan.rows(config.load(base, [overlay]))
+    return graph.rows(experiment.load(base, [overlay]))
 
 
 def results(rows: list[dict]) -> dict[str, dict]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from latent_ledger.config import read_yaml
-from latent_ledger.files import read_json
+from latent_ledger.config.reading import read_yaml
+from latent_ledger.lib.files import read_json
 from tests import tiny_hub
 from tests.scorers import vllm_stand_in
 

@@ -61,7 +61,7 @@ def test_every_rule_on_modal(server, whole, tmp_path):
 
     # One corrected evaluation: its dependents run, all else stays.
     before = len(server.sandboxes)
-    path = "src/latent_ledger/evals/reconstruction.py"
+    path = "src/latent_ledger/evaluations/reconstruction/evaluation.py"
     text = (root / path).read_text()
     cloud.edit(
         path,
@@ -75,7 +75,7 @@ def test_every_rule_on_modal(server, whole, tmp_path):
     cloud.snakemake(*jobs)
     assert 0 < len(server.sandboxes) - before <= len(stale)
     row = next(row for row in cloud.rows() if row["label"] == "superseded")
-    assert "code: evals.reconstruction:added" in row["notes"]
+    assert "code: evaluations.reconstruction.evaluation:added" in row["notes"]
 
     # Results are lost: every job comes back by its key, and only the ledger needs a container.
     shutil.rmtree(root / "results")

@@ -2,15 +2,16 @@
 
 import pytest
 
-from latent_ledger import config, plan
+from latent_ledger.experiment import load
+from latent_ledger.planning import graph
 
 pytestmark = pytest.mark.slow
 
 
 def test_every_evaluation_gives_its_rows(whole):
     base, *overlays = (whole.root / name for name in ("config/tiny.yaml", *whole.overlays))
-    experiment = config.load(base, overlays)
-    planned = {row.run_id for row in plan.rows(experiment)}
+    experiment = load(base, overlays)
+    planned = {row.run_id for row in graph.rows(experiment)}
     rows = {row["run_id"]: row for row in whole.rows()}
     assert set(rows) == planned | set(experiment["references"])
     failed = {name: row["notes"] for name, row in rows.items() if row["label"] == "failed"}
@@ -22,7 +23,7 @@ def test_every_evaluation_gives_its_rows(whole):
 
 def test_the_ledger_has_a_section_for_every_question(whole):
     text = (whole.root / "results/ledger.md").read_text()
-    for stage in plan.STAGES:
+    for stage in graph.STAGES:
         if stage.section:
             kinds = set(stage.readers)
             rows = [_Row(row) for row in whole.rows() if row["kind"] in kinds]

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from latent_ledger.files import read_json
-from latent_ledger.ledger import RUN_COLUMNS
-from latent_ledger.store import Manifest
+from latent_ledger.artifacts.store import Manifest
+from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.lib.files import read_json
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,7 @@ AFTER_RECON = [
     "ledger.md",
     "ledger",
 ]
-EVALUATION = "src/latent_ledger/evals/reconstruction.py"
+EVALUATION = "src/latent_ledger/evaluations/reconstruction/evaluation.py"
 
 
 def without_run_columns(rows: list[dict]) -> list[dict]:
@@ -57,7 +57,7 @@ def test_a_dry_run_after_an_edited_function_lists_its_dependents_and_why(checkou
     assert checkout.listed() == sorted(AFTER_RECON)
     output = checkout.snakemake("-n").output
     assert "Params have changed since last execution" in output and "'code:" in output
-    assert "reconstruction (4 results): code: evals.reconstruction:added" in output
+    assert "reconstruction (4 results): code: evaluations.reconstruction.evaluation:added" in output
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_without_snakemakes_memory_an_edit_is_still_seen(checkout):
     old = [row for row in checkout.rows() if row["label"] == "superseded"]
     recon = [row for row in old if row["run_id"] == "recon-sae-resid-k8-s0"]
     assert [row["config_hash"] for row in recon] == [key]
-    assert "code: evals.reconstruction:added" in recon[0]["notes"]
+    assert "code: evaluations.reconstruction.evaluation:added" in recon[0]["notes"]
 
 
 def test_the_ledger_alone_never_shows_a_stale_number(checkout):
@@ -141,8 +141,8 @@ def test_a_failed_job_becomes_a_row_and_the_rest_is_still_measured(checkout):
     fault = 'if "sae-mlp" in str(job.record):\n        raise ValueError("planted fault")\n    '
     checkout.edit(
         "workflow/scripts/probing.py",
-        "from latent_ledger.evals",
-        fault + "from latent_ledger.evals",
+        "from latent_ledger.evaluations",
+        fault + "from latent_ledger.evaluations",
     )
     run = checkout.snakemake(ok=False)
     assert "planted fault" in run.output

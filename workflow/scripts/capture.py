@@ -1,11 +1,11 @@
 """Capture the activations of every tap the store does not hold yet, in one forward pass."""
 
-from latent_ledger.job import Job
+from latent_ledger.artifacts.job import Job
 
 
 def compute(job, folders):
-    from latent_ledger.activations import capture
-    from latent_ledger.hooksites import Tap
+    from latent_ledger.models.capture import capture
+    from latent_ledger.models.hook_points import Tap
 
     facts = capture(
         {**job.settings, "parts": None},

@@ -1,10 +1,10 @@
 """Draw the labelled examples of every probing concept."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger import concepts
+    from latent_ledger.text import concepts
 
     return concepts.produce(job.settings, out)
 

@@ -1,10 +1,10 @@
 """Split the corpus's documents by hash into disjoint parts."""
 
-from latent_ledger.job import Job
+from latent_ledger.artifacts.job import Job
 
 
 def compute(job, folders):
-    from latent_ledger import corpus
+    from latent_ledger.text import corpus
 
     parts = job.settings["parts"]
     fractions = {name: round(p["interval"][1] - p["interval"][0], 10) for name, p in parts.items()}

@@ -1,10 +1,10 @@
 """Take the first documents of the corpus as they stand."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger import corpus
+    from latent_ledger.text import corpus
 
     return corpus.produce_slice(job.settings, out)
 

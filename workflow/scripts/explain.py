@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals.autointerp import explain
+    from latent_ledger.evaluations.autointerp import explain
 
     # Answers are kept outside of the job, so that an interrupted one asks nothing twice.
     cache, log = job.store.root / "answers", Path(snakemake.log.server)

@@ -1,17 +1,17 @@
 """Train the embedded language model, or pin a published one."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
     if job.settings["source"] == "embedded":
-        from latent_ledger import train_lm
+        from latent_ledger.models import training
 
         text = job.input("text").folder()
-        return train_lm.produce(job.settings, text, out, job.checkpoint())
-    from latent_ledger import lm
+        return training.produce(job.settings, text, out, job.checkpoint())
+    from latent_ledger.models import language_model
 
-    return lm.produce_reference(job.settings, out)
+    return language_model.produce_reference(job.settings, out)
 
 
 Job.from_snakemake(snakemake, "language_model").run(fill(compute))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from latent_ledger.config import validate
-from latent_ledger.ledger import write_ledger
-from latent_ledger.provenance import Project
-from latent_ledger.store import Store, default_root
+from latent_ledger.artifacts.provenance import Project
+from latent_ledger.artifacts.store import Store, default_root
+from latent_ledger.experiment import validate
+from latent_ledger.ledger.ledger import write_ledger
 
 project = Project(Path(snakemake.scriptdir).parents[1])
 store = Store(default_root(snakemake.params.store.partition(":")[2]))

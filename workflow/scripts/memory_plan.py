@@ -1,10 +1,10 @@
 """Say where one scorer fits, beside the model under study and alone."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals import memory
+    from latent_ledger.evaluations.memory import evaluation as memory
 
     return memory.produce(job.settings, out)
 

@@ -1,10 +1,10 @@
 """Measure how few latents of several layers together carry each labelled concept."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals.circuits import evaluation
+    from latent_ledger.evaluations.circuits import evaluation
 
     layers = sum(name.startswith("codes") for name in job.inputs)
     raw, codes = (

@@ -1,6 +1,6 @@
 """Fetch one coder that somebody else trained."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):

@@ -1,10 +1,10 @@
 """Check that probing finds nothing in shuffled labels and shuffled latents."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals.gates import probing_nulls
+    from latent_ledger.evaluations.gates import probing_nulls
 
     folders = {name: job.input(name).folder() for name in ("tokens", "raw")}
     return probing_nulls.produce(job.settings, **folders, out=out)

@@ -1,10 +1,10 @@
 """Draw the language model's weights anew: a control that never saw text."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger import randomise
+    from latent_ledger.models import randomise
 
     return randomise.produce(job.settings, job.input("model").folder(), out)
 

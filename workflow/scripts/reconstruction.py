@@ -1,10 +1,10 @@
 """Measure how well a coder reconstructs its target, and what splicing it in costs the model."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals import reconstruction
+    from latent_ledger.evaluations.reconstruction import evaluation as reconstruction
 
     folders = {
         name: job.input(name).folder()

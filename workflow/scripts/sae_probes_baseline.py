@@ -1,10 +1,10 @@
 """Prefill sae_probes' activations of one tap, and fit its baseline on them."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals.sae_probes import baselines
+    from latent_ledger.evaluations.sae_probes import baselines
 
     return baselines.produce(
         job.settings, job.input("tokens").folder(), job.input("raw").folder(), out

@@ -1,6 +1,6 @@
 """SAEBench's sparse probing of one coder, through the adapter, from prefilled activations."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
@@ -8,8 +8,8 @@ def compute(job, out):
 
     import torch
 
-    from latent_ledger.adapters import saelens
-    from latent_ledger.evals.saebench import sparse_probing
+    from latent_ledger.coders import saelens
+    from latent_ledger.evaluations.saebench import sparse_probing
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sae = saelens.to_saelens(job.input("coder").folder(), device=device)

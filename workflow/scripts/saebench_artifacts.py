@@ -1,10 +1,10 @@
 """Prefill the activations and baselines of SAEBench's sparse probing for one tap and size."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals.saebench import artifacts
+    from latent_ledger.evaluations.saebench import artifacts
 
     return artifacts.produce(
         job.settings, job.input("tokens").folder(), job.input("raw").folder(), out

@@ -1,13 +1,13 @@
 """Our metrics beside SAEBench's core, for one coder."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
     import torch
 
-    from latent_ledger.adapters import saelens
-    from latent_ledger.evals.saebench import core
+    from latent_ledger.coders import saelens
+    from latent_ledger.evaluations.saebench import core
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sae = saelens.to_saelens(job.input("coder").folder(), device=device)

@@ -1,10 +1,10 @@
 """Draw the texts of one of SAEBench's own data sets."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals.saebench import texts
+    from latent_ledger.evaluations.saebench import texts
 
     return texts.produce(job.settings, out)
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals.autointerp import score
+    from latent_ledger.evaluations.autointerp import score
 
     folders = {name: job.input(name).folder() for name in ("examples", "explanations")}
     # Answers are kept outside of the job, so that an interrupted one asks nothing twice.

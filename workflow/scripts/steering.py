@@ -1,10 +1,10 @@
 """Steer the model along a coder's latents and judge what it writes."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger.evals import steering
+    from latent_ledger.evaluations.steering import evaluation as steering
 
     names = ("model", "tokens", "writes", "judged", "codes", "coder")
     folders = {name: job.input(name).folder() for name in names}

@@ -1,13 +1,13 @@
 """Train one sparse coder from cached activations."""
 
-from latent_ledger.job import Job, fill
+from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from latent_ledger import train
+    from latent_ledger.coders.training import trainer
 
     activations = {name: job.input(name).folder() for name in ("reads", "writes")}
-    return train.produce(job.settings, activations, out, job.checkpoint())
+    return trainer.produce(job.settings, activations, out, job.checkpoint())
 
 
 Job.from_snakemake(snakemake).run(fill(compute))

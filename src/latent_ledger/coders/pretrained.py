@@ -11,19 +11,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 
 Producer = Callable[[Mapping[str, Any], Path], dict[str, Any]]
 
 
 def _gemma_scope(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    from latent_ledger.coders import gemma_scope
+    from latent_ledger.coders.formats.gemma_scope import loader as gemma_scope
 
     return gemma_scope.produce_pretrained(settings, out)
 
 
 def _sparsify(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    from latent_ledger.coders import sparsify
+    from latent_ledger.coders.formats.sparsify import loader as sparsify
 
     return sparsify.produce_pretrained({**settings, "hookpoint": settings.get("path")}, out)
 

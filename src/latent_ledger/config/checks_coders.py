@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.expansion import (
+from latent_ledger.config.coder_specs import (
     FAIR,
     LEARNT_HERE,
     OF_ANY_MODEL,

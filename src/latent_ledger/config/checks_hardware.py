@@ -11,7 +11,9 @@ from latent_ledger.config.problems import Problem, reads
 @reads("hardware")
 def _cheapest_first(config: dict[str, Any]) -> Iterator[Problem]:
     """Jobs take the first GPU they fit on: a large one in front would take them all."""
-    from latent_ledger.gpus.devices import gpus  # small, but not needed by every reader of configs
+    from latent_ledger.resources.devices import (
+        gpus,  # small, but not needed by every reader of configs
+    )
 
     listed = config["hardware"]["gpus"]
     for index, (one, other) in enumerate(zip(listed, listed[1:], strict=False)):

@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 INTRODUCTION = """\
 # Configuration
 
-<!-- Made from config/schema.yaml by `python -m latent_ledger.config docs`; edit the schema. -->
+<!-- Made from config/schema.yaml by `latent-ledger docs`; edit the schema. -->
 
 {description}
 
@@ -30,7 +30,7 @@ together, before any job starts:
       coders.sae-resid.lyaer: unknown key; did you mean "layer"?
       evaluations.probing.concepts[1]: no data for "athelete"; did you mean "athlete"?
 
-`python -m latent_ledger.config check <file> [<overlay>...]` checks files without running anything.
+`latent-ledger check <file> [<overlay>...]` checks files without running anything.
 Overlays are laid over the file key by key; Snakemake's `--configfile` and `--config` do the same.
 The word `absent` in the place of a coder, an evaluation, a family, a control or a reference takes
 it out:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 
 
 class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):

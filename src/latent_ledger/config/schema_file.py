@@ -24,18 +24,30 @@ from latent_ledger.config.problems import Problem, Where, dotted, nearest, show,
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.config.sources import kind_of_source
 
-SCHEMA_FILE = Path(__file__).resolve().parents[3] / "config" / "schema.yaml"
+FOLDER = Path(__file__).parent
+"""Where ``schema.yaml`` lies, with the blocks that have files of their own."""
+EVALUATIONS = FOLDER.parent / "evaluations"
+"""Where each evaluation has a folder with the schema of its block."""
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """The schema of every experiment, read once, with the blocks that have files of their own."""
-    found = read_yaml(SCHEMA_FILE)
+    """The schema of every experiment, read once, with the blocks that have files of their own.
+
+    A ``$ref`` to a file names it from the folder of ``schema.yaml``. A folder of an evaluation
+    whose block the file does not place belongs under ``evaluations``, by the folder's name.
+    """
+    found = read_yaml(FOLDER / "schema.yaml")
     top = found["properties"]
-    for parts in (top, *(top[section]["properties"] for section in ("evaluations", "comparisons"))):
+    placed = set()
+    for parts in (top, top["comparisons"]["properties"]):
         for name, part in parts.items():
             if "$ref" in part:
-                parts[name] = read_yaml(SCHEMA_FILE.parent / part["$ref"])
+                placed.add((FOLDER / part["$ref"]).resolve())
+                parts[name] = read_yaml(FOLDER / part["$ref"])
+    for file in sorted(EVALUATIONS.glob("*/schema.yaml")):
+        if file.resolve() not in placed:
+            top["evaluations"]["properties"][file.parent.name] = read_yaml(file)
     return found
 
 

@@ -46,7 +46,7 @@ CONCEPTS = {
     "code-python": ConceptSet(159, 4000),
     "code-html": ConceptSet(160, 4000),
 }
-"""Concepts that can be probed for without a network: what :mod:`latent_ledger.concepts` offers,
+"""Concepts that can be probed for without a network: what ``text/concepts.py`` offers,
 told here too because that module reads tables and takes longer to import than all checks to run.
 """
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.files import digest_json, full_disk_in_one_line
+from latent_ledger.lib.files import digest_json, full_disk_in_one_line
 
 
 class Answers:

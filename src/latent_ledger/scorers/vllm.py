@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from latent_ledger.errors import LedgerError
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers import vllm_server
 from latent_ledger.scorers.cache import Answers
 from latent_ledger.scorers.openai import OpenAI, Transient

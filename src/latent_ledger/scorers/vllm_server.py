@@ -27,9 +27,9 @@ from typing import Any
 
 import httpx
 
-from latent_ledger.errors import LedgerError
-from latent_ledger.files import full_disk_in_one_line
-from latent_ledger.scorers import guardian, vllm_faults
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import full_disk_in_one_line
+from latent_ledger.scorers import server_watch, vllm_faults
 
 EXECUTABLE = "LATENT_LEDGER_VLLM"
 """Environment variable with the path of the `vllm` executable, where it is not on the PATH."""
@@ -120,7 +120,7 @@ class Server:
             with self.log.open("wb") as stream:
                 self.process = subprocess.Popen(
                     # As a file, and without its folder on the path, whose names shadow others.
-                    [sys.executable, "-P", guardian.__file__, str(GRACE), *run],
+                    [sys.executable, "-P", server_watch.__file__, str(GRACE), *run],
                     stdin=subprocess.PIPE,
                     stdout=stream,
                     stderr=subprocess.STDOUT,

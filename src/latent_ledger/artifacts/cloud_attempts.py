@@ -1,0 +1,67 @@
+"""What a cloud executor tells of a job's attempts: what they cost, and why the last one failed.
+
+An attempts file lies beside a run record and has one JSON line per Sandbox, oldest first. It covers
+what a record cannot: attempts that failed, the time a container needed to start, and ends at which
+the job could no longer write a record (out of memory, lost worker, timeout).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.lib.errors import LedgerError
+
+Attempt = Mapping[str, Any]
+
+
+def read(record: Path) -> list[Attempt]:
+    """The attempts told beside a run record, oldest first; none where the job ran here."""
+    path = Path(f"{record}.attempts.jsonl")
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines() if line]
+    except ValueError as error:
+        raise LedgerError(f"{path} is not readable ({error}): delete it and run again.") from None
+
+
+def cost(record: Mapping[str, Any], told: Sequence[Attempt]) -> float:
+    """USD of a record's run: its own attempt and the failed ones directly before it.
+
+    A record without an attempt (a local run, or one of another checkout) keeps its own figure.
+    """
+    ids = [attempt["sandbox"] for attempt in told]
+    if not record.get("sandbox") or record["sandbox"] not in ids:
+        return record["cost_usd"]
+    last = len(ids) - 1 - ids[::-1].index(record["sandbox"])
+    first = last
+    while first > 0 and told[first - 1]["outcome"] == "failed":
+        first -= 1
+    return sum(attempt["cost_usd"] or 0.0 for attempt in told[first : last + 1])
+
+
+def failure(record: Mapping[str, Any], told: Sequence[Attempt]) -> dict[str, Any] | None:
+    """A record of the last attempt, if it failed without leaving one itself; else None.
+
+    `record` is the one that lies there, which may be of an earlier run.
+    """
+    if not told or told[-1]["outcome"] != "failed":
+        return None
+    last = told[-1]
+    newer = record.get("started", "") >= last["started"] and record.get("status") != "restored"
+    if record.get("sandbox") == last["sandbox"] or (record and newer):
+        return None
+    return {
+        "status": "failed",
+        "reason": last["cause"],
+        "sandbox": last["sandbox"],
+        "started": last["started"] or record.get("started", ""),
+        "seconds": last["seconds"],
+        "device": last["gpu"] or "CPU",
+        "threads": int(last["cores"]),
+        "git_commit": record.get("git_commit", ""),
+        "cost_usd": last["cost_usd"] or 0.0,
+    }

@@ -1,0 +1,260 @@
+"""What a result depends on, as one digest: the action key.
+
+    key = sha256(rule, settings, code digest, environment digest, digests of the inputs' content)
+
+The *code digest* covers a script and every project module it reaches by import, read as syntax
+trees without docstrings, comments or layout: those cost nothing, a corrected adapter makes exactly
+its dependents stale. It is kept per function as well, so that the ledger can say *which* function
+changed between two rows. Modules that only carry bytes or words (the store, this one, progress
+lines) are left out: they are checked by digests themselves and cannot change a number.
+
+Imports are followed statically, so a registry must import its entries by name, not by a computed
+string; :func:`code_of` raises for ``import_module`` with anything but a literal.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import digest_json
+
+PACKAGE = "latent_ledger"
+CARRIERS = frozenset(
+    f"{PACKAGE}.{name}"
+    for name in (
+        "artifacts.fork_server",
+        "artifacts.job",
+        "artifacts.provenance",
+        "artifacts.store",
+        "lib.errors",
+        "lib.files",
+        "lib.progress",
+    )
+)
+"""Modules that move or announce results but never make one."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code a script reaches: one digest, and one per function (``module:function``)."""
+
+    digest: str
+    functions: Mapping[str, str]
+
+
+@cache
+def code_of(script: Path, source: Path) -> Code:
+    """Digest the import closure of `script` within the package below `source` (``src/``)."""
+    functions: dict[str, str] = {}
+    todo, seen = [(Path(script).stem, Path(script))], set()
+    while todo:
+        name, path = todo.pop()
+        if name in seen or name in CARRIERS:
+            continue
+        seen.add(name)
+        parts, imports = _read_module(path, name)
+        functions.update({f"{name}:{part}": digest for part, digest in parts.items()})
+        for module in imports:
+            found = _module_file(module, source)
+            if found is not None:
+                todo.append((module, found))
+    return Code(digest_json(functions), functions)
+
+
+@cache
+def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]:
+    """Digest per top-level definition of a module, and the project modules it imports."""
+    try:
+        tree = ast.parse(path.read_text(), filename=str(path))
+    except SyntaxError as error:
+        raise LedgerError(f"{path}:{error.lineno}: {error.msg}; correct the syntax.") from None
+    imports = frozenset(_imports(tree, name, is_package=path.name == "__init__.py"))
+    _strip_docstrings(tree)
+    parts: dict[str, list[ast.AST]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
+            for method in methods:
+                parts.setdefault(f"{node.name}.{method.name}", []).append(method)
+            node.body = [n for n in node.body if n not in methods] or [ast.Pass()]
+            parts.setdefault(node.name, []).append(node)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            parts.setdefault(node.name, []).append(node)
+        else:
+            parts.setdefault("<module>", []).append(node)
+    digests = {
+        part: hashlib.sha256("\n".join(map(ast.dump, nodes)).encode()).hexdigest()[:16]
+        for part, nodes in parts.items()
+    }
+    return digests, imports
+
+
+def _strip_docstrings(tree: ast.Module) -> None:
+    """Remove every string that stands alone as a statement: docstrings, attribute docs."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [
+                n
+                for n in body
+                if not (
+                    isinstance(n, ast.Expr)
+                    and isinstance(n.value, ast.Constant)
+                    and isinstance(n.value.value, str)
+                )
+            ] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
+
+
+def _imports(tree: ast.Module, module: str, *, is_package: bool) -> set[str]:
+    """Every project module named by an import anywhere in the tree, lazy imports included."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                anchor = module.split(".")
+                anchor = anchor[: len(anchor) - node.level + is_package]
+                base = ".".join([*anchor, base] if base else anchor)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _called(node) == "import_module":
+            argument = node.args[0] if node.args else None
+            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+                raise LedgerError(
+                    f"{module}:{node.lineno}: import_module with a computed name hides code from "
+                    "the action key; import the module by name."
+                )
+            found.add(argument.value)
+    packages = {name.rpartition(".")[0] for name in found}
+    return {name for name in found | packages if name.split(".")[0] == PACKAGE}
+
+
+def _called(node: ast.Call) -> str:
+    """The last name of what a call calls: ``import_module`` for ``importlib.import_module``."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def _module_file(module: str, source: Path) -> Path | None:
+    """File of a dotted module below `source`, or None for a name that is no module."""
+    path = source.joinpath(*module.split("."))
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    package = path / "__init__.py"
+    return package if package.is_file() else None
+
+
+@cache
+def environment_digest(lock: Path) -> str:
+    """Digest of a lock file's requirements, without its comments and order."""
+    lines = (line.split("#")[0].strip() for line in Path(lock).read_text().splitlines())
+    return digest_json(sorted(line for line in lines if line))
+
+
+def lock_of(settings: Mapping[str, Any]) -> str:
+    """Name of the lock file, below envs/, of a job with these settings.
+
+    All jobs share one environment but those that serve their scorer: vLLM brings its own torch.
+    """
+    return "scorer" if settings.get("scorer", {}).get("kind") == "vllm" else "ledger"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout: where the rules' scripts, the library and the lock file are."""
+
+    root: Path
+
+    def script(self, rule: str) -> Path:
+        """The script of a rule."""
+        return self.root / "workflow" / "scripts" / f"{rule}.py"
+
+    def code_digest(self, rule: str) -> str:
+        """Digest of the code that a rule's script reaches."""
+        return code_of(self.script(rule), self.root / "src").digest
+
+    def functions(self, rule: str) -> Mapping[str, str]:
+        """Digest per function that a rule's script reaches."""
+        return code_of(self.script(rule), self.root / "src").functions
+
+    def environment(self, settings: Mapping[str, Any]) -> str:
+        """Digest of the environment of a job with these settings."""
+        return environment_digest(self.root / "envs" / f"{lock_of(settings)}.lock")
+
+
+def ingredients(
+    rule: str, settings: Mapping[str, Any], code: str, env: str, inputs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What an action key is made of; the manifest repeats it as ``made_by``."""
+    return {
+        "rule": rule,
+        "settings": dict(settings),
+        "code": code,
+        "env": env,
+        "inputs": dict(inputs),
+    }
+
+
+def action_key(made_by: Mapping[str, Any]) -> str:
+    """The action key of :func:`ingredients`."""
+    return digest_json(made_by)
+
+
+def changed_settings(before: Any, after: Any, path: str = "") -> list[str]:
+    """One phrase per value that differs: ``k: 16 -> 32``."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        phrases = []
+        for name in sorted({*before, *after}):
+            where = f"{path}.{name}" if path else str(name)
+            if name not in before:
+                phrases.append(f"{where}: set to {after[name]}")
+            elif name not in after:
+                phrases.append(f"{where}: no longer {before[name]}")
+            else:
+                phrases += changed_settings(before[name], after[name], where)
+        return phrases
+    return [] if before == after else [f"{path}: {before} -> {after}"]
+
+
+def changed_functions(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Names (``module:function``) whose code was edited, added or removed, without the package."""
+    names = sorted(n for n in {*before, *after} if before.get(n) != after.get(n))
+    return [name.removeprefix(f"{PACKAGE}.") for name in names]
+
+
+def describe_change(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    functions_before: Mapping[str, str],
+    functions_after: Mapping[str, str],
+) -> str:
+    """One line that says what changed between two ``made_by`` records.
+
+    For example ``code: statistics.probes:fit_probe; settings: resamples: 1000 -> 2000; data:
+    codes``.
+    """
+    phrases = []
+    if before["code"] != after["code"]:
+        names = changed_functions(functions_before, functions_after)
+        phrases.append("code: " + (", ".join(names) or "an earlier version, not recorded"))
+    settings = changed_settings(before["settings"], after["settings"])
+    if settings:
+        phrases.append("settings: " + ", ".join(settings))
+    if before["env"] != after["env"]:
+        phrases.append("environment: the lock file")
+    data = [
+        name
+        for name in sorted({*before["inputs"], *after["inputs"]})
+        if before["inputs"].get(name) != after["inputs"].get(name)
+    ]
+    if data:
+        phrases.append("data: " + ", ".join(data))
+    return "; ".join(phrases) or "nothing that the key covers"

@@ -1,0 +1,157 @@
+"""The workflow when its store is not on this machine but on a Modal Volume.
+
+The caller then has manifests and records, and no payload. Three things need another way:
+
+* :func:`complete`: a job whose keys the store has is completed here, from one small file per part;
+* :func:`check`: manifests that were made elsewhere, whose payloads the Volume lacks, are found;
+* :func:`render_failed`: the ledger of a failed run reads payloads, so it is rendered there.
+
+Only :func:`render_failed` needs the executor plugin, and nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from latent_ledger.artifacts.job import Job
+from latent_ledger.artifacts.store import FACTS, Manifest, Store, default_root
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import read_json
+
+STORE = "store"
+"""Folder of the main Volume that is the store: LATENT_LEDGER_STORE=/volume/store in the profile."""
+
+CONFIG = "failed-run.json"
+"""The configuration of a failed run, as it travels to the Sandbox that renders its ledger."""
+
+Read = Callable[[str], bytes | None]
+"""Content of a file of the Volume, or None."""
+
+
+class RemoteActions:
+    """The part of a :class:`Store` that a lookup needs, over files of a Volume."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self._known: dict[str, dict[str, Any] | None] = {}
+
+    def lookup(self, key: str) -> dict[str, Any] | None:
+        """The action of `key`, from one small file; whether its payload is whole is not looked at.
+
+        A payload that is gone makes the job that opens it fail, with the manifest's name in its
+        record; :func:`forget_corrupt` then makes the next run compute it again.
+        """
+        if key not in self._known:
+            path = Store(STORE).action_path(key).relative_to(Path.cwd())
+            content = self.read(path.as_posix())
+            self._known[key] = None if content is None else json.loads(content)
+        return self._known[key]
+
+
+def complete(job: Any, read: Read) -> bool:
+    """Hook of the Modal executor: complete `job` from the store's actions; False to run it.
+
+    `job` is Snakemake's. A job that a person forced (-R, -F) is not completed.
+    """
+    if not hasattr(job.params, "settings") or not hasattr(job.log, "record"):
+        return False  # no job of the store's: the ledger
+    script = Path(job.rule.script)
+    seen = SimpleNamespace(
+        params=job.params,
+        input=job.input,
+        output=job.output,
+        log=job.log,
+        resources=job.resources,
+        threads=job.threads,
+        scriptdir=str(script.parent),
+    )
+    task = Job.from_snakemake(seen, rule=script.stem)  # an action is named after its script
+    task.store = RemoteActions(read)
+    return task.restore_all()
+
+
+def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:
+    """Remove manifests whose payload a job found corrupt in a container; returns their paths.
+
+    `paths` are run records. Where the store is, the job itself has done so.
+    """
+    gone = []
+    for path in paths:
+        at = root / path
+        record = read_json(at) if at.exists() and at.stat().st_size else {}
+        manifest = record.get("corrupt")
+        if manifest and (root / manifest).exists():
+            (root / manifest).unlink()
+            gone.append(manifest)
+    return gone
+
+
+def check(jobs: Iterable[str], digests: set[str], root: Path = Path()) -> list[str]:
+    """Remove manifests in results/ whose payload is not among `digests`; returns their paths.
+
+    They were made with another store. Nothing is lost: they are restored or made again.
+    """
+    gone = []
+    for path in jobs:
+        if (root / path).exists() and Manifest.read(root / path).digest not in digests:
+            (root / path).unlink()
+            gone.append(path)
+    return gone
+
+
+def digests_on_volume(name: str) -> set[str]:
+    """Digests of all payloads on the Volume `name`."""
+    import modal
+
+    try:
+        listed = modal.Volume.from_name(name).listdir(f"{STORE}/payloads", recursive=True)
+    except (FileNotFoundError, modal.exception.NotFoundError):
+        return set()
+    paths = (Path(entry.path) for entry in listed)
+    return {path.parent.name for path in paths if path.name == FACTS}
+
+
+def render_failed(config: Mapping[str, Any]) -> int:
+    """Render the ledger of a failed run in a Sandbox; returns how many rows failed.
+
+    Raises a LedgerError, in one line, when that could not be done.
+    """
+    from snakemake_executor_plugin_modal import run_in_sandbox
+    from snakemake_interface_common.exceptions import ApiError
+
+    results = [path for path in Path("results").rglob("*") if path.is_file()]
+    sends: dict[str, Path | bytes] = {
+        str(path): path for path in results if path.suffix in (".json", ".jsonl")
+    }
+    sends[CONFIG] = json.dumps(config).encode()
+    try:
+        run_in_sandbox(
+            "ledger of the failed run",
+            f"python -m latent_ledger.artifacts.remote {CONFIG}",
+            sends=sends,
+            fetches=["results/ledger.md", "results/ledger.json"],
+            mirrors=["results/figures"],
+        )
+    except ApiError as error:
+        raise LedgerError(str(error)) from None
+    return sum(row["label"] == "failed" for row in read_json(Path("results/ledger.json"))["rows"])
+
+
+def main(path: str) -> int:
+    """In the Sandbox: write the ledger of the configuration at `path`."""
+    from latent_ledger.artifacts.provenance import Project
+    from latent_ledger.ledger.ledger import write_ledger
+
+    config = read_json(Path(path))
+    project, store = Project(Path.cwd()), Store(default_root(config["store"]))
+    write_ledger(config, store, project.code_digest, project.environment)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,264 @@
+"""Content-addressed payloads behind small manifests.
+
+A *payload* is a folder of files, named by the digest of its content and never changed again. A
+*manifest* is a small JSON file in ``results/`` that Snakemake sees instead: kind, files with sha256
+and size, their tree digest, a few facts, and the action key that made it. It holds no time, host
+or path, so equal content gives equal bytes. An *action* maps a key (see
+:mod:`latent_ledger.artifacts.provenance`) to the manifest it gave and to the record of that run.
+
+    payloads/ab/<tree digest>/...     the files, read-only
+    actions/ab/<action key>.json      key -> manifest, run record, and what the key was made of
+    code/<code digest>.json           digest per function, to say later which ones changed
+    checkpoints/<action key>/         what a killed job left, for its next attempt
+    history/<experiment>/<run id>/    superseded ledger rows
+    staging/, quarantine/             being written; found corrupt
+
+Everything is written aside and renamed, so several workflows may share one store. Nothing here
+imports more than the standard library: a job that hits the store is done before torch would load.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.lib.errors import CorruptPayload, LedgerError
+from latent_ledger.lib.files import (
+    digest_json,
+    full_disk_in_one_line,
+    read_json,
+    sha256_file,
+    write_json,
+)
+
+FACTS = "facts.json"
+"""Written into every payload, so that facts are part of the content."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What stands in ``results/`` for a payload in the store.
+
+    ``made_by`` repeats the ingredients of the action key (rule, settings, code, environment and
+    input digests), so that anybody can tell whether the number behind it is still current.
+    """
+
+    kind: str
+    digest: str
+    files: list[dict[str, Any]]
+    facts: dict[str, Any]
+    key: str
+    made_by: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read a manifest from ``results/``; anything else is named in one line."""
+        record = read_json(path)
+        try:
+            return cls(**record)
+        except TypeError as error:
+            raise LedgerError(f"{path} is no manifest ({error}): delete it, run again.") from None
+
+    def write(self, path: Path) -> None:
+        """Write the manifest; equal content gives equal bytes."""
+        write_json(path, asdict(self))
+
+
+class Payload:
+    """Verified access to the files of a manifest."""
+
+    def __init__(self, store: Store, manifest: Manifest, path: Path | None = None) -> None:
+        self.store, self.manifest, self.manifest_path = store, manifest, path
+        self._verified = False
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts its producer reported."""
+        return self.manifest.facts
+
+    def folder(self) -> Path:
+        """The payload's folder, after every file's sha256 was checked (once per process).
+
+        Raises :class:`CorruptPayload` when a file is missing or altered. The payload is then set
+        aside and its action and manifest are forgotten, so that the next run makes it again.
+        """
+        if not self._verified:
+            wrong = self.store.first_wrong_file(self.manifest)
+            if wrong:
+                self.store.set_aside(self.manifest)
+                if self.manifest_path is not None:
+                    Path(self.manifest_path).unlink(missing_ok=True)
+                error = CorruptPayload(
+                    f"corrupt payload: {wrong} of {self.manifest_path or self.manifest.kind} is "
+                    "not what its manifest promises; it was set aside and will be recomputed when "
+                    "you run the same command again."
+                )
+                error.manifest = self.manifest_path
+                raise error
+            self._verified = True
+        return self.store.payload_folder(self.manifest.digest)
+
+
+class Store:
+    """A folder of payloads, actions and checkpoints (layout in the module's docstring)."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).absolute()
+
+    # -- places ---------------------------------------------------------------------------------
+
+    def payload_folder(self, digest: str) -> Path:
+        """Where the payload with this tree digest lives."""
+        return self.root / "payloads" / digest[:2] / digest
+
+    def action_path(self, key: str) -> Path:
+        """Where the action of this key is recorded."""
+        return self.root / "actions" / key[:2] / f"{key}.json"
+
+    def checkpoint_folder(self, key: str) -> Path:
+        """Where the job of this key may keep what a next attempt needs."""
+        return self.root / "checkpoints" / key
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def lookup(self, key: str) -> dict[str, Any] | None:
+        """The action of `key` if its payload is complete (by name and size), else None."""
+        path = self.action_path(key)
+        if not path.exists():
+            return None
+        action = read_json(path)
+        manifest = Manifest(**action["manifest"])
+        folder = self.payload_folder(manifest.digest)
+        for entry in manifest.files:
+            file = folder / entry["path"]
+            if not file.is_file() or file.stat().st_size != entry["size"]:
+                return None
+        return action
+
+    def open(self, manifest_path: Path) -> Payload:
+        """The payload behind a manifest in ``results/``."""
+        return Payload(self, Manifest.read(manifest_path), Path(manifest_path))
+
+    def first_wrong_file(self, manifest: Manifest) -> str | None:
+        """Name of the first file that is absent or whose sha256 differs; None if all is well."""
+        folder = self.payload_folder(manifest.digest)
+        for entry in manifest.files:
+            file = folder / entry["path"]
+            if not file.is_file() or sha256_file(file) != entry["sha256"]:
+                return entry["path"]
+        return None
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def stage(self) -> Path:
+        """A new empty folder to write a payload into."""
+        folder = self.root / "staging" / uuid.uuid4().hex
+        with full_disk_in_one_line(folder):
+            folder.mkdir(parents=True)
+        return folder
+
+    def commit(
+        self, staged: Path, *, kind: str, facts: dict[str, Any], key: str, made_by: dict[str, Any]
+    ) -> Manifest:
+        """Turn a staged folder into a payload and return its manifest.
+
+        Content that the store already holds is not written twice.
+        """
+        write_json(staged / FACTS, facts)
+        files = [
+            {
+                "path": path.relative_to(staged).as_posix(),
+                "sha256": sha256_file(path),
+                "size": path.stat().st_size,
+            }
+            for path in sorted(staged.rglob("*"))
+            if path.is_file()
+        ]
+        digest = digest_json({"kind": kind, "files": files})
+        manifest = Manifest(kind, digest, files, read_json(staged / FACTS), key, made_by)
+        folder = self.payload_folder(digest)
+        if folder.exists() and self.first_wrong_file(manifest) is not None:
+            self.set_aside(manifest)
+        for entry in files:
+            (staged / entry["path"]).chmod(0o444)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staged.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            shutil.rmtree(staged)  # another job wrote the same content first
+        return manifest
+
+    def record(self, key: str, manifest: Manifest, run: dict[str, Any]) -> str | None:
+        """Remember that `key` gave `manifest`. Returns the earlier digest if that was different.
+
+        A different digest under an equal key is nondeterminism: the caller has to report it.
+        """
+        earlier = self.action_path(key)
+        before = read_json(earlier)["manifest"]["digest"] if earlier.exists() else None
+        write_json(earlier, {"manifest": asdict(manifest), "run": run})
+        return before if before not in (None, manifest.digest) else None
+
+    def record_code(self, digest: str, functions: dict[str, str]) -> None:
+        """Keep the digest of every function behind a code digest (written once)."""
+        path = self.root / "code" / f"{digest}.json"
+        if not path.exists():
+            write_json(path, functions)
+
+    def functions_of(self, digest: str) -> dict[str, str]:
+        """Digest per function behind a code digest, empty if it was never recorded."""
+        path = self.root / "code" / f"{digest}.json"
+        return read_json(path) if path.exists() else {}
+
+    def set_aside(self, manifest: Manifest) -> None:
+        """Move a payload to quarantine and forget the action that made it."""
+        folder = self.payload_folder(manifest.digest)
+        if folder.exists():
+            target = self.root / "quarantine" / f"{manifest.digest}-{uuid.uuid4().hex[:8]}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(target)
+        if manifest.key:
+            self.action_path(manifest.key).unlink(missing_ok=True)
+
+    # -- keeping house --------------------------------------------------------------------------
+
+    def payload_digests(self) -> Iterator[str]:
+        """Digest of every payload held."""
+        for folder in sorted((self.root / "payloads").glob("*/*")):
+            yield folder.name
+
+    def verify(self) -> list[str]:
+        """Check every payload against the actions; returns one line per wrong file."""
+        complaints = []
+        for path in sorted((self.root / "actions").glob("*/*.json")):
+            manifest = Manifest(**read_json(path)["manifest"])
+            wrong = self.first_wrong_file(manifest)
+            if wrong:
+                complaints.append(f"{manifest.kind} {manifest.digest[:12]}: {wrong}")
+        return complaints
+
+    def collect_garbage(self, keep: set[str]) -> tuple[int, int]:
+        """Delete payloads whose digest is not in `keep`, and all leftovers.
+
+        Returns (payloads deleted, bytes freed). Actions stay: they say what once was, and a
+        missing payload makes a lookup miss.
+        """
+        freed = count = 0
+        doomed = [self.payload_folder(d) for d in self.payload_digests() if d not in keep]
+        leftovers = [*self.root.glob("staging/*"), *self.root.glob("quarantine/*")]
+        for folder in [*doomed, *leftovers]:
+            freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            shutil.rmtree(folder)
+        count = len(doomed)
+        return count, freed
+
+
+def default_root(configured: str | None) -> Path:
+    """The store's folder: the environment variable LATENT_LEDGER_STORE, or the configuration's."""
+    return Path(os.environ.get("LATENT_LEDGER_STORE") or configured or ".store")

@@ -1,0 +1,122 @@
+"""Training batches from cached activations: whole contexts, special tokens left out, read ahead.
+
+A batch is ``batch_tokens / context`` contexts, consecutive in stored order, so that every coder
+sees the same tokens in the same order; an order seed shuffles whole contexts instead, the same way
+for every coder that has it. BOS, EOS and padding are dropped by id, as by sparsify's
+``exclude_tokens``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.shards import ActivationShards
+
+
+class Shards(ActivationShards):
+    """Maps a shard anew for every read: pages that were read stay resident while a mapping lives,
+    and a batch needs few of them."""
+
+    KEPT_MAPPED = 0
+
+
+class Batches:
+    """Batches (x, y) for a coder at `site`, each [rows, d] fp32; y is x for an autoencoder.
+
+    `folders` maps "reads" (and "writes", unless the coder autoencodes) to activation folders of one
+    token set. Raises :class:`LedgerError` if they do not fit the site or each other.
+    """
+
+    def __init__(
+        self,
+        folders: Mapping[str, Path],
+        site: HookSite,
+        *,
+        batch_tokens: int,
+        order_seed: int | None = None,
+    ) -> None:
+        sides = ("reads",) if site.autoencodes else ("reads", "writes")
+        self.shards = [Shards(folders[side]) for side in sides]
+        for tap, shards in zip(site.taps, self.shards, strict=True):
+            if shards.tap != str(tap):
+                raise LedgerError(
+                    f"A coder at {site} needs {tap}; {shards.folder} holds {shards.tap}."
+                )
+        first, last = self.shards[0], self.shards[-1]
+        if first.meta["tokens"] != last.meta["tokens"] or len(first) != len(last):
+            raise LedgerError(
+                f"{first.tap} and {last.tap} are of different token sets: capture them together."
+            )
+        if first.d != last.d:
+            raise LedgerError(
+                f"{first.tap} is {first.d} wide and {last.tap} {last.d}: sparsify's coders need "
+                "equal widths."
+            )
+        tokens = first.meta["tokens"]
+        if batch_tokens % tokens["context"]:
+            raise LedgerError(
+                f"batch_tokens = {batch_tokens} must be a multiple of the token set's context, "
+                f"{tokens['context']}: a step trains on whole contexts."
+            )
+        special = [tokens[name] for name in ("bos_id", "eos_id", "pad_id")]
+        self.special = torch.tensor([i for i in special if i is not None], dtype=torch.int32)
+        self.per_step = batch_tokens // tokens["context"]
+        self.starts = first.context_starts()
+        self.order = np.arange(len(self.starts) - 1)
+        if order_seed is not None:
+            np.random.default_rng(order_seed).shuffle(self.order)
+
+    @property
+    def d(self) -> int:
+        """Width of x and y."""
+        return self.shards[0].d
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the token set, special tokens included."""
+        return len(self.shards[0])
+
+    def __len__(self) -> int:
+        """Steps of one pass; the last one may be shorter, as in sparsify's loader."""
+        return math.ceil(len(self.order) / self.per_step)
+
+    @property
+    def full(self) -> int:
+        """Full batches: what sparsify's learning rate schedules count."""
+        return len(self.order) // self.per_step
+
+    def load(self, step: int) -> tuple[Tensor, Tensor]:
+        """Read the batch of one step."""
+        chosen = self.order[step * self.per_step : (step + 1) * self.per_step]
+        breaks = np.flatnonzero(np.diff(chosen) != 1) + 1  # neighbours are read in one piece
+        spans = [
+            (int(self.starts[run[0]]), int(self.starts[run[-1] + 1]))
+            for run in np.split(chosen, breaks)
+        ]
+        sides = []
+        for shards in self.shards:
+            parts = [shards.read(*span) for span in spans]
+            ids = torch.cat([part["token_ids"] for part in parts])
+            rows = torch.cat([part["activations"] for part in parts])
+            sides.append(rows[torch.isin(ids, self.special, invert=True)].float())
+        return sides[0], sides[-1]
+
+    def stream(self, first: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches from step `first` on, each read while the one before is trained on."""
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self.load, first)
+            for step in range(first, len(self)):
+                x, y = ahead.result()
+                if step + 1 < len(self):
+                    ahead = reader.submit(self.load, step + 1)
+                x_there = x.to(device)
+                yield x_there, x_there if y is x else y.to(device)

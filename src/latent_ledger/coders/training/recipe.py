@@ -1,0 +1,117 @@
+"""The settings of one training run, checked, and the optimisers they stand for.
+
+Names, defaults and learning rates are sparsify's where it has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+import torch
+from schedulefree import ScheduleFreeWrapper
+from sparsify import SparseCoder, SparseCoderConfig
+from sparsify.muon import Muon
+from sparsify.sign_sgd import SignSGD
+from transformers import get_linear_schedule_with_warmup
+
+from latent_ledger.coders.formats.sparsify.loader import check_site
+from latent_ledger.coders.training.control_weights import LEARNT
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models.hook_points import HookSite
+
+KINDS = {
+    "sae": {"transcode": False, "skip_connection": False},
+    "transcoder": {"transcode": True, "skip_connection": False},
+    "skip-transcoder": {"transcode": True, "skip_connection": True},
+}
+CHOICES = {"kind": KINDS, "weights": LEARNT, "optimizer": ("signum", "adam", "muon")}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one training run.
+
+    `weights`: see :mod:`latent_ledger.coders.training.control_weights`.
+    """
+
+    kind: str
+    layer: int
+    reads: str
+    width: int
+    k: int
+    batch_tokens: int
+    writes: str | None = None
+    seed: int = 0
+    weights: str = "trained"
+    unit_scale: bool = False  # train on activations of about unit size; see coders.units
+    optimizer: str = "signum"
+    learning_rate: float | None = None  # None: sparsify's rule, by optimiser and width
+    lr_warmup_steps: int = 1000  # adam only
+    auxk_alpha: float = 0.0
+    multi_topk: bool = False
+    activation: str = "topk"
+    dead_feature_threshold: int = 10_000_000  # tokens of silence after which auxk revives a latent
+    order_seed: int | None = None
+    checkpoint_steps: int = 1000
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Check a settings dict. Raises :class:`LedgerError` naming what is wrong."""
+        if unknown := sorted(set(settings) - {field.name for field in fields(cls)}):
+            raise LedgerError(f"Training has no setting named {', '.join(unknown)}.")
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if missing := sorted(needed - set(settings)):
+            raise LedgerError(f"Training needs {', '.join(missing)} in its settings.")
+        recipe = cls(**settings)
+        for name, known in CHOICES.items():
+            if (value := getattr(recipe, name)) not in known:
+                raise LedgerError(f"Training: {name} {value!r} is none of {', '.join(known)}.")
+        if not 0 < recipe.k <= recipe.width:
+            raise LedgerError(f"Training: k = {recipe.k} must be in 1 .. width = {recipe.width}.")
+        check_site(recipe.kind, recipe.site)
+        return recipe
+
+    @property
+    def site(self) -> HookSite:
+        """Where the coder reads and writes."""
+        return HookSite.at(self.layer, self.reads, self.writes)
+
+    @property
+    def coder_config(self) -> SparseCoderConfig:
+        """sparsify's configuration of the coder."""
+        return SparseCoderConfig(
+            activation=self.activation,
+            num_latents=self.width,
+            k=self.k,
+            multi_topk=self.multi_topk,
+            **KINDS[self.kind],
+        )
+
+
+def optimizers(coder: SparseCoder, recipe: Recipe, steps: int) -> tuple[list, list]:
+    """sparsify's optimisers of the weights that learn, and their schedules over `steps` batches.
+
+    Signum is sign descent under Schedule-Free averaging. Adam is torch's: sparsify's choice of an
+    8-bit one, where bitsandbytes is installed, would make the result depend on that.
+    """
+    parameters = [parameter for parameter in coder.parameters() if parameter.requires_grad]
+    rate, width_scale = recipe.learning_rate, (coder.num_latents / 2**14) ** 0.5
+    if recipe.optimizer == "signum":
+        base = SignSGD([{"params": parameters, "lr": rate or 5e-3 / width_scale}])
+        signum = ScheduleFreeWrapper(base, momentum=0.95)
+        signum.train()
+        return [signum], []
+    warmup = recipe.lr_warmup_steps
+    if recipe.optimizer == "adam":
+        adam = torch.optim.Adam(parameters, lr=rate or 2e-4 / width_scale)
+        return [adam], [get_linear_schedule_with_warmup(adam, warmup, steps)]
+    found, schedules = [], []
+    if matrices := [parameter for parameter in parameters if parameter.ndim >= 2]:
+        found.append(Muon(matrices, lr=rate or 2e-3))
+        schedules.append(get_linear_schedule_with_warmup(found[-1], 0, steps))
+    biases = [parameter for parameter in parameters if parameter.ndim < 2]
+    found.append(torch.optim.Adam(biases, lr=rate or 2e-3))
+    schedules.append(get_linear_schedule_with_warmup(found[-1], warmup, steps))
+    return found, schedules

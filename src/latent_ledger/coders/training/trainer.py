@@ -1,0 +1,257 @@
+"""Train a sparse coder from cached activations, step for step as sparsify's ``Trainer`` does.
+
+    shards --rows of whole contexts--> drop BOS/EOS --> [first step: set biases to the data's mean]
+           --> [SAE: unit-norm decoder rows] --> fvu + auxk_alpha * auxk + multi_topk / 8
+           --> gradients (SAE: minus their part along the decoder rows) --> optimiser
+
+One step reads ``batch_tokens / context`` consecutive contexts in stored order, the batch that
+sparsify's loader makes of the same token set; every coder therefore sees the same tokens in the
+same order. (``order_seed``, absent by default, shuffles whole contexts instead.) Special tokens
+are left out as by sparsify's ``exclude_tokens``, so a batch holds slightly fewer rows. The last,
+shorter batch counts as a step, and the weights saved after it are the optimiser's averaged ones
+(Schedule-Free, arXiv 2405.15682), as in ``Trainer.save``.
+
+Training draws no random number after initialisation; a checkpoint holds the raw state between two
+steps, so a job killed and started again ends with the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from schedulefree import ScheduleFreeWrapper
+from torch import Tensor
+
+from latent_ledger.coders.formats.sparsify.loader import save
+from latent_ledger.coders.training.activation_scale import Units
+from latent_ledger.coders.training.batches import Batches
+from latent_ledger.coders.training.control_weights import Decoder
+from latent_ledger.coders.training.recipe import Recipe, optimizers
+from latent_ledger.coders.training.sparse_backward import TrainingCoder
+from latent_ledger.lib.files import digest_json, full_disk_in_one_line
+from latent_ledger.lib.progress import Progress
+
+
+class Training:
+    """Coder, optimisers and the counters that a step changes."""
+
+    def __init__(self, recipe: Recipe, batches: Batches, device: torch.device) -> None:
+        self.recipe, steps = recipe, len(batches)
+        self.units = Units.of(*batches.load(0)) if recipe.unit_scale else Units()
+        torch.manual_seed(recipe.seed)
+        self.coder = TrainingCoder(batches.d, recipe.coder_config, device, dtype=torch.float32)
+        self.decoder = Decoder(self.coder, recipe.weights)
+        self.optimizers, self.schedulers = optimizers(self.coder, recipe, batches.full)
+        self.decoder.bind(self.optimizers)
+        self.step = 0
+        self.tokens = torch.zeros(steps, dtype=torch.int64)
+        self.losses = torch.zeros(steps, 4, device=device)  # fvu, auxk, multi_topk, dead share
+        self.silent = torch.zeros(
+            recipe.width, dtype=torch.int64, device=device
+        )  # tokens since fired
+        self.silent_long = min(recipe.dead_feature_threshold, batches.n_rows // 10)
+
+    def first_biases(self, x: Tensor, y: Tensor) -> None:
+        """Centre the pre-activations and the output on the first batch."""
+        coder = self.coder
+        if coder.cfg.transcode:
+            coder.encoder.bias.data = -x.mean(0) @ coder.encoder.weight.data.T
+        coder.b_dec.data = y.mean(0)
+
+    def learn(self, x: Tensor, y: Tensor) -> None:
+        """One optimiser step on a batch x, y [rows, d]."""
+        coder, recipe = self.coder, self.recipe
+        x, y = self.units.divide(x, y)
+        if self.step == 0:
+            self.first_biases(x, y)
+        autoencodes = coder.cfg.normalize_decoder and not coder.cfg.transcode
+        unit_norm = autoencodes and self.decoder.learns
+        if unit_norm:
+            coder.set_decoder_norm_to_unit_norm()
+            self.decoder.turn_back()
+        dead = self.silent > recipe.dead_feature_threshold if recipe.auxk_alpha > 0 else None
+        total_variance = (y - y.mean(0)).pow(2).sum()
+        out = coder(x=x, y=y, dead_mask=dead, total_variance=total_variance)
+        (out.fvu + recipe.auxk_alpha * out.auxk_loss + out.multi_topk_fvu / 8).backward()
+        if unit_norm:
+            coder.remove_gradient_parallel_to_decoder_directions()
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        for scheduler in self.schedulers:
+            scheduler.step()
+        self.silent += len(x)
+        self.silent[out.latent_indices.flatten()] = 0
+        dead_share = (self.silent > self.silent_long).float().mean()
+        losses = (out.fvu, out.auxk_loss, out.multi_topk_fvu, dead_share)
+        self.losses[self.step] = torch.stack([loss.detach().float() for loss in losses])
+        self.tokens[self.step] = len(x)
+        self.step += 1
+
+    def finish(self) -> None:
+        """Leave the weights to keep in the coder: averaged ones, if the optimiser averages, in the
+        activations' own units."""
+        for optimizer in self.optimizers:
+            if isinstance(optimizer, ScheduleFreeWrapper):
+                optimizer.eval()
+        self.decoder.turn_back()
+        self.units.fold(self.coder)
+
+    def state(self) -> dict[str, Any]:
+        """Everything the next step depends on, raw: no switch to averaged weights and back."""
+        return {
+            "step": self.step,
+            "coder": self.coder.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "tokens": self.tokens,
+            "losses": self.losses,
+            "silent": self.silent,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+        self.step = state["step"]
+        self.coder.load_state_dict(state["coder"])
+        for name in ("optimizers", "schedulers"):
+            for item, saved in zip(getattr(self, name), state[name], strict=True):
+                item.load_state_dict(saved)
+        self.tokens, self.losses, self.silent = (
+            state[name] for name in ("tokens", "losses", "silent")
+        )
+
+
+class Checkpoint:
+    """The last state of a run, in one file that is replaced whole; None keeps nothing."""
+
+    def __init__(self, folder: Path | None, identity: str) -> None:
+        self.path = None if folder is None else Path(folder) / "state.pt"
+        self.identity = identity
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write aside, then rename: a kill leaves the old state or the new one."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.path.with_suffix(".writing")
+        with full_disk_in_one_line(self.path):
+            with aside.open("wb") as stream:
+                torch.save({"identity": self.identity, **state}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            aside.replace(self.path)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """The saved state if it belongs to this very run."""
+        if self.path is None or not self.path.exists():
+            return None
+        state = torch.load(self.path, map_location=device, weights_only=True)
+        if state.pop("identity") == self.identity:
+            return state
+        print(f"{self.path} is of another run: starting from step 0.", file=sys.stderr)
+        return None
+
+
+@contextmanager
+def matmul_precision(precision: str) -> Iterator[None]:
+    """sparsify trains with fp32 matmul precision "high"; nothing after training should."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def produce(
+    settings: Mapping[str, Any],
+    activations: Mapping[str, Path],
+    out: Path,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train one coder on the activations ``{"reads": folder, "writes": folder}`` into `out`.
+
+    Writes sparsify's ``cfg.json`` and ``sae.safetensors``, ``site.json``, and ``training.parquet``
+    (per step: step, tokens seen, fvu, auxk, multi_topk_fvu, dead_share). Returns facts: tokens,
+    steps, fvu (mean of the last tenth of the steps, on training tokens) and dead_share (latents
+    silent over the last ``dead_window`` tokens), weights (the setting), learnt (the parameters that
+    training changed) and, for a control, decoder_cosine (least and mean cosine of the decoder's
+    rows with themselves as drawn) or units (what the activations were divided by in training). The
+    caller clears `checkpoint` when it has kept the output.
+    """
+    recipe = Recipe.of(settings)
+    batches = Batches(
+        activations,
+        recipe.site,
+        batch_tokens=recipe.batch_tokens,
+        order_seed=recipe.order_seed,
+    )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    training = Training(recipe, batches, device)
+    kept = Checkpoint(checkpoint, digest_json([asdict(recipe), batches.shards[0].meta]))
+    if state := kept.load(device):
+        training.restore(state)
+    steps = len(batches)
+    progress = Progress("train coder", total=steps, unit="step", start=training.step)
+    with matmul_precision("high"), progress:
+        for x, y in batches.stream(training.step, device):
+            training.learn(x, y)
+            if training.step % recipe.checkpoint_steps == 0 and training.step < steps:
+                kept.save(training.state())
+            fvu, _, _, dead = training.losses[training.step - 1].tolist()
+            progress.update(1, fvu=fvu, dead=dead)
+    training.finish()
+    save(training.coder, recipe.site, out)
+    facts = write_history(training, Path(out) / "training.parquet")
+    return facts | what_was_learnt(training)
+
+
+def write_history(training: Training, path: Path) -> dict[str, Any]:
+    """Write the per-step table and sum it up."""
+    fvu, auxk, multi_topk, dead = training.losses.cpu().numpy().T
+    seen = training.tokens.cumsum(0).numpy()
+    table = pa.table(
+        {
+            "step": np.arange(len(fvu), dtype=np.int64),
+            "tokens": seen,
+            "fvu": fvu,
+            "auxk": auxk,
+            "multi_topk_fvu": multi_topk,
+            "dead_share": dead,
+        }
+    )
+    with full_disk_in_one_line(path):
+        pq.write_table(table, path, row_group_size=65_536)
+    return {
+        "tokens": int(seen[-1]),
+        "steps": len(fvu),
+        "fvu": float(fvu[-math.ceil(len(fvu) / 10) :].mean(dtype=np.float64)),
+        "dead_share": float(dead[-1]),
+        "dead_window": training.silent_long,
+    }
+
+
+def what_was_learnt(training: Training) -> dict[str, Any]:
+    """Facts that tell a control from a coder: what training could change, and how far it did."""
+    parameters = training.coder.named_parameters()
+    facts: dict[str, Any] = {
+        "weights": training.recipe.weights,
+        "learnt": [name for name, parameter in parameters if parameter.requires_grad],
+    }
+    if training.recipe.unit_scale:
+        facts["units"] = training.units.as_dict()
+    cosines = training.decoder.cosines()
+    if cosines is not None:
+        facts["decoder_cosine"] = {"least": float(cosines.min()), "mean": float(cosines.mean())}
+    return facts

@@ -1,0 +1,224 @@
+"""From the coders of a configuration to the instances that are trained and compared.
+
+A coder is a kind at a site; an instance is that coder at one k and one seed, named
+``<coder>-k<k>-s<seed>``. The recipe is the one under ``training``, with what the coder overrides.
+A coder with a ``source`` comes trained: it is one instance, named as the coder, whose k, seed and
+recipe are its publisher's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from latent_ledger.models.hook_points import HookSite, Tap
+
+RECIPE = (
+    "batch_tokens",
+    "optimizer",
+    "learning_rate",
+    "auxk_alpha",
+    "dead_feature_threshold",
+    "checkpoint_steps",
+)
+"""Keys of ``training`` that every instance of a coder shares, besides its width."""
+
+FAIR = (
+    "width",
+    "batch_tokens",
+    "optimizer",
+    "learning_rate",
+    "auxk_alpha",
+    "model",
+    "weights",
+    "source",
+)
+"""Keys a coder may set for itself and in which compared coders must agree."""
+
+LEARNT_HERE = ("batch_tokens", "optimizer", "learning_rate", "auxk_alpha", "weights", "k", "seeds")
+"""Keys that say how a coder is trained, so that a pretrained one has none of them."""
+
+
+ORIGINAL = "original"
+"""Name of the model under study, beside its re-randomised controls and other published models."""
+
+OF_ANY_MODEL = ("reconstruction",)
+"""Evaluations that measure coders of other models too, each on tokens of its own model."""
+
+
+@dataclass(frozen=True)
+class CoderInstance:
+    """One coder: kind, site, size, seed, recipe, and which control it is, if any.
+
+    `model` is the model it is trained on (``original``, a re-randomised one or another published
+    one) and `base` the published model behind that, whose tokenizer it reads; `weights` says which
+    of its weights are learnt (``trained``: all of them). Of a pretrained coder `source` is a hub id
+    or a folder, `place` says where in it (path, revision, format), k, seed and perhaps width are
+    None, and there is no recipe.
+    """
+
+    name: str
+    coder: str
+    kind: str
+    site: HookSite
+    width: int | None
+    k: int | None
+    seed: int | None
+    model: str
+    weights: str
+    recipe: dict[str, Any] = field(hash=False)
+    base: str = ORIGINAL
+    source: str | None = None
+    place: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def control(self) -> bool:
+        """Whether this coder is a control and not a contender."""
+        return self.weights != "trained" or self.model != self.base
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether somebody else trained it."""
+        return self.source is not None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the job that trains or fetches it, in one flat dict."""
+        if self.pretrained:
+            where = {"source": self.source, **self.place}
+            return {"kind": self.kind, **self.site.as_dict(), "width": self.width, **where}
+        return {
+            "kind": self.kind,
+            **self.site.as_dict(),
+            "width": self.width,
+            "k": self.k,
+            "seed": self.seed,
+            "weights": self.weights,
+            "unit_scale": self.model != self.base,
+            **self.recipe,
+        }
+
+
+def effective(config: Mapping[str, Any], coder: str, key: str) -> Any:
+    """A recipe key as it holds for one coder: its own value, or the common one.
+
+    A pretrained coder has what it says itself; what its publisher did is None, no list of k.
+    """
+    entry = config["coders"][coder]
+    common = {} if is_pretrained(entry) else config["training"]
+    return entry.get(key, common.get(key))
+
+
+def is_pretrained(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry under ``coders`` is fetched and not trained."""
+    return entry.get("source") is not None
+
+
+def base(config: Mapping[str, Any], model: str) -> str:
+    """The published model behind one: itself, or what a re-randomised control was drawn from."""
+    return model if model in config["model"]["others"] else ORIGINAL
+
+
+def base_block(config: Mapping[str, Any], model: str = ORIGINAL) -> Mapping[str, Any]:
+    """The configuration of the published (or embedded) model behind `model`."""
+    return config["model"]["others"].get(model, config["model"])
+
+
+def instances(config: Mapping[str, Any]) -> list[CoderInstance]:
+    """All coder instances of a validated configuration: coders as written, then k, then seed."""
+    found = []
+    for coder, entry in config["coders"].items():
+        shared = {
+            "coder": coder,
+            "kind": entry["kind"],
+            "site": HookSite.at(entry["layer"], entry["reads"], entry["writes"]),
+            "width": effective(config, coder, "width"),
+            "model": entry["model"],
+            "base": base(config, entry["model"]),
+            "weights": entry["weights"],
+        }
+        if is_pretrained(entry):
+            place = {key: entry.get(key) for key in ("path", "revision", "format")}
+            own = {"source": entry["source"], "place": place, "recipe": {}}
+            found.append(CoderInstance(name=coder, k=None, seed=None, **shared, **own))
+            continue
+        recipe = {key: effective(config, coder, key) for key in RECIPE}
+        found += [
+            CoderInstance(name=f"{coder}-k{k}-s{seed}", k=k, seed=seed, recipe=recipe, **shared)
+            for k in effective(config, coder, "k")
+            for seed in effective(config, coder, "seeds")
+        ]
+    return found
+
+
+def chosen(config: Mapping[str, Any], evaluation: str) -> list[CoderInstance]:
+    """Instances that an evaluation measures: all of them, or those its ``at`` names.
+
+    Coders of other models only where :data:`OF_ANY_MODEL` says so.
+    Lists of k and of seeds choose among trained coders; a pretrained one has neither.
+    """
+    block = config["evaluations"].get(evaluation)
+    if block is None:
+        return []
+    at = block["at"]
+    return [
+        one
+        for one in instances(config)
+        if one.coder in at.get("coders", [one.coder])
+        and _within(at, one)
+        and (one.base == ORIGINAL or evaluation in OF_ANY_MODEL)
+    ]
+
+
+def _within(at: Mapping[str, Any], one: CoderInstance) -> bool:
+    """Whether the lists of k and seeds of an ``at`` leave an instance in."""
+    return one.pretrained or (
+        one.k in at.get("k", [one.k]) and one.seed in at.get("seeds", [one.seed])
+    )
+
+
+def taps(config: Mapping[str, Any]) -> list[Tap]:
+    """Every distinct tap that some coder reads or writes, sorted."""
+    return sorted({tap for instance in instances(config) for tap in instance.site.taps})
+
+
+def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderInstance, CoderInstance]]:
+    """The instances that meet in one comparison family: equal k and seed, limited by its ``at``.
+
+    In the order of the family's pairs, then of the first coder's instances.
+    """
+    entry = config["comparisons"]["families"][family]
+    at = entry.get("at", {})
+    by_coder: dict[str, list[CoderInstance]] = {}
+    for one in instances(config):
+        by_coder.setdefault(one.coder, []).append(one)
+    return [
+        (one, other)
+        for first, second in entry["pairs"]
+        for one in by_coder.get(first, [])
+        for other in by_coder.get(second, [])
+        if _meet(one, other) and _within(at, one) and _within(at, other)
+    ]
+
+
+def _meet(one: CoderInstance, other: CoderInstance) -> bool:
+    """Trained coders meet at equal k and seed; a pretrained one meets every instance."""
+    if one.pretrained or other.pretrained:
+        return True
+    return (one.k, one.seed) == (other.k, other.seed)
+
+
+def unfair(one: CoderInstance, other: CoderInstance) -> list[str]:
+    """Recipe keys in which two instances differ although a fair comparison holds them equal."""
+    first, second = (_recipe(each) for each in (one, other))
+    return [key for key in FAIR if first.get(key) != second.get(key) and not _open(key, one, other)]
+
+
+def _recipe(one: CoderInstance) -> dict[str, Any]:
+    return {**one.settings, "model": one.model, "weights": one.weights, "source": one.source}
+
+
+def _open(key: str, *both: CoderInstance) -> bool:
+    """Whether `key` is about training and one side was trained elsewhere: ``source`` says that."""
+    return key in LEARNT_HERE and any(one.pretrained for one in both)

@@ -1,0 +1,122 @@
+"""Validation of a configuration, whole, before any job starts.
+
+    merged YAML --> schema (closed) --defaults--> checks --> plain dict
+
+Every problem is one line, ``path: what is wrong and what would be right``, and all problems are
+reported at once. This module knows no evaluation: :mod:`latent_ledger.experiment` hands it the
+checks of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from latent_ledger.config import checks_coders
+from latent_ledger.config.problems import Check, Problem, Where, contradictions, words
+from latent_ledger.config.schema_file import complete, plain, problems, schema
+from latent_ledger.lib.errors import LedgerError
+
+ABSENT = "absent"
+REMOVABLE = (
+    (),
+    ("coders",),
+    ("evaluations",),
+    ("comparisons",),
+    ("comparisons", "families"),
+    ("model", "randomised"),
+    ("model", "others"),
+    ("references",),
+    ("corpus", "slices"),
+)
+"""Where an overlay may say ``absent`` in the place of an entry."""
+
+
+class ConfigError(LedgerError):
+    """A configuration that cannot be used; ``lines`` holds one line per problem."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = list(lines)
+        count = "1 problem" if len(self.lines) == 1 else f"{len(self.lines)} problems"
+        super().__init__("\n  ".join([f"The configuration has {count}:", *self.lines]))
+
+
+def validate(config: Mapping[str, Any], checks: Iterable[Check]) -> dict[str, Any]:
+    """Check a configuration and return a copy with all defaults filled; the input stays as it is.
+
+    `checks` are the contradictions to look for. Validating the result again gives an equal result.
+    Local folders are looked up from the working directory. Raises :class:`ConfigError` with one
+    line per problem.
+    """
+    raw = without_absent(plain(config))
+    found = problems(raw)
+    completed, misplaced = complete(raw)
+    broken = {str(problem.path[0]) for problem in found if problem.path}
+    broken |= set(schema()["properties"]) - set(completed)
+    if "coders" not in broken and (siteless := _complete_sites(completed["coders"])):
+        found += siteless
+        broken.add("coders")
+    found += misplaced + contradictions(checks, completed, broken)
+    if found:
+        raise ConfigError(in_order(found, raw))
+    return completed
+
+
+def in_order(problems: Iterable[Problem], raw: Mapping[str, Any]) -> list[str]:
+    """Problems as lines without repeats, in the order in which the configuration is written."""
+    order = {path: index for index, path in enumerate(_paths(raw))}
+    found = sorted(problems, key=lambda problem: _position(problem, order))
+    return list(dict.fromkeys(str(problem) for problem in found))
+
+
+def without_absent(config: dict[str, Any]) -> dict[str, Any]:
+    """Take out the entries that an overlay declares absent: ``coders: {sae-random: absent}``.
+
+    Overlays are merged key by key, so that without this word nothing inherited could be left out.
+    """
+    for path in REMOVABLE:
+        section: Any = config
+        for key in path:
+            section = section.get(key) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            for name in [name for name, entry in section.items() if entry == ABSENT]:
+                del section[name]
+    return config
+
+
+def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
+    """Fill the points that follow from a coder's kind, which no default in a schema can say.
+
+    Returns the sites that stay open: an autoencoder may stand anywhere, so it has to say where.
+    """
+    found = []
+    for name, coder in coders.items():
+        if coder["kind"] != "sae":
+            coder.setdefault("reads", "mlp_in")
+            coder.setdefault("writes", "mlp_out")
+        elif "reads" in coder:
+            coder.setdefault("writes", coder["reads"])
+        else:
+            what = f"missing; an sae names one of {words(checks_coders.DEPTH)}"
+            found.append(Problem(("coders", name, "reads"), what))
+    return found
+
+
+def _paths(value: Any, path: Where = ()) -> Iterable[Where]:
+    """Every path of a configuration, in the order in which it is written."""
+    yield path
+    children = ()
+    if isinstance(value, Mapping):
+        children = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    for key, below in children:
+        yield from _paths(below, (*path, key))
+
+
+def _position(problem: Problem, order: Mapping[Where, int]) -> int:
+    """Where a problem belongs in the order of the file: at its path, or the nearest one above."""
+    path = problem.path
+    while path not in order:
+        path = path[:-1]
+    return order[path]

@@ -1,1 +1,0 @@
-"""Evaluations: one module each, all reading cached activations and codes."""

@@ -1,9 +1,0 @@
-"""sae_probes: the primary probing benchmark, run by its own code on cached activations.
-
-    texts      draw examples of its data sets that neither model nor coder was trained on
-    upstream   let the package see those examples and their activations, and nothing else
-    baselines  its logistic regression on the raw last-token activations, once per read tap
-    probes     its sparse probes on a coder's latents of the same activations
-
-Source: Kantamneni et al. 2025 (arXiv 2502.16681); https://github.com/sae-probes/sae-probes.
-"""

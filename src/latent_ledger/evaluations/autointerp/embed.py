@@ -1,0 +1,96 @@
+"""Example embedding: is a held-out example nearer to the latent's examples than to others?
+
+delphi's ``ExampleEmbeddingScorer``, which needs no explanation and no language model. In each trial
+a query that fires and one that does not are compared with examples of the latent (same quantile of
+activation) and with ten negatives, all with their marks. A query counts as firing if it is nearer,
+in mean cosine similarity, to the former; the difference is the score behind the AUROC. Negatives
+are marked as delphi does it: an embedding does not see places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latent_ledger.evaluations.autointerp.delphi_io import ExampleEmbeddingScorer
+from latent_ledger.evaluations.autointerp.records import Scorable, read
+from latent_ledger.evaluations.autointerp.score import SCORED, Scored, seed_of, write
+from latent_ledger.lib.progress import Progress
+from latent_ledger.scorers.embedding import Encoder
+
+EMBEDDING = "embedding"
+NOT_DRAWN = "not drawn for embedding"
+"""Status of the scorable latents that a smaller sample leaves out: encoding is slow on a CPU."""
+COMPARED = 10
+"""Negatives that delphi compares every query with."""
+
+
+class Remembering:
+    """An encoder that encodes every text once: trials share most of theirs."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.similarity = encoder.similarity
+        self._known: dict[str, np.ndarray] = {}
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors [n, d] of `texts`, in their order."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        if new:
+            self._known.update(zip(new, self.encoder.encode(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+
+def produce(
+    settings: Mapping[str, Any], examples: Path, out: Path, encoder: Encoder | None = None
+) -> dict[str, Any]:
+    """Write the tables of :func:`latent_ledger.evaluations.autointerp.score.write` into `out`.
+
+    `settings`: folder (of :class:`~latent_ledger.scorers.embedding.Encoder`), latents (how many of
+    the scorable ones, drawn at random; None: all), trials, seed. `encoder`: another one than that
+    of `folder`. Returns facts.
+    """
+    encoder = encoder or Encoder(settings["folder"])
+    latents = read(examples)
+    drawn = np.random.default_rng(np.random.SeedSequence(settings["seed"])).permutation(
+        len(latents)
+    )
+    drawn = set(drawn[: settings["latents"]].tolist())
+    found = []
+    with Progress("embed", total=len(drawn), unit="latent") as progress:
+        for number, latent in enumerate(latents):
+            if number not in drawn:
+                found.append(Scored(latent.latent, EMBEDDING, NOT_DRAWN))
+                continue
+            found.append(compare(latent, encoder, settings["trials"], settings["seed"]))
+            progress.update(1)
+    write(Path(out), found)
+    return {"encoder": encoder.name, "latents": len(drawn), "trials": settings["trials"]}
+
+
+def compare(latent: Scorable, encoder: Encoder, trials: int, seed: int) -> Scored:
+    """`trials` pairs of queries of one latent; answers are numbered by trial, firing one first."""
+    # delphi sets aside as many negatives to compare with as there are train examples, and takes the
+    # queries from the rest: with as many negatives as train examples there would be none.
+    record = replace(latent.record, train=latent.record.train[:COMPARED])
+    scorer = ExampleEmbeddingScorer(
+        Remembering(encoder), number_batches=trials, seed=seed_of(seed, latent.latent)
+    )
+    results = asyncio.run(scorer(record)).score
+    deltas = [delta for result in results for delta in (result.delta_plus, result.delta_minus)]
+    return Scored(
+        latent.latent,
+        EMBEDDING,
+        SCORED,
+        len(results),
+        0,
+        [trial for trial in range(len(results)) for _ in range(2)],
+        [1, 0] * len(results),
+        [int(delta > 0) for delta in deltas],
+        [float(delta) for delta in deltas],
+    )

@@ -1,0 +1,159 @@
+"""Examples: which latents are looked at, and in which windows of text.
+
+::
+
+    codes [rows, width] --frequency, strata--> a random sample of latents        (sample.py)
+    each latent         --windows of `example_tokens`, strongest first           (windows.py)
+                        --every other window--> delphi's sampler --> train
+                        --the ones between----> delphi's sampler --> test
+                        --windows without it--> delphi's sampler --> negatives
+                        --the same, with the marks of positives----> matched     (negatives.py)
+
+A latent never counts as firing on BOS or EOS: those are not text, and many latents fire on them.
+delphi draws train and test from one list with one seed, which puts up to all of the test examples
+into the explainer's prompt; taken from alternate windows they cannot meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+from scipy.sparse import csc_matrix, vstack
+
+from latent_ledger.coders.codes import CodeShards
+from latent_ledger.evaluations.autointerp import negatives, sample
+from latent_ledger.evaluations.autointerp.delphi_io import TokenText, test, train
+from latent_ledger.evaluations.autointerp.records import SCORABLE, Examples, write
+from latent_ledger.evaluations.autointerp.windows import Pool, WindowExample, silent_windows
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.progress import Progress
+from latent_ledger.models import language_model
+
+NEVER, FEW, DENSE = "never fires", "too few windows", "fires almost everywhere"
+"""Why a latent has no examples: no activation, fewer than `min_examples` windows with it, or fewer
+than `n_negatives` without it."""
+
+
+def produce(
+    settings: Mapping[str, Any], codes: Path, tokens: Path, model: Path, out: Path
+) -> dict[str, Any]:
+    """Draw the sample and its examples; write the payload of :mod:`~.records` into `out`.
+
+    `settings`: latents, strata, min_examples, n_train, n_test, n_negatives, quantiles,
+    example_tokens, seed. `codes`: a coder's codes of the packed token set `tokens`; `model`: for
+    its tokenizer. Returns facts: requested, scorable, and how many latents have each status.
+    """
+    ids, special = packed(Path(tokens), settings["example_tokens"])
+    shards = CodeShards(codes)
+    if len(shards) != ids.size:
+        raise LedgerError(f"{codes} has {len(shards)} rows, but {tokens} has {ids.size} tokens.")
+    counted = ~special.ravel()
+    frequency = sample.frequencies(
+        sample.ordinary(shards.shards(), counted), shards.width, int(counted.sum())
+    )
+    strata = sample.strata_of(frequency, settings["strata"])
+    chosen = sample.draw(strata, settings["latents"], settings["seed"])
+    fires: csc_matrix = vstack(
+        [shard[:, chosen] for shard in sample.ordinary(shards.shards(), counted)], format="csc"
+    )
+    text = TokenText(language_model.load_tokenizer(model).decode)
+    found: list[Examples] = []
+    windows, status, largest = (np.zeros(len(chosen), kind) for kind in (np.int64, object, float))
+    with Progress("examples", total=len(chosen), unit="latent") as progress:
+        for number, latent in enumerate(chosen):
+            part = slice(*fires.indptr[number : number + 2])
+            pool = (
+                Pool(fires.indices[part], fires.data[part], ids) if part.stop > part.start else None
+            )
+            windows[number] = len(pool.windows) if pool else 0
+            largest[number] = pool.example(0).max_activation if pool else 0.0
+            examples = of_latent(int(latent), pool, special, settings)
+            status[number] = examples if isinstance(examples, str) else SCORABLE
+            found += [] if isinstance(examples, str) else examples
+            progress.update(1)
+    names = np.array(sample.stratum_names(settings["strata"]), dtype=object)
+    columns = {
+        "latent": chosen,
+        "frequency": frequency[chosen],
+        "stratum": names[strata[chosen]],
+        "windows": windows,
+        "max_activation": largest,
+        "status": status,
+    }
+    used = np.unique(np.concatenate([one.tokens.ravel() for one in found])) if found else []
+    write(out, columns, found, {int(token): text[int(token)] for token in used})
+    statuses, counts = np.unique(status.astype(str), return_counts=True)
+    return {
+        "requested": len(chosen),
+        "scorable": int((status == SCORABLE).sum()),
+        "statuses": dict(zip(statuses.tolist(), counts.tolist(), strict=True)),
+        "windows": len(ids),
+    }
+
+
+def packed(tokens: Path, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """A packed token set in windows of `length`: ids and whether special, [windows, length] each.
+
+    Raises :class:`LedgerError` unless whole windows fill every context.
+    """
+    arrays = load_file(tokens / "tokens.safetensors")
+    ids, documents = arrays["input_ids"], arrays["doc_ids"]
+    context = ids.shape[1]
+    if (arrays["lengths"] != context).any():
+        raise LedgerError(f"{tokens} is padded: auto-interp needs a packed token set.")
+    if context % length:
+        raise LedgerError(
+            f"Windows of {length} tokens do not fill contexts of {context}: choose an "
+            "evaluations.autointerp.example_tokens that divides tokens.context."
+        )
+    return ids.reshape(-1, length), (documents < 0).reshape(-1, length)
+
+
+def of_latent(
+    latent: int, pool: Pool | None, special: np.ndarray, settings: Mapping[str, Any]
+) -> list[Examples] | str:
+    """The examples of one latent by role, or the reason why it has none."""
+    if pool is None:
+        return NEVER
+    if len(pool.windows) < settings["min_examples"]:
+        return FEW
+    n_negatives = settings["n_negatives"]
+    silent = silent_windows(pool, n_negatives, settings["seed"])
+    if len(silent) < n_negatives:
+        return DENSE
+    every, largest = pool.examples, pool.example(0).max_activation
+    quantiles = settings["quantiles"]
+    shown = train(every[0::2], largest, settings["n_train"], "quantiles", n_quantiles=quantiles)
+    held_out = test(every[1::2], largest, settings["n_test"], quantiles, "quantiles")
+    for drawn, wanted in ((shown, settings["n_train"]), (held_out, settings["n_test"])):
+        if len(drawn) != wanted:
+            raise LedgerError(
+                f"{len(drawn)} of {wanted} examples could be drawn for latent {latent}: n_train "
+                "and n_test are multiples of quantiles, min_examples at least twice either."
+            )
+    positives = _firing(latent, "test", held_out)
+    rng = np.random.default_rng(np.random.SeedSequence([settings["seed"], latent]))
+    lender = negatives.borrow(negatives.marks(positives.activations), special[silent], rng)
+    nothing = np.full(n_negatives, -1)
+    tokens = pool.tokens[silent]
+    return [
+        _firing(latent, "train", shown),
+        positives,
+        Examples(latent, "negative", tokens, np.zeros(tokens.shape, np.float32), silent, nothing),
+        Examples(latent, "matched", tokens, positives.activations[lender], silent, nothing),
+    ]
+
+
+def _firing(latent: int, role: str, examples: list[WindowExample]) -> Examples:
+    return Examples(
+        latent,
+        role,
+        np.stack([example.tokens.numpy() for example in examples]),
+        np.stack([example.activations.numpy() for example in examples]),
+        np.array([example.window for example in examples], np.int64),
+        np.array([example.quantile for example in examples], np.int64),
+    )

@@ -1,0 +1,66 @@
+"""What a latent's answers are worth, and what they would be worth at another firing frequency.
+
+Rare latents are easier to tell apart than frequent ones, and coders differ in how often their
+latents fire; so beside every mean over latents stands a *frequency-adjusted* one: the least-squares
+line of the score on log10 of the frequency, read off at one reference frequency for all coders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from latent_ledger.statistics.resampling import Values
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One latent under one kind of score; NaN where undefined."""
+
+    answers: int
+    parsed: int
+    accuracy: float
+    balanced_accuracy: float
+    auroc: float
+
+
+def summarise(labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray) -> Summary:
+    """Accuracy, mean recall of both classes, and AUROC, over the answers that could be read.
+
+    All [n] float: `labels` 0 or 1, the others NaN for none. Balanced accuracy and
+    AUROC need an answer of either class, and the AUROC a probability with every one.
+    """
+    read = ~np.isnan(predictions)
+    labels, predicted, likely = labels[read], predictions[read], probabilities[read]
+    right = labels == predicted
+    accuracy = float(right.mean()) if read.any() else np.nan
+    both = {0, 1} <= set(labels.tolist())
+    balanced = (
+        float(np.mean([right[labels == label].mean() for label in (0, 1)])) if both else np.nan
+    )
+    ranked = both and not np.isnan(likely).any()
+    auroc = Values(np.arange(len(labels)), "auroc", likely, labels).estimate() if ranked else np.nan
+    return Summary(len(read), int(read.sum()), accuracy, balanced, auroc)
+
+
+def adjusted(scores: np.ndarray, frequency: np.ndarray, reference: float) -> np.ndarray | None:
+    """Per latent a value whose mean is the score at the reference frequency; [n], or None.
+
+    With ``x = log10 frequency`` and the fitted line's value ``y0`` at the reference ``x0``, the
+    prediction is ``sum h_i y_i``, ``h_i = 1/n + (x0 - mean x)(x_i - mean x) / sum (x - mean x)^2``.
+    The values ``y0 + n h_i r_i`` (r: residuals) have the mean ``y0``, because residuals sum to zero
+    against 1 and x, and the variance of their mean is the heteroscedasticity-robust one of y0
+    (White 1980): a bootstrap over latents then knows that the slope was estimated too. None for
+    fewer than three latents, or if all fire equally often.
+    """
+    x = np.log10(frequency)
+    centred = x - x.mean()
+    spread = (centred**2).sum()
+    if len(x) < 3 or spread < 1e-12:
+        return None
+    slope = (centred * scores).sum() / spread
+    residuals = scores - scores.mean() - slope * centred
+    off = np.log10(reference) - x.mean()
+    weights = 1 / len(x) + off * centred / spread
+    return scores.mean() + slope * off + len(x) * weights * residuals

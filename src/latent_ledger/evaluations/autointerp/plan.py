@@ -1,0 +1,271 @@
+"""Auto-interp: can a reader of a latent's examples tell where it fires?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from latent_ledger.artifacts.store import Payload
+from latent_ledger.evaluations.formatting import count, interval, share, table
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.planning import paths
+from latent_ledger.planning.coders import way_to_codes
+from latent_ledger.planning.stage import (
+    Capture,
+    Config,
+    Finding,
+    Jobs,
+    RowPlan,
+    Settings,
+    Stage,
+    chosen,
+    coder_columns,
+    dataset,
+    metrics_of,
+    named,
+    without,
+)
+
+NAME = "autointerp"
+SPLIT = "scoring"
+EXAMPLES = (
+    "latents",
+    "strata",
+    "min_examples",
+    "n_train",
+    "n_test",
+    "n_negatives",
+    "quantiles",
+    "example_tokens",
+    "seed",
+)
+"""Settings that decide which latents are looked at and in which examples."""
+SERVED = (
+    "revision",
+    "dtype",
+    "max_model_len",
+    "gpu_memory_utilization",
+    "arguments",
+    "startup_timeout",
+)
+"""Settings of a scorer whose job serves the model."""
+ADDRESS = ("base_url", "api_key_env")
+"""Settings of a scorer that is somewhere else."""
+INTRUDER, EMBEDDING = "intruder", "embedding"
+KINDS = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
+METRIC = re.compile(rf"(?:{'|'.join(KINDS)})_(?P<reader>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
+"""A metric's name; a reader's has no underscore."""
+SAMPLE = "latent_examples"
+"""Kind of the row of a coder's sample of latents."""
+
+
+def examples(coder: str) -> str:
+    """The sampled latents of a coder and their examples."""
+    return f"results/latent_examples/{coder}.json"
+
+
+def of_reader(what: str, coder: str, reader: str) -> str:
+    """What one scorer or encoder made of a coder's latents."""
+    return f"results/{what}/{coder}/{reader}.json"
+
+
+def answers(config: Config, coder: str, reader: str) -> dict[str, str]:
+    """What is collected of one reader and coder: its manifests by the names that collecting takes.
+
+    An encoder explains nothing.
+    """
+    found = {"examples": examples(coder)}
+    if reader in config["evaluations"][NAME]["encoders"]:
+        return found | {"scores": of_reader("embedding_scores", coder, reader)}
+    for name, what in (("explanations", "explanations"), ("scores", "latent_scores")):
+        found[name] = of_reader(what, coder, reader)
+    return found
+
+
+def source(metric: str) -> str:
+    """The reader's own evaluation that a metric is in: ``autointerp/lexical``.
+
+    A reader that fails takes only its own numbers along. Raises :class:`LedgerError` for what is
+    no metric of a reader.
+    """
+    found = METRIC.fullmatch(metric)
+    if not found:
+        raise LedgerError(f"{NAME} has no metric {metric!r}: they are called <score>_<reader>.")
+    return f"{NAME}/{found['reader']}"
+
+
+def scorer(settings: Mapping[str, Any]) -> Settings:
+    """A scorer's settings without the keys that are not for its kind."""
+    if settings["kind"] == "lexical":
+        return {"kind": "lexical"}
+    others = SERVED if settings["kind"] == "openai" else ADDRESS
+    return without(settings, *others)
+
+
+def who(config: Config, reader: str) -> str:
+    """Who reads, in words that hide nothing."""
+    block = config["evaluations"][NAME]
+    if reader in block["encoders"]:
+        return f"encoder: {reader} (no explanation)"
+    settings = block["scorers"][reader]
+    if settings["kind"] == "lexical":
+        return f"scorer: {reader} (no model)"
+    served = f" at {settings['revision'][:12]}" if settings["revision"] else ""
+    return f"scorer: {reader} ({settings['model']}{served})"
+
+
+def captures(config: Config) -> set[Capture]:
+    """What the coders read."""
+    return {Capture(SPLIT, one.model, one.site.reads) for one in chosen(config, NAME)}
+
+
+def codes(config: Config) -> set[tuple[str, str]]:
+    """Codes of the part of the corpus that nothing was trained on or measured with."""
+    return {(SPLIT, one.name) for one in chosen(config, NAME)}
+
+
+def jobs(config: Config) -> Jobs:
+    """Examples, then explanations and scores by each scorer, then what each reader made of it."""
+    found: Jobs = {}
+    for one in chosen(config, NAME):
+        block = config["evaluations"][NAME]
+        found[examples(one.name)] = ("latent_examples", {key: block[key] for key in EXAMPLES})
+        for reader in block["scorers"]:
+            settings = {"scorer": scorer(block["scorers"][reader])}
+            found[of_reader("explanations", one.name, reader)] = ("explain", settings)
+            found[of_reader("latent_scores", one.name, reader)] = (
+                "score_latents",
+                settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
+            )
+        for reader in block["encoders"]:
+            settings = {**block["encoders"][reader], "seed": block["seed"]}
+            found[of_reader("embedding_scores", one.name, reader)] = ("embed_latents", settings)
+        how = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
+        for reader in [*block["scorers"], *block["encoders"]]:
+            path = paths.evaluation(f"{NAME}/{reader}", one.name)
+            found[path] = (NAME, {"reader": reader, **how})
+    return found
+
+
+def rows(config: Config) -> list[RowPlan]:
+    """Per coder a row of its sample of latents, and one per scorer and per encoder."""
+    found = []
+    for one in chosen(config, NAME):
+        sample = examples(one.name)
+        way = [*way_to_codes(one, SPLIT), sample]
+        block = config["evaluations"][NAME]
+        columns = {
+            **coder_columns(config, one, "auto-interp, sample of latents"),
+            "dataset": dataset(config, SPLIT),
+        }
+        found.append(RowPlan(f"sample-{one.name}", SAMPLE, sample, columns, needs=way))
+        for reader in [*block["scorers"], *block["encoders"]]:
+            first = block["scores"][0] if reader in block["scorers"] else EMBEDDING
+            path = paths.evaluation(f"{NAME}/{reader}", one.name)
+            read_by = coder_columns(config, one, f"auto-interp, {who(config, reader)}")
+            found.append(
+                RowPlan(
+                    f"ai-{one.name}-{reader}",
+                    NAME,
+                    path,
+                    columns | read_by,
+                    metric=f"{first}_{reader}",
+                    needs=[*way, *answers(config, one.name, reader).values(), path],
+                )
+            )
+    return found
+
+
+def read_sample(row: RowPlan, payload: Payload) -> Finding:
+    """How many of the latents drawn have examples, and why the others have none."""
+    facts = payload.facts
+    requested, statuses = facts["requested"], dict(facts["statuses"])
+    shares = {"scorable": statuses.pop("scorable", 0)}
+    shares |= {f"dropped/{reason.replace(' ', '_')}": number for reason, number in statuses.items()}
+    metrics = [
+        {"name": name, "estimate": number / requested, "ci": None, "unit": "latent", "n": requested}
+        for name, number in shares.items()
+    ]
+    lost = ", ".join(f"{number} {reason}" for reason, number in statuses.items()) or "none"
+    text = f"{shares['scorable']} of {requested} latents drawn have examples; dropped: {lost}"
+    return Finding(text, main=metrics[0], metrics=metrics)
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """The main score first; beside it the others, the adjusted ones, and every latent dropped."""
+    metrics = metrics_of(payload)
+    by, facts = named(metrics), payload.facts
+    main = by[row.metric]
+    parts = []
+    for name in facts["statuses"]:
+        text = f"{name.removesuffix('_' + facts['reader']).replace('_', ' ')} {interval(by[name])}"
+        if f"{name}_auroc" in by:
+            text += f", AUROC {by[f'{name}_auroc']['estimate']:.3f}"
+        if f"{name}_adjusted" in by:
+            far = ", extrapolated" if name in facts["extrapolated"] else ""
+            text += f" (frequency-adjusted {by[f'{name}_adjusted']['estimate']:.3f}{far})"
+        parts.append(text)
+    dropped = {k: v for k, v in facts["statuses"][row.metric].items() if k != "scored"}
+    lost = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "none"
+    unread = by[f"{row.metric}_unread"]
+    text = (
+        f"{'; '.join(parts)}; {count(main)} of {facts['requested']}, dropped: {lost}; "
+        f"unread answers {share(unread)} of {unread['n']:,} prompts; "
+        f"{row.columns['coder_type'].partition('auto-interp, ')[2].rpartition(',')[0]}"
+    )
+    null = None if main["name"].startswith(INTRUDER) else 0.5
+    return Finding(text, main=main, null=null, metrics=metrics)
+
+
+def section(current) -> str:
+    """The ledger's table of coders and scorers."""
+    lines = []
+    for row in current:
+        if row.kind != NAME or not row.metrics:
+            continue
+        by = named(row.metrics)
+        scores = {
+            kind: metric
+            for kind in KINDS
+            for name, metric in by.items()
+            if name.startswith(f"{kind}_") and row.run_id.endswith(f"-{name[len(kind) + 1 :]}")
+        }
+        main = next(iter(scores.values()))
+        adjusted = by.get(f"{main['name']}_adjusted")
+        lines.append(
+            (
+                f"`{row.run_id.partition('-')[2]}`",
+                *(interval(scores[kind]) if kind in scores else "" for kind in KINDS),
+                f"{adjusted['estimate']:.3f}" if adjusted else "",
+                count(main)[2:],
+            )
+        )
+    header = (
+        "coder and scorer",
+        *(kind.replace("_", ", ") for kind in KINDS),
+        "first, frequency-adjusted",
+        "n",
+    )
+    return (
+        "## Can a reader of a latent's examples tell where it fires?\n\n"
+        "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
+        "won). The scorer is the last part of the name; lexical is a rule and no model. Chance is "
+        "0.5, for intruders one in the number shown. In *fuzzing* wrong marks are where delphi "
+        "puts them, always on the same token; in *fuzzing, matched* they are where right ones are. "
+        "Frequency-adjusted: at one firing frequency for all coders.\n\n"
+        + table(header, lines, range(1, len(header)))
+        if lines
+        else ""
+    )
+
+
+STAGE = Stage(
+    NAME,
+    jobs=jobs,
+    rows=rows,
+    readers={NAME: read, SAMPLE: read_sample},
+    section=section,
+    captures=captures,
+    codes=codes,
+)

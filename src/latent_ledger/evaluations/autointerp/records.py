@@ -1,0 +1,171 @@
+"""The examples of every sampled latent, on disk and as delphi's records.
+
+::
+
+    latents.parquet        one row per requested latent: frequency, stratum, status
+    examples.parquet       one row per example: latent, role, quantile, window
+    examples.safetensors   tokens [examples, length] int32, activations [examples, length] float32
+    vocabulary.parquet     the text of every token that occurs
+
+Roles: ``train`` (for the explainer) and ``test`` fire; ``negative`` does not; ``matched`` is the
+same window as a negative, with the activations of the positive whose marks it borrows. Windows are
+numbered over the token set, so nobody needs it, or the model, any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors.numpy import load_file, save_file
+
+from latent_ledger.evaluations.autointerp.delphi_io import (
+    ActivatingExample,
+    Latent,
+    LatentRecord,
+    NonActivatingExample,
+    normalize_activations,
+)
+
+ROLES = ("train", "test", "negative", "matched")
+LATENTS, EXAMPLES, ARRAYS, VOCABULARY = (
+    "latents.parquet",
+    "examples.parquet",
+    "examples.safetensors",
+    "vocabulary.parquet",
+)
+SCORABLE = "scorable"
+"""Status of a latent that has examples; any other status is the reason why it has none."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """One latent's examples of one role, before they are written: [n, length] each, or [n]."""
+
+    latent: int
+    role: str
+    tokens: np.ndarray
+    activations: np.ndarray
+    windows: np.ndarray
+    quantiles: np.ndarray
+
+
+def write(
+    out: Path, latents: Mapping[str, Any], examples: list[Examples], text: Mapping[int, str]
+) -> None:
+    """Write the payload; `latents` are the columns of ``latents.parquet``, `text` by token id."""
+    out = Path(out)
+    table(out / LATENTS, latents)
+    sizes = np.array([len(one.windows) for one in examples], np.int64)
+    columns = {
+        "latent": np.repeat(np.array([one.latent for one in examples], np.int64), sizes),
+        "role": np.repeat(np.array([one.role for one in examples], dtype=object), sizes),
+        "quantile": _stack([one.quantiles for one in examples], np.int64),
+        "window": _stack([one.windows for one in examples], np.int64),
+    }
+    table(out / EXAMPLES, columns)
+    arrays = {
+        "tokens": _stack([one.tokens for one in examples], np.int32),
+        "activations": _stack([one.activations for one in examples], np.float32),
+    }
+    save_file(arrays, out / ARRAYS)
+    ids = np.unique(arrays["tokens"])
+    words = [text[int(token)] for token in ids]
+    table(
+        out / VOCABULARY, {"token_id": ids.astype(np.int64), "text": pa.array(words, pa.string())}
+    )
+
+
+def table(path: Path, columns: Mapping[str, Any]) -> None:
+    """Write columns as Parquet, equal content to equal bytes."""
+    pq.write_table(pa.table(dict(columns)), path, compression="zstd", row_group_size=65_536)
+
+
+def _stack(parts: list[np.ndarray], dtype: Any) -> np.ndarray:
+    """Concatenate; no parts give an empty array, of one column so that it can be saved."""
+    found = np.concatenate(parts) if parts else np.empty(0)
+    return np.ascontiguousarray(found, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Scorable:
+    """One latent as delphi's scorers take it: their record, and the position-matched negatives.
+
+    `rows` maps the identity of an example's `str_tokens` list, which delphi hands through its
+    samples, to the row of ``examples.parquet``.
+    """
+
+    record: LatentRecord
+    matched: list[NonActivatingExample]
+    rows: dict[int, int]
+
+    @property
+    def latent(self) -> int:
+        return self.record.latent.latent_index
+
+    def explained(self, explanation: str) -> Scorable:
+        """The same latent with an explanation."""
+        return replace(self, record=replace(self.record, explanation=explanation))
+
+    def with_matched(self) -> LatentRecord:
+        """The record whose negatives borrow a positive's marks."""
+        return replace(self.record, not_active=self.matched)
+
+    def row(self, str_tokens: list[str]) -> int:
+        """The row of ``examples.parquet`` behind a sample of delphi's."""
+        return self.rows[id(str_tokens)]
+
+
+def read(folder: Path) -> list[Scorable]:
+    """Every scorable latent of a payload, ascending."""
+    folder = Path(folder)
+    latents = pq.read_table(folder / LATENTS).to_pylist()
+    examples = pq.read_table(folder / EXAMPLES)
+    latent, quantile = (examples[name].to_numpy() for name in ("latent", "quantile"))
+    role = examples["role"].to_numpy()
+    arrays = load_file(folder / ARRAYS)
+    vocabulary = pq.read_table(folder / VOCABULARY).to_pydict()
+    text = dict(zip(vocabulary["token_id"], vocabulary["text"], strict=True))
+    found = []
+    for one in latents:
+        if one["status"] != SCORABLE:
+            continue
+        made: dict[str, list] = {name: [] for name in ROLES}
+        rows = {}
+        for row in np.flatnonzero(latent == one["latent"]):
+            example = _example(
+                role[row], arrays["tokens"][row], arrays["activations"][row], quantile[row], text
+            )
+            rows[id(example.str_tokens)] = int(row)
+            made[role[row]].append(example)
+        for name in ("train", "test"):
+            normalize_activations(made[name], one["max_activation"])
+        record = LatentRecord(
+            Latent("", one["latent"]),
+            not_active=made["negative"],
+            train=made["train"],
+            test=made["test"],
+            per_token_frequency=one["frequency"],
+        )
+        found.append(Scorable(record, made["matched"], rows))
+    return found
+
+
+def _example(
+    role: str,
+    tokens: np.ndarray,
+    activations: np.ndarray,
+    quantile: int,
+    text: Mapping[int, str],
+) -> ActivatingExample | NonActivatingExample:
+    words = [text[int(token)] for token in tokens]
+    ids, values = torch.from_numpy(tokens.copy()), torch.from_numpy(activations.copy())
+    if role in ("train", "test"):
+        return ActivatingExample(ids, values, str_tokens=words, quantile=int(quantile))
+    return NonActivatingExample(ids, values, str_tokens=words, distance=-1.0)

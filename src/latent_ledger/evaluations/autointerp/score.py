@@ -1,0 +1,221 @@
+"""Score: a scorer reads held-out examples and says where each latent fires.
+
+======================  ============================================  =======  ===================
+kind                    what is asked (delphi's prompts)              chance   explanation
+======================  ============================================  =======  ===================
+``detection``           does this example contain the latent?         0.5      needed
+``fuzzing``             are the marked tokens the latent's?           0.5      needed
+``fuzzing_matched``     the same; negatives marked as positives are   0.5      needed
+``intruder``            which example does not belong to the others?  1/shown  none
+======================  ============================================  =======  ===================
+
+Only ``fuzzing`` marks negatives as delphi does; ``intruder`` marks its intruders as positives are,
+because delphi's fixed place gives the intruder away as well. Every latent has a scorer of its own,
+seeded by the latent, so that neither order nor company changes its prompts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from latent_ledger.evaluations.autointerp import strict_client
+from latent_ledger.evaluations.autointerp.delphi_io import (
+    ClassifierOutput,
+    DetectionScorer,
+    FuzzingScorer,
+    IntruderScorer,
+)
+from latent_ledger.evaluations.autointerp.explain import EXPLAINED, EXPLANATIONS
+from latent_ledger.evaluations.autointerp.records import Scorable, read, table
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.progress import Progress
+from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers.client import Client
+
+ANSWERS, SCORES = "answers.parquet", "scores.parquet"
+CLASSIFIERS = {
+    "detection": DetectionScorer,
+    "fuzzing": FuzzingScorer,
+    "fuzzing_matched": FuzzingScorer,
+}
+INTRUDER = "intruder"
+KINDS = (*CLASSIFIERS, INTRUDER)
+
+
+@dataclass
+class Scored:
+    """One latent under one kind of score.
+
+    Per answer: `examples` (row of ``examples.parquet``, or the trial), `labels` and `predictions`
+    (0 or 1, or the index of the intruder; None where no answer could be read), `probabilities`
+    (of a 1, where the scorer gives any). Prompts are counted in `asked` and `failures`.
+    """
+
+    latent: int
+    kind: str
+    status: str
+    asked: int = 0
+    failures: int = 0
+    examples: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    predictions: list[int | None] = field(default_factory=list)
+    probabilities: list[float | None] = field(default_factory=list)
+
+
+SCORED = "scored"
+
+
+def produce(
+    settings: Mapping[str, Any],
+    examples: Path,
+    explanations: Path,
+    out: Path,
+    cache: Path | None = None,
+    log: Path | None = None,
+) -> dict[str, Any]:
+    """Write ``answers.parquet`` and ``scores.parquet`` into `out`.
+
+    `settings`: scorer, scores (of :data:`KINDS`), examples_shown (per prompt; divides the number of
+    test examples and negatives together), seed. `cache` and `log`: see
+    :func:`latent_ledger.scorers.registry.open_client`. Returns facts. Raises the line of a scorer
+    that cannot answer at all.
+    """
+    latents = read(examples)
+    rows = pq.read_table(Path(explanations) / EXPLANATIONS).to_pylist()
+    explained = {row["latent"]: row for row in rows}
+    name, found = asyncio.run(_score(latents, explained, settings, cache, log))
+    write(Path(out), found)
+    return {
+        "scorer": name,
+        "latents": len(latents),
+        "prompts": sum(one.asked for one in found),
+        "unread_prompts": sum(one.failures for one in found),
+    }
+
+
+async def _score(
+    latents: list[Scorable],
+    explained: Mapping[int, Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    cache: Path | None,
+    log: Path | None,
+) -> tuple[str, list[Scored]]:
+    """The scorer's name, and every latent under every kind, in the order of the latents."""
+    kinds = settings["scores"]
+    total = len(latents) * len(kinds)
+    with Progress("score", total=total, unit="score") as progress:
+        async with scorers.open_client(settings["scorer"], cache, log) as client:
+
+            async def one(latent: Scorable, kind: str) -> Scored:
+                row = explained[latent.latent]
+                if kind in CLASSIFIERS and row["status"] != EXPLAINED:
+                    found = Scored(latent.latent, kind, row["status"])
+                elif kind in CLASSIFIERS:
+                    found = await classify(
+                        latent.explained(row["explanation"]), kind, client, settings
+                    )
+                else:
+                    found = await find_intruders(latent, client, settings)
+                progress.update(1)
+                return found
+
+            found = await asyncio.gather(
+                *(one(latent, kind) for latent in latents for kind in kinds)
+            )
+            if client.broken:  # delphi swallows exceptions
+                raise client.broken
+            return client.name, found
+
+
+def seed_of(seed: int, latent: int) -> int:
+    """A seed per latent, so that no two latents share an order of examples."""
+    return int(np.random.SeedSequence([seed, latent]).generate_state(1)[0])
+
+
+async def classify(
+    latent: Scorable, kind: str, client: Client, settings: Mapping[str, Any]
+) -> Scored:
+    """Detection or fuzzing of one latent."""
+    shown, scorer = settings["examples_shown"], settings["scorer"]
+    record = latent.with_matched() if kind == "fuzzing_matched" else latent.record
+    n = len(record.test) + len(record.not_active)
+    if n % shown:
+        raise LedgerError(
+            f"{shown} examples per prompt do not divide {n} examples: delphi would drop a prompt. "
+            "Choose an examples_shown that divides n_test + n_negatives."
+        )
+    asked = strict_client.Asked(client, strict_client.labels(shown), shown)
+    ask = CLASSIFIERS[kind](
+        asked,
+        n_examples_shown=shown,
+        log_prob=scorer.get("logprobs", False),
+        temperature=scorer.get("temperature", 0.0),
+        seed=seed_of(settings["seed"], latent.latent),
+    )
+    outputs: Sequence[ClassifierOutput] = (await ask(record)).score
+    return Scored(
+        latent.latent,
+        kind,
+        SCORED,
+        asked.asked,
+        asked.failures,
+        [latent.row(output.str_tokens) for output in outputs],
+        [int(output.activating) for output in outputs],
+        [None if output.prediction is None else int(output.prediction) for output in outputs],
+        [output.probability for output in outputs],
+    )
+
+
+async def find_intruders(latent: Scorable, client: Client, settings: Mapping[str, Any]) -> Scored:
+    """One trial per negative, among test examples of one quantile."""
+    shown = settings["examples_shown"]
+    asked = strict_client.Asked(client, strict_client.intruder(shown))
+    ask = IntruderScorer(
+        asked,
+        n_examples_shown=shown,
+        temperature=settings["scorer"].get("temperature", 0.0),
+        seed=seed_of(settings["seed"], latent.latent),
+    )
+    results = (await ask(latent.with_matched())).score
+    # delphi gives an answer it could not read as a wrong guess, but one without its trial.
+    read_ones = [result for result in results if result.sample is not None]
+    return Scored(
+        latent.latent,
+        INTRUDER,
+        SCORED,
+        asked.asked,
+        asked.failures,
+        list(range(len(read_ones))),
+        [result.correct_index for result in read_ones],
+        [result.prediction for result in read_ones],
+        [None] * len(read_ones),
+    )
+
+
+def write(out: Path, found: Sequence[Scored]) -> None:
+    """Two tables: one row per answer, and one per latent and kind."""
+    answers = {
+        "latent": pa.array([s.latent for s in found for _ in s.labels], pa.int64()),
+        "kind": pa.array([s.kind for s in found for _ in s.labels], pa.string()),
+        "example": pa.array([value for s in found for value in s.examples], pa.int64()),
+        "label": pa.array([value for s in found for value in s.labels], pa.int64()),
+        "prediction": pa.array([value for s in found for value in s.predictions], pa.int64()),
+        "probability": pa.array([value for s in found for value in s.probabilities], pa.float64()),
+    }
+    table(out / ANSWERS, answers)
+    scores = {
+        "latent": pa.array([s.latent for s in found], pa.int64()),
+        "kind": pa.array([s.kind for s in found], pa.string()),
+        "status": pa.array([s.status for s in found], pa.string()),
+        "prompts": pa.array([s.asked for s in found], pa.int64()),
+        "unread_prompts": pa.array([s.failures for s in found], pa.int64()),
+    }
+    table(out / SCORES, scores)

@@ -1,0 +1,85 @@
+"""Between delphi and a scorer: only an answer that can be read exactly goes through.
+
+delphi reads answers loosely (``["0", "0"]`` as two ones), and one that it cannot read silently
+leaves its metrics, or counts as a wrong guess of an intruder, or becomes the explanation
+"Explanation could not be parsed.". Here an answer is read strictly first and handed on in the one
+form that delphi reads back exactly; everything else reaches delphi as unreadable and is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from latent_ledger.evaluations.autointerp.delphi_io import Response
+from latent_ledger.scorers import answers
+from latent_ledger.scorers.client import Client, Unanswered
+
+Read = Callable[[str], str | None]
+"""An answer in the form delphi reads exactly, or None."""
+
+UNREADABLE = ""
+
+
+def labels(n: int) -> Read:
+    """A list of exactly `n` zeros and ones: detection and fuzzing."""
+
+    def read(text: str) -> str | None:
+        entries = answers.strict(text, n)
+        return None if entries is None else answers.render(entries)
+
+    return read
+
+
+def intruder(n: int) -> Read:
+    """The index of one of `n` examples."""
+
+    def read(text: str) -> str | None:
+        index = answers.intruder(text, n)
+        return None if index is None else f"[RESPONSE]: {index}"
+
+    return read
+
+
+def explanation(text: str) -> str | None:
+    """A text behind its label."""
+    found = answers.explanation(text)
+    return None if found is None else f"{answers.EXPLANATION} {found}"
+
+
+@dataclass
+class Asked:
+    """delphi's client for one latent and one kind of score, over a client of ours."""
+
+    client: Client
+    read: Read
+    digits: int = 0
+    """How many tokens with a 0 or 1 an answer must have for delphi to read its log probabilities;
+    with another number it would throw the whole answer away, so they are left out."""
+    asked: int = 0
+    unparsed: int = 0
+    unanswered: int = 0
+
+    async def generate(self, messages: list[dict[str, str]], **kwargs: Any) -> Response:
+        """delphi's call. Raises what makes the client broken; see :attr:`Client.broken`."""
+        self.asked += 1
+        try:
+            response = await self.client.generate(messages, **kwargs)
+        except Unanswered:
+            self.unanswered += 1
+            return Response(UNREADABLE)
+        text = self.read(response.text)
+        if text is None:
+            self.unparsed += 1
+            return Response(UNREADABLE)
+        tokens = response.logprobs
+        if tokens is not None:
+            about = sum("0" in token.token or "1" in token.token for token in tokens)
+            tokens = tokens if about == self.digits else None
+        return Response(text, tokens)
+
+    @property
+    def failures(self) -> int:
+        """Prompts without a readable answer."""
+        return self.unparsed + self.unanswered

@@ -1,0 +1,100 @@
+"""Can every circuit be drawn, built from coders that exist, and come out significant at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.coder_specs import ORIGINAL, chosen, instances
+from latent_ledger.config.problems import Problem, reads, show, suggest, words
+
+WHERE = ("evaluations", "circuits")
+
+
+@reads("evaluations")
+def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
+    if "circuits" in config["evaluations"] and "probing" not in config["evaluations"]:
+        yield Problem(WHERE, "needs the concepts of evaluations.probing, which is not configured")
+
+
+@reads("evaluations")
+def _headline(config: dict[str, Any]) -> Iterator[Problem]:
+    for where, block in _blocks(config):
+        if block["headline_k"] not in block["top_k"]:
+            what = f"{block['headline_k']} is not among the sizes in top_k: {words(block['top_k'])}"
+            yield Problem((*where, "headline_k"), what)
+
+
+@reads("evaluations", "ledger")
+def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
+    """Holm multiplies the smallest p by the number of concepts (or of sizes, over all concepts)."""
+    if "circuits" not in config["evaluations"] or "probing" not in config["evaluations"]:
+        return
+    alpha = config["ledger"]["alpha"]
+    draws = config["evaluations"]["circuits"]["draws"]
+    concepts = len(config["evaluations"]["probing"]["concepts"])
+    tests = max(concepts, *(len(block["top_k"]) for _, block in _blocks(config)))
+    if tests / (draws + 1) >= alpha:
+        need = next(n for n in range(draws, 10**9) if tests / (n + 1) < alpha)
+        yield Problem(
+            (*WHERE, "draws"),
+            f"{draws} random circuits cannot bring {tests} Holm-corrected tests below ledger.alpha "
+            f"= {alpha:g}; at least {need} can",
+        )
+
+
+@reads("evaluations", "coders", "training")
+def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
+    every = {one.name: one for one in instances(config)}
+    for where, block in _blocks(config):
+        coders = (
+            [every[name] for name in block["coders"] if name in every]
+            if "coders" in block
+            else chosen(config, "circuits")
+        )
+        coders = [one for one in coders if one.width is not None]  # else the file says it
+        if not coders:
+            continue
+        narrow = min(coders, key=lambda one: one.width)
+        for index, k in enumerate(block["top_k"]):
+            if k > narrow.width:
+                what = f"{k} latents exceed the width of {narrow.name}, {narrow.width}"
+                yield Problem((*where, "top_k", index), what)
+
+
+@reads("model", "evaluations", "coders", "training")
+def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
+    """A circuit's coders exist, are of one model, and follow each other through its layers."""
+    every = {one.name: one for one in instances(config)}
+    for where, block in _blocks(config):
+        names = block.get("coders", [])
+        strangers = [name for name in names if name not in every]
+        for name in strangers:
+            hint = suggest(name, every)
+            path = (*where, "coders", names.index(name))
+            yield Problem(path, f"unknown coder instance {show(name)}; {hint}")
+        if strangers or not names:
+            continue
+        coders = [every[name] for name in names]
+        if len({one.model for one in coders}) > 1:
+            what = f"these coders are of several models: {words({one.model for one in coders})}"
+            yield Problem((*where, "coders"), what)
+        elif coders[0].base != ORIGINAL:
+            what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
+            yield Problem((*where, "coders"), what)
+        layers = [one.site.reads.layer for one in coders]
+        if any(first >= second for first, second in zip(layers, layers[1:], strict=False)):
+            what = f"layers must rise from coder to coder; these are at {words(layers)}"
+            yield Problem((*where, "coders"), what)
+
+
+def _blocks(config: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Where circuits of one layer, and each circuit of several layers, are declared."""
+    block = config["evaluations"].get("circuits")
+    if block is not None:
+        yield WHERE, block
+        for name, circuit in block["multilayer"].items():
+            yield (*WHERE, "multilayer", name), circuit
+
+
+CHECKS = (_concepts, _headline, _enough_draws, _sizes_within_width, _layers_in_order)

@@ -1,0 +1,140 @@
+"""One concept: every probe of its circuits, their random rivals and their baselines.
+
+All small probes (circuit, leaked circuit, random circuits, token counts) are the same fit, L2 with
+C = 1 on standardised features, so that they differ in their columns alone. The probes with many
+weights (all latents, raw site) choose their penalty by cross-validation on the training split.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from latent_ledger.evaluations.circuits.latents import (
+    attribute,
+    draw,
+    draw_matched,
+    firing,
+    live_latents,
+)
+from latent_ledger.evaluations.circuits.newton import probe_sets, standardise
+from latent_ledger.evaluations.probing.evaluation import Task
+from latent_ledger.statistics.probes import Features, fit_probe, select_latents
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """One circuit size of one concept. Scores are log odds of the test examples, [m].
+
+    `random`, `matched` [draws, m]: whether each random circuit labels each test example right;
+    `matched` (equal firing frequency) is made for the headline size alone, and None elsewhere.
+    """
+
+    size: int
+    scores: np.ndarray
+    leaked: np.ndarray
+    tokens: np.ndarray
+    random: np.ndarray
+    matched: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One concept.
+
+    `latents`, `leaked_latents` [layers, largest size] are the two rankings, in columns of all
+    layers (`starts` [layers]: each layer's first), and `differences` of class means go with the
+    first of them. `live`: live latents per layer. `ceiling`, `raw`: scores on all latents and on
+    the raw site. `build_up` [layers, m]: scores of the headline circuit's first 1, 2, ... layers.
+    """
+
+    task: Task
+    circuits: list[Circuit]
+    latents: np.ndarray
+    differences: np.ndarray
+    leaked_latents: np.ndarray
+    starts: np.ndarray
+    live: list[int]
+    ceiling: np.ndarray
+    raw: np.ndarray
+    penalties: dict[str, float]
+    build_up: np.ndarray
+
+
+def measure_concept(
+    task: Task,
+    features: Mapping[str, Features],
+    layers: Sequence[slice],
+    settings: Mapping[str, Any],
+) -> Measured:
+    """Choose, draw and probe every circuit of one concept.
+
+    `features`: codes [n, columns of all layers], raw, bag_of_tokens, a row per example; `layers`:
+    each layer's columns of the codes. `settings`: top_k, headline_k, draws, seed.
+    """
+    largest, headline, draws = max(settings["top_k"]), settings["headline_k"], settings["draws"]
+    codes, bag, labels = features["codes"], features["bag_of_tokens"], task.train_labels
+    fired = firing(codes[task.train])
+    live = live_latents(fired, layers, largest, task.concept)
+    latents, differences = attribute(codes[task.train], labels, layers, largest)
+    leaked, _ = attribute(
+        codes[np.concatenate([task.train, task.test])],
+        np.concatenate([labels, task.test_labels]),
+        layers,
+        largest,
+    )
+    words, _ = select_latents(bag[task.train], labels)
+    words = words[: largest * len(layers)]
+
+    every = {"ceiling": _dense(codes, task), "raw": _dense(features["raw"], task)}
+    tuned = {
+        name: fit_probe(train, labels, test, tune=True, seed=settings["seed"])
+        for name, (train, test) in every.items()
+    }
+    train, test = standardise(*every["ceiling"])
+    train_words, test_words = standardise(*_dense(bag[:, words], task))
+
+    def circuit(size: int) -> Circuit:
+        # The concept's own stream, so that it does not depend on which others are measured.
+        rng = np.random.default_rng([settings["seed"], zlib.crc32(task.concept.encode()), size])
+        best = latents[:, :size]
+        sets = [best, leaked[:, :size], *draw(live, size, draws, rng)]
+        if size == headline:
+            sets += [*draw_matched(best, live, fired, draws, rng)]
+        scores = probe_sets(train, labels, test, np.stack(sets).reshape(len(sets), -1))
+        as_many = np.arange(len(words))[None, : best.size]
+        right = (scores[2:] > 0) == task.test_labels
+        return Circuit(
+            size=size,
+            scores=scores[0],
+            leaked=scores[1],
+            tokens=probe_sets(train_words, labels, test_words, as_many)[0],
+            random=right[:draws],
+            matched=right[draws:] if size == headline else None,
+        )
+
+    depths = (latents[:depth, :headline].reshape(1, -1) for depth in range(1, len(layers) + 1))
+    return Measured(
+        task=task,
+        circuits=[circuit(size) for size in settings["top_k"]],
+        latents=latents,
+        differences=differences,
+        leaked_latents=leaked,
+        starts=np.array([layer.start for layer in layers]),
+        live=[len(columns) for columns in live],
+        ceiling=tuned["ceiling"][0],
+        raw=tuned["raw"][0],
+        penalties={name: penalty for name, (_, penalty) in tuned.items()},
+        build_up=np.concatenate([probe_sets(train, labels, test, part) for part in depths]),
+    )
+
+
+def _dense(features: Features, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the training and of the test examples as dense arrays."""
+    parts = (features[task.train], features[task.test])
+    return tuple(part.toarray() if sparse.issparse(part) else part for part in parts)

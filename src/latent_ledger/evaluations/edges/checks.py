@@ -1,0 +1,45 @@
+"""Can the coders of a group be one graph: do they exist, on one model, one per layer?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.coder_specs import ORIGINAL, chosen, instances
+from latent_ledger.config.problems import Problem, reads, show, suggest
+
+
+@reads("model", "evaluations", "coders", "training")
+def _groups(config: dict[str, Any]) -> Iterator[Problem]:
+    block = config["evaluations"].get("edges")
+    if block is None:
+        return
+    known = {one.name: one for one in instances(config)}
+    measured = {one.name for one in chosen(config, "edges")}
+    for group, names in block["groups"].items():
+        where = ("evaluations", "edges", "groups", group)
+        strangers = [index for index, name in enumerate(names) if name not in known]
+        for index in strangers:
+            hint = suggest(names[index], known)
+            yield Problem((*where, index), f"unknown coder instance {show(names[index])}; {hint}")
+        if strangers:
+            continue
+        members = [known[name] for name in names]
+        layers = [one.site.writes.layer for one in members]
+        for layer in sorted({layer for layer in layers if layers.count(layer) > 1}):
+            yield Problem(where, f"a graph has one coder per layer; layer {layer} has several")
+        models = sorted({one.model for one in members})
+        if len(models) > 1:
+            yield Problem(where, f"its coders belong to different models, {' and '.join(models)}")
+        elif members[0].base != ORIGINAL:
+            what = f"{members[0].name} is of {models[0]}, and a graph is of the model's own coders"
+            yield Problem(where, what)
+            continue
+        left_out = sorted(set(names) - measured)
+        if left_out:
+            yield Problem(
+                where, f"{left_out[0]} is left out by evaluations.edges.at; remove the group or it"
+            )
+
+
+CHECKS = (_groups,)

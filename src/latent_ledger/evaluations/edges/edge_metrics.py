@@ -1,0 +1,223 @@
+"""What is recorded of a graph's nodes and edges, and of the ablations that test them.
+
+Gaps and weights have the unit *pair* (bootstrap over pairs). Rank correlations have the unit *edge*
+or *node*: edges share nodes and are no independent draws, so the interval from a bootstrap over
+them is a lower bound of the uncertainty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import rankdata
+
+from latent_ledger.evaluations.edges.measure import Attribution
+from latent_ledger.evaluations.edges.metrics import mean
+from latent_ledger.evaluations.edges.network import Network
+from latent_ledger.statistics.records import Records
+
+TOLD = 5
+"""Strongest edges whose weights are metrics of their own, for the ledger to tell in words."""
+
+
+def record_nodes(
+    records: Records,
+    network: Network,
+    found: Attribution,
+    kept: Sequence[int],
+    ablated: np.ndarray,
+    labels: Mapping[int, str],
+) -> None:
+    """``nodes.parquet``: the kept nodes; how well attribution predicts their ablation."""
+    places = [network.place(node) for node in kept]
+    sites = [network.sites[number] for number, _ in places]
+    lost = ablated.mean(0)
+    records.table(
+        "nodes.parquet",
+        {
+            "node": np.array(kept, dtype=np.int64),
+            "coder": [site.name for site in sites],
+            "layer": np.array([site.writes.layer for site in sites], dtype=np.int64),
+            "latent": np.array(
+                [
+                    -1 if inside == site.width else inside
+                    for site, (_, inside) in zip(sites, places, strict=True)
+                ],
+                dtype=np.int64,
+            ),
+            "label": [labels[node] for node in kept],
+            "effect": found.effects[kept],
+            "gradient_effect": found.plain[kept],
+            "direct_effect": found.direct[kept],
+            "ablation": lost,
+        },
+    )
+    if len(kept) > 2:
+        _record_spearman(
+            records,
+            "node_spearman",
+            found.effects[kept],
+            lost,
+            "node",
+            "Rank correlation of integrated-gradients effect (attribution half) and metric lost by "
+            "ablating the node (evaluation half).",
+        )
+
+
+def record_edges(
+    records: Records,
+    network: Network,
+    found: Attribution,
+    chosen: tuple[np.ndarray, np.ndarray],
+    lost: np.ndarray,
+    size: np.ndarray,
+    labels: Mapping[int, str],
+) -> None:
+    """``edges.parquet``, ``edge_pairs.parquet`` and what ablating the edges says.
+
+    `chosen`: indices of the top edges and of the random ones; `lost`, `size` [pairs, edges] are the
+    ablations of both, top first.
+    """
+    top, random = chosen
+    both = np.concatenate([top, random]).astype(int)
+    weights = found.weights.mean(0)
+    order = np.flatnonzero(weights)
+    order = order[np.argsort(-np.abs(weights[order]), kind="stable")]
+    low, high = _intervals(found.weights[:, order], records)
+    effect = np.full(len(weights), np.nan)
+    effect[both] = lost.mean(0)
+    arm = np.full(len(weights), "", dtype=object)
+    arm[top], arm[random] = "top", "random"
+    ends = np.array(found.edges, dtype=np.int64).reshape(-1, 2)[order]
+    records.table(
+        "edges.parquet",
+        {
+            "source": ends[:, 0],
+            "target": ends[:, 1],
+            "source_label": [labels[node] for node in ends[:, 0]],
+            "target_label": [labels[node] for node in ends[:, 1]],
+            "weight": weights[order],
+            "weight_low": low,
+            "weight_high": high,
+            "pairs": np.full(len(order), len(found.weights)),
+            "arm": arm[order].astype(str),
+            "ablation": effect[order],
+        },
+    )
+    for rank, index in enumerate(order[:TOLD]):
+        records.add(
+            f"edge/{rank + 1}",
+            weights[index],
+            ci=(low[rank], high[rank]),
+            unit="pair",
+            n=len(found.weights),
+            seed=records.seed,
+            resamples=records.resamples,
+            higher_is_better=None,
+            description=" -> ".join(labels[node] for node in found.edges[index]),
+        )
+    if not len(top):
+        records.add(
+            "edge_gap",
+            0.0,
+            unit="pair",
+            n=0,
+            higher_is_better=True,
+            description="There is no edge whose weight is not zero.",
+        )
+        return
+    top_size = size[:, : len(top)].mean(1)
+    random_size = size[:, len(top) :].mean(1) if len(random) else np.zeros(len(size))
+    records.table(
+        "edge_pairs.parquet",
+        {
+            "pair": np.arange(len(size)),
+            "top": top_size,
+            "random": random_size,
+            "gap": top_size - random_size,
+        },
+    )
+    for name, column, text in (
+        ("edge_gap", "gap", "the top edges minus that of random edges of the graph"),
+        ("edge_effect_top", "top", "the top edges"),
+        ("edge_effect_random", "random", "random edges of the graph, the top ones left out"),
+    ):
+        text = f"Mean |metric lost by ablating an edge|, in logits: {text}."
+        mean(name, records, column, text, "edge_pairs.parquet")
+    if len(both) > 2:
+        _record_spearman(
+            records,
+            "edge_spearman",
+            weights[both],
+            effect[both],
+            "edge",
+            "Rank correlation of edge weight (attribution half) and metric lost by ablating the "
+            "edge (evaluation half), top and random edges together.",
+        )
+    agree = np.sign(weights[top]) == np.sign(effect[top])
+    records.table("edge_signs.parquet", {"edge": top, "agrees": agree})
+    records.measure(
+        "edge_sign_agreement",
+        "mean",
+        "edge_signs.parquet",
+        unit="edge",
+        higher_is_better=True,
+        description="Share of top edges whose ablation moves the metric the way the weight says.",
+        unit_id="edge",
+        value="agrees",
+    )
+
+
+def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Rank correlation along the last axis, ties at their mean rank; NaN where one is constant."""
+    ranks = [rankdata(values, axis=-1) for values in (a, b)]
+    x, y = (rank - rank.mean(-1, keepdims=True) for rank in ranks)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+
+
+def _record_spearman(
+    records: Records, name: str, a: np.ndarray, b: np.ndarray, unit: str, text: str
+) -> None:
+    """A rank correlation with its bootstrap over the units; left out where it is undefined."""
+    estimate = float(spearman(a, b))
+    if not np.isfinite(estimate):
+        return
+    rng = np.random.default_rng(records.seed)
+    draws = rng.integers(0, len(a), size=(records.resamples, len(a)))
+    drawn = spearman(a[draws], b[draws])
+    drawn = drawn[np.isfinite(drawn)]
+    records.add(
+        name,
+        estimate,
+        ci=np.quantile(drawn, [0.025, 0.975]) if len(drawn) > 1 else None,
+        unit=unit,
+        n=len(a),
+        seed=records.seed,
+        resamples=records.resamples,
+        higher_is_better=True,
+        description=text,
+    )
+
+
+def _intervals(values: np.ndarray, records: Records) -> tuple[np.ndarray, np.ndarray]:
+    """95% bootstrap bounds of the mean over pairs of each column, [edges] each."""
+    pairs, edges = values.shape
+    if not edges:
+        return np.empty(0), np.empty(0)
+    rng = np.random.default_rng(records.seed)
+    draws = rng.integers(0, pairs, size=(records.resamples, pairs))
+    counts = np.stack([np.bincount(row, minlength=pairs) for row in draws])
+    low, high = np.quantile(counts @ values / pairs, [0.025, 0.975], axis=0)
+    return low, high
+
+
+def error_shares(network: Network, effects: np.ndarray) -> dict[str, Any]:
+    """Per coder, the error node's |effect| as a share of all its nodes' (None: no effect)."""
+    shares = {}
+    for site, (low, high) in zip(network.sites, network.spans, strict=True):
+        total = np.abs(effects[low:high]).sum()
+        shares[site.name] = float(abs(effects[high - 1]) / total) if total else None
+    return shares

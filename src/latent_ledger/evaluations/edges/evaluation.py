@@ -1,0 +1,125 @@
+"""The evaluation of one group of coders: from a model folder to metrics, tables and the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.evaluations.edges import edge_metrics, export, measure, metrics, telling
+from latent_ledger.evaluations.edges.measure import Step
+from latent_ledger.evaluations.edges.network import Network
+from latent_ledger.evaluations.edges.task import HALVES, batches, make_pairs
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import write_json
+from latent_ledger.models import language_model
+from latent_ledger.statistics.records import Records
+from latent_ledger.text.tokens import special_ids
+
+
+def produce(
+    settings: Mapping[str, Any], model: Path, coders: Mapping[str, Path], out: Path
+) -> dict[str, Any]:
+    """Trace one group of coders; write metrics, tables and ``graph.json`` into `out`.
+
+    `coders`: folders by instance name, one per layer; `settings`: see :func:`evaluate`.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = language_model.load_model(Path(model), device=device)
+    loaded = {name: load_coder(Path(folder), device) for name, folder in coders.items()}
+    return evaluate(settings, network, language_model.load_tokenizer(Path(model)), loaded, out)
+
+
+def evaluate(
+    settings: Mapping[str, Any],
+    model: nn.Module,
+    tokenizer: Any,
+    coders: Mapping[str, Coder],
+    out: Path,
+) -> dict[str, Any]:
+    """The same for a loaded model; its parameters must not ask for gradients.
+
+    `settings`: group (a name), task (contexts, subjects, links, answers), pairs, batch (prompts per
+    pass), steps, edge_steps, top_nodes (per layer), top_edges, random_edges, sizes (shares), draws,
+    resamples, seed. Tables: ``task`` (all pairs), ``pairs``, ``edge_pairs`` (evaluation pairs),
+    ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns facts: counts, dropped candidates,
+    error shares, nulls, the strongest edges in words.
+    """
+    network = Network(model, coders)
+    check_layers(network)
+    pairs, dropped = make_pairs(settings["task"], tokenizer, settings["pairs"], settings["seed"])
+    device = next(iter(network.sites)).decoder.device
+    pad = special_ids(tokenizer)[2]
+    attribution, evaluation = (
+        measure.steps(network, list(batches(pairs[half], settings["batch"], pad, device)))
+        for half in HALVES
+    )
+    found = measure.attribute(network, attribution, settings)
+    kept = [
+        low + node
+        for (low, _), part in zip(network.spans, found.kept, strict=True)
+        for node in part
+    ]
+    chosen = measure.measured_edges(
+        found.weights.mean(0), settings["top_edges"], settings["random_edges"], settings["seed"]
+    )
+    measured = [found.edges[index] for part in chosen for index in part]
+    by_node, by_edge, size = measure.ablate(network, evaluation, kept, measured)
+    universe = measure.differing(network, [*attribution, *evaluation])
+    curves = measure.curves(network, evaluation, found.effects, universe, settings)
+
+    labels = telling.node_labels(network, attribution, tokenizer, kept)
+    records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
+    of_half = dict(zip(HALVES, (attribution, evaluation), strict=True))
+    clean = {half: clean_metric(steps) for half, steps in of_half.items()}
+    texts = {half: [pair.texts for pair in pairs[half]] for half in HALVES}
+    metrics.record_task(records, clean, texts)
+    edge_metrics.record_edges(records, network, found, chosen, by_edge, size, labels)
+    edge_metrics.record_nodes(records, network, found, kept, by_node, labels)
+    metrics.record_curves(records, clean["evaluation"].mean(1), curves)
+    graph = export.as_json(
+        export.directed(found, chosen[0].tolist(), kept),
+        network,
+        found,
+        telling.prompt_shown(network, attribution[0], pairs["attribution"][0], tokenizer),
+        telling.positions(network, attribution[0], found),
+        labels,
+        slug=f"edges-{settings['group']}",
+        scan=settings["group"],
+    )
+    write_json(Path(out) / "graph.json", graph)
+    facts = {
+        "group": settings["group"],
+        "coders": list(coders),
+        "pairs": {half: len(pairs[half]) for half in HALVES},
+        "dropped": dropped,
+        "nodes": int(universe.sum()),
+        "kept_nodes": len(kept),
+        "edges": int(np.count_nonzero(found.weights.mean(0))),
+        "measured_edges": {"top": len(chosen[0]), "random": len(chosen[1])},
+        "error_share": edge_metrics.error_shares(network, found.effects),
+        "nulls": {name: null for name, null in metrics.NULLS.items() if name in records.metrics},
+        "undefined": sorted(set(metrics.NULLS) - set(records.metrics)),
+    }
+    records.write(facts)
+    return facts
+
+
+def check_layers(network: Network) -> None:
+    """Raise :class:`LedgerError` unless there are two coders or more, one per layer."""
+    layers = [site.writes.layer for site in network.sites]
+    if len(layers) < 2 or len(set(layers)) < len(layers):
+        raise LedgerError(
+            f"A group of edges needs coders of two layers or more, one per layer, not of "
+            f"{', '.join(map(str, layers))}: change evaluations.edges.groups."
+        )
+
+
+def clean_metric(steps: list[Step]) -> np.ndarray:
+    """m on the clean prompts, [pairs, 2 directions]."""
+    return torch.cat([step.clean.metric for step in steps]).double().cpu().numpy().reshape(-1, 2)

@@ -1,0 +1,140 @@
+"""The graph as JSON in the node/link form of circuit-tracer, for its viewer and Neuronpedia's.
+
+The form is that of circuit-tracer's ``frontend/graph_models.py`` (github.com/safety-research/
+circuit-tracer): ``metadata``, ``qParams``, ``nodes``, ``links``. It knows one kind of feature node
+("cross layer transcoder") and one of error node ("mlp reconstruction error"), so latents of every
+coder carry the first and errors the second; ``coder`` says which coder it is. ``feature`` is the
+Cantor pairing of layer and latent, as there.
+
+Our nodes are sums over positions; ``ctx_idx`` is the position with the largest |effect| in the
+prompt shown. Nodes without a path to the answer are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+
+from latent_ledger.evaluations.edges.measure import Attribution
+from latent_ledger.evaluations.edges.network import Network
+
+ANSWER = "answer"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The prompt beside which the graph is shown, and its answer (id, text, probability)."""
+
+    tokens: Sequence[str]
+    answer: int
+    answer_text: str
+    probability: float
+
+
+def cantor(layer: int, latent: int) -> int:
+    """circuit-tracer's number of a feature."""
+    return (layer + latent) * (layer + latent + 1) // 2 + latent
+
+
+def directed(found: Attribution, edges: Sequence[int], kept: Sequence[int]) -> nx.DiGraph:
+    """The kept nodes, the chosen edges (indices into `found.edges`) and the edges to the answer.
+
+    Only nodes with a path to the answer remain. Node ids are those of the network.
+    """
+    weights = found.weights.mean(0)
+    graph = nx.DiGraph()
+    graph.add_node(ANSWER)
+    for index in edges:
+        source, target = found.edges[index]
+        graph.add_edge(source, target, weight=float(weights[index]))
+    for node in kept:
+        if found.direct[node] != 0:
+            graph.add_edge(node, ANSWER, weight=float(found.direct[node]))
+    reaching = nx.ancestors(graph, ANSWER) | {ANSWER}
+    return graph.subgraph(reaching).copy()
+
+
+def as_json(
+    graph: nx.DiGraph,
+    network: Network,
+    found: Attribution,
+    shown: Shown,
+    positions: Mapping[int, int],
+    labels: Mapping[int, str],
+    *,
+    slug: str,
+    scan: str,
+) -> dict[str, Any]:
+    """circuit-tracer's JSON of `graph`; `positions` and `labels` by node."""
+    last = len(shown.tokens) - 1
+    names = {ANSWER: f"{network.sites[-1].writes.layer + 2}_{shown.answer}_{last}"}
+    nodes = []
+    members = sorted(node for node in graph if node != ANSWER)
+    largest = max((abs(found.effects[node]) for node in members), default=0.0)
+    for node in members:
+        number, inside = network.place(node)
+        site = network.sites[number]
+        error = inside == site.width
+        layer, latent, position = site.writes.layer, -1 if error else inside, positions[node]
+        names[node] = f"{layer}_{latent}_{position}"
+        nodes.append(
+            {
+                "node_id": names[node],
+                "jsNodeId": f"{layer}_{latent}-{position if error else 0}",
+                "feature": -1 if error else cantor(layer, latent),
+                "layer": str(layer),
+                "ctx_idx": position,
+                "reverse_ctx_idx": last - position,
+                "run_idx": 0,
+                "feature_type": ("mlp reconstruction error" if error else "cross layer transcoder"),
+                "token_prob": 0.0,
+                "is_target_logit": False,
+                "clerp": labels[node],
+                "coder": site.name,
+                "effect": float(found.effects[node]),
+                "influence": float(abs(found.effects[node]) / largest) if largest else 0.0,
+            }
+        )
+    nodes.append(
+        {
+            "node_id": names[ANSWER],
+            "jsNodeId": f"L_{shown.answer}-{last}",
+            "feature": shown.answer,
+            "layer": names[ANSWER].partition("_")[0],
+            "ctx_idx": last,
+            "reverse_ctx_idx": 0,
+            "run_idx": 0,
+            "feature_type": "logit",
+            "token_prob": shown.probability,
+            "is_target_logit": True,
+            "clerp": f'Output "{shown.answer_text}" (p={shown.probability:.3f})',
+        }
+    )
+    links = [
+        {"source": names[source], "target": names[target], "weight": data["weight"]}
+        for source, target, data in graph.edges(data=True)
+    ]
+    links.sort(key=lambda link: (-abs(link["weight"]), link["source"], link["target"]))
+    return {
+        "metadata": {
+            "slug": slug,
+            "scan": scan,
+            "transcoder_list": [site.name for site in network.sites],
+            "prompt_tokens": list(shown.tokens),
+            "prompt": "".join(shown.tokens[1:]),
+            "node_threshold": None,
+            "schema_version": 1,
+        },
+        "qParams": {
+            "pinnedIds": [],
+            "supernodes": [],
+            "linkType": "both",
+            "clickedId": "",
+            "sg_pos": "",
+        },
+        "nodes": nodes,
+        "links": links,
+    }

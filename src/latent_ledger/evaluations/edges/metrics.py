@@ -1,0 +1,170 @@
+"""What is recorded of a task and of circuits over size: tables, and metrics with their intervals.
+
+The unit is the *pair*: one value per minimal pair, both directions averaged; bootstrap over pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from latent_ledger.evaluations.edges.faithfulness import area
+from latent_ledger.evaluations.edges.measure import Curves
+from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.resampling import Values, distribution
+
+NULLS = {
+    "edge_gap": 0.0,
+    "edge_spearman": 0.0,
+    "edge_sign_agreement": 0.5,
+    "node_spearman": 0.0,
+    "faithfulness_gap": 0.0,
+    "completeness_gap": 0.0,
+    "cmd_gap": 0.0,
+    "task_accuracy": 0.5,
+    "at_stake": 0.0,
+}
+"""Value of a metric where there is no effect; the areas' nulls are their random baselines."""
+
+
+def record_task(
+    records: Records, halves: Mapping[str, np.ndarray], texts: Mapping[str, Sequence[str]]
+) -> None:
+    """``task.parquet`` and the model's accuracy. `halves`: metric [pairs, 2 directions] each."""
+    pair = [f"{half}/{number}" for half, rows in halves.items() for number in range(len(rows))]
+    metric = np.concatenate(list(halves.values()))
+    records.table(
+        "task.parquet",
+        {
+            "pair": pair,
+            "half": [name.partition("/")[0] for name in pair],
+            "first": [text[0] for half in halves for text in texts[half]],
+            "second": [text[1] for half in halves for text in texts[half]],
+            "metric_first": metric[:, 0],
+            "metric_second": metric[:, 1],
+            "correct": ((1 + np.sign(metric)) / 2).mean(1),
+        },
+    )
+    records.measure(
+        "task_accuracy",
+        "mean",
+        "task.parquet",
+        unit="pair",
+        higher_is_better=None,
+        description="Share of prompts with the larger logit for the right answer; a tie is half.",
+        unit_id="pair",
+        value="correct",
+    )
+
+
+def record_curves(records: Records, clean: np.ndarray, found: Curves) -> None:
+    """``pairs.parquet``, ``curves.parquet``, the areas and their gaps to random circuits.
+
+    `clean` [pairs] is m(M). Where nothing is at stake the shares are undefined and left out.
+    """
+    empty, sizes = found.kept[:, 0], found.sizes
+    areas = {
+        "kept": area(found.kept - empty[:, None], sizes),
+        "removed": area(clean[:, None] - found.removed, sizes),
+        "random_kept": area(found.random_kept.mean(0) - empty[:, None], sizes),
+        "random_removed": area(clean[:, None] - found.random_removed.mean(0), sizes),
+    }
+    records.table(
+        "pairs.parquet",
+        {
+            "pair": np.arange(len(clean)),
+            "clean": clean,
+            "empty": empty,
+            "at_stake": clean - empty,
+            **{f"area_{name}": values for name, values in areas.items()},
+            "gap_kept": areas["kept"] - areas["random_kept"],
+            "gap_removed": areas["removed"] - areas["random_removed"],
+        },
+    )
+    mean("at_stake", records, "at_stake", "m(M) - m(empty): what the nodes are worth, in logits.")
+    if (clean - empty).sum() == 0:
+        return
+    for name, column, text in (
+        ("faithfulness_area", "area_kept", "CPR: area under faithfulness, best nodes first"),
+        ("faithfulness_area_random", "area_random_kept", "The same area, mean of random orders"),
+        ("faithfulness_gap", "gap_kept", "faithfulness_area minus that of random orders"),
+        ("completeness_area", "area_removed", "Area under completeness, best nodes first"),
+        ("completeness_area_random", "area_random_removed", "The same, mean of random orders"),
+        ("completeness_gap", "gap_removed", "completeness_area minus that of random orders"),
+    ):
+        records.measure(
+            name,
+            "ratio",
+            "pairs.parquet",
+            unit="pair",
+            higher_is_better=True,
+            description=f"{text}, over the share of nodes.",
+            unit_id="pair",
+            numerator=column,
+            denominator="at_stake",
+        )
+    _record_cmd(records, clean, found)
+    stake = (clean - empty).sum()
+    records.table(
+        "curves.parquet",
+        {
+            "size": sizes,
+            "share": sizes / sizes[-1],
+            "faithfulness": (found.kept - empty[:, None]).sum(0) / stake,
+            "completeness": (clean[:, None] - found.removed).sum(0) / stake,
+            "faithfulness_random": (found.random_kept.mean(0) - empty[:, None]).sum(0) / stake,
+            "completeness_random": (clean[:, None] - found.random_removed.mean(0)).sum(0) / stake,
+        },
+    )
+
+
+def _record_cmd(records: Records, clean: np.ndarray, found: Curves) -> None:
+    """CMD of the graph's order, mean CMD of the random ones, and how much smaller the first is.
+
+    It is no ratio of sums, so every resample's curves are computed anew; all of them share their
+    resamples.
+    """
+    stake, pairs = clean - found.kept[:, 0], np.arange(len(clean))
+
+    def distances(kept: np.ndarray) -> np.ndarray:
+        shares = []
+        for column in kept.T - found.kept[:, 0]:
+            values = Values(pairs, "ratio", column, stake)
+            drawn = distribution(values, resamples=records.resamples, seed=records.seed)
+            shares.append(np.append(drawn, values.estimate()))
+        return area(np.abs(1 - np.stack(shares, 1)), found.sizes)
+
+    ours = distances(found.kept)
+    random = np.mean([distances(one) for one in found.random_kept], axis=0)
+    for name, values, better, text in (
+        ("cmd", ours, False, "Area of |1 - faithfulness|, best nodes first"),
+        ("cmd_random", random, False, "The same area, mean of random orders"),
+        ("cmd_gap", random - ours, True, "cmd_random - cmd"),
+    ):
+        drawn = values[:-1][np.isfinite(values[:-1])]
+        records.add(
+            name,
+            values[-1],
+            ci=np.quantile(drawn, [0.025, 0.975]) if len(pairs) > 1 else None,
+            unit="pair",
+            n=len(pairs),
+            seed=records.seed,
+            resamples=records.resamples,
+            higher_is_better=better,
+            description=f"{text}, over the share of nodes.",
+        )
+
+
+def mean(name: str, records: Records, column: str, text: str, table: str = "pairs.parquet") -> None:
+    """Record the mean over pairs of a column."""
+    records.measure(
+        name,
+        "mean",
+        table,
+        unit="pair",
+        higher_is_better=True,
+        description=text,
+        unit_id="pair",
+        value=column,
+    )

@@ -1,0 +1,182 @@
+"""The model seen as a chain of coders, whose latents and errors are its nodes.
+
+At each coder's site the value that it writes is split into what its latents carry and the rest::
+
+    y = f(x) W_dec + rest            x: what the coder reads, y: what stands at its write tap
+
+An SAE reads what it writes (x = y); a transcoder reads the MLP's input. The rest is the *error
+node*: reconstruction error, decoder bias and a skip connection. Both parts together are exactly y,
+so a run in which no node is edited is the model itself to the last bit but rounding.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.evaluations.edges.task import Batch
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models import hooks
+from latent_ledger.models.hook_points import Point, Tap
+
+Edit = Callable[[Tensor, Tensor], Tensor]
+"""``fn(x, y) -> y'``: what a site writes instead of y [rows, position, d]."""
+
+DEPTH = (Point.RESID_PRE, Point.MLP_IN, Point.MLP_OUT, Point.MLP_OUT_NORMED, Point.RESID_POST)
+"""Points of a block in the order in which a forward pass reaches them."""
+
+
+class Site:
+    """One coder in the chain: its matrices and its nodes.
+
+    Nodes of a site are numbered 0 .. width - 1 (latents) and `width` (the error).
+    """
+
+    def __init__(self, coder: Coder, name: str = "") -> None:
+        self.coder, self.name, self.width = coder, name, coder.width
+        self.reads, self.writes = coder.site.reads, coder.site.writes
+        self.encoder, self.decoder = matrices(coder, name)
+
+    @property
+    def size(self) -> int:
+        """Number of nodes."""
+        return self.width + 1
+
+    @torch.no_grad()
+    def latents(self, x: Tensor) -> Tensor:
+        """Latents [rows, position, width] of what the coder reads [rows, position, d]."""
+        rows = x.reshape(-1, x.shape[-1])
+        indptr, indices, values = self.coder.encode(rows.float())
+        dense = values.new_zeros(len(rows), self.width)
+        owner = torch.repeat_interleave(torch.arange(len(rows), device=x.device), indptr.diff())
+        dense[owner, indices.long()] = values
+        return dense.reshape(*x.shape[:-1], self.width)
+
+    def rest(self, f: Tensor, y: Tensor) -> Tensor:
+        """What the latents do not carry, [rows, position, d]."""
+        return y - f @ self.decoder
+
+
+def matrices(coder: Coder, name: str = "") -> tuple[Tensor, Tensor]:
+    """Encoder and decoder rows [width, d]; an active latent is its encoder row times x, and a bias.
+
+    That holds for TopK (sparsify) and for JumpReLU (Gemma Scope) alike.
+    """
+    weights = getattr(coder, "weights", {})
+    if "encoder.weight" in weights:
+        return weights["encoder.weight"], weights["W_dec"]
+    if "W_enc" in weights:
+        return weights["W_enc"].mT, weights["W_dec"]
+    raise LedgerError(
+        f"The coder {name} shows no encoder matrix: add its format to evals/edges/network.py."
+    )
+
+
+@dataclass(frozen=True)
+class State:
+    """One prompt's pass: per site what is read, written, the latents and the rest."""
+
+    x: list[Tensor]
+    y: list[Tensor]
+    f: list[Tensor]
+    rest: list[Tensor]
+    metric: Tensor
+
+    def part(self, site: Site, number: int, node: int) -> Tensor:
+        """What one node contributes at its site, [rows, position, d]."""
+        if node == site.width:
+            return self.rest[number]
+        return self.f[number][..., node, None] * site.decoder[node]
+
+
+class Network:
+    """A causal language model with one coder per layer, in the order of the forward pass."""
+
+    def __init__(self, model: nn.Module, coders: Mapping[str, Coder]) -> None:
+        self.model = model
+        sites = [Site(coder, name) for name, coder in coders.items()]
+        self.sites = sorted(sites, key=lambda site: _order(site.writes))
+        self.offsets = [0]
+        for site in self.sites:
+            self.offsets.append(self.offsets[-1] + site.size)
+        self._chain: dict[Tap, list[tuple[int, bool]]] = defaultdict(list)
+        for number, site in enumerate(self.sites):
+            if site.reads != site.writes:
+                self._chain[site.reads].append((number, False))
+            self._chain[site.writes].append((number, True))
+
+    def __len__(self) -> int:
+        """Nodes of all sites."""
+        return self.offsets[-1]
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """First and last + 1 node of each site."""
+        return list(zip(self.offsets, self.offsets[1:], strict=False))
+
+    def place(self, node: int) -> tuple[int, int]:
+        """(site, number within the site) of a node."""
+        number = next(i for i, low in enumerate(self.offsets[1:]) if node < low)
+        return number, node - self.offsets[number]
+
+    def run(
+        self,
+        batch: Batch,
+        edits: Mapping[int, Edit] | None = None,
+        *,
+        corrupted: bool = False,
+        seen: dict[int, tuple[Tensor, Tensor]] | None = None,
+    ) -> Tensor:
+        """The metric [rows], logit(right) - logit(wrong), with sites passed through `edits`.
+
+        `seen` gets every site's (x, y) as they are before that site's own edit.
+        """
+        held: dict[int, Tensor] = {}
+        edits = edits or {}
+
+        def edit_for(chain: Sequence[tuple[int, bool]]) -> hooks.Edit:
+            def edit(value: Tensor) -> Tensor:
+                for number, is_write in chain:
+                    if not is_write:
+                        held[number] = value
+                        continue
+                    x = held.pop(number, value)
+                    if seen is not None:
+                        seen[number] = (x, value)
+                    if number in edits:
+                        value = edits[number](x, value)
+                return value
+
+            return edit
+
+        ids = batch.corrupted if corrupted else batch.clean
+        ends, where = batch.last.unique(return_inverse=True)
+        with hooks.hooked(self.model, {tap: edit_for(chain) for tap, chain in self._chain.items()}):
+            logits = self.model(ids, use_cache=False, logits_to_keep=ends).logits
+        rows = torch.arange(len(batch), device=ids.device)
+        answers = logits[rows, where].float()
+        return answers[rows, batch.right] - answers[rows, batch.wrong]
+
+    @torch.no_grad()
+    def state(self, batch: Batch, *, corrupted: bool = False) -> State:
+        """The pass over the clean prompts, or over the corrupted ones with the clean metric."""
+        seen: dict[int, tuple[Tensor, Tensor]] = {}
+        metric = self.run(batch, corrupted=corrupted, seen=seen)
+        x, y = ([seen[number][side] for number in range(len(self.sites))] for side in (0, 1))
+        f = [site.latents(value) for site, value in zip(self.sites, x, strict=True)]
+        rest = [site.rest(*values) for site, *values in zip(self.sites, f, y, strict=True)]
+        return State(x, y, f, rest, metric)
+
+
+def pin(value: Tensor) -> Edit:
+    """An edit that writes `value` whatever comes: paths through the site end there."""
+    return lambda x, y: value
+
+
+def _order(tap: Tap) -> tuple[int, int]:
+    return tap.layer, DEPTH.index(tap.point)

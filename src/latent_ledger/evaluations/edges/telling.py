@@ -1,0 +1,70 @@
+"""A graph in words and beside a prompt: what its nodes are called and where they sit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from latent_ledger.evaluations.edges import export, nodes
+from latent_ledger.evaluations.edges.measure import Attribution, Step
+from latent_ledger.evaluations.edges.network import Network
+from latent_ledger.evaluations.edges.task import Pair
+
+
+def node_labels(
+    network: Network, steps: Sequence[Step], tokenizer: Any, kept: Sequence[int]
+) -> dict[int, str]:
+    """Where each kept node is: its layer, its latent, and the token on which it tells most.
+
+    That is the token of the prompts on which clean and corrupted values differ most, taken from
+    the side with the larger one.
+    """
+    labels = {}
+    for node in kept:
+        number, inside = network.place(node)
+        site = network.sites[number]
+        if inside == site.width:
+            labels[node] = f"layer {site.writes.layer} error"
+            continue
+        _, token = max(_widest(step, number, inside) for step in steps)
+        text = tokenizer.decode([token])
+        labels[node] = f"layer {site.writes.layer} latent {inside} (on {text!r})"
+    return labels
+
+
+def _widest(step: Step, number: int, latent: int) -> tuple[float, int]:
+    """Largest difference of a latent in a batch, and the token where it is."""
+    ids = torch.stack([step.batch.clean, step.batch.corrupted])
+    values = torch.stack([one.f[number][..., latent] for one in (step.clean, step.corrupted)])
+    real = torch.arange(ids.shape[-1], device=ids.device) <= step.batch.last[:, None]
+    change = torch.where(real, (values[0] - values[1]).abs(), -1.0).flatten()
+    at = int(change.argmax())
+    side = int(values[:, *divmod(at, ids.shape[-1])].argmax())
+    return float(change[at]), int(ids[side].flatten()[at])
+
+
+def prompt_shown(network: Network, step: Step, pair: Pair, tokenizer: Any) -> export.Shown:
+    """The first prompt of `pair` (row 0 of `step`), its answer and the answer's probability."""
+    with torch.inference_mode():
+        ids = torch.tensor([pair.prompts[0]], device=step.batch.clean.device)
+        logits = network.model(ids, use_cache=False, logits_to_keep=1).logits[0, -1]
+    return export.Shown(
+        tokens=[tokenizer.decode([token]) for token in pair.prompts[0]],
+        answer=pair.answer_ids[0],
+        answer_text=pair.answers[0],
+        probability=float(logits.float().softmax(-1)[pair.answer_ids[0]]),
+    )
+
+
+def positions(network: Network, step: Step, found: Attribution) -> dict[int, int]:
+    """Position of the largest |delta x gradient| of each kept node in the first row of `step`."""
+    at = {}
+    for number, (low, _) in enumerate(network.spans):
+        passes = (network, step.batch, step.clean, step.corrupted)
+        gradient = nodes.slope(*passes, number, [1.0])
+        effects = nodes.positions_effects(network, step.clean, step.corrupted, number, gradient)
+        strongest = effects[0].abs().argmax(0).tolist()
+        at |= {low + node: strongest[node] for node in found.kept[number]}
+    return at

@@ -1,0 +1,72 @@
+"""How numbers are put into words and tables, so that every row and section reads the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from latent_ledger.planning.stage import Metric, named
+
+
+def interval(metric: Metric, *, digits: int = 3, signed: bool = False) -> str:
+    """An estimate with its 95% interval: ``0.713 [0.705, 0.721]``."""
+    sign = "+" if signed else ""
+    text = f"{metric['estimate']:{sign}.{digits}f}"
+    if metric.get("ci"):
+        low, high = metric["ci"]
+        text += f" [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
+    return text
+
+
+def count(metric: Metric) -> str:
+    """How many of which unit an estimate rests on: ``n=312 documents``."""
+    plural = "" if metric["n"] == 1 else "s"
+    return f"n={metric['n']:,} {metric['unit']}{plural}"
+
+
+def share(metric: Metric) -> str:
+    """A share as a percentage."""
+    return f"{100 * metric['estimate']:.1f}%"
+
+
+def digits_for(metric: Metric) -> int:
+    """Decimals that show a difference: three, or more for a small one."""
+    low, high = metric.get("ci") or (metric["estimate"], metric["estimate"])
+    return 3 if max(abs(low), abs(high)) >= 0.01 else 4
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
+    """A Markdown table; columns in `right` are aligned to the right."""
+    right = set(right)
+    rule = ["---:" if index in right else "---" for index in range(len(header))]
+    cells = [header, rule, *([_cell(cell) for cell in line] for line in lines)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).replace("|", "\\|").split())
+
+
+def per_coder(
+    current: Sequence[Any],
+    kind: str,
+    title: str,
+    columns: Mapping[str, Callable[[dict[str, Metric]], str]],
+) -> str:
+    """One table of all coders under one evaluation, below its title and explanation.
+
+    The first coder is of the model under study; one of another model says so beside its name.
+    """
+    shown = [row for row in current if row.kind == kind and row.metrics]
+    usual = shown[0].values["model"] if shown else ""
+    lines = [
+        (
+            f"`{row.run_id.partition('-')[2]}`"
+            + ("" if row.values["model"] == usual else f" (of {row.values['model']})"),
+            *(cell(named(row.metrics)) for cell in columns.values()),
+        )
+        for row in shown
+    ]
+    header = ("coder", *columns)
+    right = range(1, len(header))
+    return f"{title}\n\n{table(header, lines, right)}" if lines else ""

@@ -1,0 +1,264 @@
+"""Encode and decode fidelity: two implementations of one coder must be the same function.
+
+For every row of activations the two give latents ``a`` (ours) and ``b`` (theirs), and each decodes
+``b`` into an output, skip included:
+
+=============  ================================================================  ==============
+agreement      per row                                                           must hold
+=============  ================================================================  ==============
+active sets    Jaccard |A and B| / |A or B|; 1 where both are empty              1 on every row
+direction      cosine of a and b                                                 >= 1 - 1e-6
+values         max |a - b| / max(max b, median over rows of max b)               <= 1e-4
+output         |y_a - y_b|_2 / max(|y_b|_2, median over rows of |y_b|_2)         <= 1e-4
+=============  ================================================================  ==============
+
+Values are relative to the row's own scale, because a BOS row can be a hundred times the others; the
+median keeps rows near zero from being judged by rounding alone.
+
+*Ties.* Which of two latents with equal pre-activations takes the last place is arbitrary, and two
+correct implementations sum in different orders. A latent that is in one set only counts as agreed
+if *our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the boundary: our
+k-th largest latent (0 where fewer are active), or its threshold for a JumpReLU; and if they, should
+they have it, give it that value. Rows with such a latent are counted and reported. The output is
+compared on one side's latents, so a tie cannot touch it.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder
+from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.lib.errors import GateError, LedgerError
+from latent_ledger.lib.files import write_json
+from latent_ledger.models.shards import ActivationShards
+
+GATE = "encode fidelity"
+RELATIVE_ERROR = 1e-4
+"""Largest difference of a latent, and of an output, relative to its row's scale."""
+COSINE_ERROR = 1e-6
+TIE = 1e-5
+BLOCK_ROWS = 512
+"""Rows compared at a time: dense latents of 512 x 16k take 32 MiB a side."""
+
+Other = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""Another implementation: activations [n, d] on the CPU -> dense latents [n, width], output."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two implementations agree over some rows; errors are 0 and cosine 1 if they do."""
+
+    rows: int
+    equal_sets: int
+    tied_rows: int
+    jaccard: float
+    """Mean over rows: 1 exactly if every row's sets are equal."""
+    cosine_error: float
+    value_error: float
+    output_error: float
+
+    @property
+    def failure(self) -> str | None:
+        """The first agreement that does not hold, in words; None if all do."""
+        if self.equal_sets < self.rows:
+            return (
+                f"Jaccard {below_one(self.jaccard)} (equal active sets on {self.equal_sets:,} of "
+                f"{self.rows:,} rows; all must be)"
+            )
+        for name, error, bound in (
+            ("cosine of latents", self.cosine_error, COSINE_ERROR),
+            ("values", self.value_error, RELATIVE_ERROR),
+            ("output", self.output_error, RELATIVE_ERROR),
+        ):
+            if not error <= bound:
+                return f"{name} off by {error:.1e} (at most {bound:.0e} over {self.rows:,} rows)"
+        return None
+
+
+def below_one(jaccard: float) -> str:
+    """Two decimals, or as many as keep a Jaccard below 1 from reading 1."""
+    digits = 2 if jaccard < 0.995 else 6
+    return f"{math.floor(jaccard * 10**digits) / 10**digits:.{digits}f}"
+
+
+@torch.no_grad()
+def compare(coder: Coder, other: Other, x: Tensor, device: str = "cpu") -> Agreement:
+    """Compare our `coder`, which lives on `device`, with `other` on activations `x` [n, d] fp32."""
+    parts = [_rows(coder, other, block, device) for block in x.split(BLOCK_ROWS)]
+    row = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Agreement(
+        rows=len(x),
+        equal_sets=int((row["jaccard"] == 1).sum()),
+        tied_rows=int(row["tied"].sum()),
+        jaccard=float(row["jaccard"].mean()),
+        cosine_error=_written(1 - row["cosine"].min()),
+        value_error=_written(_relative(row["difference"], row["largest"])),
+        output_error=_written(_relative(row["output_difference"], row["output_norm"])),
+    )
+
+
+def _rows(coder: Coder, other: Other, x: Tensor, device: str) -> dict[str, np.ndarray]:
+    """Per row of one block what :func:`compare` is made of; [n] each."""
+    ours = _dense(coder.encode(x.to(device)), coder.width)
+    theirs, output = (part.cpu() for part in other(x))
+    largest = theirs.amax(1, keepdim=True)
+    ties = _ties(coder, ours, theirs, x.to(device))
+    ours, theirs_untied = ours.masked_fill(ties, 0), theirs.masked_fill(ties, 0)
+    both = ((ours > 0) & (theirs_untied > 0)).sum(1).double()
+    either = ((ours > 0) | (theirs_untied > 0)).sum(1).double()
+    csr = _sparse(theirs)
+    decoded = coder.decode(*(part.to(device) for part in csr), x.to(device)).cpu().double()
+    found = {
+        "jaccard": torch.where(either == 0, 1.0, both / either),
+        "tied": ties.any(1),
+        "cosine": _cosine(ours.double(), theirs_untied.double()),
+        "difference": (ours - theirs_untied).abs().amax(1).double(),
+        "largest": largest[:, 0].double(),
+        "output_difference": (decoded - output.double()).norm(dim=1),
+        "output_norm": output.double().norm(dim=1),
+    }
+    return {name: values.numpy() for name, values in found.items()}
+
+
+def _ties(coder: Coder, ours: Tensor, theirs: Tensor, x: Tensor) -> Tensor:
+    """Which latents [n, width] are in one set only because of a tie, as defined above."""
+    alone = (ours > 0) ^ (theirs > 0)
+    if not alone.any():
+        return alone
+    unlimited = copy.copy(coder)
+    if isinstance(coder, GemmaScopeCoder):
+        boundary = coder.weights["threshold"].cpu()
+        everything = torch.zeros_like(coder.weights["threshold"])
+        unlimited.weights = {**coder.weights, "threshold": everything}
+    else:
+        boundary = ours.topk(coder.k, dim=1).values[:, -1:]
+        unlimited.k = coder.width
+    positive = _dense(unlimited.encode(x), coder.width)  # every latent that could be active
+    near = TIE * ours.amax(1, keepdim=True)
+    as_ours = (theirs == 0) | ((theirs - positive).abs() <= near)
+    return alone & ((positive - boundary).abs() <= near) & as_ours
+
+
+def _dense(csr: tuple[Tensor, Tensor, Tensor], width: int) -> Tensor:
+    """CSR latents as a dense matrix [n, width] on the CPU."""
+    indptr, indices, values = (part.cpu() for part in csr)
+    dense = torch.zeros(len(indptr) - 1, width)
+    rows = torch.repeat_interleave(torch.arange(len(dense)), indptr.diff())
+    dense[rows, indices.long()] = values
+    return dense
+
+
+def _sparse(latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Dense latents [n, width] in CSR form: what :meth:`Coder.decode` reads."""
+    active = latents > 0
+    indptr = F.pad(active.sum(1).cumsum(0), (1, 0))
+    return indptr, active.nonzero()[:, 1].int(), latents[active]
+
+
+def _cosine(one: Tensor, other: Tensor) -> Tensor:
+    """Cosine of matching rows; rows that are zero on both sides agree, on one side do not."""
+    norms = one.norm(dim=1) * other.norm(dim=1)
+    silent = (one == 0).all(1) & (other == 0).all(1)
+    cosine = torch.where(norms > 0, (one * other).sum(1) / norms, 0.0)
+    return torch.where(silent, 1.0, cosine)
+
+
+def _relative(differences: np.ndarray, scales: np.ndarray) -> float:
+    """Largest difference over rows, each relative to its own scale or, if larger, the median."""
+    floor = np.maximum(scales, np.median(scales))
+    # 0/0 is a row without latents on both sides, hence equal; any other NaN must fail.
+    equal = differences == 0
+    return float(np.where(equal, 0.0, differences / np.where(equal, 1.0, floor)).max())
+
+
+def _written(error: float) -> float:
+    """An error in two digits, and 0 below 1e-9: the last bits differ between machines."""
+    return float(f"{error:.1e}") if not abs(error) < 1e-9 else 0.0
+
+
+# -- the rows to compare on -----------------------------------------------------------------------
+
+
+def real_rows(activations: Path, coder: Coder, rows: int) -> Tensor:
+    """`rows` activations [rows, d] in fp32, evenly spaced over a token set, BOS and EOS included.
+
+    Raises :class:`LedgerError` if they are of another tap than the coder reads.
+    """
+    shards = ActivationShards(activations)
+    if shards.tap != str(coder.site.reads):
+        raise LedgerError(f"The coder reads {coder.site.reads}; {activations} holds {shards.tap}.")
+    chosen = np.unique(np.linspace(0, len(shards) - 1, min(rows, len(shards))).astype(np.int64))
+    found = []
+    for number, shard in enumerate(shards.shards()):
+        low, high = shards.starts[number : number + 2]
+        local = chosen[(chosen >= low) & (chosen < high)] - low
+        found.append(shard["activations"][torch.from_numpy(local)].float())
+    return torch.cat(found)
+
+
+def random_rows(real: Tensor, rows: int, seed: int) -> Tensor:
+    """Normal activations [rows, d] with the mean and spread of each channel of `real` [n, d]."""
+    generator = torch.Generator().manual_seed(seed)
+    return real.mean(0) + real.std(0) * torch.randn(rows, real.shape[1], generator=generator)
+
+
+# -- the verdict ----------------------------------------------------------------------------------
+
+
+def require(agreements: dict[str, Agreement], subject: str) -> None:
+    """Raise :class:`GateError` naming the first disagreement, if any. Keys: the kinds of rows."""
+    failures = {name: found.failure for name, found in agreements.items() if found.failure}
+    if failures:
+        said = "; ".join(f"{failure} on {name} activations" for name, failure in failures.items())
+        raise GateError(f"{GATE}, {said}: {subject}")
+
+
+def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Write ``metrics.json``, the agreements by kind of rows and overall; return the facts.
+
+    It has the form of :mod:`latent_ledger.statistics.records`, which is not imported: all codes
+    rest on this gate, and an edit of the statistics must not make them again.
+    """
+    rows = sum(found.rows for found in agreements.values())
+    mean = sum(found.jaccard * found.rows for found in agreements.values()) / rows
+    metrics = [_metric("jaccard", mean, rows, True, "Mean Jaccard of the active sets, all rows.")]
+    for name, found in agreements.items():
+        for metric, value, text in (
+            ("jaccard", found.jaccard, "Mean Jaccard of the active sets"),
+            ("cosine_error", found.cosine_error, "1 - the smallest cosine of latents"),
+            ("value_error", found.value_error, "Largest relative difference of a latent"),
+            ("output_error", found.output_error, "Largest relative difference of an output"),
+        ):
+            text = f"{text}, {name} activations."
+            higher = metric == "jaccard"
+            metrics.append(_metric(f"{metric}_{name}", value, found.rows, higher, text))
+    facts = facts | {
+        "rows": {name: found.rows for name, found in agreements.items()},
+        "tied_rows": sum(found.tied_rows for found in agreements.values()),
+    }
+    write_json(Path(out) / "metrics.json", {"metrics": metrics, "facts": facts})
+    return facts
+
+
+def _metric(name: str, estimate: float, n: int, higher: bool, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "estimate": float(estimate),
+        "ci": None,
+        "unit": "row",
+        "n": n,
+        "version": 1,
+        "higher_is_better": higher,
+        "description": description,
+    }

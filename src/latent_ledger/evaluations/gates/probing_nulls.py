@@ -1,0 +1,234 @@
+"""Gate: probing finds nothing where there is nothing to be found.
+
+On the real activations of one tap, through the functions that probe a coder
+(:mod:`latent_ledger.evaluations.probing.evaluation`), after one of two shuffles:
+
+* *labels*: every concept's labels are permuted among its training examples, and among its test
+  examples;
+* *latents*: every concept's labels stay, and the features are permuted over its examples.
+
+Either way the test AUROC of every probe has expectation 1/2 exactly, whatever the probe does, as
+long as it chooses nothing on test examples. A selection of latents, a scaling or a penalty that saw
+them, or a label among the features, lifts it. In place of latents, which a tap has none of, stand
+the positive and the negative part of every channel; there are enough of them for a leak in their
+selection to show.
+
+*Bound.* Pair the test examples of a concept, one of each label, k pairs (the smaller class): under
+a permutation each pair is won with probability 1/2, independently, and the AUROC is the mean over
+all pairings. By Hoeffding's lemma and convexity, the mean AUROC of S independent permutations with
+k_1 ... k_S pairs satisfies, for any sample size::
+
+    P(|mean - 1/2| >= t) <= 2 exp(-2 t^2 S^2 / (1/k_1 + ... + 1/k_S))
+
+The bound t makes this :data:`FALSE_ALARM` over all probes and both shuffles together. The shuffles
+are seeded, so the gate gives the same answer every time.
+
+Source: Hoeffding 1963 (JASA 58:13), section 5, for two-sample U-statistics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from latent_ledger.evaluations.probing import evaluation as probing
+from latent_ledger.evaluations.probing.evaluation import Task
+from latent_ledger.lib.errors import GateError
+from latent_ledger.lib.progress import Progress
+from latent_ledger.models.shards import ActivationShards
+from latent_ledger.statistics.probes import Features
+from latent_ledger.statistics.records import Records
+
+GATE = "metric nulls"
+FALSE_ALARM = 1e-6
+"""Largest probability that a correct evaluation fails this gate, over the seeds."""
+
+SHUFFLES = ("labels", "latents")
+BAG = "bag_of_tokens"
+
+AUROC = "auroc_shuffled_{}/{}"
+"""Name of the metric of a shuffle and a probe."""
+
+
+def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
+    """Probe shuffled data; write ``metrics.json`` and ``shuffles.parquet`` into `out`.
+
+    `settings`: concepts, top_k, examples (at most so many training examples per concept and class,
+    which is what costs time), shuffles (of each sort and concept), seed. `tokens`: a token set of
+    layout "examples"; `raw`: one tap over it. Returns facts: tap, bound, false_alarm,
+    largest_deviation, and the mean AUROC of the true labels, which says that there was something to
+    be shuffled away. Raises :class:`~latent_ledger.lib.errors.GateError` naming the probe that
+    finds what is not there.
+    """
+    tasks = [
+        few(task, settings["examples"])
+        for task in probing.read_tasks(Path(tokens), settings["concepts"])
+    ]
+    pooled = probing.pooled_features(Path(tokens), Path(raw), None)["raw"]
+    # The bag of tokens is no property of a tap, and half of the time: a constant is fitted at once.
+    features = {"raw": pooled, "codes": halves(pooled), BAG: np.zeros((len(pooled), 1))}
+    rows: list[dict[str, Any]] = []
+    true: list[float] = []
+    draws = [(sort, number) for sort in SHUFFLES for number in range(settings["shuffles"])]
+    total = len(tasks) * (len(draws) + 1)
+    with threadpool_limits(1), Progress("shuffle", total=total, unit="probing") as progress:
+        for index, task in enumerate(tasks):
+            own = {name: matrix[examples(task)] for name, matrix in features.items()}
+            task = renumbered(task)
+            true.append(aurocs(task, own, settings)["raw"])
+            progress.update(1)
+            for sort, number in draws:
+                # One stream per draw: leaving a concept out moves no other concept's shuffles.
+                key = [settings["seed"], index, SHUFFLES.index(sort), number]
+                rng = np.random.default_rng(key)
+                pairs = int(np.bincount(task.test_labels, minlength=2).min())
+                for probe, value in aurocs(*shuffled(task, own, sort, rng), settings).items():
+                    rows.append(
+                        {
+                            "concept": task.concept,
+                            "shuffled": sort,
+                            "shuffle": number,
+                            "probe": probe,
+                            "auroc": value,
+                            "pairs": pairs,
+                        }
+                    )
+                progress.update(1)
+    records = Records(out, resamples=0, seed=settings["seed"])
+    records.table("shuffles.parquet", {name: [row[name] for row in rows] for name in rows[0]})
+    facts = {"tap": ActivationShards(raw).tap, **record(records, rows, float(np.mean(true)))}
+    check(records, facts["bound"])
+    records.write(facts)
+    return facts
+
+
+def few(task: Task, per_class: int) -> Task:
+    """A concept with only its first `per_class` training examples of each class."""
+    members = [np.flatnonzero(task.train_labels == label)[:per_class] for label in (0, 1)]
+    kept = np.sort(np.concatenate(members))
+    return replace(task, train=task.train[kept], train_labels=task.train_labels[kept])
+
+
+def halves(raw: np.ndarray) -> sparse.csr_matrix:
+    """Stand-ins for latents [n, 2 d]: the positive and the negative part of centred channels."""
+    centred = raw - raw.mean(axis=0)
+    return sparse.csr_matrix(np.hstack([np.maximum(centred, 0), np.maximum(-centred, 0)]))
+
+
+def examples(task: Task) -> np.ndarray:
+    """Rows of a concept's examples in the features: training first, then test."""
+    return np.concatenate([task.train, task.test])
+
+
+def renumbered(task: Task) -> Task:
+    """The same concept, its examples numbered in the order of :func:`examples`."""
+    end = len(task.train) + len(task.test)
+    return replace(task, train=np.arange(len(task.train)), test=np.arange(len(task.train), end))
+
+
+def shuffled(
+    task: Task, features: Mapping[str, Features], sort: str, rng: np.random.Generator
+) -> tuple[Task, Mapping[str, Features]]:
+    """One concept with its labels permuted within each split, or its features over all examples."""
+    if sort == "labels":
+        return replace(
+            task,
+            train_labels=rng.permutation(task.train_labels),
+            test_labels=rng.permutation(task.test_labels),
+        ), features
+    order = rng.permutation(len(examples(task)))
+    return task, {name: matrix[order] for name, matrix in features.items()}
+
+
+def aurocs(
+    task: Task, features: Mapping[str, Features], settings: Mapping[str, Any]
+) -> dict[str, float]:
+    """Test AUROC of every probe of one concept but the bag of tokens, as probing reports it."""
+    probed = probing.probe_concept(task, features, settings["top_k"], settings["seed"])
+    return {
+        probe: float(probing.example_rows(probed, probe)["auroc"].mean())
+        for probe in probed.scores
+        if probe != BAG
+    }
+
+
+def bound(pairs: Sequence[int], checks: int) -> float:
+    """Deviation of a mean AUROC from 1/2 that a correct evaluation exceeds with small probability.
+
+    `pairs`: of each permutation that is averaged over; `checks`: means that are looked at. See the
+    module's docstring for the inequality.
+    """
+    inverse = sum(1 / count for count in pairs)
+    return math.sqrt(math.log(2 * checks / FALSE_ALARM) * inverse / 2) / len(pairs)
+
+
+def record(records: Records, rows: Sequence[Mapping[str, Any]], true: float) -> dict[str, Any]:
+    """Record the mean AUROC of every shuffle and probe; its interval is the bound around it."""
+    probes = list(dict.fromkeys(row["probe"] for row in rows))
+    checks = len(probes) * len(SHUFFLES)
+    deviations = []
+    for sort in SHUFFLES:
+        for probe in probes:
+            mine = [row for row in rows if row["shuffled"] == sort and row["probe"] == probe]
+            allowed = bound([row["pairs"] for row in mine], checks)
+            mean = float(np.mean([row["auroc"] for row in mine]))
+            deviations.append(abs(mean - 0.5))
+            records.add(
+                AUROC.format(sort, probe),
+                mean,
+                ci=(mean - allowed, mean + allowed),
+                unit="shuffle",
+                n=len(mine),
+                seed=records.seed,
+                higher_is_better=None,
+                description=f"Mean test AUROC of probe {probe} with shuffled {sort}; a correct "
+                f"evaluation leaves 0.5 outside one of the gate's {checks} intervals with "
+                f"probability {FALSE_ALARM:g} at most.",
+            )
+    shuffles = len(rows) // len(probes)
+    largest = max(deviations)
+    records.add(
+        "largest_deviation",
+        largest,
+        unit="shuffle",
+        n=shuffles,
+        higher_is_better=False,
+        description="Largest deviation of these mean AUROCs from 0.5, over probes and shuffles.",
+    )
+    concepts = len({row["concept"] for row in rows})
+    records.add(
+        "auroc_true_labels/raw",
+        true,
+        unit="concept",
+        n=concepts,
+        higher_is_better=True,
+        description="Mean test AUROC of the raw activations with the true labels.",
+    )
+    return {
+        "bound": float(f"{allowed:.3g}"),
+        "false_alarm": FALSE_ALARM,
+        "largest_deviation": float(f"{largest:.3g}"),
+        "checks": checks,
+        "shuffles": shuffles,
+        "true_auroc": float(f"{true:.3g}"),
+    }
+
+
+def check(records: Records, allowed: float) -> None:
+    """Raise :class:`GateError` naming the metric that finds most, if any finds something."""
+    nulls = [one for one in records.metrics.values() if one["name"].startswith("auroc_shuffled")]
+    worst = max(nulls, key=lambda one: abs(one["estimate"] - 0.5))
+    low, high = worst["ci"]
+    if not low <= 0.5 <= high:
+        raise GateError(
+            f"{GATE}, {worst['name']} is {worst['estimate']:.3f} and must be 0.5 (within "
+            f"{allowed:.3f}, n={worst['n']} shuffles): probing sees test labels; correct "
+            "evals/probing.py or probes.py."
+        )

@@ -1,0 +1,168 @@
+"""Gate: what reconstruction reports of two coders whose score is known without measuring.
+
+    predictor          variance explained   cosine
+    the target's mean  0                    -
+    the target itself  1                    1
+
+Both go through the functions that evaluate a coder
+(:mod:`latent_ledger.evaluations.reconstruction.evaluation`), on the real activations of one tap:
+the same rows left out, sums per document, and ratio over documents. With BOS rows the mean is that
+of these rows too. The mean that is predicted is computed here, apart from the one that centres the
+variance. A variance that is not centred (0.935 where the truth is 0, in a peer), or centred on
+other rows than are summed, fails here, within :data:`TOLERANCE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from scipy.sparse import csr_matrix
+
+from latent_ledger.evaluations.reconstruction import evaluation as reconstruction
+from latent_ledger.lib.errors import GateError
+from latent_ledger.models.shards import ActivationShards
+from latent_ledger.statistics.records import Records
+
+GATE = "metric nulls"
+TOLERANCE = 1e-6
+
+SPLICES = ("spliced_tokens", "ce_clean", "ce_spliced", "ce_ablated", "kl")
+"""Sums of the part of the evaluation that runs the model; nothing is spliced here."""
+
+
+class Predictor:
+    """A coder without latents: it writes a constant [d], or exactly what it reads."""
+
+    width = 1
+
+    def __init__(self, constant: np.ndarray | None) -> None:
+        self.constant = constant
+
+    def decode(
+        self, indptr: torch.Tensor, indices: torch.Tensor, values: torch.Tensor, x: torch.Tensor
+    ) -> torch.Tensor:
+        """The output [n, d] for input `x` [n, d]."""
+        if self.constant is None:
+            return x
+        return torch.as_tensor(self.constant).to(x).expand_as(x)
+
+
+class NoCodes:
+    """The codes of a :class:`Predictor`: no latent is active anywhere."""
+
+    def __init__(self, shard_rows: list[int]) -> None:
+        self.shard_rows = shard_rows
+
+    def shards(self) -> Iterator[csr_matrix]:
+        """Empty codes [rows, 1], shard by shard."""
+        for rows in self.shard_rows:
+            yield csr_matrix((rows, Predictor.width), dtype=np.float32)
+
+
+def produce(
+    settings: Mapping[str, Any], tokens: Path, activations: Path, out: Path
+) -> dict[str, Any]:
+    """Score both predictors on one tap; write ``metrics.json`` and tables into `out`.
+
+    `settings`: resamples, seed. `activations`: one tap over the packed token set `tokens`. Returns
+    facts: tap, tolerance, and the largest deviation from what must come out. Raises
+    :class:`~latent_ledger.lib.errors.GateError` naming the first metric that misses it.
+    """
+    targets = ActivationShards(activations)
+    doc_ids = load_file(Path(tokens) / "tokens.safetensors")["doc_ids"]
+    owners = [reconstruction.row_owners(shard, doc_ids) for shard in targets.shards()]
+    means = reconstruction.target_means(targets, owners)
+    records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
+    expected = {}
+    own, with_bos = true_means(targets, doc_ids)
+    for name, constant, wanted in (
+        ("mean", own, {"variance_explained": 0.0}),
+        ("mean_with_bos", with_bos, {"variance_explained_with_bos": 0.0}),
+        (
+            "target",
+            None,
+            {"variance_explained": 1.0, "variance_explained_with_bos": 1.0, "cosine": 1.0},
+        ),
+    ):
+        sums, _, _ = reconstruction.reconstruction_sums(
+            Predictor(constant),
+            targets,
+            targets,
+            NoCodes(targets.shard_rows),
+            owners,
+            means,
+            documents=int(doc_ids.max()) + 1,
+        )
+        unspliced = {splice: np.zeros_like(sums["tokens"]) for splice in SPLICES}
+        table = f"{name}.parquet"
+        records.table(table, reconstruction.document_table(sums | unspliced))
+        for metric, value in wanted.items():
+            numerator, denominator, higher_is_better = reconstruction.RATIOS[metric]
+            records.measure(
+                f"{metric}_of_{name}",
+                "ratio",
+                table,
+                unit="document",
+                higher_is_better=higher_is_better,
+                description=f"{metric} of a coder that writes {_words(name)}; must be {value:g}.",
+                unit_id="doc_id",
+                numerator=numerator,
+                denominator=denominator,
+            )
+            expected[f"{metric}_of_{name}"] = value
+    facts = {"tap": targets.tap, "tolerance": TOLERANCE}
+    facts["largest_deviation"] = check(records, expected)
+    records.add(
+        "largest_deviation",
+        facts["largest_deviation"],
+        unit="document",
+        n=len(np.unique(doc_ids[doc_ids >= 0])),
+        higher_is_better=False,
+        description="Largest deviation of these metrics from what must come out.",
+    )
+    records.write(facts)
+    return facts
+
+
+def true_means(targets: ActivationShards, doc_ids: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of the rows that belong to a document, and of those and the BOS rows; [d] each.
+
+    `doc_ids` [contexts, context] is the token set's; a context of no document has no BOS to count.
+    """
+    sums, counts = np.zeros((2, targets.d)), np.zeros(2)
+    used = (doc_ids >= 0).any(1)
+    for shard in targets.shards():
+        own = shard["doc_ids"] >= 0
+        bos = (shard["positions"] == 0) & used[shard["contexts"].long()]
+        for kind, kept in enumerate((own, own | bos)):
+            sums[kind] += shard["activations"][kept].double().sum(0).numpy()
+            counts[kind] += int(kept.sum())
+    own_mean, mean_with_bos = sums / counts[:, None]
+    return own_mean, mean_with_bos
+
+
+def check(records: Records, expected: Mapping[str, float]) -> float:
+    """The largest deviation from `expected`. Raises :class:`GateError` beyond the tolerance."""
+    deviations = {
+        name: abs(records.metrics[name]["estimate"] - value) for name, value in expected.items()
+    }
+    for name, deviation in deviations.items():
+        if not deviation <= TOLERANCE:
+            raise GateError(
+                f"{GATE}, {name} is {records.metrics[name]['estimate']:.6g} and must be "
+                f"{expected[name]:g} (within {TOLERANCE:.0e}): correct evals/reconstruction.py."
+            )
+    return round(max(deviations.values()), 9)  # the last bits differ between machines
+
+
+def _words(name: str) -> str:
+    return {
+        "mean": "the target's mean",
+        "mean_with_bos": "the target's mean, BOS rows included",
+        "target": "the target itself",
+    }[name]

@@ -1,0 +1,359 @@
+"""Head to head: the same metric of two coders, subtracted, with every uncertainty beside it.
+
+    metrics x pairs -> values_of(evaluation folder, metric) -> stats.compare -> Holm over the family
+
+Units that belong to one coder, such as latents, never pair by id. A family that says ``match``
+pairs them one to one by a column of their table, their firing frequency; others stay unpaired.
+
+Only the metric records of other evaluations are read (their `statistic`, `table`, `columns` and
+`where` say how an estimate is recomputed from per-unit values), so any metric with a per-unit table
+can be compared, and an evaluation need not know that it will be. Three gates stand before a number:
+the two coders' recipes agree on the fairness fields, the two records describe the same measurement,
+and the recorded estimate is what the table gives. A comparison that is unfair by declaration
+(`allow_unfair`) is made, and says in which fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from latent_ledger.lib.errors import GateError, LedgerError
+from latent_ledger.lib.files import canonical, read_json, write_json
+from latent_ledger.statistics import matching, resampling
+
+VERSION = 1
+
+COLUMNS = {
+    "mean": ("unit_id", "value"),
+    "ratio": ("unit_id", "numerator", "denominator"),
+    "auroc": ("unit_id", "score", "label"),
+}
+"""The columns by which each statistic is recomputed, as a metric record names them."""
+
+OWN_UNITS = {"latent", "feature"}
+"""Units that belong to one coder: equal ids are not equal units, so they never pair."""
+
+SAME_MEASUREMENT = ("unit", "version", "statistic", "higher_is_better", "where")
+
+
+def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Compare every declared pair on every declared metric; write the family below `out`.
+
+    `settings`: ``metrics`` ("<evaluation>.<metric>"), ``pairs`` of coder instances, ``resamples``,
+    ``level``, ``seed``, ``sources`` (see :func:`folder_of`), perhaps ``match`` (a column by which
+    latents are paired), ``recipes`` {instance: {fairness field: value}} and ``allow_unfair``: a
+    list of fields, allowed for every pair, or of {"pair": [a, b], "fields": [...]} (no ``fields``:
+    all of them). `tables`: "<source>/<instance>" -> evaluation folder.
+
+    Writes ``metrics.json`` (one record per contrast a - b, in the order metrics x pairs) and
+    ``contrasts.parquet`` (one row per contrast); returns the facts of the family. Raises
+    :class:`GateError` for coders or records that do not compare, and :class:`LedgerError` for a
+    declaration that names what does not exist.
+    """
+    contrasts = []
+    pairs = _family(settings["metrics"], settings["pairs"])
+    unfair = {pair: _unfair_fields(pair, settings) for pair in pairs}
+    for metric in settings["metrics"]:
+        contrasts += [_contrast(metric, pair, unfair[pair], settings, tables) for pair in pairs]
+    adjusted = resampling.holm([contrast["p"] for contrast in contrasts])
+    for contrast, p_holm in zip(contrasts, adjusted, strict=True):
+        contrast["p_holm"] = float(p_holm)
+    contrasts = canonical(contrasts)
+    facts = {
+        "contrasts": len(contrasts),
+        "paired": sum(contrast["paired"] for contrast in contrasts),
+        "unfair": sum(bool(contrast["unfair"]) for contrast in contrasts),
+        "not_made": sum(bool(contrast["not_made"]) for contrast in contrasts),
+        "resamples": settings["resamples"],
+        "level": settings["level"],
+        "p_method": resampling.P_METHOD,
+        # Holm multiplies the smallest p by the family's size: with few resamples nothing can pass.
+        "smallest_p_holm": min(1.0, 2 * len(contrasts) / (settings["resamples"] + 1)),
+    }
+    write_json(out / "metrics.json", {"metrics": contrasts, "facts": facts})
+    pq.write_table(_table(contrasts), out / "contrasts.parquet", row_group_size=65_536)
+    return facts
+
+
+def metric_record(folder: Path, metric: str) -> dict[str, Any]:
+    """The record of `metric` in the `metrics.json` of an evaluation folder.
+
+    Raises :class:`LedgerError` naming the nearest metric when there is none of that name.
+    """
+    records = read_json(Path(folder) / "metrics.json")["metrics"]
+    found = [record for record in records if record["name"] == metric]
+    if not found:
+        known = [record["name"] for record in records]
+        raise LedgerError(f"{folder} has no metric {metric!r}{_nearest(metric, known)}")
+    if len(found) > 1:
+        raise LedgerError(f"{folder} records {metric!r} {len(found)} times: names must be unique.")
+    return found[0]
+
+
+def folder_of(
+    metric: str, instance: str, settings: Mapping[str, Any], tables: Mapping[str, Path]
+) -> Path:
+    """The evaluation folder that holds a coder instance's "<evaluation>.<metric>".
+
+    `settings`: ``sources``, where a metric is found under another name than its evaluation's.
+    """
+    source = settings.get("sources", {}).get(metric, metric.partition(".")[0])
+    key = f"{source}/{instance}"
+    if key not in tables:
+        raise LedgerError(f"No evaluation {key!r} was given to compare{_nearest(key, tables)}")
+    return Path(tables[key])
+
+
+def values_of(folder: Path, metric: str) -> resampling.Values:
+    """The per-unit values from which `metric` of an evaluation folder is recomputed.
+
+    Reads the record's table, keeps the rows its `where` names, and checks that they give the
+    recorded estimate (1e-5 relative). Raises :class:`LedgerError` when the metric, its table or a
+    column is missing, and :class:`GateError` when the estimate is another one.
+    """
+    return _read(folder, metric)[0]
+
+
+def _read(
+    folder: Path, metric: str, beside: str = ""
+) -> tuple[resampling.Values, np.ndarray | None]:
+    """:func:`values_of`, and another column of the same rows."""
+    record = metric_record(folder, metric)
+    statistic, name = record.get("statistic"), record.get("table")
+    if statistic not in COLUMNS or not name:
+        raise LedgerError(f"Metric {metric!r} has no per-unit values: it cannot be compared.")
+    missing = [role for role in COLUMNS[statistic] if role not in record["columns"]]
+    if missing:
+        raise LedgerError(f"Metric {metric!r}, a {statistic}, names no column for {missing[0]!r}.")
+    columns = [record["columns"][role] for role in COLUMNS[statistic]]
+    where = record.get("where") or {}
+    path = Path(folder) / name
+    if not path.is_file():
+        raise LedgerError(f"{path}, the table of metric {metric!r}, does not exist.")
+    # ParquetFile, not read_table: the latter adds columns for folders named "key=value".
+    with pq.ParquetFile(path) as file:
+        known = file.schema_arrow.names
+        columns += [beside] if beside else []
+        for column in [*columns, *where]:
+            if column not in known:
+                raise LedgerError(f"{path} has no column {column!r}{_nearest(column, known)}")
+        table = file.read(columns=sorted({*columns, *where}))
+    for column, value in where.items():
+        table = table.filter(_equal(table[column], value, path, column))
+    if table[columns[0]].null_count:
+        raise LedgerError(f"{path} has rows without a {columns[0]}, the unit of {metric!r}.")
+    arrays = [table[column].to_numpy() for column in columns]
+    others = arrays.pop() if beside else None
+    try:
+        values = resampling.Values(arrays[0], statistic, *arrays[1:])
+    except LedgerError as error:
+        raise LedgerError(f"Metric {metric!r} of {path}: {error}") from None
+    recomputed, recorded = values.estimate(), record["estimate"]
+    if recorded is None or not math.isclose(recomputed, recorded, rel_tol=1e-5, abs_tol=1e-6):
+        raise GateError(
+            f"recomputed estimate: {path} gives {recomputed:.6g} for {metric!r}, "
+            f"but its record says {recorded}."
+        )
+    return values, others
+
+
+def _contrast(
+    metric: str,
+    pair: tuple[str, str],
+    unfair: Sequence[str],
+    settings: Mapping[str, Any],
+    tables: Mapping[str, Path],
+) -> dict[str, Any]:
+    """The record of one contrast, in the form of a metric plus the keys of a comparison."""
+    name = metric.partition(".")[2]
+    folders = [folder_of(metric, instance, settings, tables) for instance in pair]
+    records = [metric_record(folder, name) for folder in folders]
+    for field in SAME_MEASUREMENT:
+        first, second = (record.get(field) for record in records)
+        if first != second:
+            raise GateError(
+                f"same measurement: {field} of {metric} is {first!r} for {pair[0]} "
+                f"and {second!r} for {pair[1]}."
+            )
+    unit, match = records[0]["unit"], settings.get("match")
+    if match and unit not in OWN_UNITS:
+        raise LedgerError(f"{metric} is over {unit}s, which need no match: both coders share them.")
+    arms, keys = zip(*(_read(folder, name, match or "") for folder in folders), strict=True)
+    common = {
+        "name": f"{metric}: {pair[0]} - {pair[1]}",
+        "metric": metric,
+        "a": pair[0],
+        "b": pair[1],
+        "matched_on": match,
+        "unit": f"{unit} pair" if match else unit,
+        "seed": settings["seed"],
+        "resamples": settings["resamples"],
+        "level": settings["level"],
+        "version": VERSION,
+        "higher_is_better": records[0].get("higher_is_better"),
+        "statistic": None,
+        "table": None,
+        "columns": {},
+        "where": {},
+        "unfair": list(unfair),
+    }
+    likeness = ""
+    if match:
+        try:
+            *arms, ratios = matching.matched(*arms, *keys)
+        except matching.TooFewAlike as error:
+            return common | _not_made(*arms, f"{error}")
+        likeness = f", alike in {match} within {np.median(ratios):.2f} (median)"
+    contrast = resampling.compare(
+        *arms,
+        resamples=settings["resamples"],
+        seed=settings["seed"],
+        level=settings["level"],
+        paired=False if common["unit"] in OWN_UNITS else None,
+    )
+    count = contrast.n_pairs or f"{contrast.n_a} and {contrast.n_b}"
+    return common | {
+        "estimate": contrast.estimate,
+        "estimate_a": contrast.estimate_a,
+        "estimate_b": contrast.estimate_b,
+        "ci": _finite([contrast.low, contrast.high]),
+        "bca": _finite([contrast.bca_low, contrast.bca_high]),
+        "ci_excludes_zero": contrast.ci_excludes_zero,
+        "se": contrast.se,
+        "p": contrast.p,
+        "p_welch": contrast.p_welch,
+        "p_mannwhitney": contrast.p_mannwhitney,
+        "tests_note": contrast.tests_note,
+        "paired": contrast.paired,
+        "n": contrast.n_pairs or contrast.n_a + contrast.n_b,
+        "n_a": contrast.n_a,
+        "n_b": contrast.n_b,
+        "excluded": contrast.excluded,
+        "not_made": None,
+        "description": f"{name} of {pair[0]} minus that of {pair[1]}; {contrast.pairing} bootstrap "
+        f"over {count} {common['unit']}s{likeness}.",
+    }
+
+
+def _not_made(a: resampling.Values, b: resampling.Values, reason: str) -> dict[str, Any]:
+    """The rest of the record of a contrast that was declared and has no number, and why.
+
+    It stays a member of its family: with p = 1, so that Holm corrects for what was declared.
+    """
+    empty = ("estimate", "estimate_a", "estimate_b", "ci", "bca", "se", "p_welch", "p_mannwhitney")
+    return dict.fromkeys(empty) | {
+        "ci_excludes_zero": False,
+        "p": 1.0,
+        "tests_note": None,
+        "paired": False,
+        "n": 0,
+        "n_a": len(a),
+        "n_b": len(b),
+        "excluded": 0,
+        "not_made": reason,
+        "description": f"Not made: {reason}.",
+    }
+
+
+def _family(metrics: Sequence[str], pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+    """The declared pairs as tuples, after checks that the family is one."""
+    pairs = [tuple(pair) for pair in pairs]
+    if not metrics or not pairs:
+        raise LedgerError("A comparison family needs at least one metric and one pair of coders.")
+    for metric in metrics:
+        if "." not in metric:
+            raise LedgerError(f"Metric {metric!r} is not of the form <evaluation>.<metric>.")
+    for pair in pairs:
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise LedgerError(f"A pair is two different coders, not {list(pair)}.")
+    # A contrast counted twice would make Holm's correction too strict for all others.
+    if len({frozenset(pair) for pair in pairs}) < len(pairs) or len({*metrics}) < len(metrics):
+        raise LedgerError("A comparison family names a pair or a metric twice.")
+    return pairs
+
+
+def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[str]:
+    """Fairness fields in which the pair's recipes differ, all of them allowed, or a GateError."""
+    recipes = settings["recipes"]
+    for instance in pair:
+        if instance not in recipes:
+            raise LedgerError(f"No recipe is given for {instance}{_nearest(instance, recipes)}")
+    first, second = (recipes[instance] for instance in pair)
+    differing = [
+        field
+        for field in sorted({*first, *second})
+        if first.get(field, "not stated") != second.get(field, "not stated")
+    ]
+    for field in differing:
+        if not any(_allows(entry, pair, field) for entry in settings.get("allow_unfair") or ()):
+            raise GateError(
+                f"fair comparison: {field} is {first.get(field, 'not stated')!r} for {pair[0]} and "
+                f"{second.get(field, 'not stated')!r} for {pair[1]}; make them equal or list "
+                f"{field} under allow_unfair."
+            )
+    return differing
+
+
+def _allows(entry: str | Mapping[str, Any], pair: tuple[str, str], field: str) -> bool:
+    """Whether an entry of `allow_unfair` covers this field of this pair, in either order."""
+    if isinstance(entry, str):
+        return entry == field
+    if not isinstance(entry, Mapping) or "pair" not in entry or {*entry} - {"pair", "fields"}:
+        raise LedgerError(
+            f"allow_unfair takes a field or {{pair: [a, b], fields: [...]}}, not {entry!r}."
+        )
+    fields = entry.get("fields")
+    return {*entry["pair"]} == {*pair} and (fields is None or field in fields)
+
+
+def _equal(column: pa.ChunkedArray, value: Any, path: Path, name: str) -> pa.ChunkedArray:
+    """Mask of the rows whose `column` equals `value`; null rows are never equal."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    try:
+        return pc.fill_null(pc.equal(column, pa.scalar(value, column.type)), False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise LedgerError(
+            f"{path}: column {name!r} is {column.type} and cannot equal {value!r}."
+        ) from None
+
+
+def _finite(bounds: Sequence[float]) -> list[float] | None:
+    return list(bounds) if all(map(math.isfinite, bounds)) else None
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error line: the nearest known name, or all there are."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known) or 'none'}."
+
+
+def _table(contrasts: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The contrasts as a flat table, intervals as two columns each."""
+    floats = ("estimate", "estimate_a", "estimate_b", "low", "high", "bca_low", "bca_high", "se")
+    floats += ("p", "p_holm", "p_welch", "p_mannwhitney", "level")
+    schema = pa.schema(
+        [(name, pa.string()) for name in ("metric", "a", "b", "unit", "tests_note")]
+        + [(name, pa.float64()) for name in floats]
+        + [(name, pa.bool_()) for name in ("paired", "ci_excludes_zero")]
+        + [(name, pa.int64()) for name in ("n_a", "n_b", "seed", "resamples", "excluded")]
+        + [("unfair", pa.list_(pa.string()))]
+    )
+    rows = []
+    for contrast in contrasts:
+        low, high = contrast["ci"] or (None, None)
+        bca_low, bca_high = contrast["bca"] or (None, None)
+        rows.append(
+            {**contrast, "low": low, "high": high, "bca_low": bca_low, "bca_high": bca_high}
+        )
+    return pa.Table.from_pylist(rows, schema=schema)

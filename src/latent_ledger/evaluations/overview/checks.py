@@ -1,0 +1,41 @@
+"""Does the overview name metrics that exist, and are coders measured on both of its axes?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.checks_coders import metrics
+from latent_ledger.config.coder_specs import chosen
+from latent_ledger.config.problems import Problem, reads, show, suggest
+
+WHERE = ("comparisons", "overview")
+
+
+@reads("comparisons", "evaluations", "coders", "training")
+def _overview(config: dict[str, Any]) -> Iterator[Problem]:
+    overview = config["comparisons"].get("overview")
+    if overview is None:
+        return
+    known = metrics(config)
+    named = {
+        ("fidelity",): overview["fidelity"],
+        ("interpretability",): overview["interpretability"],
+    }
+    named |= {("sweep", index): metric for index, metric in enumerate(overview["sweep"])}
+    strangers = False
+    for path, metric in named.items():
+        if metric not in known:
+            strangers = True
+            what = f"unknown metric {show(metric)}; {suggest(metric, known)}"
+            yield Problem((*WHERE, *path), what)
+    if strangers:
+        return
+    axes = [overview[axis].partition(".")[0] for axis in ("fidelity", "interpretability")]
+    first, second = ({one.name for one in chosen(config, axis)} for axis in axes)
+    if len(first & second) < 2:
+        what = f"fewer than two coders are measured by both {axes[0]} and {axes[1]}"
+        yield Problem(WHERE, f"{what}; widen evaluations.{axes[1]}.at")
+
+
+CHECKS = (_overview,)

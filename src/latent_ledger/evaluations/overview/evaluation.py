@@ -1,0 +1,162 @@
+"""Overview: what the head-to-heads say all at once.
+
+Three views of the same evaluations, nothing measured anew:
+
+* **Pareto**: fidelity against interpretability, one point per coder. A coder is on the front when
+  no other contender is at least as good on both axes and better on one. Its *front share* is the
+  part of the bootstrap resamples in which it is there; resamples are shared between coders where
+  they were measured on the same units (documents), and independent where they were not (latents).
+* **Sweep**: each metric against k.
+* **Seeds**: the spread of a metric over training seeds (sample standard deviation) beside its
+  sampling error on one seed (bootstrap, root mean square over seeds). A difference between coders
+  that is smaller than the spread over seeds is a difference between runs.
+
+Controls are drawn, and never on the front: they are there to be beaten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from latent_ledger.evaluations.headtohead.evaluation import (
+    OWN_UNITS,
+    folder_of,
+    metric_record,
+    values_of,
+)
+from latent_ledger.evaluations.overview import figures
+from latent_ledger.statistics import resampling
+from latent_ledger.statistics.records import Records
+
+Points = Sequence[Mapping[str, Any]]
+"""Coder instances: {name, coder, kind, k, seed, control}."""
+
+
+def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Write the three views and their figures into `out`; returns the facts.
+
+    `settings`: ``sources`` (see :func:`~.headtohead.folder_of`), ``x`` and ``y``
+    ("<evaluation>.<metric>", higher is better), ``points`` (instances measured on both), ``sweep``
+    ({metric: instances}), ``resamples``, ``seed``. `tables`: "<source>/<instance>" -> evaluation
+    folder. Writes ``pareto.parquet``, ``sweep.parquet``,
+    ``seeds.parquet``, ``metrics.json`` and the figures as SVG and PNG.
+    """
+    records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
+    pareto = pareto_rows(settings, tables)
+    sweep = sweep_rows(settings, tables)
+    seeds = seed_rows(sweep)
+    for name, rows in (("pareto", pareto), ("sweep", sweep), ("seeds", seeds)):
+        if rows:
+            columns = {key: [row[key] for row in rows] for key in rows[0]}
+            records.table(f"{name}.parquet", columns)
+    for row in pareto:
+        records.add(
+            f"front_share/{row['name']}",
+            row["front_share"],
+            unit="resample",
+            n=settings["resamples"],
+            higher_is_better=True,
+            description=f"Share of resamples in which {row['name']} is on the Pareto front.",
+        )
+    labels = {"x": settings["x"], "y": settings["y"]}
+    figures.pareto(pareto, labels, out)
+    figures.sweep(sweep, out)
+    facts = {"pareto": pareto, "sweep": sweep, "seeds": seeds, **labels}
+    records.write(facts)
+    return facts
+
+
+def pareto_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """One row per point: both metrics with intervals, whether it is on the front, how surely."""
+    points: Points = settings["points"]
+    drawn, rows = {}, []
+    for axis in ("x", "y"):
+        metric = settings[axis].partition(".")[2]
+        for number, point in enumerate(points):
+            folder = folder_of(settings[axis], point["name"], settings, tables)
+            own = metric_record(folder, metric)["unit"] in OWN_UNITS
+            seed = [settings["seed"], number + 1] if own else settings["seed"]
+            drawn[axis, point["name"]] = resampling.distribution(
+                values_of(folder, metric), resamples=settings["resamples"], seed=seed
+            )
+    contenders = [point["name"] for point in points if not point["control"]]
+    for point in points:
+        row = dict(point)
+        for axis in ("x", "y"):
+            folder = folder_of(settings[axis], point["name"], settings, tables)
+            record = metric_record(folder, settings[axis].partition(".")[2])
+            row[axis] = record["estimate"]
+            row[f"{axis}_low"], row[f"{axis}_high"] = record["ci"] or (np.nan, np.nan)
+            row[f"{axis}_n"] = record["n"]
+        rows.append(row)
+    estimates = np.array([[[row["x"]], [row["y"]]] for row in rows if not row["control"]])
+    shares = np.array([[drawn["x", name], drawn["y", name]] for name in contenders])
+    on_front, share = (front(values).mean(axis=1) for values in (estimates, shares))
+    for row in rows:
+        at = contenders.index(row["name"]) if not row["control"] else None
+        row["on_front"] = at is not None and bool(on_front[at])
+        row["front_share"] = 0.0 if at is None else float(share[at])
+    return rows
+
+
+def front(points: np.ndarray) -> np.ndarray:
+    """Which points no other dominates: [n, 2, resamples] -> bool [n, resamples].
+
+    A point is dominated when another is at least as good on both axes and better on one. A NaN is
+    neither: it dominates nothing, and nothing dominates it.
+    """
+    x, y = points[:, 0], points[:, 1]
+    at_least = (x[:, None] >= x[None]) & (y[:, None] >= y[None])
+    better = (x[:, None] > x[None]) | (y[:, None] > y[None])
+    return ~(at_least & better).any(axis=0)
+
+
+def sweep_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """One row per metric and coder instance, contenders only, with the bootstrap's interval."""
+    rows = []
+    for name, points in settings["sweep"].items():
+        metric = name.partition(".")[2]
+        for point in points:
+            folder = folder_of(name, point["name"], settings, tables)
+            record = metric_record(folder, metric)
+            low, high = record["ci"] or (np.nan, np.nan)
+            spread = resampling.estimate(
+                values_of(folder, metric), resamples=settings["resamples"], seed=settings["seed"]
+            ).se
+            rows.append(
+                {
+                    "metric": name,
+                    **{key: point[key] for key in ("name", "coder", "k", "seed")},
+                    "estimate": record["estimate"],
+                    "low": low,
+                    "high": high,
+                    "se": spread,
+                    "n": record["n"],
+                    "unit": record["unit"],
+                }
+            )
+    return rows
+
+
+def seed_rows(sweep: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row per metric, coder and k with several seeds: spread over seeds, sampling error."""
+    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    for row in sweep:
+        groups.setdefault((row["metric"], row["coder"], row["k"]), []).append(row)
+    return [
+        {
+            "metric": metric,
+            "coder": coder,
+            "k": k,
+            "seeds": len(rows),
+            "mean": float(np.mean([row["estimate"] for row in rows])),
+            "seed_sd": float(np.std([row["estimate"] for row in rows], ddof=1)),
+            "sampling_se": float(np.sqrt(np.mean([row["se"] ** 2 for row in rows]))),
+        }
+        for (metric, coder, k), rows in groups.items()
+        if len(rows) > 1
+    ]

@@ -1,0 +1,49 @@
+"""Do the slices of the corpus have names of their own, and is nobody measured on what it learnt?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.coder_specs import instances
+from latent_ledger.config.problems import Problem, reads, show, suggest
+from latent_ledger.config.sources import model_shape
+
+TAKEN = ("coder", "evaluation", "scoring", "model", "probing", "sae-probes", "concepts")
+"""Names of other token sets and corpus parts."""
+
+
+@reads("model", "corpus")
+def _slices(config: dict[str, Any]) -> Iterator[Problem]:
+    shape = model_shape(config["model"])
+    for name, one in config["corpus"]["slices"].items():
+        path = ("corpus", "slices", name)
+        if name in TAKEN or name.startswith("saebench"):
+            yield Problem(path, "this name is taken by a token set; choose another")
+        if shape and shape.context and one["context"] > shape.context:
+            what = f"{one['context']} is longer than the model's context of {shape.context}"
+            yield Problem((*path, "context"), what)
+
+
+@reads("corpus", "evaluations", "coders", "training")
+def _measured(config: dict[str, Any]) -> Iterator[Problem]:
+    known = {one.name: one for one in instances(config)}
+    slices = config["corpus"]["slices"]
+    for name, coders in config["evaluations"].get("reconstruction", {}).get("slices", {}).items():
+        path = ("evaluations", "reconstruction", "slices", name)
+        if name not in slices:
+            hint = suggest(name, slices) if slices else "corpus.slices declares none"
+            yield Problem(path, f"unknown slice {show(name)}; {hint}")
+        for index, one in enumerate(coders):
+            if one not in known:
+                what = f"unknown coder instance {show(one)}; {suggest(one, known)}"
+                yield Problem((*path, index), what)
+            elif not known[one].pretrained:
+                what = (
+                    f"{one} is trained on documents of this corpus, and a slice may hold them; "
+                    "its reconstruction is measured on the evaluation part"
+                )
+                yield Problem((*path, index), what)
+
+
+CHECKS = (_slices, _measured)

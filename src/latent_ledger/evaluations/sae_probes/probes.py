@@ -1,0 +1,168 @@
+"""sae_probes on one coder: its sparse probes on the latents of the last token of each text.
+
+    cached activation -> sae.encode -> k latents with the largest normalised difference of class
+    means in training -> logistic regression, penalty chosen on validation examples -> test AUROC
+
+All of that is sae_probes' own ``run_sae_eval`` (setting "normal"), for every data set and seed. The
+unit of every metric is the data set: its value is the mean over the seeds, so that an interval says
+how far the benchmark's mean would move with other data sets. Equal data sets have equal unit ids in
+every coder, so the head-to-head pairs over data sets.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from sae_probes.run_sae_evals import get_save_metrics_path, run_sae_eval
+from threadpoolctl import threadpool_limits
+
+from latent_ledger.evaluations.sae_probes import upstream
+from latent_ledger.lib.progress import Progress
+from latent_ledger.statistics.records import Records
+
+Runs = dict[tuple[str, int, int], dict[str, float]]
+"""(data set, seed, k) -> test AUROC, accuracy, validation AUROC, and the best latent."""
+
+
+def produce(
+    settings: Mapping[str, Any], sae: Any, tokens: Path, baselines: Path, tap: str, out: Path
+) -> dict[str, Any]:
+    """Run the benchmark on one coder; write ``metrics.json`` and tables into `out`.
+
+    `settings`: top_k, penalty ("l1" | "l2"), seeds, resamples, seed. `sae`: what sae_probes needs
+    of a SAELens object, ``encode([n, d]) -> [n, width]``. `baselines`: the artifact of
+    :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the tap that the coder reads.
+    Tables: ``runs.parquet`` (one row per data set, seed and probe) and ``datasets.parquet`` (means
+    over seeds, one row per data set). Returns facts: tap, data sets with their examples, seeds.
+    """
+    labels = upstream.read_labels(tokens)
+    raw = pq.read_table(Path(baselines) / "baselines.parquet").to_pylist()
+    runs: Runs = {}
+    work = Progress("probe", total=len(labels) * len(settings["seeds"]), unit="data set")
+    with threadpool_limits(1), work as progress:
+        for seed in settings["seeds"]:
+            for name in labels:
+                for k, found in fit(sae, name, labels, tap, seed, baselines, settings):
+                    runs[name, seed, k] = found
+                progress.update(1, dataset=name)
+    records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
+    records.table("runs.parquet", run_table(runs, raw))
+    records.table("datasets.parquet", dataset_table(runs, raw, settings))
+    record_metrics(records, runs, settings)
+    facts = {
+        "tap": tap,
+        "examples": {name: len(values) for name, values in labels.items()},
+        "seeds": list(settings["seeds"]),
+    }
+    records.write(facts)
+    return facts
+
+
+def fit(
+    sae: Any,
+    name: str,
+    labels: Mapping[str, np.ndarray],
+    tap: str,
+    seed: int,
+    cache: Path,
+    settings: Mapping[str, Any],
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """sae_probes' probes on one data set with one seed: (k, what :data:`Runs` holds) for each k."""
+    with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
+        where = {
+            "dataset": name,
+            "hook_name": tap,
+            "reg_type": settings["penalty"],
+            "setting": "normal",
+        }
+        run_sae_eval(
+            sae,
+            model_name=upstream.MODEL,
+            model_cache_path=cache,
+            device=str(getattr(sae, "device", "cpu")),
+            ks=list(settings["top_k"]),
+            results_path=results,
+            seed=seed,
+            **where,
+        )
+        path = get_save_metrics_path(model_name=upstream.MODEL, sae_results_path=results, **where)
+        found = json.loads(Path(path).read_text())
+    for metrics in found:
+        yield (
+            metrics["k"],
+            {
+                "auroc": metrics["test_auc"],
+                "accuracy": metrics["test_acc"],
+                "validation_auroc": metrics["val_auc"],
+                "latent": metrics["indices"][0],
+            },
+        )
+
+
+def run_table(runs: Runs, raw: list[dict]) -> dict[str, list]:
+    """The columns of ``runs.parquet``; `k` and `latent` are -1 for the baseline."""
+    rows = [
+        {"dataset": name, "seed": seed, "probe": f"top{k}", "k": k, **found}
+        for (name, seed, k), found in runs.items()
+    ] + [{"probe": "raw", "k": -1, "latent": -1, **row} for row in raw]
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def dataset_table(runs: Runs, raw: list[dict], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of ``datasets.parquet``: per data set, means over the seeds."""
+    names = sorted({name for name, *_ in runs})
+    seeds = settings["seeds"]
+    baseline = {(row["dataset"], row["seed"]): row["auroc"] for row in raw}
+    logreg = np.array([np.mean([baseline[name, seed] for seed in seeds]) for name in names])
+    table: dict[str, Any] = {"dataset": names, "auroc_raw": logreg}
+    for k in settings["top_k"]:
+        values = [[runs[name, seed, k]["auroc"] for seed in seeds] for name in names]
+        table[f"auroc_k{k}"] = np.mean(values, axis=1)
+        table[f"gap_raw_k{k}"] = table[f"auroc_k{k}"] - logreg
+        table[f"win_k{k}"] = (table[f"gap_raw_k{k}"] > 0).astype(float)
+    return table
+
+
+def record_metrics(records: Records, runs: Runs, settings: Mapping[str, Any]) -> None:
+    """Record the means over data sets, and how far the benchmark's mean moves with the seed."""
+    count = len(settings["seeds"])
+    named = [
+        ("auroc_raw", "auroc_raw", "AUROC of logistic regression on the raw activations", None)
+    ]
+    for k in settings["top_k"]:
+        probe = f"a probe on the {k} best latents"
+        named += [
+            (f"auroc_k{k}", f"auroc_k{k}", f"AUROC of {probe}", True),
+            (f"gap_raw_k{k}", f"gap_raw_k{k}", f"AUROC of {probe} minus that on raw", True),
+            (f"win_rate_k{k}", f"win_k{k}", f"Share of data sets where {probe} beats raw", True),
+        ]
+    for name, column, text, higher_is_better in named:
+        records.measure(
+            name,
+            "mean",
+            "datasets.parquet",
+            unit="dataset",
+            higher_is_better=higher_is_better,
+            description=f"{text}; mean over data sets and {count} seeds, bootstrap over data sets.",
+            unit_id="dataset",
+            value=column,
+        )
+    for k in settings["top_k"]:
+        means = [
+            np.mean([found["auroc"] for (_, at, size), found in runs.items() if (at, size) == one])
+            for one in ((seed, k) for seed in settings["seeds"])
+        ]
+        records.add(
+            f"seed_sd_k{k}",
+            float(np.std(means, ddof=1)) if count > 1 else float("nan"),
+            unit="seed",
+            n=count,
+            higher_is_better=None,
+            description=f"Standard deviation of auroc_k{k} between the seeds of split and fit.",
+        )

@@ -1,0 +1,128 @@
+"""Draw labelled texts from sae_probes' data sets, without those that trained anything here.
+
+    texts of one set -> one vote per text -> hash order -> without what training has seen
+                     -> the first n/2 of either label
+
+The embedded corpus comes from the same package, so a text of a probing set may have trained the
+model or the coders. A text is dropped when it equals a training text or shares a passage of 64
+bytes with one (:mod:`latent_ledger.text.corpora.passages`). The draw is a function of text and
+seed; the label is 1 for the second of a set's two values in sorted order, as in sae_probes'
+``LabelEncoder``.
+
+sae_probes itself splits into training and test, by its own seed; so every row's ``split`` is
+"pool".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.text import corpus
+from latent_ledger.text.concepts import SCHEMA
+from latent_ledger.text.corpora import embedded
+from latent_ledger.text.corpora.passages import Passages
+from latent_ledger.text.corpora.splits import position, text_digest
+
+SPARE = 3
+"""Candidates looked at per text asked for: bounds the work on large sets."""
+
+
+def produce(settings: Mapping, trained_on: Sequence[Path], out: Path) -> dict:
+    """Write ``examples.parquet`` (the columns of ``text/concepts.py``); return counts.
+
+    `settings`: ``datasets`` (names as in sae_probes, ``65_high-school``), ``examples`` (texts per
+    set, half of either label), ``seed``. `trained_on`: the corpus parts that trained the model and
+    the coders. Raises :class:`LedgerError` for a set that has too few texts left.
+    """
+    salt, half = f"sae_probes {settings['seed']}", settings["examples"] // 2
+    pools = {name: candidates(name, SPARE * half, salt) for name in settings["datasets"]}
+    texts = sorted({text for pool in pools.values() for text, _ in pool})
+    seen = seen_in_training(texts, trained_on)
+    rows: list[tuple] = []
+    for name, pool in pools.items():
+        unseen = [(text, label) for text, label in pool if text not in seen]
+        for text, label in balanced(name, unseen, half):
+            rows.append((len(rows), name, label, "pool", text, text_digest(text)))
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=SCHEMA)
+    parquet.write_table(table, Path(out) / "examples.parquet", compression="zstd")
+    return {
+        "datasets": len(pools),
+        "examples": len(rows),
+        "candidates": sum(map(len, pools.values())),
+        "dropped_as_seen": sum(text in seen for pool in pools.values() for text, _ in pool),
+    }
+
+
+def candidates(name: str, per_label: int, salt: str) -> list[tuple[str, int]]:
+    """Distinct texts of a set in hash order with their 0/1 label, at most `per_label` of each.
+
+    A text that the set gives both labels has none and is left out.
+    """
+    rows = [(text, label) for text, label in embedded.read_set(number(name)) if text]
+    values = sorted({label for _, label in rows})
+    if len(values) != 2:
+        raise LedgerError(
+            f"evaluations.sae_probes.datasets: {name} has {len(values)} labels, not two; choose "
+            "another set."
+        )
+    votes: dict[str, set[int]] = {}
+    for text, label in rows:
+        if text.strip():
+            votes.setdefault(text, set()).add(values.index(label))
+    left = {0: per_label, 1: per_label}
+    found = []
+    for text in sorted(votes, key=lambda text: position(text_digest(text), salt)):
+        if len(votes[text]) == 1 and left[label := min(votes[text])]:
+            left[label] -= 1
+            found.append((text, label))
+    return found
+
+
+def number(name: str) -> int:
+    """The number of a set, from its name. Raises :class:`LedgerError` if there is no such set."""
+    head = name.partition("_")[0]
+    if head.isdigit() and embedded.set_path(int(head)).name == f"{name}.csv.zst":
+        return int(head)
+    raise LedgerError(
+        f"evaluations.sae_probes.datasets: sae_probes carries no set {name!r}; write number and "
+        "name, such as 65_high-school."
+    )
+
+
+def seen_in_training(texts: Sequence[str], trained_on: Iterable[Path]) -> set[str]:
+    """Those of `texts` that equal a training text or share a passage with one."""
+    known, reference = set(texts), Passages(texts)
+    seen: set[str] = set()
+    for part in trained_on:
+        corpus_texts = corpus.read(part, ["text"])["text"].to_pylist()
+        seen.update(text for text in corpus_texts if text in known)
+        # First the few training texts that share anything (a sieve makes that one cheap pass),
+        # then what they share it with.
+        shares = reference.found_in(corpus_texts)
+        overlapping = [corpus_texts[index] for index in np.flatnonzero(shares)]
+        if overlapping:
+            hits = Passages(overlapping).found_in(texts)
+            seen.update(texts[index] for index in np.flatnonzero(hits))
+    return seen
+
+
+def balanced(name: str, pool: Sequence[tuple[str, int]], half: int) -> list[tuple[str, int]]:
+    """The first `half` texts of either label, in the order of the pool."""
+    drawn = [[row for row in pool if row[1] == label][:half] for label in (0, 1)]
+    fewest = min(map(len, drawn))
+    if fewest == half:
+        keep = {text for rows in drawn for text, _ in rows}
+        return [row for row in pool if row[0] in keep]
+    raise LedgerError(
+        f"evaluations.sae_probes: {name} has {fewest} texts of a label that nothing here was "
+        f"trained on, and {half} are asked for: lower examples to {2 * fewest}, or leave the set "
+        "out."
+    )

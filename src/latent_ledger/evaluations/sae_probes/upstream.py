@@ -1,0 +1,99 @@
+"""Let sae_probes' own code see our examples and their cached activations, and nothing else.
+
+sae_probes reads a data set's labels from its CSV, its activations from
+``{cache}/model_activations_{model}/{dataset}_{hook}.pt`` (one row per CSV row, the last token of
+each text), and its size from a table that it makes on import. Within :func:`data_sets` a drawn
+subset stands in for the CSV: the reader gives our labels, and the table their count. Everything
+else (splits, latent selection, penalties, scores) is its code, and a cache that is complete never
+loads a model.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import torch
+from sae_probes import utils_data
+from sklearn.exceptions import ConvergenceWarning
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models.shards import ActivationShards
+
+MODEL = "cached"
+"""The model's name towards sae_probes: a part of a folder's name, never loaded."""
+
+LEFT_FOR_TEST = 100
+"""sae_probes trains on all but this many examples (at most 1024), and tests on one fewer."""
+
+
+@contextmanager
+def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[None]:
+    """Within, sae_probes' data sets of these names have these 0/1 labels, [n] each.
+
+    Its chatter goes nowhere: it prints per probe, and warns of each fit that ran into its own
+    iteration limit, which is part of its protocol.
+    """
+    sizes, reader = utils_data.get_dataset_sizes(), utils_data.read_dataset_df
+    original = dict(sizes)
+    frames = {
+        name.partition("_")[2]: pd.DataFrame({"target": values}) for name, values in labels.items()
+    }
+    utils_data.read_dataset_df = frames.__getitem__
+    sizes.update({name: len(values) for name, values in labels.items()})
+    chatter = io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(chatter), redirect_stderr(chatter):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            # How it asks sklearn for l1 is deprecated there, and still obeyed.
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", message="Inconsistent values: penalty=l1")
+            yield
+    finally:
+        utils_data.read_dataset_df = reader
+        sizes.update(original)
+
+
+def read_labels(tokens: Path) -> dict[str, np.ndarray]:
+    """Data set -> 0/1 labels [n] of its examples, in the order of the token set."""
+    table = pq.read_table(Path(tokens) / "documents.parquet")
+    names = table["concept"].to_numpy(zero_copy_only=False)
+    labels = table["label"].to_numpy()
+    return {str(name): labels[names == name].astype(np.int64) for name in dict.fromkeys(names)}
+
+
+def last_tokens(raw: Path, examples: int) -> torch.Tensor:
+    """Activations [examples, d], fp32, of the last token of every example of a token set."""
+    shards = ActivationShards(raw)
+    found = len(shards.context_starts()) - 1
+    if found != examples:
+        raise LedgerError(
+            f"{raw} holds {found} examples, the token set {examples}: they belong to different "
+            "texts; make the activations again."
+        )
+    rows = torch.empty(examples, shards.d)
+    for shard in shards.shards():  # in token order: an example's last shard has the last word
+        contexts = shard["contexts"].long()
+        last = torch.ones(len(contexts), dtype=torch.bool)
+        last[:-1] = contexts[1:] != contexts[:-1]
+        rows[contexts[last]] = shard["activations"][last].float()
+    return rows
+
+
+def write_cache(
+    labels: Mapping[str, np.ndarray], rows: torch.Tensor, hook: str, cache: Path
+) -> None:
+    """Write the activation files sae_probes looks for; `rows` [n, d] in the order of `labels`."""
+    folder = Path(cache) / f"model_activations_{MODEL}"
+    folder.mkdir(parents=True)
+    start = 0
+    for name, values in labels.items():
+        part = rows[start : start + len(values)].clone()
+        torch.save(part, folder / f"{name}_{hook}.pt")
+        start += len(values)

@@ -1,0 +1,188 @@
+"""Prefilled activations for sae_bench's sparse probing: what it would have cached itself.
+
+    token set (probing's, or one of SAEBench's data sets) + activations of one tap
+        -> {"train": {class: [N, L, D]}, "test": {...}, "llm_results": {...}}  in one file
+
+Of the probing texts a class is a concept; its texts are the concept's positive examples (a text of
+two classes is left out), and the other classes are its negatives. A probe on `train` examples
+therefore takes ``train // 2`` texts per class, as sae_bench does for its two-class probes. BOS, EOS
+and padding are zero, which is how sae_bench knows them. A long text keeps its end
+(:mod:`latent_ledger.text.tokens`), where sae_bench keeps the beginning: these labels are about the
+person who is named last. SAEBench's own data sets come drawn and keep the beginning
+(:mod:`latent_ledger.evaluations.saebench.texts`).
+
+sae_bench's first, uncached run draws random numbers that later runs do not, so that one seed gives
+two results. Here the baselines are drawn in a job of their own, with the seed; every coder then
+starts from the seed on a finished cache. The file's name says what it depends on: number format,
+context, seed and sizes.
+"""
+
+from __future__ import annotations
+
+from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+
+import io
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from sae_bench.evals.sparse_probing import probe_training
+from sae_bench.sae_bench_utils import activation_collection
+from threadpoolctl import threadpool_limits
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import read_json, write_json
+from latent_ledger.models.shards import ActivationShards
+
+SPLITS = ("train", "test")
+
+FULL_PROBE = {"select_top_k": None, "use_sklearn": False, "batch_size": 250, "epochs": 100}
+"""sae_bench's settings of the probe on all dimensions, beside its learning rate of 0.01."""
+
+Classes = dict[str, torch.Tensor]
+"""Class -> activations [texts, context, d]."""
+
+
+def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
+    """Write the activation file of one tap and size, and ``meta.json``, which names it.
+
+    `settings`: dataset (its short name), concepts (None: the classes of a drawn data set), train
+    and test (examples per probe), top_k, seed. `tokens`: the token set of the texts; `raw`: one
+    tap's activations over it. Returns ``meta.json``: name, dataset, tap, sizes, texts per class,
+    and the baselines (class -> test accuracy, by sae_bench's names).
+    """
+    texts = class_texts(Path(tokens), settings)
+    shards, context = ActivationShards(raw), read_json(Path(tokens) / "meta.json")["context"]
+    filled = fill(texts, shards, context)
+    train, test = (filled[split] for split in SPLITS)
+    baselines = llm_results(train, test, settings["top_k"], settings["seed"])
+    sizes = f"{settings['train']}-{settings['test']}"
+    how = f"{shards.meta['dtype']}_ctx{context}_seed{settings['seed']}_{sizes}"
+    name = f"{settings['dataset']}_{how}"
+    acts = {"train": train, "test": test, "llm_results": baselines}
+    torch.save(acts, Path(out) / file_name(name))
+    meta = {
+        "name": name,
+        "dataset": settings["dataset"],
+        "tap": shards.tap,
+        "d": shards.d,
+        "context": context,
+        "train": settings["train"],
+        "test": settings["test"],
+        "texts": {split: len(next(iter(filled[split].values()))) for split in SPLITS},
+        "classes": list(train),
+        "baselines": baselines,
+    }
+    write_json(Path(out) / "meta.json", meta)
+    return meta
+
+
+def order_column(size: str) -> str:
+    """Column of a drawn data set: a text's place in the draw of one size, or -1."""
+    return f"order/{size}"
+
+
+def file_name(name: str) -> str:
+    """The file that sae_bench looks for under a data set's name."""
+    return f"{name}_activations.pt"
+
+
+def class_texts(tokens: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """Split -> class -> rows of the token set, in the order of the draw.
+
+    Of the probing texts: the first half-size positives of one class only.
+    """
+    table = pq.read_table(tokens / "documents.parquet").to_pandas()
+    order = order_column(f"{settings['train']}-{settings['test']}")
+    if order in table:
+        drawn = table[table[order] >= 0].sort_values(order, kind="stable")
+        names = list(dict.fromkeys(table["concept"]))  # sae_bench's order of the classes
+        return {
+            split: {
+                name: drawn[(drawn["split"] == split) & (drawn["concept"] == name)][
+                    "doc_id"
+                ].to_numpy()
+                for name in names
+            }
+            for split in SPLITS
+        }
+    positives = table[table["label"] == 1]
+    classes = positives.groupby("sha256")["concept"].transform("nunique")
+    positives = positives[classes == 1]
+    found: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}
+    for split in SPLITS:
+        wanted = settings[split] // 2
+        for concept in settings["concepts"]:
+            chosen = positives[(positives["concept"] == concept) & (positives["split"] == split)]
+            if len(chosen) < wanted:
+                raise LedgerError(
+                    f"evaluations.saebench.sizes: {settings[split]} {split} examples per probe "
+                    f"take {wanted} texts of {concept!r}, and there are {len(chosen)}; choose a "
+                    "smaller size or raise evaluations.probing.examples."
+                )
+            found[split][concept] = chosen["doc_id"].to_numpy()[:wanted]
+    return found
+
+
+def fill(
+    texts: Mapping[str, Mapping[str, np.ndarray]], shards: ActivationShards, context: int
+) -> dict[str, Classes]:
+    """Split -> class -> activations in the stored dtype; special positions are zero."""
+    wanted = [(split, name, rows) for split in SPLITS for name, rows in texts[split].items()]
+    order = np.concatenate([rows for *_, rows in wanted])
+    dtype = shards.shard(0)["activations"].dtype
+    values = torch.zeros(len(order), context, shards.d, dtype=dtype)
+    slots = torch.full((len(shards.context_starts()) - 1,), -1)
+    slots[torch.from_numpy(order.astype(np.int64))] = torch.arange(len(order))
+    for shard in shards.shards():
+        slot = slots[shard["contexts"].long()]
+        kept = (slot >= 0) & (shard["doc_ids"] >= 0)
+        values[slot[kept], shard["positions"][kept].long()] = shard["activations"][kept]
+    parts = values.split([len(rows) for *_, rows in wanted])
+    filled: dict[str, Classes] = {split: {} for split in SPLITS}
+    for (split, name, _), part in zip(wanted, parts, strict=True):
+        filled[split][name] = part.clone()
+    return filled
+
+
+def llm_results(
+    train: Classes, test: Classes, top_k: Sequence[int], seed: int
+) -> dict[str, dict[str, float]]:
+    """sae_bench's baselines on the tap itself: all dimensions, then the k best, in its order.
+
+    In fp32, by its own functions and from the seed, as its first run does.
+    """
+    start(seed)
+    with quiet(), threadpool_limits(1):
+        pooled = [
+            activation_collection.create_meaned_model_activations(
+                {name: part.float() for name, part in classes.items()}
+            )
+            for classes in (train, test)
+        ]
+        fit = probe_training.train_probe_on_activations
+        found = {"llm_test_accuracy": fit(*pooled, **FULL_PROBE, lr=1e-2)[1]}
+        for k in top_k:
+            found[f"llm_top_{k}_test_accuracy"] = fit(*pooled, select_top_k=k)[1]
+    return {
+        key: {name: float(accuracy) for name, accuracy in accuracies.items()}
+        for key, accuracies in found.items()
+    }
+
+
+def start(seed: int) -> None:
+    """Seed what sae_bench seeds at the start of every coder."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """sae_bench prints several lines per probe."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield

@@ -1,0 +1,85 @@
+"""Does SAEBench's sparse probing have the classes and the texts it asks for?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.coder_specs import chosen
+from latent_ledger.config.problems import Problem, reads
+from latent_ledger.config.sources import model_shape
+
+FEWEST = 2
+"""Classes: the others are a class's negatives."""
+
+
+@reads("evaluations")
+def _classes(config: dict[str, Any]) -> Iterator[Problem]:
+    """The probing concepts give the classes, and enough texts for every size."""
+    block = config["evaluations"].get("saebench")
+    if block is None:
+        return
+    if block["datasets"]:
+        yield from _divisible(block["sizes"])
+        return
+    probing = config["evaluations"].get("probing")
+    if probing is None:
+        yield Problem(
+            ("evaluations", "saebench"),
+            "missing evaluations.probing; its concepts are SAEBench's classes",
+        )
+        return
+    if len(probing["concepts"]) < FEWEST:
+        yield Problem(
+            ("evaluations", "saebench"),
+            "evaluations.probing has one concept; SAEBench needs two classes at least, because "
+            "the other classes are a class's negatives",
+        )
+    have = probing["examples"]
+    for index, size in enumerate(block["sizes"]):
+        train, _, test = size.partition("-")
+        for split, wanted in (("train", int(train)), ("test", int(test))):
+            if wanted < 4 or wanted > have[split]:
+                yield Problem(
+                    ("evaluations", "saebench", "sizes", index),
+                    f"{wanted} {split} examples are not between 4 and the {have[split]} of "
+                    f"evaluations.probing.examples.{split}",
+                )
+
+
+def _divisible(sizes: list[str]) -> Iterator[Problem]:
+    """bias_in_bios is balanced over two columns, so a probe's examples come in fours."""
+    for index, size in enumerate(sizes):
+        for number in size.split("-"):
+            if int(number) % 4:
+                what = f"{number} examples do not divide by 4, in which SAEBench balances them"
+                yield Problem(("evaluations", "saebench", "sizes", index), what)
+
+
+@reads("model", "evaluations")
+def _context(config: dict[str, Any]) -> Iterator[Problem]:
+    block, shape = config["evaluations"].get("saebench"), model_shape(config["model"])
+    if block is None or not block["datasets"] or shape is None or shape.context is None:
+        return
+    if block["context"] > shape.context:
+        what = f"{block['context']} is longer than the model's context of {shape.context}"
+        yield Problem(("evaluations", "saebench", "context"), what)
+
+
+@reads("evaluations", "coders", "training")
+def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
+    """No probe asks for more latents than the narrowest coder has."""
+    for name in ("saebench", "sae_probes"):
+        measured = [one for one in chosen(config, name) if one.width is not None]
+        if not measured:
+            continue
+        narrow = min(measured, key=lambda one: one.width)
+        for index, k in enumerate(config["evaluations"][name]["top_k"]):
+            if k > narrow.width:
+                yield Problem(
+                    ("evaluations", name, "top_k", index),
+                    f"{k} latents exceed the width of {narrow.coder}, {narrow.width}",
+                )
+
+
+CHECKS = (_classes, _context, _top_k)

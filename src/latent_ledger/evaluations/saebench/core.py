@@ -1,0 +1,325 @@
+"""sae_bench's core metrics beside ours, on the same activations of the same coder.
+
+    stored activations --replay--> sae_bench ``get_sparsity_and_variance_metrics``   | theirs
+    live model, two hooks          sae_bench ``get_downstream_reconstruction_metrics`` |
+    codes, decoder, splice         statistics.metrics and models.splice                     | ours
+
+sae_bench's functions ask for a TransformerLens model and a stream of tokens. :class:`Replay` is
+both: it hands out the token set's contexts in order and, for the first function, their stored
+activations; for the second it runs the Hugging Face model with the function sae_bench hooks in.
+
+What the two must agree on (:data:`CORRECT`), and where sae_bench 0.6.0 is wrong (:data:`WRONG`):
+
+* ``explained_variance``: it subtracts the square of the mean *square* of an activation, averaged
+  over dimensions, where the variance needs the squared means summed over them: for a mean far from
+  zero it is nearly uncentred (0.935 where the truth is 0.000). SAELens corrected its copy.
+* ``explained_variance_legacy``: a mean of per-token ratios, which has no variance for denominator.
+* ``mse``: divided by the number of tokens of a batch twice. SAELens corrected it too.
+
+Conventions are sae_bench's own on both sides: special tokens are neither measured nor replaced, a
+loss counts by its predicting token, and ablation sets *every* position to zero. (The ledger's loss
+recovered ablates non-special positions only, and does not count the prediction of special tokens.)
+
+sae_bench knows no write site: it decodes a transcoder against its input. For transcoders only what
+is about the latents is compared.
+"""
+
+from __future__ import annotations
+
+from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sae_bench.evals.core import main as upstream
+from safetensors.torch import load_file
+
+from latent_ledger.coders.codes import CodeShards
+from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.evaluations.reconstruction.evaluation import decode
+from latent_ledger.evaluations.saebench.artifacts import quiet
+from latent_ledger.lib.files import read_json
+from latent_ledger.models import language_model, splice
+from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.shards import ActivationShards
+from latent_ledger.statistics import metrics
+from latent_ledger.statistics.records import Records
+
+LATENTS = ("l0", "l1", "feature_density")
+"""Compared for every coder."""
+
+CORRECT = (
+    *LATENTS,
+    "l2_norm_in",
+    "l2_norm_out",
+    "l2_ratio",
+    "cossim",
+    "ce_loss_without_sae",
+    "ce_loss_with_sae",
+    "ce_loss_with_ablation",
+    "ce_loss_score",
+    "kl_div_with_sae",
+)
+"""Metrics on which sae_bench is right, so that ours must equal them."""
+
+WRONG = ("explained_variance", "explained_variance_legacy", "mse")
+"""Metrics on which sae_bench 0.6.0 is wrong; ours stand beside them for the record."""
+
+
+class Replay:
+    """A stand-in for sae_bench's model and token stream, over whole contexts of a token set.
+
+    `ids` [contexts, context] and `values` [contexts, context, d] are the tokens and one tap's
+    stored activations; `network` is the live model, only needed for the losses.
+    """
+
+    def __init__(
+        self, ids: torch.Tensor, values: torch.Tensor, tap: Tap, network: Any = None
+    ) -> None:
+        self.ids, self.values, self.tap, self.network = ids, values, tap, network
+        self.at = slice(0, 0)
+
+    def get_batch_tokens(self, contexts: int) -> torch.Tensor:
+        """The next `contexts` contexts; after the last one it starts again."""
+        low = self.at.stop if self.at.stop < len(self.ids) else 0
+        self.at = slice(low, low + contexts)
+        return self.ids[self.at]
+
+    def run_with_cache(self, _tokens: torch.Tensor, names_filter: Sequence[str], **_kwargs: Any):
+        """The stored activations of the batch handed out last, under the hook's name."""
+        return None, dict.fromkeys(names_filter, self.values[self.at])
+
+    def __call__(self, tokens: torch.Tensor, **kwargs: Any):
+        """Logits, and losses [n, context - 1], of the model as it is."""
+        return self.run_with_hooks(tokens, fwd_hooks=[], **kwargs)
+
+    def run_with_hooks(self, tokens: torch.Tensor, fwd_hooks: list, **_kwargs: Any):
+        """Logits and losses with every hook's function in place of the tap's value."""
+        functions = [function for _, function in fwd_hooks]  # one at most: one hook name
+        replace = {self.tap: lambda value, _: functions[0](value, None)} if functions else {}
+        everywhere = torch.ones_like(tokens)
+        logits = splice.forward_with(self.network, tokens, everywhere, replace)
+        losses = splice.token_losses(logits, tokens, everywhere)
+        return logits, losses[:, :-1]
+
+
+def produce(
+    settings: Mapping[str, Any],
+    sae: Any,
+    model: Path,
+    tokens: Path,
+    reads: Path,
+    codes: Path,
+    coder: Path,
+    out: Path,
+) -> dict[str, Any]:
+    """Compare on the first contexts of a packed token set; write ``metrics.json`` and a table.
+
+    `settings`: contexts and batch (contexts at a time; whole batches are measured). `sae`: the
+    coder as a SAELens object. `reads`, `codes`: stored activations and codes of the coder on the
+    token set `tokens`. Table: ``core.parquet`` (metric, ours, theirs, relative difference, and
+    whether theirs is right). Returns facts: kind, tap, contexts, tokens, and the
+    names of :data:`WRONG`.
+    """
+    device = torch.device(sae.device)  # where the adapter put the coder, all else goes
+    loaded = load_coder(coder, str(device))
+    shards = ActivationShards(reads)
+    arrays = load_file(Path(tokens) / "tokens.safetensors")
+    batch = min(settings["batch"], len(arrays["input_ids"]))
+    count = min(settings["contexts"], len(arrays["input_ids"])) // batch * batch
+    ids = arrays["input_ids"][:count].long().to(device)
+    rows = shards.read(0, ids.numel())["activations"]
+    values = rows.float().reshape(*ids.shape, -1).to(device)
+    special = special_ids(Path(tokens))
+    autoencodes = loaded.site.autoencodes
+    network = language_model.load_model(model, device=device) if autoencodes else None
+    replay = Replay(ids, values, loaded.site.reads, network)
+    with torch.inference_mode():
+        theirs = measured_by_them(sae, replay, special, batch, losses=autoencodes)
+        ours = measured_by_us(loaded, replay, special, CodeShards(codes), losses=autoencodes)
+    records = Records(out, resamples=1, seed=0)
+    table = compared(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS)
+    records.table("core.parquet", table)
+    record_metrics(records, table)
+    facts = {
+        "kind": loaded.kind,
+        "tap": str(loaded.site.reads),
+        "wrong": list(WRONG),
+        "contexts": count,
+        "tokens": int(ordinary_positions(ids, special).sum()),
+    }
+    records.write(facts)
+    return facts
+
+
+def special_ids(tokens: Path) -> set[int]:
+    """BOS, EOS and PAD of a token set."""
+    meta = read_json(tokens / "meta.json")
+    return {meta[name] for name in ("bos_id", "eos_id", "pad_id")}
+
+
+def ordinary_positions(ids: torch.Tensor, special: set[int]) -> torch.Tensor:
+    """Bool, of the shape of `ids`: not one of the special tokens."""
+    return torch.isin(ids, torch.tensor(sorted(special), device=ids.device), invert=True)
+
+
+def measured_by_them(
+    sae: Any, replay: Replay, special: set[int], batch: int, *, losses: bool
+) -> dict[str, Any]:
+    """sae_bench's metrics, by its own names; ``feature_density`` is an array [width]."""
+    for name, value in (
+        ("hook_name", str(replay.tap)),
+        ("hook_layer", replay.tap.layer),
+        ("hook_head_index", None),
+    ):
+        setattr(sae.cfg, name, value)  # as its own loader does for SAELens objects
+    batches = len(replay.ids) // batch
+    with quiet():
+        found, per_latent = upstream.get_sparsity_and_variance_metrics(
+            sae,
+            replay,
+            replay,
+            n_batches=batches,
+            compute_l2_norms=True,
+            compute_sparsity_metrics=True,
+            compute_variance_metrics=True,
+            compute_featurewise_density_statistics=True,
+            eval_batch_size_prompts=batch,
+            model_kwargs={},
+            ignore_tokens=special,
+        )
+        if losses:
+            found |= upstream.get_downstream_reconstruction_metrics(
+                sae,
+                replay,
+                replay,
+                compute_kl=True,
+                compute_ce_loss=True,
+                n_batches=batches,
+                eval_batch_size_prompts=batch,
+                ignore_tokens=special,
+                exclude_special_tokens_from_reconstruction=True,
+            )
+    return found | {"feature_density": np.array(per_latent["feature_density"])}
+
+
+def measured_by_us(
+    coder: Coder, replay: Replay, special: set[int], codes: CodeShards, *, losses: bool
+) -> dict[str, Any]:
+    """The same quantities from our codes, decoder, metrics and splice."""
+    ordinary = ordinary_positions(replay.ids, special)
+    keep = np.flatnonzero(ordinary.flatten().cpu().numpy())
+    latents = codes.matrix()[keep]
+    x = replay.values.cpu().flatten(0, 1)[torch.from_numpy(keep)]
+    fired, _ = metrics.latent_activity(latents)
+    found: dict[str, Any] = {
+        "l0": metrics.l0(latents).mean(),
+        "l1": latents.sum() / len(keep),
+        "feature_density": metrics.densities(fired, len(keep)),
+    }
+    if not losses:
+        return found
+    target, output = x.numpy(), decode(coder, latents, x)
+    norms = [np.linalg.norm(part.astype(np.float64), axis=1) for part in (target, output)]
+    errors = metrics.squared_errors(target, output, target.mean(axis=0))[0]
+    explained = metrics.variance_explained(target, output)
+    return (
+        found
+        | {
+            "l2_norm_in": norms[0].mean(),
+            "l2_norm_out": norms[1].mean(),
+            "l2_ratio": (norms[1] / norms[0]).mean(),
+            "cossim": metrics.cosine(target, output).mean(),
+            "explained_variance": explained,
+            "explained_variance_legacy": explained,
+            "mse": errors.mean(),
+        }
+        | splicing_losses(coder, replay, ordinary)
+    )
+
+
+def splicing_losses(coder: Coder, replay: Replay, ordinary: torch.Tensor) -> dict[str, float]:
+    """Losses and KL by our splice, under sae_bench's conventions (see the module's text)."""
+    totals: dict[str, list[torch.Tensor]] = {}
+
+    def zero(x: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(x)
+
+    for low in range(0, len(replay.ids), 32):
+        ids, replaced = replay.ids[low : low + 32], ordinary[low : low + 32]
+        everywhere = torch.ones_like(ids)
+        passes: dict[str, tuple[Callable | None, torch.Tensor]] = {
+            "without_sae": (None, everywhere),
+            "with_sae": (coder.reconstruct, replaced),
+            "with_ablation": (zero, everywhere),
+        }
+        logits = {}
+        for name, (stand_in, positions) in passes.items():
+            replace = splice.at_site(coder.site, stand_in) if stand_in else {}
+            logits[name] = splice.forward_with(
+                replay.network, ids, everywhere, replace, positions=positions
+            )
+            losses = splice.token_losses(logits[name], ids, everywhere)[:, :-1]
+            totals.setdefault(f"ce_loss_{name}", []).append(losses[replaced[:, :-1]])
+        divergence = splice.kl(logits["without_sae"], logits["with_sae"])
+        totals.setdefault("kl_div_with_sae", []).append(divergence[replaced])
+    found = {name: float(torch.cat(parts).double().mean()) for name, parts in totals.items()}
+    clean, spliced, ablated = (
+        found[f"ce_loss_{name}"] for name in ("without_sae", "with_sae", "with_ablation")
+    )
+    return found | {"ce_loss_score": metrics.loss_recovered(clean, spliced, ablated)}
+
+
+def compared(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, list]:
+    """The columns of ``core.parquet``. Of the densities stand the means, and the largest gap.
+
+    The relative difference is |ours - theirs| / max(|ours|, |theirs|): at most 1 for equal signs.
+    """
+    rows = list(_rows(ours, theirs, names))
+    return {column: [row[column] for row in rows] for column in rows[0]}
+
+
+def _rows(ours: Mapping, theirs: Mapping, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for name in names:
+        left, right = (np.asarray(side[name], dtype=np.float64) for side in (ours, theirs))
+        gap, scale = np.abs(left - right), np.maximum(np.abs(left), np.abs(right))
+        relative = np.divide(gap, scale, out=np.zeros_like(gap), where=scale > 0)
+        yield {
+            "metric": name,
+            "ours": float(left.mean()),
+            "theirs": float(right.mean()),
+            "relative_difference": float(relative.max()),
+            "upstream_is_right": name in CORRECT,
+        }
+
+
+def record_metrics(records: Records, table: Mapping[str, list]) -> None:
+    """Record the largest difference over the correct metrics, and each of them."""
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+    right = [row for row in rows if row["upstream_is_right"]]
+    worst = max(right, key=lambda row: row["relative_difference"])
+    records.add(
+        "largest_difference",
+        worst["relative_difference"],
+        unit="metric",
+        n=len(right),
+        higher_is_better=False,
+        table="core.parquet",
+        description=f"Largest relative difference from sae_bench's core, in {worst['metric']}.",
+    )
+    for row in rows:
+        for side in ("ours", "theirs"):
+            records.add(
+                f"{row['metric']}/{side}",
+                row[side],
+                unit="metric",
+                n=1,
+                higher_is_better=None,
+                description=f"{row['metric']} of sae_bench's core, {side}"
+                + ("." if row["upstream_is_right"] else "; sae_bench 0.6.0 is wrong here."),
+            )

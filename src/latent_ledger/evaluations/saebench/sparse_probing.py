@@ -1,0 +1,198 @@
+"""sae_bench's sparse probing on one coder, from prefilled activations and without a model.
+
+    artifact of a size -> sae.encode, mean over tokens -> k latents with the largest difference of
+    class means -> logistic regression -> test accuracy per class
+
+It is ``run_eval_single_dataset`` as it stands, called with ``model=None`` after the seeding that
+``run_eval_single_sae`` does. sae_bench reports one accuracy per class and nothing per example, so
+the unit of every metric on one data set is the class. Over several data sets it is the data set,
+each with the mean over its classes. An interval, given from three units on, says how far the mean
+would move with other classes or data sets, not how sure an accuracy is. A probe has as many
+negatives as positives, so chance is 0.5.
+
+The accuracy of sae_bench's probes on *all* latents is chosen on the test examples (early stopping);
+it is kept in the table under that name and is no metric.
+"""
+
+from __future__ import annotations
+
+from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sae_bench.evals.sparse_probing import main as upstream
+from sae_bench.evals.sparse_probing.eval_config import SparseProbingEvalConfig
+from threadpoolctl import threadpool_limits
+
+from latent_ledger.evaluations.saebench.artifacts import quiet, start
+from latent_ledger.lib.files import read_json
+from latent_ledger.lib.progress import Progress
+from latent_ledger.statistics.records import Records
+
+ENOUGH = 3
+"""Classes or data sets from which an interval over them is given."""
+
+CLASSES, DATA_SETS = "classes.parquet", "datasets.parquet"
+
+
+class Encoder:
+    """What sae_bench needs of a coder here, on whatever device it lives: artifacts are on the CPU.
+
+    `sae` is a SAELens object: ``encode([..., d]) -> [..., width]`` and ``dtype``.
+    """
+
+    def __init__(self, sae: Any) -> None:
+        self.sae, self.dtype = sae, sae.dtype
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Latents [..., width] of activations [..., d], both on the CPU."""
+        return self.sae.encode(x.to(self.sae.device, self.dtype)).cpu()
+
+
+def produce(
+    settings: Mapping[str, Any], sae: Any, artifacts: Mapping[str, Path], out: Path
+) -> dict[str, Any]:
+    """Probe one coder on every data set and size; write ``metrics.json`` and tables into `out`.
+
+    `settings`: datasets (short names), sizes (the first one is what the plain metric names are
+    about; the others carry their size, ``top_1/400-200``), top_k, batch (texts encoded at a time),
+    resamples, seed. `artifacts`: ``<data set>/<size>`` -> folder of
+    :mod:`~latent_ledger.evaluations.saebench.artifacts`, of the tap that the coder reads. Tables:
+    ``classes.parquet`` and, for several data sets, ``datasets.parquet``; metrics of one of them are
+    called ``top_1/<data set>``. Returns facts: datasets, sizes, tap, context, and by data set its
+    classes and texts per class.
+    """
+    rows: dict[str, list] = {}
+    facts: dict[str, Any] = {key: list(settings[key]) for key in ("datasets", "sizes")}
+    facts |= {"classes": {}, "texts": {}}
+    work = Progress("sae_bench", total=len(artifacts), unit="artifact")
+    with threadpool_limits(1), work as progress:
+        for dataset, size in product(settings["datasets"], settings["sizes"]):
+            folder = Path(artifacts[f"{dataset}/{size}"])
+            meta = read_json(folder / "meta.json")
+            found = class_rows(size, meta, probe(settings, sae, meta, folder), settings["top_k"])
+            for column, values in found.items():
+                rows.setdefault(column, []).extend(values)
+            facts["classes"][dataset] = meta["classes"]
+            facts["texts"].setdefault(dataset, {})[size] = meta["texts"]
+            facts |= {key: meta[key] for key in ("tap", "context")}
+            progress.update(1, dataset=dataset, size=size)
+    records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
+    records.table(CLASSES, rows)
+    several = len(settings["datasets"]) > 1
+    if several:
+        records.table(DATA_SETS, data_set_rows(rows, settings["top_k"]))
+    for size in settings["sizes"]:
+        end = "" if size == settings["sizes"][0] else f"/{size}"
+        if several:
+            record_metrics(records, settings, DATA_SETS, {"size": size}, end)
+        for dataset in settings["datasets"]:
+            where = {"size": size, "dataset": dataset}
+            record_metrics(
+                records, settings, CLASSES, where, f"/{dataset}{end}" if several else end
+            )
+    records.write(facts)
+    return facts
+
+
+def probe(
+    settings: Mapping[str, Any], sae: Any, meta: Mapping[str, Any], folder: Path
+) -> dict[str, dict[str, float]]:
+    """sae_bench's result on one artifact: its metric name -> class -> test accuracy."""
+    config = SparseProbingEvalConfig(
+        random_seed=settings["seed"],
+        dataset_names=[meta["name"]],
+        probe_train_set_size=meta["train"],
+        probe_test_set_size=meta["test"],
+        context_length=meta["context"],
+        sae_batch_size=settings["batch"],
+        k_values=list(settings["top_k"]),
+    )
+    start(settings["seed"])
+    with quiet():
+        _, per_class = upstream.run_eval_single_dataset(
+            meta["name"],
+            config,
+            Encoder(sae),
+            model=None,
+            layer=-1,  # layer and hook are only read when there is no artifact
+            hook_point=meta["tap"],
+            device="cpu",
+            artifacts_folder=str(folder),
+            save_activations=False,
+        )
+    return per_class
+
+
+def class_rows(
+    size: str,
+    meta: Mapping[str, Any],
+    found: Mapping[str, Mapping[str, float]],
+    top_k: list[int],
+) -> dict[str, list]:
+    """The columns of ``classes.parquet`` for one data set and size: one row per class."""
+    classes = meta["classes"]
+    rows: dict[str, list] = {
+        "dataset": [meta["dataset"]] * len(classes),
+        "size": [size] * len(classes),
+        "class": list(classes),
+    }
+    for k in top_k:
+        ours = [float(found[f"sae_top_{k}_test_accuracy"][name]) for name in classes]
+        baseline = [float(found[f"llm_top_{k}_test_accuracy"][name]) for name in classes]
+        rows |= {
+            f"top_{k}": ours,
+            f"llm_top_{k}": baseline,
+            f"gap_{k}": np.subtract(ours, baseline).tolist(),
+        }
+    for name, key in (("all", "sae_test_accuracy"), ("llm_all", "llm_test_accuracy")):
+        rows[f"{name}_early_stopped_on_test"] = [float(found[key][one]) for one in classes]
+    return rows
+
+
+def data_set_rows(rows: Mapping[str, list], top_k: list[int]) -> dict[str, list]:
+    """The columns of ``datasets.parquet``: means over classes, one row per data set and size."""
+    keys = list(zip(rows["dataset"], rows["size"], strict=True))
+    found: dict[str, list] = {"dataset": [], "size": []}
+    for key in dict.fromkeys(keys):
+        own = [index for index, one in enumerate(keys) if one == key]
+        found["dataset"].append(key[0])
+        found["size"].append(key[1])
+        for name in (f"{kind}_{k}" for k in top_k for kind in ("top", "llm_top", "gap")):
+            found.setdefault(name, []).append(float(np.mean([rows[name][i] for i in own])))
+    return found
+
+
+def record_metrics(
+    records: Records, settings: Mapping[str, Any], table: str, where: Mapping[str, str], end: str
+) -> None:
+    """Record the means over the units of `table` at one size, their names ending in `end`."""
+    unit_id = "class" if table == CLASSES else "dataset"
+    over = "classes" if table == CLASSES else "data sets"
+    for k in settings["top_k"]:
+        for name, text, higher_is_better in (
+            (f"top_{k}", f"accuracy of sae_bench's probe on the {k} best latents", True),
+            (f"llm_top_{k}", f"the same on the {k} best dimensions of the tap itself", None),
+            (f"gap_{k}", f"top_{k} minus llm_top_{k}", True),
+        ):
+            records.measure(
+                name + end,
+                "mean",
+                table,
+                unit="concept" if table == CLASSES else "data set",
+                higher_is_better=higher_is_better,
+                description=(
+                    f"Test {text}, mean over {over} at {where['size']} examples; sae_bench gives "
+                    "no values per example."
+                ),
+                where=where,
+                unit_id=unit_id,
+                value=name,
+            )
+            if records.metrics[name + end]["n"] < ENOUGH:
+                records.metrics[name + end]["ci"] = None

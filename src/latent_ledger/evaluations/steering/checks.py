@@ -1,0 +1,79 @@
+"""Can every coder be steered with, and every steered concept be judged?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.coder_specs import chosen
+from latent_ledger.config.problems import Problem, reads, show, suggest
+from latent_ledger.config.sources import model_shape
+
+WHERE = ("evaluations", "steering")
+
+
+@reads("evaluations")
+def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
+    """Directions and judges are learnt from the probing examples of a concept."""
+    steering, probing = (config["evaluations"].get(name) for name in ("steering", "probing"))
+    if steering is None:
+        return
+    if probing is None:
+        yield Problem(WHERE, "learns from the examples of evaluations.probing, which is missing")
+        return
+    for where, block in _protocols(steering):
+        for index, concept in enumerate(block.get("concepts", [])):
+            if concept not in probing["concepts"]:
+                hint = suggest(concept, probing["concepts"])
+                what = f"{show(concept)} is no concept of evaluations.probing; {hint}"
+                yield Problem((*where, "concepts", index), what)
+    most = probing["context"] - 2  # BOS, and a prompt of at least one token
+    if steering["new_tokens"] > most:
+        what = (
+            f"{steering['new_tokens']} and a prompt exceed evaluations.probing.context, "
+            f"{probing['context']}; at most {most} leave room for one"
+        )
+        yield Problem((*WHERE, "new_tokens"), what)
+
+
+def _protocols(steering: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Where the block, and each further protocol, is declared."""
+    yield WHERE, steering
+    for name, variant in steering["variants"].items():
+        yield (*WHERE, "variants", name), variant
+
+
+@reads("evaluations", "coders", "training")
+def _variants(config: dict[str, Any]) -> Iterator[Problem]:
+    """A further protocol steers coders that the block steers."""
+    steering = config["evaluations"].get("steering")
+    known = list(dict.fromkeys(one.coder for one in chosen(config, "steering")))
+    for where, block in _protocols(steering) if steering else ():
+        for index, name in enumerate(block.get("coders", [])):
+            if name not in known:
+                what = f"{show(name)} is not steered by this evaluation; {suggest(name, known)}"
+                yield Problem((*where, "coders", index), what)
+
+
+@reads("model", "evaluations")
+def _judge_layer(config: dict[str, Any]) -> Iterator[Problem]:
+    layer = config["evaluations"].get("steering", {}).get("judge_layer")
+    shape = model_shape(config["model"])
+    if layer is None or shape is None or shape.layers is None:
+        return
+    if layer >= shape.layers:
+        what = f"{layer} is beyond the model, whose layers are 0 to {shape.layers - 1}"
+        yield Problem((*WHERE, "judge_layer"), what)
+
+
+@reads("evaluations", "coders", "training")
+def _steerable(config: dict[str, Any]) -> Iterator[Problem]:
+    """A decoder direction must lie in the residual stream, or in what the MLP adds to it."""
+    for name in dict.fromkeys(one.coder for one in chosen(config, "steering")):
+        writes = config["coders"][name]["writes"]
+        if writes == "mlp_in":
+            what = f"{name} writes {writes}, where nothing can be steered; leave it out"
+            yield Problem((*WHERE, "at"), what)
+
+
+CHECKS = (_concepts, _variants, _judge_layer, _steerable)

@@ -1,0 +1,70 @@
+"""Directions to steer along, each learnt from the training examples of a concept.
+
+    latent   decoder direction of the latent whose mean code differs most between the classes
+    dom      difference of class means of the raw activations at the coder's write tap
+    random   a direction drawn uniformly, another one for every generation
+
+All are unit vectors. A coefficient of 1 adds one root-mean-square norm of the tap's activations,
+so that coders at taps of different scale are steered equally hard for where they write.
+
+Source: difference of means as in Marks and Tegmark (arXiv 2310.06824); AxBench (arXiv 2501.17148)
+for its comparison with SAE latents.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.statistics.probes import Features, select_latents
+
+
+def best_latent(codes: Features, labels: np.ndarray) -> tuple[int, float]:
+    """The latent that is most active on the concept against the rest, and by how much.
+
+    `codes` [n, width] and 0/1 `labels` of training examples. A latent that falls silent on the
+    concept would steer away from it, so only positive differences count. Raises
+    :class:`LedgerError` if there is none.
+    """
+    latents, differences = select_latents(codes, labels)
+    positive = np.flatnonzero(differences > 0)
+    if not len(positive):
+        raise LedgerError(
+            "No latent is more active on the concept than on the other examples: the coder has "
+            "nothing to steer with."
+        )
+    return int(latents[positive[0]]), float(differences[positive[0]])
+
+
+def decoder_direction(coder: Coder, latent: int) -> np.ndarray:
+    """Unit vector [d] that one more unit of `latent` adds at the coder's write tap.
+
+    Read off what the coder decodes with and without the latent, so that any format will do.
+    """
+    x = torch.zeros(2, coder.d_in)
+    written = coder.decode(
+        torch.tensor([0, 1, 1]), torch.tensor([latent], dtype=torch.int32), torch.ones(1), x
+    )
+    return unit((written[0] - written[1]).double().numpy(), f"the decoder row of latent {latent}")
+
+
+def difference_of_means(raw: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Unit vector [d] from the mean of the negative to that of the positive rows of `raw`."""
+    difference = raw[labels == 1].mean(axis=0) - raw[labels == 0].mean(axis=0)
+    return unit(difference, "the difference of means")
+
+
+def random_directions(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
+    """Unit vectors [n, d], uniform on the sphere."""
+    drawn = rng.standard_normal((n, d))
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def unit(vector: np.ndarray, name: str) -> np.ndarray:
+    """`vector` at length one. Raises :class:`LedgerError` if it has none."""
+    norm = np.linalg.norm(vector)
+    if not norm > 0:
+        raise LedgerError(f"Steering: {name} is zero, so it has no direction.")
+    return vector / norm

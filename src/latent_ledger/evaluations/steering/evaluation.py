@@ -1,0 +1,212 @@
+"""Steering: does adding a concept's latent make the model write about the concept?
+
+    labelled examples -> directions (latent, difference of means, random) and judges
+    prompts           -> unsteered texts -> the prompt whose success is nearest 1/2
+    prompt x arm x coefficient x generation -> texts -> judge's success, perplexity
+    texts of even index -> best fluent coefficient per arm -> success on those of odd index
+
+Everything is chosen apart from what is reported: directions and judges on the training split, the
+prompt on a scan with random streams of its own, the coefficients on one half of the generations.
+What each step chooses, and why, stands in the module of its name: :mod:`examples`,
+:mod:`directions`, :mod:`judge`, :mod:`generate` and :mod:`writer`, :mod:`outcomes`.
+
+Source: the steering control of the reference ledger (``ctrl-steer-v2``); AxBench (arXiv 2501.17148)
+for the comparison, with fluency as a constraint instead of a factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from latent_ledger.coders.codes import CodeShards
+from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.evaluations.probing.evaluation import Task
+from latent_ledger.evaluations.steering import directions, generate, judge, outcomes
+from latent_ledger.evaluations.steering.examples import Learnt, learn
+from latent_ledger.evaluations.steering.outcomes import ARMS, BASELINE, Cell
+from latent_ledger.evaluations.steering.writer import Writer
+from latent_ledger.lib.progress import Progress
+from latent_ledger.models.shards import ActivationShards
+from latent_ledger.statistics.records import Records
+
+TABLES = ("generations", "scan", "cells", "outcomes")
+
+Columns = dict[str, np.ndarray]
+"""Rows of a table, by column."""
+
+
+def produce(
+    settings: Mapping[str, Any],
+    model: Path,
+    tokens: Path,
+    writes: Path,
+    judged: Path,
+    codes: Path,
+    coder: Path,
+    out: Path,
+) -> dict[str, Any]:
+    """Steer along the coder's best latent of every concept; write metrics and texts into `out`.
+
+    `settings`: concepts, prompts, scan (texts per prompt), generations (texts per cell),
+    new_tokens, temperature, coefficients, perplexity_cap, batch (texts per forward pass),
+    model_dtype, resamples, seed. `tokens`: a token set of layout "examples"; `writes`, `judged`:
+    its activations at the coder's write tap and at the judge's tap; `codes`: the coder's codes.
+
+    Tables: ``generations.parquet`` (every text), ``scan.parquet`` (every text of the prompt scan),
+    ``cells.parquet`` (success and perplexity of every cell on either half), ``outcomes.parquet``
+    (the reported generations, all arms side by side). Returns facts: per concept the prompt, the
+    latent, the coefficients, the judges' accuracy. Raises :class:`LedgerError` if the inputs do not
+    belong together or no latent stands for a concept, and :class:`GateError` if the live model
+    does not give the stored activations.
+    """
+    loaded = load_coder(Path(coder))
+    at_write, at_judge = ActivationShards(writes), ActivationShards(judged)
+    steered = []
+    # One BLAS thread: the probes are small, and the bytes must not depend on the core count.
+    with threadpool_limits(1):
+        learnt = learn(settings, Path(tokens), at_write, at_judge, CodeShards(codes), loaded)
+        writer = Writer.load(settings, Path(model), learnt.meta, at_write, at_judge)
+        writer.check(Path(tokens), at_write, at_judge)
+        with Progress("steer", total=len(learnt.tasks), unit="concept") as progress:
+            for task in learnt.tasks:
+                steered.append(steer(task, learnt, loaded, writer))
+                progress.update(1, concept=task.concept)
+    records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
+    for name in TABLES:
+        records.table(f"{name}.parquet", _stacked([tables[name] for tables, _ in steered]))
+    outcomes.record(records, [task.concept for task in learnt.tasks])
+    for task, (_, of) in zip(learnt.tasks, steered, strict=True):
+        outcomes.record_judge(records, task.concept, of["judge_accuracy"], len(task.test))
+    facts = {
+        "steered_at": str(writer.writes),
+        "judged_at": str(writer.judged),
+        "rms": learnt.rms,
+        "generations": settings["generations"],
+        "perplexity_cap": settings["perplexity_cap"],
+        "concepts": {task.concept: of for task, (_, of) in zip(learnt.tasks, steered, strict=True)},
+    }
+    records.write(facts)
+    return facts
+
+
+def steer(
+    task: Task, learnt: Learnt, coder: Coder, writer: Writer
+) -> tuple[dict[str, Columns], dict[str, Any]]:
+    """The rows of every table of one concept, and its facts."""
+    settings, concept = writer.settings, task.concept
+    n, seed, cap = settings["generations"], settings["seed"], settings["perplexity_cap"]
+    latent, difference = directions.best_latent(learnt.codes[task.train], task.train_labels)
+    rng = generate.stream(seed, "random directions", concept)
+    units = {
+        "latent": directions.decoder_direction(coder, latent)[None],
+        "dom": directions.difference_of_means(learnt.raw[task.train], task.train_labels)[None],
+        "random": directions.random_directions(rng, n, learnt.raw.shape[1]),
+    }
+    judging, judge_accuracy = judge.fit(task, learnt.judged, seed)
+    scan, prompt = scan_prompts(concept, judging, writer)
+
+    named = [(BASELINE, 0.0)]
+    named += [(arm, value) for arm in ARMS for value in sorted(settings["coefficients"])]
+    vectors = np.zeros((len(named), n, learnt.raw.shape[1]), dtype=np.float32)
+    for row, (arm, value) in enumerate(named[1:], start=1):
+        vectors[row] = value * learnt.rms * units[arm]
+    ids, reading = writer.texts(writer.prompt(prompt), vectors, seed, "generation", concept)
+    scores = judging.scores(reading.features)
+    bags = judge.bag(ids.reshape(-1, ids.shape[-1]), learnt.bags.shape[1])
+    second, bag_accuracy = judge.second_opinion(task, learnt.bags, bags, seed)
+    second = second.reshape(scores.shape)
+
+    cells = [
+        Cell(arm, value, scores[row] > 0, second[row] > 0, reading.perplexity[row])
+        for row, (arm, value) in enumerate(named)
+    ]
+    choices = {
+        arm: outcomes.choose([cell for cell in cells if cell.arm == arm], cells[0], cap)
+        for arm in ARMS
+    }
+    half = np.where(outcomes.selection_half(n), "selection", "reported").astype(object)
+    generations = [
+        text_rows(writer, concept, prompt, ids[row], scores[row], reading.perplexity[row])
+        | {
+            "arm": np.full(n, cell.arm, dtype=object),
+            "coefficient": np.full(n, cell.coefficient, dtype=np.float64),
+            "half": half,
+            "bag_score": second[row],
+            "bag_success": cell.bag_success,
+        }
+        for row, cell in enumerate(cells)
+    ]
+    reported = {arm: choice.cell for arm, choice in choices.items()} | {BASELINE: cells[0]}
+    tables = {
+        "generations": _stacked(generations),
+        "scan": scan,
+        "cells": _columns(outcomes.cell_rows(concept, cells, reported, cap)),
+        "outcomes": outcomes.outcome_rows(concept, reported),
+    }
+    facts = {
+        "prompt": prompt,
+        "latent": latent,
+        "difference_of_means": difference,
+        "judge_accuracy": judge_accuracy,
+        "bag_accuracy": bag_accuracy,
+        "baseline_perplexity": float(cells[0].perplexity.mean()),
+        "coefficients": {arm: choice.cell.coefficient for arm, choice in choices.items()},
+        "admissible": {arm: list(choice.admissible) for arm, choice in choices.items()},
+    }
+    return tables, facts
+
+
+def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Columns, str]:
+    """Rows of ``scan.parquet``, and the prompt whose unsteered success is nearest 1/2.
+
+    The scan's random streams are not those of the evaluation. The earlier prompt wins a tie.
+    """
+    settings, rows, distances = writer.settings, [], {}
+    nothing = np.zeros((1, settings["scan"], len(judging.weights)), dtype=np.float32)
+    for prompt in settings["prompts"]:
+        ids, reading = writer.texts(
+            writer.prompt(prompt), nothing, settings["seed"], "scan", concept
+        )
+        scores = judging.scores(reading.features[0])
+        distances[prompt] = abs(float((scores > 0).mean()) - 0.5)
+        rows.append(text_rows(writer, concept, prompt, ids[0], scores, reading.perplexity[0]))
+    return _stacked(rows), min(distances, key=distances.__getitem__)
+
+
+def text_rows(
+    writer: Writer,
+    concept: str,
+    prompt: str,
+    ids: np.ndarray,
+    scores: np.ndarray,
+    perplexity: np.ndarray,
+) -> Columns:
+    """What every kept text has: its words and tokens, and what judge and model say of it."""
+    n, text = len(ids), np.empty(len(ids), dtype=object)
+    tokens = np.empty(n, dtype=object)
+    for row, own in enumerate(ids.astype(np.int32)):
+        text[row], tokens[row] = writer.tokenizer.decode(own), own
+    return {
+        "concept": np.full(n, concept, dtype=object),
+        "prompt": np.full(n, prompt, dtype=object),
+        "index": np.arange(n),
+        "text": text,
+        "token_ids": tokens,
+        "perplexity": perplexity,
+        "judge_score": scores,
+        "success": scores > 0,
+    }
+
+
+def _columns(rows: Iterable[Mapping[str, Any]]) -> Columns:
+    rows = list(rows)
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _stacked(parts: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,130 @@
+"""What the labelled examples teach: one row of features per example.
+
+    stored rows (codes, activations, token ids) --mean over an example's tokens--> features
+
+BOS, EOS and padding never count. Codes and raw activations, from which directions are made, are
+averaged over all of an example; what the judges read, over as many leading tokens as a generation
+has, so that judging a generated text is judging a text of the same length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from latent_ledger.coders.codes import CodeShards
+from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.evaluations.probing.evaluation import Task, read_tasks
+from latent_ledger.evaluations.steering.judge import bag
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import read_json
+from latent_ledger.models.shards import ActivationShards
+from latent_ledger.statistics.probes import Features
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """One row per example of the token set: [examples, features] each.
+
+    `codes` and `raw` are means over all tokens, at the coder's read and write tap; `judged` and
+    `bags` over the leading tokens. `rms`: root-mean-square norm at the write tap, over the training
+    examples. `meta`: the token set's.
+    """
+
+    tasks: list[Task]
+    codes: Features
+    raw: np.ndarray
+    judged: np.ndarray
+    bags: sparse.csr_matrix
+    rms: float
+    meta: Mapping[str, Any]
+
+
+def learn(
+    settings: Mapping[str, Any],
+    tokens: Path,
+    writes: ActivationShards,
+    judged: ActivationShards,
+    codes: CodeShards,
+    coder: Coder,
+) -> Learnt:
+    """Pool the labelled examples of the token set in `tokens`.
+
+    `settings`: concepts, new_tokens. Raises :class:`LedgerError` if the inputs do not belong
+    together.
+    """
+    if writes.tap != str(coder.site.writes):
+        raise LedgerError(
+            f"The coder writes {coder.site.writes}, but the activations are of {writes.tap}."
+        )
+    if codes.width != coder.width or not len(codes) == len(writes) == len(judged):
+        raise LedgerError(
+            f"The codes ({len(codes)} rows of {codes.width} latents) do not belong to this coder "
+            f"({coder.width} latents) and these activations ({len(writes)} rows): encode again."
+        )
+    meta = read_json(tokens / "meta.json")
+    examples, first = meta["n_contexts"], settings["new_tokens"]
+    tasks = read_tasks(tokens, settings["concepts"])
+    training = np.unique(np.concatenate([task.train for task in tasks]))
+    norms = example_means(writes, squared_norms(writes), examples)[training]
+    return Learnt(
+        tasks,
+        codes=example_means(writes, codes.shards(), examples),
+        raw=example_means(writes, activation_rows(writes), examples),
+        judged=example_means(judged, activation_rows(judged), examples, first=first),
+        bags=example_means(judged, token_rows(judged, meta["vocab_size"]), examples, first=first),
+        rms=float(np.sqrt(norms.mean())),
+        meta=meta,
+    )
+
+
+def example_means(
+    shards: ActivationShards,
+    rows: Iterable[Features],
+    examples: int,
+    *,
+    first: int | None = None,
+) -> Features:
+    """Mean of `rows` over each example's tokens, special ones left out: [examples, features].
+
+    `rows` holds one matrix [shard rows, features] per shard of `shards`, whose side columns say
+    which example a row belongs to. `first` keeps only that many leading tokens of an example.
+    Examples without a token are zero rows.
+    """
+    total: Features | int = 0
+    counts = np.zeros(examples)
+    for shard, values in zip(shards.shards(), rows, strict=True):
+        kept = shard["doc_ids"].numpy() >= 0
+        if first is not None:
+            kept &= shard["positions"].numpy() <= first  # position 0 is BOS
+        owner, place = shard["contexts"].numpy()[kept], np.flatnonzero(kept)
+        pool = sparse.csr_matrix((np.ones(len(place)), (owner, place)), (examples, len(kept)))
+        total = total + pool @ values
+        counts += np.bincount(owner, minlength=examples)
+    scale = 1 / np.maximum(counts, 1)
+    if sparse.issparse(total):
+        return sparse.csr_matrix(sparse.diags(scale) @ total)
+    return scale[:, None] * total
+
+
+def activation_rows(shards: ActivationShards) -> Iterator[np.ndarray]:
+    """The activations of every shard in float64, [shard rows, d]."""
+    for shard in shards.shards():
+        yield shard["activations"].float().numpy().astype(np.float64)
+
+
+def squared_norms(shards: ActivationShards) -> Iterator[np.ndarray]:
+    """||x||^2 of every row, [shard rows, 1]."""
+    for rows in activation_rows(shards):
+        yield (rows**2).sum(axis=1, keepdims=True)
+
+
+def token_rows(shards: ActivationShards, vocabulary: int) -> Iterator[sparse.csr_matrix]:
+    """One-hot token ids of every shard, [shard rows, vocabulary]."""
+    for shard in shards.shards():
+        yield bag(shard["token_ids"].numpy()[:, None], vocabulary)

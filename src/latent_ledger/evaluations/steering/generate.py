@@ -1,0 +1,104 @@
+"""Sampling under a steering vector, on common random numbers, and reading the text back.
+
+    prompt --prefill--> cache --one token at a time--> text        vector added at the tap
+    BOS + prompt + text --one pass, no hook--> perplexity, activations that the judge reads
+
+*Steering* adds a row's vector to the tap's value at every position of prompt and text; BOS keeps
+its value, as special positions do in every splice here.
+
+*Common random numbers.* Token t of generation i is ``argmax(logits / T + g[i, t])`` with Gumbel
+noise g, which samples the softmax exactly. The noise of a generation comes from a stream of its
+own and is the same for every cell (arm and coefficient), so cells differ by what the vector does
+and not by luck, and a zero vector gives the unsteered text. Special tokens are never sampled:
+all texts have one length.
+
+Source: Gumbel-max sampling, Maddison et al. 2014 (arXiv 1411.0030).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from latent_ledger.lib.files import digest_json
+from latent_ledger.models import hooks
+from latent_ledger.models.hook_points import Tap
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the unsteered model makes of texts: perplexity [n] and the judge's features [n, d]."""
+
+    perplexity: np.ndarray
+    features: np.ndarray
+
+
+def stream(*what: int | str) -> np.random.Generator:
+    """The random stream named by `what` (a seed and a purpose), independent of all others."""
+    return np.random.default_rng(int(digest_json(list(what)), 16))
+
+
+@torch.inference_mode()
+def write(
+    model: PreTrainedModel,
+    tap: Tap,
+    prompt: Sequence[int],
+    vectors: torch.Tensor,
+    streams: Sequence[np.random.Generator],
+    *,
+    new_tokens: int,
+    temperature: float,
+    never: Sequence[int],
+) -> np.ndarray:
+    """Sample a text of `new_tokens` tokens per cell and generation: ids [cells, n, new_tokens].
+
+    `prompt`: token ids, BOS first. `vectors` [cells, n, d] are added at `tap`. `streams`: the n
+    generations' noise, shared by the cells. `never`: ids that are not sampled.
+    """
+    cells, n, d = vectors.shape
+    added = vectors.reshape(cells * n, 1, d)
+    inside = torch.ones(len(prompt), 1, device=added.device)
+    inside[0] = 0  # BOS
+    token = torch.tensor(prompt, device=added.device).expand(cells * n, -1)
+    cache, written = None, []
+    for _ in range(new_tokens):
+        step = added * inside if cache is None else added
+        with hooks.hooked(model, {tap: lambda value, step=step: value + step.to(value.dtype)}):
+            output = model(token, past_key_values=cache, use_cache=True)
+        cache = output.past_key_values
+        logits = output.logits[:, -1].float() / temperature
+        logits[:, list(never)] = -torch.inf
+        noise = np.stack([rng.gumbel(size=logits.shape[1]) for rng in streams])
+        noise = torch.from_numpy(noise).to(logits)
+        token = (logits.view(cells, n, -1) + noise).argmax(-1).view(cells * n, 1)
+        written.append(token)
+    return torch.cat(written, dim=1).view(cells, n, new_tokens).cpu().numpy()
+
+
+@torch.inference_mode()
+def read(model: PreTrainedModel, tap: Tap, prompt: Sequence[int], texts: np.ndarray) -> Reading:
+    """Read `texts` [n, new_tokens] behind `prompt` in one pass without any steering.
+
+    Perplexity is exp of the mean loss of a text's tokens; features are the mean of `tap` over
+    them, in float64. Neither counts the prompt.
+    """
+    device = next(model.parameters()).device
+    written = torch.from_numpy(texts).to(device)
+    ids = torch.cat([torch.tensor(prompt, device=device).expand(len(texts), -1), written], dim=1)
+    seen: list[torch.Tensor] = []
+
+    def see(value: torch.Tensor) -> None:
+        seen.append(value[:, len(prompt) :].double().mean(dim=1))
+
+    with hooks.hooked(model, {tap: see}):
+        logits = model(ids, use_cache=False).logits[:, len(prompt) - 1 : -1]
+    losses = functional.cross_entropy(
+        logits.float().flatten(0, 1), written.flatten(), reduction="none"
+    )
+    losses = losses.view(written.shape).double().mean(dim=1)
+    return Reading(losses.exp().cpu().numpy(), seen[0].cpu().numpy())

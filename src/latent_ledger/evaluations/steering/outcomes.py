@@ -1,0 +1,221 @@
+"""From generations to success at matched fluency: choose on one half, report on the other.
+
+Per arm, the coefficient is the one with the highest success among the admissible ones, and it is
+admissible if the mean perplexity of its texts is at most `cap` times that of the unsteered ones.
+Both are judged on the generations of even index alone; what is reported comes from the odd ones,
+which took no part in any choice. An arm without an admissible coefficient falls back to 0, the
+unsteered text, and then has no effect by definition.
+
+Contrasts are differences per generation: all arms write generation i on the same random numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from statsmodels.stats.proportion import proportion_confint
+
+from latent_ledger.statistics import resampling
+from latent_ledger.statistics.records import Records, select
+
+ARMS = ("latent", "dom", "random")
+BASELINE = "baseline"
+
+WORDS = {
+    "latent": "the decoder direction of the concept's best latent",
+    "dom": "the difference of means",
+    "random": "random directions",
+    BASELINE: "no steering",
+}
+
+CONTRASTS = {
+    "gap_dom": ("latent", "dom"),
+    "gap_random": ("latent", "random"),
+    "gap_dom_random": ("dom", "random"),
+    "effect_latent": ("latent", BASELINE),
+    "effect_dom": ("dom", BASELINE),
+    "effect_random": ("random", BASELINE),
+}
+"""Metric -> (a, b): success of a minus success of b."""
+
+DECLARED = "gap_dom"
+"""The one contrast declared as the row's verdict; Holm's correction covers the others."""
+
+TABLE = "outcomes.parquet"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The texts of one arm at one coefficient: one entry per generation, [n]."""
+
+    arm: str
+    coefficient: float
+    success: np.ndarray
+    bag_success: np.ndarray
+    perplexity: np.ndarray
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What an arm is reported at: a cell, and the coefficients that were admissible."""
+
+    cell: Cell
+    admissible: tuple[float, ...]
+
+
+def selection_half(n: int) -> np.ndarray:
+    """Mask [n] of the generations that choose the coefficient: those of even index."""
+    return np.arange(n) % 2 == 0
+
+
+def is_fluent(cell: Cell, baseline: Cell, half: np.ndarray, cap: float) -> bool:
+    """Whether mean perplexity over the generations in `half` is within `cap` times the baseline."""
+    return bool(cell.perplexity[half].mean() <= cap * baseline.perplexity[half].mean())
+
+
+def choose(cells: Sequence[Cell], baseline: Cell, cap: float) -> Choice:
+    """The admissible cell with the highest success on the selection half, else the baseline.
+
+    `cells`: one arm's, by rising coefficient; the smaller coefficient wins a tie.
+    """
+    half = selection_half(len(baseline.success))
+    fluent = [cell for cell in cells if is_fluent(cell, baseline, half, cap)]
+    best = max(fluent, key=lambda cell: cell.success[half].mean(), default=baseline)
+    return Choice(best, tuple(cell.coefficient for cell in fluent))
+
+
+def outcome_rows(concept: str, chosen: Mapping[str, Cell]) -> dict[str, np.ndarray]:
+    """Rows of the outcomes table: the reported generations of one concept, every arm beside it.
+
+    `chosen`: the reported cell of every arm and of the baseline.
+    """
+    reported = np.flatnonzero(~selection_half(len(chosen[BASELINE].success)))
+    rows: dict[str, np.ndarray] = {
+        "unit_id": np.array([f"{concept}/{index}" for index in reported], dtype=object),
+        "concept": np.full(len(reported), concept, dtype=object),
+        "index": reported,
+    }
+    for arm, cell in chosen.items():
+        rows[f"success_{arm}"] = cell.success[reported].astype(np.float64)
+        rows[f"bag_success_{arm}"] = cell.bag_success[reported].astype(np.float64)
+        rows[f"perplexity_{arm}"] = cell.perplexity[reported]
+    for name, (a, b) in CONTRASTS.items():
+        rows[name] = rows[f"success_{a}"] - rows[f"success_{b}"]
+        rows[f"{name}_bag"] = rows[f"bag_success_{a}"] - rows[f"bag_success_{b}"]
+    return rows
+
+
+def cell_rows(
+    concept: str, cells: Sequence[Cell], chosen: Mapping[str, Cell], cap: float
+) -> Iterator[dict[str, Any]]:
+    """Rows of ``cells.parquet``: every cell on either half, fluent or not, reported or not.
+
+    `cells`: the baseline first; `chosen`: the reported cell of every arm and of the baseline.
+    """
+    baseline = cells[0]
+    selection = selection_half(len(baseline.success))
+    for cell in cells:
+        for name, half in (("selection", selection), ("reported", ~selection)):
+            yield {
+                "concept": concept,
+                "arm": cell.arm,
+                "coefficient": cell.coefficient,
+                "half": name,
+                "n": int(half.sum()),
+                "success": float(cell.success[half].mean()),
+                "bag_success": float(cell.bag_success[half].mean()),
+                "perplexity": float(cell.perplexity[half].mean()),
+                "fluent": is_fluent(cell, baseline, half, cap),
+                "chosen": chosen[cell.arm] is cell,
+            }
+
+
+def record(records: Records, concepts: Sequence[str]) -> None:
+    """Record every metric of the outcomes table: over all concepts, then for each.
+
+    Contrasts carry the p of their paired bootstrap. Over all concepts Holm's correction runs over
+    the contrasts that were not declared; within a contrast it runs over the concepts.
+    """
+    for concept in (None, *concepts):
+        where = {} if concept is None else {"concept": concept}
+        suffix = "" if concept is None else f"/{concept}"
+        place = "all concepts" if concept is None else concept
+
+        def measure(name: str, statistic: str, better: bool | None, text: str, **columns) -> None:
+            records.measure(
+                name + suffix,  # noqa: B023 (called within the iteration that defines it)
+                statistic,
+                TABLE,
+                unit="generation",
+                higher_is_better=better,
+                description=f"{text}, {place}; reported half of the generations.",  # noqa: B023
+                where=where,  # noqa: B023
+                unit_id="unit_id",
+                **columns,
+            )
+
+        for arm in (*ARMS, BASELINE):
+            text = f"Share of texts that the judge takes for the concept under {WORDS[arm]}"
+            measure(f"success_{arm}", "mean", True, text, value=f"success_{arm}")
+        for name, (a, b) in CONTRASTS.items():
+            text = f"Success under {WORDS[a]} minus that under {WORDS[b]}, at matched fluency"
+            measure(name, "mean", True, text, value=name)
+        if concept is not None:
+            continue
+        for name, (a, b) in CONTRASTS.items():
+            text = f"The same by the bag-of-tokens judge: {a} minus {b}"
+            measure(f"{name}_bag", "mean", True, text, value=f"{name}_bag")
+        for arm in ARMS:
+            text = f"Mean perplexity under {WORDS[arm]} over that of the unsteered texts"
+            columns = {"numerator": f"perplexity_{arm}", "denominator": f"perplexity_{BASELINE}"}
+            measure(f"perplexity_ratio_{arm}", "ratio", False, text, **columns)
+    for name in CONTRASTS:
+        _test(records, [f"{name}/{concept}" for concept in concepts])
+    _test(records, [DECLARED])
+    _test(records, [name for name in CONTRASTS if name != DECLARED])
+
+
+def record_judge(records: Records, concept: str, accuracy: float, n: int) -> None:
+    """Record how often the judge is right on the n test examples, half of which are positive."""
+    records.add(
+        f"judge_accuracy/{concept}",
+        accuracy,
+        ci=proportion_confint(round(accuracy * n), n, method="wilson"),
+        unit="example",
+        n=n,
+        higher_is_better=True,
+        description=f"Share of test examples of {concept} that the judge labels right; Wilson.",
+    )
+
+
+def _test(records: Records, family: Sequence[str]) -> None:
+    """Add ``p`` and Holm's ``p_holm`` to the metrics of one family of contrasts."""
+    p = [_p_value(records, records.metrics[name]) for name in family]
+    corrected = (
+        resampling.holm(p) if len(p) > 1 else p
+    )  # one test needs none, and Holm's costs 0.4 s
+    for name, own, adjusted in zip(family, p, corrected, strict=True):
+        records.metrics[name] |= {"p": own, "p_holm": float(adjusted)}
+
+
+def _p_value(records: Records, metric: Mapping[str, Any]) -> float:
+    """Two-sided p of a paired contrast, by the bootstrap that made its interval."""
+    rows = records.tables[TABLE]
+    keep = select(rows, metric["where"])
+
+    def column(name: str) -> np.ndarray:
+        return rows[name].to_numpy(zero_copy_only=False)[keep]
+
+    arms = [
+        resampling.Values(column("unit_id"), "mean", column(f"success_{arm}"))
+        for arm in CONTRASTS[metric["name"].partition("/")[0]]
+    ]
+    how = {"resamples": records.resamples, "seed": records.seed, "level": records.level}
+    with warnings.catch_warnings():
+        # Welch's test, which comes along unasked, warns about an arm that always succeeds.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return resampling.compare(*arms, **how, paired=True).p

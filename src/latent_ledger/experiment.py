@@ -1,0 +1,65 @@
+"""A whole experiment: its configuration read, merged and checked. Nothing below imports this.
+
+    YAML files and overlays --merge--> schema, checks of all evaluations --> references --> dict
+
+The Snakefile calls :func:`validate` on what Snakemake merged; :func:`load` does the same from
+files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.config import checks_coders, checks_data, checks_hardware, validation
+from latent_ledger.config.reading import merge, read_yaml
+from latent_ledger.config.validation import ConfigError
+from latent_ledger.evaluations.autointerp import checks as autointerp
+from latent_ledger.evaluations.circuits import checks as circuits
+from latent_ledger.evaluations.edges import checks as edges
+from latent_ledger.evaluations.overview import checks as overview
+from latent_ledger.evaluations.reconstruction import checks as reconstruction
+from latent_ledger.evaluations.sae_probes import checks as sae_probes
+from latent_ledger.evaluations.saebench import checks as saebench
+from latent_ledger.evaluations.steering import checks as steering
+from latent_ledger.ledger import reference_checks
+
+CHECKS = (
+    checks_data.CHECKS
+    + checks_coders.CHECKS
+    + autointerp.CHECKS
+    + circuits.CHECKS
+    + edges.CHECKS
+    + checks_hardware.CHECKS
+    + overview.CHECKS
+    + sae_probes.CHECKS
+    + saebench.CHECKS
+    + reconstruction.CHECKS
+    + steering.CHECKS
+)
+
+
+def load(path: Path, overlays: Iterable[Path | Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Read a configuration file, lay `overlays` over it in order, and validate the result.
+
+    Overlays are YAML files or mappings; mappings are merged key by key, all else is replaced.
+    Raises :class:`~latent_ledger.lib.errors.LedgerError` as :func:`validate` and
+    :func:`~latent_ledger.config.reading.read_yaml` do.
+    """
+    config = read_yaml(path)
+    for overlay in overlays:
+        config = merge(config, overlay if isinstance(overlay, Mapping) else read_yaml(overlay))
+    return validate(config)
+
+
+def validate(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a configuration and return a copy with all defaults filled; the input stays as it is.
+
+    References are checked last, because the rows they name follow from the whole configuration.
+    Raises :class:`ConfigError` with one line per problem.
+    """
+    completed = validation.validate(config, CHECKS)
+    if problems := list(reference_checks.problems(completed)):
+        raise ConfigError(validation.in_order(problems, completed))
+    return completed

@@ -1,0 +1,93 @@
+"""What a ledger row was before: the store remembers, the ledger shows it as superseded.
+
+Each run id has a folder of numbered JSON entries. An entry is added when the row's action key or
+its verdict differs from the last one; it keeps the row as it was shown, and the ingredients of the
+whole closure above it, so that the next version can say *what* changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from latent_ledger.artifacts.provenance import describe_change
+from latent_ledger.artifacts.store import Store
+from latent_ledger.lib.files import read_json, write_json
+
+Closure = Mapping[str, Mapping[str, Any]]
+"""Path of a manifest -> ingredients of its action key."""
+
+
+class History:
+    """Earlier rows of one experiment, kept in the store so that ``rm -rf results`` loses none."""
+
+    def __init__(self, store: Store, experiment: str) -> None:
+        self.store, self.root = store, store.root / "history" / experiment
+
+    def entries(self, run_id: str) -> list[dict[str, Any]]:
+        """Entries of a run id, oldest first."""
+        return [read_json(path) for path in sorted((self.root / run_id).glob("*.json"))]
+
+    def remember(self, row: Any) -> None:
+        """Append `row` unless the last entry has the same key and the same verdict.
+
+        A row that waits (stale, or blocked by another job's failure) is no result of its own and
+        is not remembered; a failed one is, because its reason explains the gap.
+        """
+        if row.label == "stale" or row.values["notes"].startswith("not run"):
+            return
+        before = self.entries(row.run_id)
+        if before and (before[-1]["key"], before[-1]["label"]) == (row.key, row.label):
+            return
+        entry = {
+            "key": row.key,
+            "label": row.label,
+            "values": row.values,
+            "metrics": row.metrics,
+            "kind": row.kind,
+            "closure": row.closure,
+        }
+        write_json(self.root / row.run_id / f"{len(before):06d}.json", entry)
+
+    def predecessors(self, row: Any, make: Callable[..., Any]) -> list[Any]:
+        """Superseded rows of `row`, newest first, each with a line saying what changed after it.
+
+        `make` builds a row. Entries with the current key are the current row, not a predecessor.
+        """
+        entries = self.entries(row.run_id)
+        now = {"key": row.key, "label": row.label, "closure": row.closure}
+        later = [*entries, now][1:]
+        found = []
+        for entry, successor in zip(entries, later, strict=True):
+            same_as_now = (entry["key"], entry["label"]) == (row.key, row.label)
+            if same_as_now or (not row.key and row.label != "failed"):
+                continue
+            change = self.what_changed(entry["closure"], successor["closure"])
+            notes = f"Superseded ({entry['label']} before): {change}. {entry['values']['notes']}"
+            values = {**entry["values"], "label": "superseded", "notes": notes.strip()}
+            found.append(
+                make(row.run_id, row.kind, values, entry["metrics"], entry["key"], entry["closure"])
+            )
+        return found[::-1]
+
+    def what_changed(self, before: Closure, after: Closure) -> str:
+        """One line: which code, settings or data changed between two closures."""
+        if not before or not after:
+            return "a failure lies between" if before or after else "failed again"
+        phrases = []
+        for path in sorted({*before, *after}):
+            if path not in before or path not in after:
+                phrases.append(f"{'added' if path in after else 'dropped'} {path}")
+                continue
+            old, new = dict(before[path]), dict(after[path])
+            # A changed input is explained by the input's own entry, further up the closure.
+            old["inputs"] = new["inputs"] = {}
+            if old != new:
+                change = describe_change(
+                    old,
+                    new,
+                    self.store.functions_of(old["code"]),
+                    self.store.functions_of(new["code"]),
+                )
+                phrases.append(f"{new['rule']}: {change}")
+        return "; ".join(dict.fromkeys(phrases)) or "data: the input's content"

@@ -1,0 +1,66 @@
+"""Does every reference name rows that will exist, and metrics that they will have?
+
+Rows follow from the whole configuration, so this is asked last and only of one that has no other
+problem. Metrics are checked where the row's evaluation declares its own; a name that only the
+finished measurement knows is checked when the ledger is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from latent_ledger.config.checks_coders import metrics
+from latent_ledger.config.problems import Problem, show, suggest
+from latent_ledger.planning import graph
+
+
+def problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the references of an otherwise valid configuration."""
+    if not config["references"]:
+        return
+    kinds = {row.run_id: row.kind for row in graph.rows(config)}
+    known = _heads(config)
+    for name, entry in config["references"].items():
+        for index, one in enumerate(entry["measurements"]):
+            path = ("references", name, "measurements", index)
+            row = one["row"] or name
+            if row not in kinds:
+                key = "row" if one["row"] else ""
+                what = (
+                    f"the ledger has no row {show(row)}; {suggest(row, kinds)} Or take the entry "
+                    f"out: references: {{{name}: absent}}"
+                )
+                yield Problem((*path, key) if key else path, what)
+                continue
+            yield from _metric(one, kinds[row], known, path)
+
+
+def _metric(
+    one: Mapping[str, Any], kind: str, known: Mapping[str, set[str]], path: tuple
+) -> Iterator[Problem]:
+    """A measurement's metric exists, and its value comes with a tolerance."""
+    if (one["value"] is None) != (one["tolerance"] is None):
+        missing = "tolerance" if one["tolerance"] is None else "value"
+        yield Problem((*path, missing), "missing; a reported value and its tolerance go together")
+    heads = known.get(kind)
+    if heads and one["metric"] is not None and one["metric"].partition("/")[0] not in heads:
+        what = (
+            f"{kind} has no metric {show(one['metric'])}; {suggest(one['metric'], sorted(heads))}"
+        )
+        yield Problem((*path, "metric"), what)
+
+
+def _heads(config: dict[str, Any]) -> dict[str, set[str]]:
+    """Evaluation -> names of its metrics, without what follows a slash; and those of training."""
+    found: dict[str, set[str]] = {"train": {"tokens", "fvu", "dead_share"}}
+    for full in metrics(config):
+        evaluation, _, name = full.partition(".")
+        found.setdefault(evaluation, set()).add(name.partition("/")[0])
+    circuits = found.get("circuits", set())
+    for circuit in config["evaluations"].get("circuits", {}).get("multilayer", {}).values():
+        found["multilayer_circuits"] = found.get("multilayer_circuits", set()) | {
+            re.sub(r"\d+$", str(size), name) for name in circuits for size in circuit["top_k"]
+        }
+    return found

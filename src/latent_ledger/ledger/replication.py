@@ -1,0 +1,96 @@
+"""Which contrasts hold in every one of several ledgers.
+
+    ledger.json, ledger.json, ... -> per contrast: its difference in each, and how often it is found
+
+The interval of a head-to-head answers for other documents, examples or latents of the same training
+run. Whether another model, seed or machine would say the same is answered by running the experiment
+there and laying the ledgers side by side. A difference is *found* in a ledger when its verdict
+there is not inconclusive, that is, when it survives Holm's correction; it *holds* when every ledger
+finds it, in the same direction.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+from latent_ledger.evaluations.formatting import digits_for, interval, table
+from latent_ledger.evaluations.headtohead.plan import NAME, family_of
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import read_json
+
+FOUND, NOT_FOUND = "novel", "inconclusive"
+"""Verdicts of a head-to-head; reference values have rows of their own."""
+
+HEADER = ("family", "contrast")
+
+
+def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
+    """The head-to-heads with a number in one ``ledger.json``, by run id and in its order."""
+    content = read_json(ledger)
+    if not isinstance(content, dict) or "rows" not in content:
+        raise LedgerError(f"{ledger} is no ledger: name the ledger.json beside a ledger.md.")
+    return {
+        row["run_id"]: row
+        for row in content["rows"]
+        if row["kind"] == NAME
+        and row["label"] in (FOUND, NOT_FOUND)
+        and row["metrics"]
+        and not row["metrics"][0]["not_made"]
+    }
+
+
+def outcome(rows: Sequence[Mapping[str, Any] | None]) -> str:
+    """What several ledgers say of one contrast; None where one has no number for it.
+
+    "holds", "opposite" (found in both directions), "in n of m" or "nowhere".
+    """
+    found = [row["metrics"][0]["estimate"] > 0 for row in rows if row and row["label"] == FOUND]
+    if len(set(found)) > 1:
+        return "opposite"
+    if found and len(found) == len(rows):
+        return "holds"
+    return f"in {len(found)} of {len(rows)}" if found else "nowhere"
+
+
+def page(ledgers: Sequence[Path]) -> str:
+    """A Markdown table of all contrasts in `ledgers`, and how many of them hold."""
+    if not 2 <= len(ledgers) <= len(ascii_uppercase):
+        raise LedgerError("Name two ledgers or more (at most 26) to compare.")
+    sides = [contrasts(path) for path in ledgers]
+    letters = ascii_uppercase[: len(ledgers)]
+    lines, outcomes = [], Counter()
+    for run_id in dict.fromkeys(run_id for side in sides for run_id in side):
+        rows = [side.get(run_id) for side in sides]
+        some = next(row for row in rows if row)
+        said = outcome(rows)
+        outcomes["in some" if said.startswith("in ") else said] += 1
+        cells = [_difference(row) for row in rows]
+        lines.append((family_of(some), some["metrics"][0]["name"], *cells, said))
+    if not lines:
+        raise LedgerError(f"{ledgers[0]} and the others hold no contrast with a number.")
+    right = range(len(HEADER), len(HEADER) + len(ledgers))
+    return "\n".join(
+        [
+            *(f"{letter}: {path}  " for letter, path in zip(letters, ledgers, strict=True)),
+            "(* found: the verdict is not inconclusive)",
+            "",
+            table((*HEADER, *letters, "found"), lines, right),
+            "",
+            f"{len(lines)} contrasts: {outcomes['holds']} hold in every ledger, "
+            f"{outcomes['in some']} are found in some of them, {outcomes['opposite']} in opposite "
+            f"directions, {outcomes['nowhere']} nowhere.",
+        ]
+    )
+
+
+def _difference(row: Mapping[str, Any] | None) -> str:
+    """The difference in one ledger, with a star where it was found."""
+    if row is None:
+        return ""
+    metric = row["metrics"][0]
+    star = " *" if row["label"] == FOUND else ""
+    return interval(metric, signed=True, digits=digits_for(metric)) + star

@@ -1,0 +1,84 @@
+"""What every row of the reference ledger is expected to cost, from nothing and beside the others.
+
+    latent-ledger costs config/config.yaml
+
+prints the table that the README shows. A row needs every job on its way: model, tokens, captures,
+coder, evaluation. *Alone* is their sum. Rows share most of these jobs, and each runs once: *added*
+is what a row costs beside the rows above it, so that this column sums to what all of them cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from latent_ledger.evaluations.formatting import table
+from latent_ledger.planning import graph
+from latent_ledger.planning.estimates import Planner
+from latent_ledger.resources import bill
+from latent_ledger.resources.prices import Prices
+
+
+@dataclass(frozen=True)
+class RowCost:
+    """One reference row: the GPUs its jobs run on, their minutes, and USD alone and added."""
+
+    run_id: str
+    gpus: tuple[str, ...]
+    minutes: float
+    alone: float
+    adds: float
+
+
+def row_costs(config: Mapping[str, Any], rates: Prices) -> list[RowCost]:
+    """The reference rows of a validated configuration, in its order."""
+    planner = Planner(config)
+    needs = {row.run_id: row.needs for row in graph.rows(config)}
+    paid: set[str] = set()
+    found = []
+    for name, entry in config["references"].items():
+        rows = dict.fromkeys(one["row"] or name for one in entry["measurements"])
+        way = jobs_of(planner, [path for row in rows for path in needs[row]])
+        new = [item for record, item in way.items() if record not in paid]
+        paid |= set(way)
+        found.append(
+            RowCost(
+                name,
+                tuple(sorted({item.gpu for item in way.values() if item.gpu}, reverse=True)),
+                sum(item.seconds for item in way.values()) / 60,
+                bill.total(way.values(), rates),
+                bill.total(new, rates),
+            )
+        )
+    return found
+
+
+def jobs_of(planner: Planner, manifests: Sequence[str]) -> dict[str, bill.Item]:
+    """The jobs behind manifests by the name of their record: one job may make several."""
+    found = {}
+    for path in manifests:
+        asked = planner.job(path)
+        record = graph.record_name(path)
+        gpus = 1 if asked.gpu else 0
+        item = bill.Item("", record, asked.seconds, asked.gpu, gpus, mem_mb=asked.mem_mb)
+        found.setdefault(record, item)
+    return found
+
+
+def page(config: Mapping[str, Any], rates: Prices) -> str:
+    """The table as Markdown, with its sum and the date of its prices."""
+    rows = row_costs(config, rates)
+    lines = [
+        (
+            f"`{row.run_id}`",
+            " + ".join(row.gpus) or "-",
+            f"{row.minutes:,.0f}",
+            f"{row.alone:.2f}",
+            f"{row.adds:.2f}",
+        )
+        for row in rows
+    ]
+    lines.append(("all of these", "", "", "", f"{sum(row.adds for row in rows):.2f}"))
+    head = ("row", "GPU", "minutes alone", "USD alone", "USD added")
+    return f"{table(head, lines, right=(2, 3, 4))}\n\nPrices of {rates.date}; {bill.ERROR}.\n"

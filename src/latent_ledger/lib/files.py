@@ -1,0 +1,106 @@
+"""Files that are never half-written, and JSON that is equal for equal content.
+
+Every write goes to a temporary name in the same folder and is renamed over the target, so a killed
+process or a full disk leaves the old file or the new one, never a mixture.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.lib.errors import LedgerError
+
+SIGNIFICANT_DIGITS = 10
+"""Digits kept of a float in JSON: enough for any metric, few enough to read."""
+
+
+@contextmanager
+def full_disk_in_one_line(path: Path) -> Iterator[None]:
+    """Turn "no space left on device" into a line that says which disk to clear."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise LedgerError(
+            f"The disk that holds {path} is full: free some space (`latent-ledger gc` evicts "
+            "payloads no current result needs) and run the same command again."
+        ) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` aside, then rename; parents are made."""
+    path = Path(path)
+    with full_disk_in_one_line(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text to `path` aside, then rename."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as canonical JSON (see :func:`dumps`)."""
+    write_text(path, dumps(value))
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or broken one is named in one line."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise LedgerError(f"{path} does not exist: run the job that makes it.") from None
+    except ValueError as error:
+        raise LedgerError(f"{path} is not valid JSON ({error}): delete it and run again.") from None
+
+
+def canonical(value: Any) -> Any:
+    """Round floats to :data:`SIGNIFICANT_DIGITS` and replace NaN by null, recursively."""
+    if isinstance(value, bool) or value is None or isinstance(value, int | str):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return canonical(value.tolist())
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+def dumps(value: Any) -> str:
+    """Serialise to JSON with sorted keys: equal content gives equal bytes."""
+    return json.dumps(canonical(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def digest_json(value: Any) -> str:
+    """sha256 of the canonical JSON of `value`, as 64 hexadecimal digits."""
+    return hashlib.sha256(dumps(value).encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """sha256 of a file's content, as 64 hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

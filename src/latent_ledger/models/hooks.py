@@ -1,0 +1,182 @@
+"""From a :class:`~latent_ledger.models.hook_points.Tap` to the module of a Hugging Face model.
+
+=================  ==============================================================  ===============
+point              module                                                          which side
+=================  ==============================================================  ===============
+``resid_pre``      block ``L``                                                     input
+``resid_post``     block ``L``                                                     output
+``mlp_in``         block ``L``'s MLP                                               input
+``mlp_out``        block ``L``'s MLP                                               output
+``mlp_out_normed`` the norm behind the MLP if there is one (Gemma-2), else the MLP  output
+=================  ==============================================================  ===============
+
+To add an architecture, add one :class:`Layout`; models built like Llama need none. Every layout is
+checked against TransformerLens by the parity gate before anything depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models.hook_points import Point, Tap
+
+Side = Literal["input", "output"]
+Edit = Callable[[torch.Tensor], torch.Tensor | None]
+"""Sees a tap's value [batch, position, d]; returns its replacement, or None to leave it."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where an architecture keeps its blocks, and what a block calls its parts."""
+
+    blocks: str
+    mlp: str = "mlp"
+    post_norm: str | None = None
+
+
+LAYOUTS = {
+    "gpt_neox": Layout("gpt_neox.layers"),
+    "gemma2": Layout("model.layers", post_norm="post_feedforward_layernorm"),
+    "gpt2": Layout("transformer.h"),
+}
+"""By ``config.model_type``. Anything else is looked at by :func:`_like_llama`."""
+
+
+def layout_of(model: nn.Module) -> Layout:
+    """The layout of a causal language model. Raises :class:`LedgerError` for an unknown one."""
+    kind = model.config.model_type
+    layout = LAYOUTS.get(kind) or _like_llama(model)
+    if layout is None:
+        raise LedgerError(
+            f"The architecture {kind!r} is not known: say where its blocks and MLPs are by adding "
+            f"a Layout for {kind!r} to LAYOUTS in src/latent_ledger/models/hooks.py."
+        )
+    return layout
+
+
+def _like_llama(model: nn.Module) -> Layout | None:
+    """``<base>.layers[L].mlp``, with Gemma's and OLMo-2's post-norm if the block has it."""
+    prefix = getattr(model, "base_model_prefix", "")
+    blocks = getattr(getattr(model, prefix, None), "layers", None)
+    if not isinstance(blocks, nn.ModuleList) or not all(hasattr(block, "mlp") for block in blocks):
+        return None
+    post_norm = "post_feedforward_layernorm"
+    return Layout(
+        f"{prefix}.layers", post_norm=post_norm if hasattr(blocks[0], post_norm) else None
+    )
+
+
+def width(model: nn.Module) -> int:
+    """Channels of every tap (d_model)."""
+    return model.config.get_text_config().hidden_size
+
+
+def locate(model: nn.Module, tap: Tap) -> tuple[nn.Module, Side]:
+    """The module and side at which `tap` is seen. Raises :class:`LedgerError` beyond the model."""
+    layout = layout_of(model)
+    blocks = model.get_submodule(layout.blocks)
+    if tap.layer >= len(blocks):
+        raise LedgerError(f"{tap} does not exist: the model's layers are 0 to {len(blocks) - 1}.")
+    block = blocks[tap.layer]
+    match tap.point:
+        case Point.RESID_PRE:
+            return block, "input"
+        case Point.RESID_POST:
+            return block, "output"
+        case Point.MLP_IN:
+            return block.get_submodule(layout.mlp), "input"
+        case Point.MLP_OUT:
+            return block.get_submodule(layout.mlp), "output"
+        case Point.MLP_OUT_NORMED:
+            return block.get_submodule(layout.post_norm or layout.mlp), "output"
+
+
+def _hook_output(edit: Edit) -> Callable:
+    def hook(module: nn.Module, args: tuple, output: Any) -> Any:
+        # Modules return a tensor or a tuple that starts with one, by version and architecture;
+        # `output[0]` of a bare tensor would be the first batch item.
+        bare = isinstance(output, torch.Tensor)
+        edited = edit(output if bare else output[0])
+        if edited is None:
+            return None
+        return edited if bare else (edited, *output[1:])
+
+    return hook
+
+
+def _hook_input(edit: Edit) -> Callable:
+    def hook(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+        edited = edit(args[0] if args else kwargs["hidden_states"])
+        if edited is None:
+            return None
+        return ((edited, *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": edited})
+
+    return hook
+
+
+@contextmanager
+def hooked(model: nn.Module, edits: dict[Tap, Edit]) -> Iterator[None]:
+    """While inside, each tap's value passes through its edit, in the order the model computes."""
+    handles = []
+    try:
+        for tap, edit in edits.items():
+            module, side = locate(model, tap)
+            if side == "output":
+                handles.append(module.register_forward_hook(_hook_output(edit)))
+            else:
+                handles.append(
+                    module.register_forward_pre_hook(_hook_input(edit), with_kwargs=True)
+                )
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class _Enough(Exception):
+    """Every tap has been seen: what lies deeper is not computed."""
+
+
+@torch.inference_mode()
+def visit(
+    model: nn.Module,
+    input_ids: torch.Tensor,
+    taps: Iterable[Tap],
+    see: Callable[[Tap, torch.Tensor], None],
+) -> None:
+    """Run `input_ids` [batch, position] up to the deepest of `taps`; `see` gets each value once.
+
+    No later block, no final norm, no unembedding and no key-value cache is computed. Rows are
+    right padded and attention is causal, so real positions never see padding and no mask is needed.
+    """
+    waiting = set(taps)
+
+    def edit_for(tap: Tap) -> Edit:
+        def edit(value: torch.Tensor) -> None:
+            see(tap, value)
+            waiting.discard(tap)
+            if not waiting:
+                raise _Enough
+
+        return edit
+
+    with hooked(model, {tap: edit_for(tap) for tap in sorted(waiting)}):
+        try:
+            model.base_model(input_ids, use_cache=False)
+        except _Enough:
+            return
+    raise LedgerError(f"The model never computed {', '.join(map(str, sorted(waiting)))}.")
+
+
+def read(model: nn.Module, input_ids: torch.Tensor, taps: Iterable[Tap]) -> dict[Tap, torch.Tensor]:
+    """The values [batch, position, d] of `taps`, from one pass that stops at the deepest."""
+    values: dict[Tap, torch.Tensor] = {}
+    visit(model, input_ids, taps, values.__setitem__)
+    return values

@@ -1,0 +1,215 @@
+"""Activations on disk: one folder per tap, memory-mapped safetensors shards in token order.
+
+::
+
+    acts-00000.safetensors   activations [rows, d]      float16 | bfloat16 | float32
+                             token_ids   [rows] int32
+                             positions   [rows] int32   (0 = BOS)
+                             doc_ids     [rows] int32   (-1 = no document: BOS, EOS)
+                             contexts    [rows] int32   (row of the token set)
+    acts-00001.safetensors   ...
+    meta.json                {tap, d, n_rows, dtype, shards: [rows, ...], tokens, parity}
+
+A row is one non-padding position; concatenated shards give token order. All taps of one token set
+share their shard boundaries, so row `i` of two taps is the same token.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import full_disk_in_one_line, read_json
+from latent_ledger.models.hook_points import Tap
+
+SIDE_COLUMNS = ("token_ids", "positions", "doc_ids", "contexts")
+COLUMNS = ("activations", *SIDE_COLUMNS)
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+
+
+def dtype_named(name: str) -> torch.dtype:
+    """The torch dtype of a setting. Raises :class:`LedgerError` for one no shard can hold."""
+    if name not in DTYPES:
+        raise LedgerError(f"dtype {name!r} is not known here: write one of {', '.join(DTYPES)}.")
+    return DTYPES[name]
+
+
+def shard_name(index: int) -> str:
+    """File name of shard `index`."""
+    return f"acts-{index:05d}.safetensors"
+
+
+def write_shard(path: Path, columns: Mapping[str, torch.Tensor]) -> None:
+    """Write one shard aside, flush it to the disk, then rename: `path` is whole or absent."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with full_disk_in_one_line(path):
+            try:
+                save_file(dict(columns), aside)
+            except SafetensorError as error:
+                if "os error 28" not in str(error) and "os error 122" not in str(error):
+                    raise
+                raise OSError(28, "No space left on device") from error  # one line, as elsewhere
+            with aside.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            aside.chmod(0o644)
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def map_shard(path: Path) -> dict[str, torch.Tensor]:
+    """Memory-map one shard: no bytes are read before they are used."""
+    try:
+        with safe_open(path, framework="pt") as shard:
+            return {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise LedgerError(f"{path} is missing: delete its folder and capture again.") from None
+    except SafetensorError as error:
+        raise LedgerError(
+            f"{path} is no whole safetensors file ({error}): delete its folder and capture again."
+        ) from None
+
+
+def shapes_of(columns: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    """Shape of every column, by name."""
+    return {name: tuple(columns[name].shape) for name in sorted(columns)}
+
+
+def expected_shapes(rows: int, d: int) -> dict[str, tuple[int, ...]]:
+    """What :func:`shapes_of` gives for a whole shard of `rows` rows of width `d`."""
+    return {"activations": (rows, d), **dict.fromkeys(sorted(SIDE_COLUMNS), (rows,))}
+
+
+def is_whole(path: Path, side: dict[str, torch.Tensor], d: int, dtype: torch.dtype) -> bool:
+    """Whether `path` is a finished shard with the expected rows; a broken one is removed."""
+    if not path.exists():
+        return False
+    try:
+        columns = map_shard(path)
+        whole = (
+            shapes_of(columns) == expected_shapes(len(side["positions"]), d)
+            and columns["activations"].dtype == dtype
+            and all(torch.equal(columns[name], side[name]) for name in SIDE_COLUMNS)
+        )
+    except LedgerError:
+        whole = False
+    if not whole:
+        path.unlink()
+    return whole
+
+
+class ShardBuffer:
+    """The rows of one tap in the current shard, in the stored dtype, on the CPU."""
+
+    def __init__(self, tap: Tap, rows: int, d: int, dtype: torch.dtype, pinned: bool) -> None:
+        """`pinned` memory lets a GPU's copies overlap its next batch."""
+        self.tap, self.rows = tap, torch.empty((rows, d), dtype=dtype, pin_memory=pinned)
+        self.clear()
+
+    def clear(self) -> None:
+        """Start the next shard."""
+        self.filled, self.largest = 0, None
+
+    def put(self, rows: torch.Tensor) -> None:
+        """Append rows [n, d] of the model's dtype."""
+        end = self.filled + len(rows)
+        self.rows[self.filled : end].copy_(rows, non_blocking=True)
+        self.filled = end
+        low, high = torch.aminmax(rows)
+        largest = torch.maximum(-low, high)  # stays on the device: one synchronisation per shard
+        self.largest = largest if self.largest is None else torch.maximum(self.largest, largest)
+
+    def finished(self) -> torch.Tensor:
+        """The shard's rows. Raises :class:`LedgerError` if the stored dtype cannot hold them."""
+        largest = float(self.largest)
+        if not np.isfinite(largest):
+            raise LedgerError(f"{self.tap}: the model computes infinite or undefined values there.")
+        if largest > torch.finfo(self.rows.dtype).max:
+            name = str(self.rows.dtype).removeprefix("torch.")
+            raise LedgerError(
+                f"{self.tap}: a value of {largest:.3g} overflows {name} "
+                f"(at most {torch.finfo(self.rows.dtype).max:,.0f}): use bfloat16."
+            )
+        if self.rows.is_pinned():
+            torch.cuda.synchronize()
+        return self.rows[: self.filled]
+
+
+class ActivationShards:
+    """Reads the activations of one tap: random access by row, memory bounded by what is asked.
+
+    >>> acts = ActivationShards(folder)  # doctest: +SKIP
+    >>> acts.read(1000, 1064)["activations"].shape  # doctest: +SKIP
+    torch.Size([64, 128])
+    """
+
+    KEPT_MAPPED = 8
+    """Shards that stay memory-mapped between reads; the others are mapped anew (about 0.1 ms)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.meta: dict = read_json(self.folder / "meta.json")
+        self.tap: str = self.meta["tap"]
+        self.d: int = self.meta["d"]
+        self.shard_rows: list[int] = self.meta["shards"]
+        self.starts = np.concatenate([[0], np.cumsum(self.shard_rows)]).astype(np.int64)
+        self.shard = functools.lru_cache(self.KEPT_MAPPED)(self._map)
+
+    def __len__(self) -> int:
+        """Rows, that is non-padding positions (BOS and EOS included)."""
+        return int(self.starts[-1])
+
+    def _map(self, index: int) -> dict[str, torch.Tensor]:
+        """The columns of shard `index`, memory-mapped and checked against ``meta.json``."""
+        path = self.folder / shard_name(index)
+        columns = map_shard(path)
+        rows = self.shard_rows[index]
+        if shapes_of(columns) != expected_shapes(rows, self.d):
+            raise LedgerError(
+                f"{path} holds {shapes_of(columns)}, but meta.json promises {rows} rows of width "
+                f"{self.d}: delete its folder and capture again."
+            )
+        return columns
+
+    def shards(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Every shard in token order, as a dict of the columns in :data:`COLUMNS`."""
+        for index in range(len(self.shard_rows)):
+            yield self.shard(index)
+
+    def read(self, lo: int, hi: int) -> dict[str, torch.Tensor]:
+        """Rows ``lo <= row < hi`` of every column, in the stored dtype; they may span shards.
+
+        ``activations`` is [hi - lo, d], the others are [hi - lo]. Within one shard the tensors are
+        views of the file: nothing is read before it is used. Raises :class:`LedgerError` if the
+        rows do not exist.
+        """
+        if not 0 <= lo <= hi <= len(self):
+            raise LedgerError(f"{self.folder} has rows 0 to {len(self)}; {lo} to {hi} was asked.")
+        first = int(np.searchsorted(self.starts[1:-1], lo, side="right"))
+        last = max(int(np.searchsorted(self.starts[:-1], hi, side="left")), first + 1)
+        parts = []
+        for index in range(first, last):
+            start = int(self.starts[index])
+            columns = self.shard(index)
+            parts.append({c: columns[c][max(lo - start, 0) : hi - start] for c in COLUMNS})
+        if len(parts) == 1:
+            return parts[0]
+        return {c: torch.cat([part[c] for part in parts]) for c in COLUMNS}
+
+    def column(self, name: str) -> torch.Tensor:
+        """A whole side column, [n_rows] int32: four bytes per row in memory."""
+        return torch.cat([shard[name] for shard in self.shards()])
+
+    def context_starts(self) -> np.ndarray:
+        """The first row of every context, then the number of rows: [n_contexts + 1] int64."""
+        firsts = np.flatnonzero(self.column("positions").numpy() == 0)
+        return np.append(firsts, len(self)).astype(np.int64)

@@ -1,0 +1,108 @@
+"""One planned job as an estimate sees it, and the work that it comes to.
+
+:class:`Planned` answers what the formulas of :mod:`.work` ask (sizes of model, coder, token set);
+:class:`Work` is their answer, in operations, bytes and seconds, for the planner to weigh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from latent_ledger.config.coder_specs import ORIGINAL, CoderInstance, base_block
+from latent_ledger.resources.architectures import BYTES, Architecture
+from latent_ledger.resources.memory import PROCESS
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one job has to do."""
+
+    forward: float = 0.0
+    """Operations of the language model, in its number format."""
+    exact: float = 0.0
+    """Operations in fp32."""
+    disk: float = 0.0
+    """Bytes read from or written to the store."""
+    seconds: float = 0.0
+    """Seconds of one CPU core, or of waiting."""
+    steps: float = 0.0
+    """Passes so small that reading `weights` bytes of the GPU's memory is what they take."""
+    weights: float = 0.0
+    gpu_gib: float = PROCESS
+    """What it needs of a GPU's memory, its process included."""
+    host_mb: float = 0.0
+    """MB of memory beyond those of libraries and small data."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One job as its rule's function sees it."""
+
+    config: Mapping[str, Any]
+    path: str
+    rule: str
+    settings: Mapping[str, Any]
+    model: Architecture
+    """The language model it is about."""
+    tokens: float
+    """Tokens of the token set it is about."""
+    coders: list[CoderInstance] = field(default_factory=list)
+    """The coder it is about; several for edges and for circuits that cross layers."""
+    taps: int = 1
+    """Taps of a capture."""
+    layers: int = 0
+    """Blocks a capture runs."""
+    scorer: Architecture | None = None
+    """The model behind a scorer, where it is known."""
+    base: str = ORIGINAL
+    """Name of the published model behind `model`."""
+
+    @property
+    def dtype(self) -> str:
+        """Number format of the language model."""
+        return base_block(self.config, self.base)["dtype"]
+
+    @property
+    def d(self) -> int:
+        """Size of an activation."""
+        return self.model.width
+
+    @property
+    def width(self) -> int:
+        """Latents of the coder; one that is fetched may not say."""
+        return self.coders[0].width or 16_384 if self.coders else 0
+
+    @property
+    def k(self) -> int:
+        """Active latents per token."""
+        return self.coders[0].k or 64 if self.coders else 0
+
+    @property
+    def coder_bytes(self) -> float:
+        """Bytes of one coder's weights in fp32."""
+        return 8.0 * self.d * self.width
+
+    @property
+    def activations(self) -> float:
+        """Bytes of one tap over the token set."""
+        return self.tokens * self.d * BYTES[self.config["activations"]["dtype"]]
+
+    @property
+    def weights(self) -> float:
+        """Bytes of the language model as it lies in the store."""
+        return self.model.weights_bytes(self.dtype)
+
+    def block(self, name: str) -> Mapping[str, Any]:
+        """An evaluation's settings."""
+        return self.config["evaluations"][name]
+
+    def encoded(self, tokens: float) -> float:
+        """Operations of encoding that many tokens."""
+        return 2.0 * self.d * self.width * tokens
+
+    def examples(self) -> int:
+        """Labelled texts of probing."""
+        block = self.block("probing")
+        return len(block["concepts"]) * sum(block["examples"].values())

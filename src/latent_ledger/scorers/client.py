@@ -1,0 +1,76 @@
+"""The client that explainers and scorers ask, and what it answers.
+
+A client fails in two ways, and says which: :class:`Unanswered` is about one prompt; a client that
+is ``broken`` (wrong key, no such model, nobody listening) will answer none, and every further call
+raises that same line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from latent_ledger.lib.errors import LedgerError
+
+Messages = list[dict[str, str]] | str
+"""A conversation as `role` and `content` of each turn, or one user turn."""
+
+
+@dataclass(frozen=True)
+class TokenLogprob:
+    """One token of an answer, its log probability, and the likeliest tokens at its place."""
+
+    token: str
+    logprob: float
+    top_logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer, with the fields of ``delphi.clients.client.Response``."""
+
+    text: str
+    logprobs: list[TokenLogprob] | None = None
+    prompt_logprobs: None = None
+
+
+@dataclass
+class Counts:
+    """What a client did: prompts asked, answered from the cache, HTTP requests, left unanswered."""
+
+    calls: int = 0
+    hits: int = 0
+    requests: int = 0
+    failures: int = 0
+
+
+class Unanswered(LedgerError):
+    """One prompt stayed without an answer; others may get theirs."""
+
+
+class Client(Protocol):
+    """What explainers and scorers need. One client serves one event loop."""
+
+    name: str
+    """Who answers, for the ledger: ``lexical`` or ``<kind>:<model>``."""
+    counts: Counts
+    broken: LedgerError | None
+    """Why no prompt can be answered. delphi swallows exceptions, so look here after a batch."""
+
+    async def generate(self, messages: Messages, **kwargs: Any) -> Response:
+        """Answer one prompt. Raises :class:`Unanswered`, or :attr:`broken` for all of them."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def conversation(messages: Messages) -> list[dict[str, str]]:
+    """`messages` as a list of turns."""
+    return [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)

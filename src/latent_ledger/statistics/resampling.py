@@ -1,0 +1,408 @@
+"""How sure a number is: bootstrap intervals, and contrasts between two coders.
+
+Every metric of the ledger is a function of *integer weights over units* (documents, examples,
+latents): a mean, a ratio of sums, or an area under the ROC curve. A bootstrap resample of n units
+is such a weight vector, so B resamples are a count matrix [B, n], and the whole bootstrap is one
+matrix product (or, for the ROC, one cumulative sum) per chunk of rows:
+
+    unit indices -> counts [chunk, n] -> statistic [chunk] -> percentile and BCa interval
+
+Memory is bounded by :data:`CELLS_PER_CHUNK`, whatever B is. Two arms measured on the same units
+share each weight vector (paired); otherwise each arm draws its own (unpaired). Units are put in the
+order of their ids first, so the order of rows in a table cannot move a result.
+
+Sources: Efron & Tibshirani, An Introduction to the Bootstrap (1993), eq. 14.9-14.15 for BCa;
+Davison & Hinkley, Bootstrap Methods (1997), section 4.4 for the (1 + count) / (B + 1) p-value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy import stats as tests
+from scipy.special import ndtr, ndtri
+
+from latent_ledger.lib.errors import LedgerError
+
+Statistic = Literal["mean", "ratio", "auroc"]
+
+CELLS_PER_CHUNK = 2**18
+"""Entries of the count matrix held at a time: 2 MiB in float64, which stays in cache."""
+
+P_METHOD = (
+    "two-sided bootstrap p by inverting the percentile interval: "
+    "min(1, 2 min(1 + #{d* <= 0}, 1 + #{d* >= 0}) / (B + 1))"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """One metric's per-unit values, in any order of units.
+
+    `a`, `b` [n]: for ``mean`` the value (b is None), for ``ratio`` the numerator and denominator
+    of sum(a) / sum(b), for ``auroc`` the score and the 0/1 label. `unit_ids` [n] are unique.
+    Raises :class:`LedgerError` when the statistic is undefined on these values.
+    """
+
+    unit_ids: np.ndarray
+    statistic: Statistic
+    a: np.ndarray
+    b: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        ids = np.asarray(self.unit_ids)
+        ids = ids.astype(str) if ids.dtype == object else ids
+        columns = {"a": np.asarray(self.a, dtype=np.float64)}
+        if self.statistic not in ("mean", "ratio", "auroc"):
+            raise LedgerError(f"Unknown statistic {self.statistic!r}: use mean, ratio or auroc.")
+        if (self.b is None) != (self.statistic == "mean"):
+            wanted = "one column" if self.statistic == "mean" else "two columns"
+            raise LedgerError(f"A {self.statistic} takes {wanted} of values per unit.")
+        if self.b is not None:
+            columns["b"] = np.asarray(self.b, dtype=np.float64)
+        if ids.size == 0:
+            raise LedgerError(f"A {self.statistic} needs at least one unit; there is none.")
+        for name, column in columns.items():
+            if ids.ndim != 1 or column.shape != ids.shape:
+                raise LedgerError(f"{column.shape} values were given for {ids.shape} units.")
+            if not np.isfinite(column).all():
+                unit = ids[~np.isfinite(column)][0]
+                raise LedgerError(f"Unit {unit} has no finite value: leave such units out by name.")
+            object.__setattr__(self, name, column)
+        if len(np.unique(ids)) != len(ids):
+            raise LedgerError("A unit id occurs twice: aggregate the rows of a unit into one.")
+        object.__setattr__(self, "unit_ids", ids)
+        if self.statistic == "auroc" and set(np.unique(self.b)) != {0.0, 1.0}:
+            raise LedgerError("An AUROC needs labels 0 and 1, and at least one unit of each.")
+        if self.statistic == "ratio" and self.b.sum() == 0:
+            raise LedgerError("A ratio's denominators sum to zero, so it is undefined.")
+
+    def __len__(self) -> int:
+        return len(self.unit_ids)
+
+    def ordered(self) -> Values:
+        """The same values in ascending order of unit ids."""
+        order = np.argsort(self.unit_ids, kind="stable")
+        b = None if self.b is None else self.b[order]
+        return replace(self, unit_ids=self.unit_ids[order], a=self.a[order], b=b)
+
+    def estimate(self) -> float:
+        """The statistic itself: every unit counted once."""
+        return float(self.weighted(np.ones((1, len(self))))[0])
+
+    def weighted(self, counts: np.ndarray) -> np.ndarray:
+        """The statistic under integer unit weights: `counts` [B, n] -> [B].
+
+        NaN where it is undefined: denominators that sum to zero, or only one class drawn.
+        """
+        counts = np.asarray(counts, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.statistic == "mean":
+                return (counts @ self.a) / counts.sum(axis=1)
+            if self.statistic == "ratio":
+                denominator = counts @ self.b
+                return np.where(denominator != 0, (counts @ self.a) / denominator, np.nan)
+            positive, negative, low, high = self._ranks()
+            won, lost = counts[:, positive], counts[:, negative]
+            below = np.zeros((len(counts), len(negative) + 1))
+            np.cumsum(lost, axis=1, out=below[:, 1:])
+            # A tie counts half, hence the mean of "strictly below" and "below or equal".
+            wins = np.einsum("bp,bp->b", won, below[:, low] + below[:, high]) / 2
+            return wins / (won.sum(axis=1) * below[:, -1])
+
+    def jackknife(self) -> np.ndarray:
+        """The statistic with each unit left out in turn, in closed form -> [n] (NaN: undefined)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.statistic == "mean":
+                return (self.a.sum() - self.a) / (len(self) - 1)
+            if self.statistic == "ratio":
+                denominator = self.b.sum() - self.b
+                return np.where(denominator != 0, (self.a.sum() - self.a) / denominator, np.nan)
+            positive, negative, low, high = self._ranks()
+            scores = np.sort(self.a[positive])
+            above = len(positive) - np.searchsorted(scores, self.a[negative], "left")
+            over = len(positive) - np.searchsorted(scores, self.a[negative], "right")
+            wins = (low + high) / 2  # of each positive, over the negatives
+            losses = (above + over) / 2  # of each negative, to the positives
+            left_out = np.empty(len(self))
+            left_out[positive] = (wins.sum() - wins) / ((len(positive) - 1) * len(negative))
+            left_out[negative] = (wins.sum() - losses) / (len(positive) * (len(negative) - 1))
+            return left_out
+
+    def per_unit(self) -> np.ndarray | None:
+        """One value per unit [n]: the value, a / b (NaN where b is 0), or None for an AUROC."""
+        if self.statistic == "auroc":
+            return None
+        if self.statistic == "mean":
+            return self.a
+        return np.divide(self.a, self.b, out=np.full(len(self), np.nan), where=self.b != 0)
+
+    def _ranks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Positive units, negative units by score, negatives strictly below and up to each."""
+        positive, negative = np.flatnonzero(self.b == 1), np.flatnonzero(self.b == 0)
+        negative = negative[np.argsort(self.a[negative], kind="stable")]
+        scores = self.a[negative]
+        low = np.searchsorted(scores, self.a[positive], "left")
+        high = np.searchsorted(scores, self.a[positive], "right")
+        return positive, negative, low, high
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its bootstrap intervals at `level`: percentile, and BCa beside it.
+
+    `excluded` resamples of `resamples` had no defined statistic and were left out. With a single
+    unit nothing is known about the spread: bounds and `se` are NaN and :attr:`ci` is None.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    bca_low: float
+    bca_high: float
+    se: float
+    n: int
+    resamples: int
+    seed: int
+    level: float = 0.95
+    excluded: int = 0
+
+    @property
+    def ci(self) -> list[float] | None:
+        """Percentile bounds as the `ci` of a metric record."""
+        return [self.low, self.high] if np.isfinite(self.low) else None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """The difference a - b of one statistic between two arms, with its intervals and tests.
+
+    `p` is the two-sided bootstrap p (:data:`P_METHOD`). `p_welch` and `p_mannwhitney` treat the
+    arms' per-unit values as independent samples; for a ratio they therefore test the per-unit
+    ratios, not the ratio of sums. They are None where undefined, and `tests_note` says why.
+    `n_pairs` is 0 for an unpaired contrast.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    bca_low: float
+    bca_high: float
+    se: float
+    p: float
+    p_welch: float | None
+    p_mannwhitney: float | None
+    tests_note: str | None
+    paired: bool
+    n_a: int
+    n_b: int
+    n_pairs: int
+    estimate_a: float
+    estimate_b: float
+    resamples: int
+    seed: int
+    level: float
+    excluded: int
+
+    @property
+    def pairing(self) -> Literal["paired", "unpaired"]:
+        """The word the ledger's row prints."""
+        return "paired" if self.paired else "unpaired"
+
+    @property
+    def ci_excludes_zero(self) -> bool:
+        """Whether the percentile interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+def estimate(
+    values: Values, *, resamples: int = 10_000, seed: int, level: float = 0.95
+) -> Interval:
+    """Bootstrap the statistic of `values` over its units; equal input gives equal output."""
+    _check(resamples, level)
+    values = values.ordered()
+    point = values.estimate()
+    n = len(values)
+    if n == 1:
+        return Interval(point, *[np.nan] * 5, n=n, resamples=resamples, seed=seed, level=level)
+    drawn = _defined(distribution(values, resamples=resamples, seed=seed))
+    bounds = _bounds(drawn, point, [values.jackknife()], level)
+    excluded = resamples - len(drawn)
+    return Interval(point, *bounds, n, resamples, seed, level=level, excluded=excluded)
+
+
+def distribution(values: Values, *, resamples: int, seed: int) -> np.ndarray:
+    """Bootstrap distribution of the statistic over its units -> [resamples] (NaN: undefined).
+
+    Arms with the same units and the same seed share every resample, so that entry `i` of two
+    distributions belongs to one and the same draw.
+    """
+    _check(resamples, 0.5)
+    values = values.ordered()
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    return np.concatenate([*map(values.weighted, _counts(rng, len(values), resamples))])
+
+
+def compare(
+    a: Values,
+    b: Values,
+    *,
+    resamples: int = 10_000,
+    seed: int,
+    level: float = 0.95,
+    paired: bool | None = None,
+) -> Contrast:
+    """Bootstrap the difference a - b.
+
+    Paired, with one resample shared by both arms, when the arms have the same set of unit ids;
+    unpaired, with independent resamples, otherwise. `paired=False` forbids pairing where equal ids
+    do not mean equal units (latent 7 of one coder is not latent 7 of another); `paired=True`
+    demands it. Raises :class:`LedgerError` for arms of different statistics, arms of one unit,
+    and paired AUROCs whose labels disagree.
+    """
+    _check(resamples, level)
+    if a.statistic != b.statistic:
+        raise LedgerError(f"A {a.statistic} cannot be compared with a {b.statistic}.")
+    if min(len(a), len(b)) < 2:
+        raise LedgerError(f"A comparison needs two units per arm; it has {len(a)} and {len(b)}.")
+    a, b = a.ordered(), b.ordered()
+    same = np.array_equal(a.unit_ids, b.unit_ids)
+    if paired and not same:
+        raise LedgerError("A paired comparison was asked for, but the arms' unit ids differ.")
+    paired = same if paired is None else paired
+    if paired and a.statistic == "auroc" and not np.array_equal(a.b, b.b):
+        raise LedgerError("Paired AUROCs disagree on labels: the ids do not mean the same units.")
+    sequence = np.random.SeedSequence(seed)
+    left_out = [a.jackknife(), -b.jackknife()]
+    if paired:
+        shared = _counts(np.random.default_rng(sequence), len(a), resamples)
+        drawn = np.concatenate([a.weighted(counts) - b.weighted(counts) for counts in shared])
+        left_out = [left_out[0] + left_out[1]]
+    else:
+        rng_a, rng_b = map(np.random.default_rng, sequence.spawn(2))
+        drawn_a = np.concatenate([*map(a.weighted, _counts(rng_a, len(a), resamples))])
+        drawn_b = np.concatenate([*map(b.weighted, _counts(rng_b, len(b), resamples))])
+        drawn = drawn_a - drawn_b
+    drawn = _defined(drawn)
+    estimate_a, estimate_b = a.estimate(), b.estimate()
+    difference = estimate_a - estimate_b
+    p_welch, p_mannwhitney, note = _classical(a.per_unit(), b.per_unit())
+    return Contrast(
+        difference,
+        *_bounds(drawn, difference, left_out, level),
+        p=_p_value(drawn),
+        p_welch=p_welch,
+        p_mannwhitney=p_mannwhitney,
+        tests_note=note,
+        paired=paired,
+        n_a=len(a),
+        n_b=len(b),
+        n_pairs=len(a) if paired else 0,
+        estimate_a=estimate_a,
+        estimate_b=estimate_b,
+        resamples=resamples,
+        seed=seed,
+        level=level,
+        excluded=resamples - len(drawn),
+    )
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Holm-Bonferroni adjusted p-values of a family, in the order given -> [len(p)]."""
+    p = np.asarray(p, dtype=np.float64)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise LedgerError(f"p-values lie between 0 and 1; the family holds {p.tolist()}.")
+    # Three lines: statsmodels' multipletests loads pandas and collects garbage, 0.5 s per call.
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def acceleration(left_out: Sequence[np.ndarray]) -> float:
+    """The BCa acceleration from the jackknife values of one sample, or of each of several.
+
+    Efron & Tibshirani eq. 14.15; for several independent samples the influences are scaled by
+    their sample sizes. 0 where leaving a unit out changes nothing. |acceleration| <= 1/6.
+    """
+    cubes, squares = 0.0, 0.0
+    for values in left_out:
+        values = _defined(values)
+        if not len(values):
+            continue
+        influence = (len(values) - 1) / len(values) * (values.mean() - values)
+        cubes += (influence**3).sum()
+        squares += (influence**2).sum()
+    return float(cubes / (6 * squares**1.5)) if squares > 0 else 0.0
+
+
+def _counts(rng: np.random.Generator, n: int, resamples: int) -> Iterator[np.ndarray]:
+    """Chunks [<= chunk, n] of multinomial counts, `resamples` rows in all.
+
+    Indices are drawn and counted, which is ten times faster than `Generator.multinomial`; the
+    stream of indices does not depend on the size of the chunks.
+    """
+    chunk = max(1, CELLS_PER_CHUNK // n)
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
+        units = rng.integers(0, n, size=(rows, n))
+        units += n * np.arange(rows)[:, None]
+        yield np.bincount(units.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+def _defined(drawn: np.ndarray) -> np.ndarray:
+    """The entries in which a statistic is defined."""
+    return drawn[np.isfinite(drawn)]
+
+
+def _bounds(
+    drawn: np.ndarray, point: float, left_out: Sequence[np.ndarray], level: float
+) -> tuple[float, float, float, float, float]:
+    """Percentile low and high, BCa low and high, standard error of a bootstrap distribution."""
+    if len(drawn) < 2:
+        return (np.nan,) * 5
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    # The share of the distribution below the estimate, ties counted half, kept off 0 and 1 so that
+    # an estimate outside its own bootstrap distribution still has an interval.
+    below = ((drawn < point).mean() + (drawn <= point).mean()) / 2
+    bias = ndtri(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
+    shifted = bias + ndtri(tails)
+    corrected = ndtr(bias + shifted / (1 - acceleration(left_out) * shifted))
+    low, high, bca_low, bca_high = np.quantile(drawn, [*tails, *corrected])
+    return float(low), float(high), float(bca_low), float(bca_high), float(drawn.std(ddof=1))
+
+
+def _p_value(drawn: np.ndarray) -> float:
+    """The two-sided bootstrap p of a difference of zero (:data:`P_METHOD`)."""
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    return float(min(1.0, 2 * (1 + tail) / (len(drawn) + 1)))
+
+
+def _classical(
+    a: np.ndarray | None, b: np.ndarray | None
+) -> tuple[float | None, float | None, str | None]:
+    """Welch's t and Mann-Whitney p of two samples, and a note on what was left out or undefined."""
+    if a is None or b is None:
+        return None, None, "an AUROC has no per-unit values"
+    kept_a, kept_b = _defined(a), _defined(b)
+    dropped = len(a) + len(b) - len(kept_a) - len(kept_b)
+    if min(len(kept_a), len(kept_b)) < 2:
+        return None, None, "fewer than two units have a per-unit value"
+    if np.ptp(kept_a) == 0 and np.ptp(kept_b) == 0:
+        return None, None, "neither arm varies over its units"
+    welch = tests.ttest_ind(kept_a, kept_b, equal_var=False).pvalue
+    mann_whitney = tests.mannwhitneyu(kept_a, kept_b, alternative="two-sided").pvalue
+    note = f"{dropped} units with a denominator of zero left out" if dropped else None
+    return float(welch), float(mann_whitney), note
+
+
+def _check(resamples: int, level: float) -> None:
+    if resamples < 1 or not 0 < level < 1:
+        raise LedgerError(
+            f"A bootstrap takes at least 1 resample and a level between 0 and 1, "
+            f"not {resamples} and {level}."
+        )

@@ -1,0 +1,205 @@
+"""Labelled texts for concept probing: balanced, deduplicated, and split without a leak.
+
+    labelled texts -> one vote per text -> groups that share a passage -> train or test by hash
+                   -> the first n/2 of either label, per concept and split, in hash order
+
+A group lies on one side as a whole, for *all* concepts: a text in training of one concept is never
+in testing of another, nor is an overlapping excerpt of it. The sides and the draw are functions of
+text and seed, so the order of the source has no say.
+
+Sources: ``embedded`` (the sets of sae_probes' wheel named in :data:`EMBEDDED`), or a hub data set
+or local folder with a ``text_field`` and a ``label_field``, whose values are the concepts' names
+and where every other value is a negative. There a concept may also be a contrast of two values,
+``19 vs 21``: texts of the first are positive, of the second negative, and all others are left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.text.corpora import embedded
+from latent_ledger.text.corpora.passages import clusters
+from latent_ledger.text.corpora.registry import records
+from latent_ledger.text.corpora.splits import position, text_digest
+
+OCCUPATIONS: dict[str, tuple[int, str]] = {
+    "journalist": (59, "1"),
+    "athlete": (60, "1"),
+    "actor": (61, "1"),
+    "politician": (62, "1"),
+    "singer": (63, "1"),
+    "researcher": (64, "1"),
+}
+"""What people mentioned at the end of a web text do: the offline bias_in_bios."""
+
+EMBEDDED: dict[str, tuple[int, str]] = OCCUPATIONS | {
+    "female": (56, "female"),
+    "alive": (57, "True"),
+    "republican": (58, "Republican Party"),
+    "code-c": (158, "1"),
+    "code-python": (159, "1"),
+    "code-html": (160, "1"),
+}
+"""Concept -> number of its set in the wheel, and the label that means the concept."""
+
+SPLITS = ("train", "test")
+VERSUS = " vs "
+"""Between the two labels of a contrast."""
+SPARE = 4
+"""Candidates kept per example asked for: bounds the work on large labelled sets."""
+
+SCHEMA = pa.schema(
+    [
+        ("example_id", pa.int64()),
+        ("concept", pa.string()),
+        ("label", pa.int8()),
+        ("split", pa.string()),
+        ("text", pa.string()),
+        ("sha256", pa.string()),
+    ]
+)
+
+
+def all_texts(concepts: bool | Sequence[str] = True) -> list[str]:
+    """Every distinct text of some embedded concepts (True: the occupations), sorted."""
+    names = list(OCCUPATIONS) if concepts is True else list(concepts or ())
+    return sorted({text for name in names for text, _ in embedded.read_set(_known(name)[0])})
+
+
+def produce(settings: Mapping, out: Path) -> dict:
+    """Write ``examples.parquet``; return counts of examples and distinct texts.
+
+    `settings`: ``source``, ``concepts`` (names), ``examples`` ({"train": n, "test": n}, counted
+    per concept, half of them positive), ``seed``; ``text_field`` and ``label_field`` where the
+    source is not embedded. Raises :class:`LedgerError` for an unknown concept and for one with too
+    few texts on a side.
+    """
+    wanted = {split: int(settings["examples"][split]) for split in SPLITS}
+    for split, count in wanted.items():
+        if count < 2 or count % 2:
+            raise LedgerError(
+                f"probing.examples.{split} is {count}: write an even number, half of the examples "
+                "carry the concept."
+            )
+    salt = f"concepts {settings['seed']}"
+    pools = _pools(settings, keep=SPARE * sum(wanted.values()), salt=salt)
+    sides = _sides({text for pool in pools.values() for text in pool}, wanted, salt)
+    rows: list[tuple] = []
+    for concept, pool in pools.items():
+        for split in SPLITS:
+            for text, label in _draw(concept, split, wanted[split], pool, sides):
+                rows.append((len(rows), concept, label, split, text, text_digest(text)))
+    columns = zip(*rows, strict=True)
+    table = pa.Table.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)],
+        schema=SCHEMA,
+    )
+    parquet.write_table(table, Path(out) / "examples.parquet", compression="zstd")
+    return {
+        "concepts": len(pools),
+        "examples": len(rows),
+        "distinct_texts": len(set(table["sha256"].to_pylist())),
+    }
+
+
+def _known(concept: str) -> tuple[int, str]:
+    if concept not in EMBEDDED:
+        near = difflib.get_close_matches(concept, EMBEDDED, 1, 0.0)[0]
+        raise LedgerError(
+            f"probing.concepts: there is no embedded concept {concept!r}; the nearest is {near!r} "
+            f"(there are {', '.join(EMBEDDED)})."
+        )
+    return EMBEDDED[concept]
+
+
+def contrast(concept: str) -> tuple[str, str | None]:
+    """Positive and negative label of a concept; None: every other label is negative."""
+    positive, _, negative = concept.partition(VERSUS)
+    return positive, negative or None
+
+
+def _labelled(settings: Mapping) -> Iterator[tuple[str, str, int]]:
+    """Yield (concept, text, label) from the source."""
+    if embedded.accepts(settings["source"]):
+        for concept in settings["concepts"]:
+            number, positive = _known(concept)
+            for text, value in embedded.read_set(number):
+                yield concept, text, int(value == positive)
+        return
+    if not settings.get("label_field"):
+        raise LedgerError("probing.label_field: name the field that holds the concept of a text.")
+    fields = (settings.get("text_field") or "text", settings["label_field"])
+    contrasts = {concept: contrast(concept) for concept in settings["concepts"]}
+    for _, (text, value) in records(settings, fields):
+        for concept, (positive, negative) in contrasts.items():
+            if str(value) == positive:
+                yield concept, text, 1
+            elif negative is None or str(value) == negative:
+                yield concept, text, 0
+
+
+def _pools(settings: Mapping, keep: int, salt: str) -> dict[str, dict[str, int]]:
+    """Concept -> {text: label} in hash order, at most `keep` per label.
+
+    A text with both labels for one concept has none.
+    """
+    votes: dict[str, dict[str, int | None]] = {concept: {} for concept in settings["concepts"]}
+    for concept, text, label in _labelled(settings):
+        if isinstance(text, str) and text.strip():
+            pool = votes[concept]
+            pool[text] = label if pool.get(text, label) == label else None
+    pools: dict[str, dict[str, int]] = {}
+    for concept, pool in votes.items():
+        left = {0: keep, 1: keep}
+        pools[concept] = {}
+        for text in sorted(pool, key=lambda text: position(text_digest(text), salt)):
+            label = pool[text]
+            if label is not None and left[label]:
+                left[label] -= 1
+                pools[concept][text] = label
+    return pools
+
+
+def _sides(texts: set[str], wanted: Mapping[str, int], salt: str) -> dict[str, str]:
+    """Text -> "train" or "test", one side per group of texts that share a passage."""
+    ordered = sorted(texts)
+    group = clusters(ordered)
+    share = wanted["test"] / sum(wanted.values())
+    digests = np.array([text_digest(text) for text in ordered])
+    first: dict[int, str] = {}
+    for label, digest in zip(group.tolist(), digests.tolist(), strict=True):
+        first[label] = min(first.get(label, digest), digest)
+    side = {
+        label: "test" if position(digest, f"{salt} side") < share else "train"
+        for label, digest in first.items()
+    }
+    return {text: side[label] for text, label in zip(ordered, group.tolist(), strict=True)}
+
+
+def _draw(
+    concept: str, split: str, count: int, pool: Mapping[str, int], sides: Mapping[str, str]
+) -> list[tuple[str, int]]:
+    """The first `count` / 2 texts of either label on one side, in hash order."""
+    half = count // 2
+    candidates = [(text, label) for text, label in pool.items() if sides[text] == split]
+    left = {0: half, 1: half}
+    drawn = []
+    for text, label in candidates:
+        if left[label]:
+            left[label] -= 1
+            drawn.append((text, label))
+    if any(left.values()):
+        have = {label: sum(1 for _, value in candidates if value == label) for label in (0, 1)}
+        raise LedgerError(
+            f"The concept {concept!r} has {have[1]} positive and {have[0]} negative texts for "
+            f"{split}, and {half} of each are asked for: lower probing.examples.{split} to at most "
+            f"{2 * min(have.values())}, or leave the concept out."
+        )
+    return drawn

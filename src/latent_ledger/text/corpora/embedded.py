@@ -1,0 +1,112 @@
+"""Real text on every machine: the labelled probing sets inside the sae-probes wheel.
+
+The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``, each with
+a text (``prompt``) and a label (``target``). They are found without importing the package, which
+would pull in a model library, and read as the two fields ``text`` and ``label``.
+
+A *family* is a set of sets with one kind of text (:data:`FAMILIES`). Sets made of one-versus-rest
+copies of another set, names, coordinates and arithmetic belong to none. Of the AG News sets only
+the positive class is news (their negatives are source code), hence :data:`ONLY_LABEL`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from latent_ledger.lib.errors import LedgerError
+
+FAMILIES: dict[str, tuple[int, ...]] = {
+    "headlines": (21, 22, 23, 24, 25, 26, 105),
+    "news": (97, 100, 161, 162, 163),
+    "reviews": (92, 111, 113, 157),
+    "biographies": (56, 57, 58, 59, 60, 61, 62, 63, 64),
+    "web": (65, 66, 67, 68, 69, 71, 73, 78, 79, 80, 81, 82, 83, 84, 85),
+    "essays": (94, 110),
+    "stories": (45, 48, 49),
+    "questions": (36, 41, 44, 46, 47, 54, 55, 86, 90, 91),
+    "social": (95, 96, 102, 106, 107),
+    "science": (98, 99, 101),
+    "code": (158, 159, 160),
+}
+"""Family of text -> numbers of its sets in the wheel."""
+
+ONLY_LABEL: dict[int, str] = {161: "1", 162: "1", 163: "1"}
+"""Sets of which only the texts with this label belong to the family."""
+
+COLUMNS = {"text": "prompt", "label": "target"}
+
+
+def accepts(source: str) -> bool:
+    """True for the one name of this source."""
+    return source == "embedded"
+
+
+def folder() -> Path:
+    """The folder of the wheel that holds the sets."""
+    found = importlib.util.find_spec("sae_probes")
+    if found is None or not found.submodule_search_locations:
+        raise LedgerError(
+            "The embedded corpus lives in the package sae-probes, which is not installed: "
+            "run `make ledger`, or `pip install --no-deps sae-probes`."
+        )
+    return Path(found.submodule_search_locations[0]) / "data" / "cleaned_data"
+
+
+def set_path(number: int) -> Path:
+    """The file of one set, e.g. ``59_wikidata_occupation_isjournalist.csv.zst``."""
+    found = sorted(folder().glob(f"{number}_*.csv.zst"))
+    if not found:
+        raise LedgerError(
+            f"The installed sae-probes carries no set {number}: install the version of the lock."
+        )
+    return found[0]
+
+
+def read_set(number: int) -> list[tuple[str, str]]:
+    """The ``(text, label)`` pairs of one set, in the order of the file, labels as strings."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text, label = COLUMNS["text"], COLUMNS["label"]
+    with pa.CompressedInputStream(pa.OSFile(str(set_path(number))), "zstd") as stream:
+        table = csv.read_csv(
+            stream,
+            # One block per file: texts hold line breaks, and none may straddle two blocks.
+            read_options=csv.ReadOptions(block_size=1 << 27),
+            parse_options=csv.ParseOptions(newlines_in_values=True),
+            convert_options=csv.ConvertOptions(
+                include_columns=[text, label], column_types={text: pa.string(), label: pa.string()}
+            ),
+        )
+    return list(zip(table[text].to_pylist(), table[label].to_pylist(), strict=True))
+
+
+def set_numbers(families: Sequence[str]) -> list[int]:
+    """The sets of some families, ascending. An unknown family is an error naming the nearest."""
+    for family in families:
+        if family not in FAMILIES:
+            near = difflib.get_close_matches(family, FAMILIES, 1, 0.0)[0]
+            raise LedgerError(
+                f"corpus.families: the embedded corpus has no family {family!r}; the nearest is "
+                f"{near!r} (there are {', '.join(FAMILIES)})."
+            )
+    return sorted({number for family in families for number in FAMILIES[family]})
+
+
+def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
+    """Yield every record of ``settings["families"]``; `fields` are of ``text`` and ``label``."""
+    for field in fields:
+        if field not in COLUMNS:
+            raise LedgerError(
+                f"corpus.text_field: the embedded corpus has no field {field!r}; leave it out, or "
+                "write 'text'."
+            )
+    for number in set_numbers(settings["families"]):
+        name = set_path(number).name.removesuffix(".csv.zst")
+        for text, label in read_set(number):
+            if ONLY_LABEL.get(number, label) == label:
+                values = {"text": text, "label": label}
+                yield name, tuple(values[field] for field in fields)

@@ -1,0 +1,93 @@
+"""Data sets of the Hugging Face hub: ``hub:<id>``, or ``hub:<id>:<configuration>``.
+
+``settings``: ``revision`` (a commit keeps the corpus the same for ever), ``split`` with slices as
+the datasets library writes them (``train[:1%]``, ``train[:20000]``), ``text_field``. A data set in
+the local cache is read without a network.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+
+from latent_ledger.lib.errors import LedgerError
+
+PREFIX = "hub:"
+
+
+def accepts(source: str) -> bool:
+    """True for ``hub:...``."""
+    return source.startswith(PREFIX)
+
+
+def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
+    """Yield the records of one split; class labels come as their names.
+
+    Raises :class:`LedgerError` if the data set cannot be had (no network, gated, unknown) or lacks
+    a field.
+    """
+    name, _, configuration = settings["source"].removeprefix(PREFIX).partition(":")
+    dataset = _load(
+        name,
+        configuration or None,
+        settings.get("revision"),
+        settings.get("split") or "train",
+    )
+    for field in fields:
+        if field not in dataset.column_names:
+            near = difflib.get_close_matches(field, dataset.column_names, 1, 0.0)
+            raise LedgerError(
+                f"The data set {name} has no field {field!r}; the nearest is {near[0]!r} (it has "
+                f"{', '.join(dataset.column_names)}). Name one in the configuration's text_field."
+            )
+    dataset = dataset.select_columns(list(fields))
+    labels = {
+        field: feature.names
+        for field, feature in dataset.features.items()
+        if hasattr(feature, "names")
+    }
+    for batch in dataset.iter(batch_size=1000):
+        for values in zip(*(batch[field] for field in fields), strict=True):
+            yield (
+                name,
+                tuple(
+                    labels[field][value] if field in labels and value is not None else value
+                    for field, value in zip(fields, values, strict=True)
+                ),
+            )
+
+
+def _load(name: str, configuration: str | None, revision: str | None, split: str):
+    """`datasets.load_dataset`, with every failure a person can cause as one line."""
+    import datasets
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    asked = f"{name}" + (f", configuration {configuration}" if configuration else "")
+    try:
+        return datasets.load_dataset(name, configuration, revision=revision, split=split)
+    except DatasetNotFoundError as error:
+        if "gated" in str(error).lower() or "authenticated" in str(error).lower():
+            raise LedgerError(
+                f"The data set {asked} is gated: accept its terms on its page of the hub, then "
+                "`hf auth login` (or set HF_TOKEN)."
+            ) from None
+        raise LedgerError(
+            f"The hub has no data set {asked} (revision {revision or 'main'}), or it is private: "
+            "check corpus.source and corpus.revision, or `hf auth login`."
+        ) from None
+    except (ConnectionError, HfHubHTTPError) as error:
+        raise LedgerError(
+            f"The data set {asked} is not in the local cache and the hub cannot be reached "
+            f"({_first_line(error)}): connect once, unset HF_HUB_OFFLINE, or use "
+            "corpus.source: embedded."
+        ) from None
+    except (ValueError, FileNotFoundError) as error:
+        # Bad split, bad slice, missing configuration: the library's own line says which.
+        raise LedgerError(
+            f"The data set {asked} cannot be read as asked: {_first_line(error)}"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,0 +1,140 @@
+"""The corpus: a stream of texts becomes disjoint parts that never change sides.
+
+    texts -> exact duplicates out -> texts that concept probing uses out -> parts by hash
+
+A document's side is a function of its text and the seed alone: the salted sha256, read as a number
+in [0, 1), falls into the interval of a part. Intervals follow one another in the order the parts
+are declared in. So neither the order of the source, nor documents added later, nor a part declared
+behind the others move any document. Within a part, documents stand in the order of that number: a
+random order, so that the first tokens of a part are a fair sample of all its sources. What the
+fractions leave over is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.text import concepts
+from latent_ledger.text.corpora.passages import Passages
+from latent_ledger.text.corpora.registry import documents
+from latent_ledger.text.corpora.splits import position, text_digest
+
+ROW_GROUP = 8192
+SCHEMA = pa.schema(
+    [
+        ("doc_id", pa.int64()),
+        ("sha256", pa.string()),
+        ("source", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+
+
+Row = tuple[float, str, str, str]
+"""A document on its way into a part: place in [0, 1), sha256, source, text."""
+
+
+def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
+    """Write ``documents.parquet`` of some parts (name -> folder); return facts for each.
+
+    `settings`: ``source`` and what it needs (see :mod:`latent_ledger.text.corpora.registry`),
+    ``parts`` (name -> fraction, in order), ``seed``, and ``exclude_concepts``: True for the
+    occupation concepts, or a list of concept names, whose texts (and texts that share a passage
+    with them) are dropped. The facts are the numbers of documents and bytes. Raises
+    :class:`LedgerError` for an unknown or empty part. Memory: the texts of the parts asked for.
+    """
+    limits = _intervals(settings["parts"])
+    for part in outs:
+        if part not in limits:
+            raise LedgerError(
+                f"corpus.parts has no part {part!r} (it has {', '.join(limits)}): add its fraction."
+            )
+    salt = f"corpus {settings['seed']}"
+    rows: dict[str, list[Row]] = {part: [] for part in outs}
+    seen: set[str] = set()
+    for document in documents(settings):
+        digest = text_digest(document.text)
+        if digest in seen:
+            continue
+        seen.add(digest)
+        place = position(digest, salt)
+        for part in outs:
+            low, high = limits[part]
+            if low <= place < high:
+                rows[part].append((place, digest, document.source, document.text))
+    excluded = settings.get("exclude_concepts")
+    if excluded:
+        texts = concepts.all_texts(excluded)
+        known, passages = {text_digest(text) for text in texts}, Passages(texts)
+        rows = {part: _without(rows[part], known, passages) for part in outs}
+    return {part: _write(sorted(rows[part]), part, out) for part, out in outs.items()}
+
+
+def produce_slice(settings: Mapping, out: Path) -> dict:
+    """Write the first documents of the source, in its order, duplicates and all; return facts.
+
+    `settings`: ``source`` and what it needs, ``documents`` (how many), ``slice`` (its name). For
+    comparing with what others measured on ``train[:64]``; whatever is trained here may have seen
+    these texts. Raises :class:`LedgerError` if the source has fewer.
+    """
+    wanted = settings["documents"]
+    first = list(islice(documents(settings), wanted))
+    if len(first) < wanted:
+        raise LedgerError(
+            f"corpus.slices.{settings['slice']} asks for {wanted} documents, and "
+            f"{settings['source']} has {len(first)}: lower it, or choose another corpus."
+        )
+    rows = [(0.0, text_digest(one.text), one.source, one.text) for one in first]
+    return _write(rows, settings["slice"], out)
+
+
+def read(folder: Path, columns: Sequence[str] = ("doc_id", "sha256", "text")) -> pa.Table:
+    """Read columns of a part's documents, in the order of ``doc_id``."""
+    return parquet.read_table(Path(folder) / "documents.parquet", columns=list(columns))
+
+
+def _intervals(parts: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    limits, low = {}, 0.0
+    for part, fraction in parts.items():
+        if fraction <= 0:
+            raise LedgerError(f"corpus.parts.{part} is {fraction}: write a fraction above 0.")
+        limits[part] = (low, low + fraction)
+        low += fraction
+    if low > 1 + 1e-9:
+        raise LedgerError(
+            f"corpus.parts sum to {low:.6g}: fractions of one corpus sum to at most 1."
+        )
+    return limits
+
+
+def _without(rows: list[Row], known: set[str], passages: Passages) -> list[Row]:
+    """Drop rows whose text is known, or shares a passage with one that is."""
+    shares = passages.found_in([text for *_, text in rows])
+    return [
+        row
+        for row, overlaps in zip(rows, shares, strict=True)
+        if row[1] not in known and not overlaps
+    ]
+
+
+def _write(rows: list[Row], part: str, out: Path) -> dict:
+    if not rows:
+        raise LedgerError(
+            f"The corpus part {part!r} is empty: enlarge corpus.parts.{part} or the corpus."
+        )
+    _, digests, sources, texts = zip(*rows, strict=True)
+    columns = [range(len(rows)), digests, sources, texts]
+    table = pa.Table.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)],
+        schema=SCHEMA,
+    )
+    parquet.write_table(
+        table, Path(out) / "documents.parquet", row_group_size=ROW_GROUP, compression="zstd"
+    )
+    return {"documents": len(rows), "bytes": sum(len(text.encode()) for text in texts)}

@@ -1,0 +1,58 @@
+"""What answers are worth, by hand and against statsmodels."""
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from latent_ledger.evaluations.autointerp.measures import adjusted, summarise
+
+NONE = np.nan
+
+
+def arrays(*columns):
+    return [np.array(column, dtype=float) for column in columns]
+
+
+def test_answers_that_could_not_be_read_are_left_out_and_counted():
+    found = summarise(*arrays([1, 1, 1, 0, 0], [1, 0, NONE, 0, 0], [0.9, 0.2, NONE, 0.3, 0.1]))
+    assert (found.answers, found.parsed) == (5, 4)
+    assert found.accuracy == 3 / 4
+    assert found.balanced_accuracy == (1 / 2 + 1) / 2
+    assert found.auroc == 3 / 4  # 0.9 beats both negatives, 0.2 one of them
+
+
+def test_a_missing_class_leaves_no_balanced_accuracy():
+    found = summarise(*arrays([1, 1, 0], [1, 0, NONE], [NONE] * 3))
+    assert found.accuracy == 0.5
+    assert np.isnan(found.balanced_accuracy) and np.isnan(found.auroc)
+    assert np.isnan(summarise(*arrays([1, 0], [NONE, NONE], [NONE, NONE])).accuracy)
+
+
+def test_the_adjusted_mean_is_the_line_at_the_reference_and_its_spread_the_robust_one():
+    rng = np.random.default_rng(0)
+    frequency = 10 ** rng.uniform(-3, -1, 60)
+    x = np.log10(frequency)
+    scores = 0.9 + 0.1 * x + rng.normal(0, 0.05, 60) * (2 + x)
+    values = adjusted(scores, frequency, 0.05)
+    fit = sm.OLS(scores, sm.add_constant(x)).fit(cov_type="HC0")
+    at = np.array([1, np.log10(0.05)])
+    assert values.mean() == pytest.approx(at @ fit.params)
+    assert values.var() / len(values) == pytest.approx(at @ fit.cov_params() @ at)
+
+
+def test_two_coders_that_differ_only_in_frequency_are_equal_once_adjusted():
+    rng = np.random.default_rng(1)
+
+    def coder(centre):
+        x = rng.normal(centre, 0.4, 400)
+        return 0.5 - 0.1 * x + rng.normal(0, 0.02, 400), 10**x
+
+    (rare, rarely), (common, often) = coder(-3), coder(-2)
+    assert rare.mean() - common.mean() > 0.09
+    difference = adjusted(rare, rarely, 0.01).mean() - adjusted(common, often, 0.01).mean()
+    assert abs(difference) < 0.02
+
+
+def test_without_spread_nothing_is_adjusted():
+    assert adjusted(np.ones(5), np.full(5, 0.01), 0.1) is None
+    assert adjusted(np.ones(2), np.array([0.1, 0.01]), 0.1) is None

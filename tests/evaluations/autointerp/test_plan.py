@@ -1,0 +1,240 @@
+"""What the configuration makes of auto-interp, and how its rows read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from latent_ledger import experiment
+from latent_ledger.config.coder_specs import chosen
+from latent_ledger.config.schema_file import schema
+from latent_ledger.evaluations.autointerp import embed, score
+from latent_ledger.evaluations.autointerp import plan as stage
+from latent_ledger.evaluations.headtohead import plan as headtohead
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import read_json
+from tests.evaluations.autointerp.planted import Reader
+from tests.project import PROJECT
+
+VLLM = {"kind": "vllm", "model": "acme/tiny"}
+TINY = PROJECT / "config/tiny.yaml"
+
+
+def tiny(**changes):
+    return experiment.load(TINY, [{"evaluations": {"autointerp": changes}}])
+
+
+@dataclass
+class Payload:
+    """A payload as the ledger reads it."""
+
+    path: Path
+
+    def folder(self):
+        return self.path
+
+    @property
+    def facts(self):
+        return read_json(self.path / "metrics.json")["facts"]
+
+
+def test_every_coder_has_its_jobs_and_a_row_per_reader():
+    config = tiny()
+    coders = [one.name for one in chosen(config, "autointerp")]
+    jobs = stage.jobs(config)
+    assert len(jobs) == 6 * len(coders)
+    assert jobs["results/explanations/sae-resid-k32-s0/lexical.json"] == (
+        "explain",
+        {"scorer": {"kind": "lexical"}},
+    )
+    rows = {row.run_id: row for row in stage.rows(config)}
+    assert len(rows) == 3 * len(coders)
+    row = rows["ai-sae-resid-k32-s0-lexical"]
+    assert row.metric == "detection_lexical" and row.needs[-1] == row.manifest
+    assert "scorer: lexical (no model)" in row.columns["coder_type"]
+    assert set(row.needs) & set(jobs) == {
+        "results/latent_examples/sae-resid-k32-s0.json",
+        "results/explanations/sae-resid-k32-s0/lexical.json",
+        "results/latent_scores/sae-resid-k32-s0/lexical.json",
+        "results/autointerp/lexical/sae-resid-k32-s0.json",
+    }
+    assert set(rows["ai-sae-resid-k32-s0-minilm"].needs) & set(jobs) == {
+        "results/latent_examples/sae-resid-k32-s0.json",
+        "results/embedding_scores/sae-resid-k32-s0/minilm.json",
+        "results/autointerp/minilm/sae-resid-k32-s0.json",
+    }
+    assert rows["sample-sae-resid-k32-s0"].manifest == stage.examples("sae-resid-k32-s0")
+    controls = [row for row in rows.values() if "sae-random-k32" in row.run_id]
+    assert all("random sae" in row.columns["coder_type"] for row in controls)
+
+
+def test_every_kind_of_scorer_gets_the_settings_that_are_for_it():
+    asked = {"model": "acme/tiny", "logprobs": True}
+    endpoint = {"kind": "openai", "base_url": "http://localhost:8000/v1", **asked}
+    scorers = {"far": endpoint, "near": {"kind": "vllm", "revision": "abc", **asked}}
+    config = tiny(scorers=scorers)
+    jobs = stage.jobs(config)
+    far, near = (
+        jobs[f"results/latent_scores/sae-resid-k32-s0/{name}.json"][1]["scorer"] for name in scorers
+    )
+    common = {"kind", "model", "concurrency", "retries", "timeout"}
+    common |= {"temperature", "max_tokens", "logprobs"}
+    assert {*far} == common | {"base_url", "api_key_env"}
+    assert {*near} == common | {*stage.SERVED} and near["max_model_len"] == 5120
+    assert stage.who(config, "near") == "scorer: near (acme/tiny at abc)"
+    assert stage.who(config, "far") == "scorer: far (acme/tiny)"
+
+
+def test_a_change_of_how_scores_are_averaged_asks_nobody_anything_again():
+    before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
+    changed = {path for path in before if before[path] != after[path]}
+    assert changed and all(path.startswith("results/autointerp/") for path in changed)
+
+
+@pytest.mark.parametrize(
+    ("metric", "reader"),
+    [
+        ("detection_lexical", "lexical"),
+        ("fuzzing_matched_qwen-7b_adjusted", "qwen-7b"),
+        ("fuzzing_matched", "matched"),
+        ("fuzzing_matched_matched_auroc", "matched"),
+        ("embedding_adjusted_unread", "adjusted"),
+    ],
+)
+def test_a_metric_lies_with_its_reader(metric, reader):
+    assert stage.source(metric) == f"autointerp/{reader}"
+
+
+def test_what_is_no_readers_metric_is_one_line():
+    with pytest.raises(LedgerError, match="autointerp has no metric 'accuracy'"):
+        stage.source("accuracy")
+
+
+def test_its_metrics_can_be_compared():
+    comparison = {
+        "families": {
+            "meaning": {
+                "metrics": ["autointerp.detection_lexical", "autointerp.embedding_minilm_auroc"],
+                "pairs": [["sae-resid", "transcoder"]],
+                "at": {"k": [32], "seeds": [0]},
+            }
+        }
+    }
+    config = experiment.load(TINY, [{"comparisons": comparison}])
+    read = {
+        f"autointerp/{reader}": [
+            f"results/autointerp/{reader}/sae-resid-k32-s0.json",
+            f"results/autointerp/{reader}/transcoder-k32-s0.json",
+        ]
+        for reader in ("lexical", "minilm")
+    }
+    assert headtohead.compared(config, "meaning") == read
+    assert headtohead.settings(config, "meaning")["sources"] == {
+        "autointerp.detection_lexical": "autointerp/lexical",
+        "autointerp.embedding_minilm_auroc": "autointerp/minilm",
+    }
+    rows = [row for row in headtohead.rows(config) if row.manifest.endswith("/meaning.json")]
+    assert len(rows) == 2
+    for row in rows:
+        assert {*row.needs} == {*sum(read.values(), []), row.manifest}
+
+
+def test_a_matched_family_has_rows_of_its_own_and_says_how():
+    config = tiny()
+    raw, matched = (
+        headtohead.settings(config, f"controls-autointerp{tail}") for tail in ("", "-matched")
+    )
+    assert "match" not in raw and matched.pop("match") == "frequency" and matched == raw
+    rows = {row.run_id: row for row in headtohead.rows(config)}
+    one = "sae-resid-vs-sae-random-k32-s0"
+    assert rows[f"h2h-detection-lexical-{one}"].manifest != (
+        rows[f"h2h-detection-lexical-matched-{one}"].manifest
+    )
+    assert headtohead.pairing({"matched_on": "frequency", "paired": True}) == "matched on frequency"
+    assert headtohead.pairing({"matched_on": None, "paired": False}) == "unpaired"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"example_tokens": 24}, "example_tokens: 24 tokens do not divide tokens.context, 64"),
+        ({"n_train": 21}, "n_train: 21 is not a multiple of quantiles, 5"),
+        ({"min_examples": 39}, "min_examples: 39 is less than twice n_train, 20"),
+        ({"examples_shown": 3}, "examples_shown: 3 does not divide n_test + n_negatives, 40"),
+        ({"quantiles": 10}, "quantiles: 10 leave 2 test examples in each"),
+        ({"strata": [0.1, 0.01]}, "strata: the cut points are not in ascending order"),
+        ({"n_negatives": 10}, "n_negatives: example embedding needs more than 10, not 10"),
+        ({"scorers": {"q": {"kind": "openai"}}}, "scorers.q.base_url: missing"),
+        ({"scorers": {"q": {"kind": "vllm"}}}, "scorers.q.model: missing; a scorer of kind vllm"),
+        (
+            {"scorers": {"q": {**VLLM, "base_url": "http://localhost/v1"}}},
+            "scorers.q.base_url: is for kind openai; a vllm scorer is served by the job",
+        ),
+        (
+            {"scorers": {"q": {**VLLM, "arguments": ["--port=80"]}}},
+            "scorers.q.arguments: --port is chosen by the job; leave it out",
+        ),
+        (
+            {"scorers": {"q": {**VLLM, "arguments": ["--max_model_len", "99"]}}},
+            "scorers.q.arguments: --max-model-len has a key of its own, max_model_len",
+        ),
+        (
+            {"scorers": {"q": {**VLLM, "max_model_len": 500}}},
+            "scorers.q.max_tokens: 500 leave no room for a prompt in max_model_len, 500",
+        ),
+        ({"scorers": {"minilm": {"kind": "lexical"}}}, "this name is an encoder's too"),
+        ({"scorers": {"lexical": {"kind": "lexcal"}}}, 'did you mean "lexical"'),
+    ],
+)
+def test_sizes_that_do_not_fit_are_one_line_each(changes, line):
+    with pytest.raises(experiment.ConfigError) as error:
+        tiny(**changes)
+    assert any(line in problem for problem in error.value.lines), error.value.lines
+
+
+def test_what_delphi_sets_aside_is_the_number_the_check_knows():
+    from latent_ledger.evaluations.autointerp import checks as checks_autointerp
+
+    assert checks_autointerp.COMPARED == embed.COMPARED
+    block = schema()["properties"]["evaluations"]["properties"]["autointerp"]
+    assert tuple(block["properties"]["scores"]["items"]["enum"]) == score.KINDS
+
+
+def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
+    _, folders, _ = run(Reader(latents))
+    plan = stage.RowPlan(
+        "ai-planted-k1-s0-it",
+        stage.NAME,
+        "",
+        {"coder_type": "eval (auto-interp, scorer: it (no model), sae)"},
+        metric="detection_it",
+    )
+    found = stage.read(plan, Payload(folders["collect"]))
+    assert found.main["estimate"] == 1.0 and found.null == 0.5
+    assert found.key_results.startswith("detection 1.000 [1.000, 1.000] (frequency-adjusted 1.000")
+    assert (
+        "n=12 latents of 15, dropped: 1 fires almost everywhere, 1 never fires, 1 too few windows; "
+        "unread answers 0.0% of 96 prompts; scorer: it (no model)" in found.key_results
+    )
+    row = SimpleNamespace(kind=stage.NAME, run_id=plan.run_id, metrics=found.metrics)
+    text = stage.section([row])
+    assert "| `planted-k1-s0-it` | 1.000 [1.000, 1.000] |" in text and text.endswith("12 latents |")
+    assert stage.section([]) == ""
+
+
+def test_the_sample_says_once_which_latents_have_no_examples(made):
+    folder, facts = made
+    row = stage.RowPlan("sample-planted-k1-s0", stage.SAMPLE, "", {})
+    found = stage.read_sample(row, SimpleNamespace(facts=facts))
+    assert found.key_results == (
+        "12 of 15 latents drawn have examples; dropped: 1 fires almost everywhere, 1 never fires, "
+        "1 too few windows"
+    )
+    shares = {metric["name"]: metric["estimate"] for metric in found.metrics}
+    assert shares.pop("scorable") == 12 / 15 and sum(shares.values()) == pytest.approx(3 / 15)
+    assert set(shares) == {
+        "dropped/never_fires",
+        "dropped/too_few_windows",
+        "dropped/fires_almost_everywhere",
+    }

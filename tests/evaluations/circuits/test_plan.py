@@ -1,0 +1,204 @@
+"""What circuits ask of the graph, what the configuration refuses, and how their rows read."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from latent_ledger.config.reading import read_yaml
+from latent_ledger.evaluations.circuits import plan as circuits
+from latent_ledger.experiment import ConfigError, load, validate
+from latent_ledger.ledger.verdicts import verdict
+from latent_ledger.lib.files import read_json
+from latent_ledger.planning import paths
+from tests.evaluations.circuits.planted import Planted
+from tests.project import PROJECT
+
+TINY = PROJECT / "config/tiny.yaml"
+CROSSING = {"residual": {"coders": ["low-k8-s0", "sae-k8-s0"], "top_k": [2], "headline_k": 2}}
+
+
+@pytest.fixture
+def config() -> dict:
+    """The tiny experiment, cut down to two SAEs at layers 1 and 2, one of them measured alone."""
+    tiny = copy.deepcopy(read_yaml(TINY))
+    tiny["coders"] = {
+        "low": {"kind": "sae", "layer": 1, "reads": "resid_post"},
+        "sae": {"kind": "sae", "layer": 2, "reads": "resid_post"},
+    }
+    tiny["training"] |= {"k": [8], "seeds": [0], "width": 64}
+    tiny["evaluations"] = {
+        "probing": tiny["evaluations"]["probing"],
+        "circuits": {
+            "at": {"coders": ["sae"]},
+            "top_k": [5, 10],
+            "draws": 150,
+            "multilayer": CROSSING,
+        },
+    }
+    tiny["comparisons"] = {}
+    del tiny["references"]
+    return tiny
+
+
+def test_jobs_inputs_and_captures(config):
+    config = validate(config)
+    jobs = circuits.jobs(config)
+    assert set(jobs) == {
+        "results/circuits/sae-k8-s0.json",
+        "results/multilayer_circuits/residual.json",
+    }
+    rule, settings = jobs["results/multilayer_circuits/residual.json"]
+    assert rule == "multilayer_circuits"
+    assert (settings["top_k"], settings["headline_k"], settings["draws"]) == ([2], 2, 150)
+    assert settings["concepts"] == config["evaluations"]["probing"]["concepts"]
+    assert circuits.inputs(config, "residual") == {
+        "tokens": paths.tokens("probing"),
+        "raw1": "results/activations/probing/layers.1.resid_post.json",
+        "codes1": "results/codes/probing/low-k8-s0.json",
+        "raw2": "results/activations/probing/layers.2.resid_post.json",
+        "codes2": "results/codes/probing/sae-k8-s0.json",
+    }
+    assert circuits.codes(config) == {("probing", "low-k8-s0"), ("probing", "sae-k8-s0")}
+    assert {str(one.tap) for one in circuits.captures(config)} == {
+        "layers.1.resid_post",
+        "layers.2.resid_post",
+    }
+    rows = {row.run_id: row for row in circuits.rows(config)}
+    assert set(rows) == {"circuit-sae-k8-s0", "circuit-multilayer-residual"}
+    across = rows["circuit-multilayer-residual"]
+    assert across.columns["hookpoint"] == "layers.1.resid_post + layers.2.resid_post"
+    assert across.columns["width"] == "64 + 64" and across.columns["sparsity"] == "k=8"
+    assert across.needs[-1] == across.manifest == "results/multilayer_circuits/residual.json"
+    assert len(across.needs) == len(set(across.needs))
+    assert {"results/codes/probing/low-k8-s0.json", "results/coders/sae-k8-s0.json"} <= set(
+        across.needs
+    )
+
+
+def test_the_tiny_experiment_measures_the_sizes_of_the_reference_ledger():
+    config = load(TINY)
+    block = config["evaluations"]["circuits"]
+    assert block["top_k"] == [5, 10, 20, 50] and block["draws"] >= 100
+    assert all(circuit["top_k"] == [3, 5, 10] for circuit in block["multilayer"].values())
+    assert len(config["evaluations"]["probing"]["concepts"]) >= 5
+    assert len(circuits.crossing(config)["residual"]) == 3
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"headline_k": 20}, "circuits.headline_k: 20 is not among the sizes in top_k: 5, 10"),
+        ({"top_k": [5, 10, 65]}, "circuits.top_k[2]: 65 latents exceed the width of sae-k8-s0, 64"),
+        (
+            {"draws": 100},
+            "circuits.draws: 100 random circuits cannot bring 6 Holm-corrected tests ",
+        ),
+        (
+            {
+                "multilayer": {
+                    "residual": CROSSING["residual"] | {"coders": ["low-k8-s0", "see-k8-s0"]}
+                }
+            },
+            'coders[1]: unknown coder instance "see-k8-s0"; did you mean "sae-k8-s0"?',
+        ),
+        (
+            {
+                "multilayer": {
+                    "residual": CROSSING["residual"] | {"coders": ["sae-k8-s0", "low-k8-s0"]}
+                }
+            },
+            "layers must rise from coder to coder; these are at 2, 1",
+        ),
+        (
+            {"multilayer": {"residual": CROSSING["residual"] | {"headline_k": 3}}},
+            "multilayer.residual.headline_k: 3 is not among the sizes in top_k: 2",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(config, change, said):
+    config["evaluations"]["circuits"] |= change
+    with pytest.raises(ConfigError) as error:
+        validate(config)
+    (line,) = error.value.lines
+    assert said in line
+
+
+def test_the_fewest_draws_are_named_and_pass(config):
+    config["evaluations"]["circuits"]["draws"] = 100
+    with pytest.raises(ConfigError, match="at least 120 can"):
+        validate(config)
+    config["evaluations"]["circuits"]["draws"] = 120
+    validate(config)
+
+
+def test_coders_of_several_models_are_no_circuit(config):
+    config["model"]["randomised"] = {"rerandomised": {}}
+    config["coders"]["low"]["model"] = "rerandomised"
+    with pytest.raises(ConfigError, match="these coders are of several models"):
+        validate(config)
+
+
+def test_concepts_are_those_of_probing(config):
+    del config["evaluations"]["probing"]
+    with pytest.raises(ConfigError, match="needs the concepts of evaluations.probing"):
+        validate(config)
+
+
+def row_of(out: Path, kind: str, hookpoint: str, run_id: str):
+    """A row's finding from a measured folder, and the row as the ledger's sections see it."""
+    plan = circuits.RowPlan(run_id, kind, "", {"hookpoint": hookpoint})
+    facts = read_json(out / "metrics.json")["facts"]
+    found = circuits.read(plan, SimpleNamespace(folder=lambda: out, facts=facts))
+    row = SimpleNamespace(
+        run_id=run_id, kind=kind, metrics=found.metrics, values={"hookpoint": hookpoint}
+    )
+    return found, row
+
+
+def test_rows_state_every_size_every_concept_and_the_build_up(tmp_path):
+    world = Planted(width=80)
+    world.layers = [slice(0, 40), slice(40, 80)]
+    world.plant([45, 61, 70], rate=0.8, quiet=0.1)
+    world.run(tmp_path / "two", top_k=[2, 4], headline_k=4)
+    world.layers = [slice(0, 80)]
+    world.run(tmp_path / "one")
+    single, first = row_of(tmp_path / "one", "circuits", "layers.2.resid_post", "circuit-sae-k8-s0")
+    across, second = row_of(
+        tmp_path / "two",
+        "multilayer_circuits",
+        "layers.1.resid_post + layers.2.resid_post",
+        "circuit-multilayer-residual",
+    )
+    assert single.main["name"] == "gap_top5" and single.null == 0.0
+    assert verdict(single.main, null=single.null, alpha=0.05) == "novel"
+    for said in ("top5=0.", "top10=0.", "% of ceiling) vs random 0.", "actor +0.", "singer +0."):
+        assert said in single.key_results
+    assert "60 random circuits" in single.notes and "fire as often" in single.notes
+    assert "build-up (4 per layer) layers.1.resid_post 0." in across.key_results
+    assert "-> + layers.2.resid_post 0." in across.key_results
+
+    text = circuits.section([first, second])
+    assert text.count("| `sae-k8-s0` |") == 2 and text.count("| `residual` |") == 2
+    assert "| 2/2 |" in text and "### Across layers" in text
+    assert "Build-up of `residual`: layers.1.resid_post 0." in text
+    assert circuits.section([]) == ""
+
+
+def test_chance_is_inconclusive_and_an_undefined_share_is_said(tmp_path):
+    world = Planted(("actor",))
+    world.plant([3, 4], rate=0.9, quiet=0.1)
+    (task,) = world.tasks
+    task.train_labels[:] = 1 - task.train_labels  # all latents mislead
+    world.run(tmp_path)
+    found, row = row_of(tmp_path, "circuits", "layers.2.resid_post", "circuit-sae-k8-s0")
+    assert "undefined share of ceiling" in found.key_results
+    assert "| undefined |" in circuits.section([row])
+
+    nothing = Planted(("actor",), train=60, test=60)
+    nothing.run(tmp_path / "nothing")
+    found, _ = row_of(tmp_path / "nothing", "circuits", "x", "circuit-sae-k8-s0")
+    assert verdict(found.main, null=found.null, alpha=0.05) == "inconclusive"

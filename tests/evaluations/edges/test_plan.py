@@ -1,0 +1,51 @@
+"""What the configuration asks for, and what it may not ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from latent_ledger.evaluations.edges import plan as edges
+from latent_ledger.experiment import ConfigError, load
+from tests.project import PROJECT
+
+TINY = PROJECT / "config/tiny.yaml"
+
+
+def with_groups(**groups):
+    overlay = {"evaluations": {"edges": {"groups": {"residual": None, "random-middle": None}}}}
+    overlay["evaluations"]["edges"]["groups"] = groups
+    return load(TINY, [overlay])
+
+
+def test_one_job_and_one_row_per_group():
+    config = load(TINY)
+    jobs = edges.jobs(config)
+    assert set(jobs) == {
+        f"results/edges/{name}.json" for name in config["evaluations"]["edges"]["groups"]
+    }
+    rule, settings = jobs["results/edges/residual.json"]
+    assert rule == "edges" and settings["group"] == "residual"
+    assert not {"at", "groups"} & set(settings)
+    row = edges.rows(config)[0]
+    assert row.run_id == "edges-residual" and row.needs[-1] == row.manifest
+    assert "results/coders/sae-resid-3-k32-s0.json" in row.needs
+    assert row.columns["hookpoint"].startswith("layers.1.resid_post, layers.2.resid_post")
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        (["sae-resid-1-k32-s0", "sae-resid-k33-s0"], "unknown coder instance"),
+        (["sae-resid-k32-s0", "sae-mlp-k32-s0"], "layer 2 has several"),
+        (["sae-resid-1-k32-s0", "sae-random-model-k32-s0"], "different models"),
+    ],
+)
+def test_groups_that_cannot_be_a_graph(members, complaint):
+    with pytest.raises(ConfigError, match=complaint) as error:
+        with_groups(bad=members)
+    assert "evaluations.edges.groups.bad" in str(error.value)
+
+
+def test_at_may_not_leave_out_a_member():
+    with pytest.raises(ConfigError, match="left out by evaluations.edges.at"):
+        load(TINY, [{"evaluations": {"edges": {"at": {"coders": ["sae-resid"]}}}}])

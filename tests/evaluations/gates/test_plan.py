@@ -1,0 +1,181 @@
+"""The gates' part of the graph and of the ledger, without running anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from latent_ledger.artifacts.provenance import Project
+from latent_ledger.artifacts.store import Manifest
+from latent_ledger.evaluations.gates import plan as gates
+from latent_ledger.experiment import load
+from latent_ledger.lib.files import write_json
+from latent_ledger.models.hook_points import Tap
+from latent_ledger.planning import graph, paths
+
+ONE = "sae-resid-k32-s0"
+
+
+@pytest.fixture(scope="module")
+def config() -> dict:
+    return load(Path("config/tiny.yaml"))
+
+
+@dataclass
+class Shown:
+    """As much of a ledger row as a section reads."""
+
+    run_id: str
+    label: str = "reproduced"
+    metrics: list = field(default_factory=list)
+
+
+class FakePayload:
+    """A payload with the facts and metrics given."""
+
+    def __init__(self, folder: Path, kind: str, facts: dict, metrics: list[dict]) -> None:
+        self.manifest = Manifest(kind, "", [], facts, "", {})
+        self.facts = facts
+        self._folder = folder
+        write_json(folder / "metrics.json", {"metrics": metrics})
+
+    def folder(self) -> Path:
+        return self._folder
+
+
+def metric(name: str, estimate: float, n: int = 2560, unit: str = "row") -> dict:
+    return {"name": name, "estimate": estimate, "ci": None, "n": n, "unit": unit}
+
+
+def row(config, run_id: str) -> graph.RowPlan:
+    return next(row for row in graph.rows(config) if row.run_id == run_id)
+
+
+def test_no_codes_without_the_readers_gate(config):
+    jobs = graph.jobs(config)
+    for _, name in graph.codes(config):
+        assert jobs[paths.gate("reader", name)][0] == "reader_fidelity"
+    for one in graph.rows(config):
+        read = [path for path in one.needs if path.startswith("results/codes/")]
+        for path in read:
+            gate = paths.gate("reader", Path(path).stem)
+            assert one.needs.index(gate) < one.needs.index(path), one.run_id
+
+
+def test_every_gate_is_planned_with_what_it_reads(config):
+    jobs = graph.jobs(config)
+    for one in graph.rows(config):
+        if one.kind == "gate":
+            assert one.manifest in jobs and one.needs[-1] == one.manifest
+            assert set(one.needs) <= set(jobs), one.run_id
+
+
+def test_nulls_stand_before_the_evaluations_they_are_about(config):
+    recon, probe = row(config, f"recon-{ONE}"), row(config, f"probe-{ONE}")
+    tap = Tap.parse("layers.2.resid_post")
+    assert recon.needs[-2:] == [gates.nulls("reconstruction", tap), recon.manifest]
+    assert probe.needs[-2:] == [gates.nulls("probing", tap), probe.manifest]
+    transcoder = row(config, "recon-transcoder-k32-s0")
+    assert transcoder.needs[-2] == "results/gates/nulls/reconstruction/layers.2.mlp_out.json"
+
+
+def test_a_control_on_another_model_shares_the_nulls_of_the_original(config):
+    jobs = graph.jobs(config)
+    control = row(config, "recon-sae-rerandomised-k32-s0")
+    assert control.needs[-2] in jobs
+    assert "results/activations/evaluation/layers.2.resid_post.json" in jobs
+    assert not any("@" in path for path in jobs if path.startswith("results/gates/nulls"))
+
+
+def test_an_evaluation_that_is_not_asked_for_has_no_gate(config):
+    evaluations = {**config["evaluations"]}
+    for name in ("probing", "saebench", "sae_probes", "circuits", "steering"):
+        evaluations.pop(name, None)
+    found = gates.jobs({**config, "evaluations": evaluations})
+    assert not any("nulls/probing" in path or "gates/saelens" in path for path in found)
+
+
+def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path):
+    facts = {
+        "against": "sae_lens.TopKSAE",
+        "rows": {"random": 512, "real": 2048},
+        "tied_rows": 3,
+        "wrong_variant": {
+            "fails": True,
+            "jaccard": {"random": 0.25, "real": 0.2187},
+            "b_dec_norm": 0.5,
+        },
+    }
+    metrics = [metric("jaccard", 1.0), metric("value_error_random", 2e-7, 512)]
+    metrics += [metric("value_error_real", 1e-7, 2048), metric("output_error_real", 3e-7, 2048)]
+    payload = FakePayload(tmp_path, "saelens_fidelity", facts, metrics)
+    found = gates.read(row(config, f"gate-reader-{ONE}"), payload)
+    assert found.reference == {"value": 1.0, "tolerance": 0.0}
+    assert found.main["estimate"] == 1.0
+    assert "on 512 random and 2,048 real rows (n=2,560 rows)" in found.key_results
+    assert "a value 2.0e-07, of an output 3.0e-07" in found.key_results
+    assert "3 rows with a tie" in found.key_results
+    assert found.notes == (
+        "With apply_b_dec_to_input=False the same check fails: Jaccard 0.25 and 0.22."
+    )
+    facts["wrong_variant"] |= {"fails": False, "b_dec_norm": 0.0002}
+    again = gates.read(row(config, f"gate-reader-{ONE}"), payload)
+    assert "passes too: b_dec is only 0.0002 of a row's norm" in again.notes
+
+
+def test_nulls_are_read_against_their_bounds(config, tmp_path):
+    metrics = [
+        metric("variance_explained_of_mean", -3e-16, 219, "document"),
+        metric("variance_explained_of_target", 1.0, 219, "document"),
+        metric("largest_deviation", 0.0, 219, "document"),
+    ]
+    facts = {"tolerance": 1e-6, "largest_deviation": 0.0}
+    payload = FakePayload(tmp_path, "reconstruction_nulls", facts, metrics)
+    found = gates.read(row(config, "gate-nulls-reconstruction-layers.2.resid_post"), payload)
+    assert found.reference == {"value": 0.0, "tolerance": 1e-6}
+    assert "0.000000 for the mean, 1.000000 for the target" in found.key_results
+    assert "n=219 documents" in found.key_results
+
+    facts = {"bound": 0.068, "false_alarm": 1e-6, "checks": 10, "true_auroc": 0.61}
+    shuffles = [metric("largest_deviation", 0.017, 24, "shuffle")]
+    payload = FakePayload(tmp_path, "probing_nulls", facts, shuffles)
+    found = gates.read(row(config, "gate-nulls-probing-layers.2.resid_post"), payload)
+    assert found.reference == {"value": 0.0, "tolerance": 0.068}
+    assert "at most 0.017 from 0.5 over 10 means" in found.key_results
+    assert "n=24 shuffles" in found.key_results
+
+
+def test_the_section_counts_what_holds_and_shows_the_worst():
+    rows = [
+        Shown("parity-coder-layers.2.mlp_in"),
+        Shown(f"gate-reader-{ONE}", metrics=[metric("jaccard", 1.0)]),
+        Shown("gate-reader-transcoder-k32-s0", "failed"),
+        Shown("gate-nulls-probing-layers.2.mlp_in", metrics=[metric("largest_deviation", 0.017)]),
+        Shown("probe-sae-resid-k32-s0"),
+    ]
+    text = gates.section(rows)
+    assert "| encode fidelity, reader |" in text and "| 1 of 2 | Jaccard 1.000 |" in text
+    assert "| hook-site parity |" in text and "| 0.017 off |" in text
+    assert "SAELens" not in text, "no gate of that sort was asked for"
+    assert gates.section([Shown("probe-sae-resid-k32-s0")]) == ""
+
+
+def test_only_what_the_gate_blocks_reaches_the_saelens_adapter():
+    """Statically, what the workflow test shows by running: nothing else can become stale."""
+    project = Project(Path())
+    reached = {
+        script.stem
+        for script in Path("workflow/scripts").glob("*.py")
+        if any("latent_ledger.coders.saelens" in name for name in project.functions(script.stem))
+    }
+    assert reached == {"saelens_fidelity", "saebench", "saebench_core", "sae_probes"}
+
+
+def test_whoever_takes_a_saelens_object_waits_for_its_gate(config):
+    jobs = graph.jobs(config)
+    for one in graph.rows(config):
+        if one.kind in ("saebench", "saebench_core", "sae_probes"):
+            gate = next(path for path in one.needs if path.startswith("results/gates/saelens/"))
+            assert gate in jobs and gate.endswith(Path(one.manifest).name)

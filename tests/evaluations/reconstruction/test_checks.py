@@ -1,0 +1,88 @@
+"""Slices of the corpus: who may be measured on them, and what that plans."""
+
+from __future__ import annotations
+
+import pytest
+
+from latent_ledger.experiment import validate
+from latent_ledger.models.hook_points import Tap
+from latent_ledger.planning import graph, paths
+from tests.config.experiments import lines, put
+
+
+@pytest.fixture
+def sliced(tiny):
+    tiny["coders"]["scope"] = {
+        "kind": "sae",
+        "layer": 1,
+        "reads": "resid_post",
+        "source": "google/gemma-scope-2b-pt-res",
+    }
+    put(tiny, "corpus.slices", {"first-64": {"documents": 64, "context": 32}})
+    put(tiny, "evaluations.reconstruction.slices", {"first-64": ["scope"]})
+    put(tiny, "evaluations.reconstruction.at", {"coders": ["sae-resid"]})
+    tiny["comparisons"] = {}
+    return tiny
+
+
+def test_a_slice_is_a_token_set_of_its_own(sliced):
+    config = validate(sliced)
+    jobs, path = graph.jobs(config), "results/reconstruction_slices/first-64/scope.json"
+    rule, settings = jobs[paths.corpus_slice("first-64")]
+    assert (rule, settings["documents"], settings["source"]) == ("corpus_slice", 64, "embedded")
+    assert jobs[paths.tokens("first-64")] == (
+        "tokens",
+        {"layout": "examples", "keep": "beginning", "context": 32},
+    )
+    assert jobs[path][0] == "reconstruction" and "slices" not in jobs[path][1]
+    assert paths.codes("first-64", "scope") in jobs
+    row = next(row for row in graph.rows(config) if row.run_id == "recon-scope-on-first-64")
+    assert row.columns["dataset"] == "embedded[:64]"
+    gate = paths.gate("nulls", f"reconstruction/{Tap(1, 'resid_post')}")
+    assert gate in row.needs and gate in jobs, "the null of a tap that only the slice measures"
+    assert paths.evaluation("reconstruction", "scope") not in jobs
+
+
+def test_a_slice_that_nobody_is_measured_on_is_not_drawn(sliced):
+    put(sliced, "evaluations.reconstruction.slices", {})
+    assert paths.corpus_slice("first-64") not in graph.jobs(validate(sliced))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (
+            "evaluations.reconstruction.slices",
+            {"first-64": ["sae-resid-k32-s0"]},
+            "evaluations.reconstruction.slices.first-64[0]: sae-resid-k32-s0 is trained on "
+            "documents of this corpus",
+        ),
+        (
+            "evaluations.reconstruction.slices",
+            {"first-46": ["scope"]},
+            'evaluations.reconstruction.slices.first-46: unknown slice "first-46"; did you mean',
+        ),
+        (
+            "evaluations.reconstruction.slices",
+            {"first-64": ["scoep"]},
+            "evaluations.reconstruction.slices.first-64[0]: unknown coder instance",
+        ),
+        (
+            "corpus.slices",
+            {"first-64": {"documents": 64, "context": 128}},
+            "corpus.slices.first-64.context: 128 is longer than the model's context of 64",
+        ),
+        (
+            "corpus.slices",
+            {
+                "first-64": {"documents": 64, "context": 32},
+                "probing": {"documents": 1, "context": 8},
+            },
+            "corpus.slices.probing: this name is taken by a token set",
+        ),
+    ],
+)
+def test_what_a_slice_cannot_be(sliced, key, value, expected):
+    put(sliced, key, value)
+    (line,) = lines(sliced)
+    assert line.startswith(expected), line

@@ -1,0 +1,252 @@
+"""Steering on a model whose directions are known: what writes is found, what does not is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from safetensors.torch import load_file, save_file
+
+from latent_ledger.evaluations.headtohead import evaluation as headtohead
+from latent_ledger.evaluations.steering import evaluation as steering
+from latent_ledger.evaluations.steering.outcomes import CONTRASTS
+from latent_ledger.ledger.verdicts import verdict
+from latent_ledger.lib.errors import GateError, LedgerError
+from latent_ledger.lib.files import read_json
+from latent_ledger.models import language_model
+from tests.evaluations.steering import planted
+from tests.evaluations.steering.planted import World
+from tests.tiny_models import folder_digest
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> World:
+    return World(tmp_path_factory.mktemp("steering"))
+
+
+@pytest.fixture(scope="module")
+def writes(world) -> Path:
+    """The evaluation of a coder whose latent writes the concept."""
+    return world.steer(world.coder("writes", planted.WRITE))
+
+
+@pytest.fixture(scope="module")
+def void(world) -> Path:
+    """The evaluation of a coder whose latent writes what the model does not see."""
+    return world.steer(world.coder("void", planted.VOID))
+
+
+@pytest.fixture(scope="module")
+def breaks(world) -> Path:
+    """The evaluation of a coder whose latent writes the concept in incredible tokens."""
+    return world.steer(world.coder("breaks", -planted.RARE), coefficients=[1.0, 2.0])
+
+
+def metrics_of(out: Path) -> dict[str, dict]:
+    return {metric["name"]: metric for metric in read_json(out / "metrics.json")["metrics"]}
+
+
+def facts_of(out: Path) -> dict:
+    return read_json(out / "metrics.json")["facts"]["concepts"]["letters"]
+
+
+def cell(out: Path, arm: str, coefficient: float) -> dict[str, list]:
+    table = pq.read_table(out / "generations.parquet").to_pandas()
+    return table[(table.arm == arm) & (table.coefficient == coefficient)].to_dict("list")
+
+
+def label(metric: dict) -> str:
+    return verdict(metric, null=0.0, alpha=0.05)
+
+
+def test_a_latent_that_writes_the_concept_is_found(writes):
+    found = metrics_of(writes)
+    assert facts_of(writes)["latent"] == 2
+    assert found["success_latent"]["estimate"] > 0.9
+    for name in ("effect_latent", "gap_random"):
+        assert found[name]["ci"][0] > 0.1, name
+        assert label(found[name]) == "novel"
+    # MARK is what the means differ in, and the model never writes along it.
+    assert facts_of(writes)["coefficients"]["dom"] > 0
+    assert found["effect_dom"]["estimate"] == 0
+    assert label(found["gap_dom"]) == "novel"
+
+
+def test_random_directions_do_not_steer(writes):
+    found = metrics_of(writes)
+    assert facts_of(writes)["coefficients"]["random"] > 0
+    low, high = found["effect_random"]["ci"]
+    assert low <= 0 <= high
+    assert label(found["effect_random"]) == "inconclusive"
+
+
+def test_a_latent_that_the_model_ignores_is_inconclusive(void):
+    found = metrics_of(void)
+    assert facts_of(void)["coefficients"]["latent"] > 0
+    assert found["effect_latent"]["estimate"] == 0
+    assert found["effect_latent"]["p"] == 1
+    for name in ("effect_latent", "gap_dom", "gap_random"):
+        assert label(found[name]) == "inconclusive", name
+
+
+def test_a_latent_that_breaks_fluency_is_refused(breaks):
+    """It would succeed at every text, but only in tokens the unsteered model finds incredible."""
+    assert np.mean(cell(breaks, "latent", 1.0)["success"]) > 0.9
+    facts, found = facts_of(breaks), metrics_of(breaks)
+    assert facts["admissible"]["latent"] == []
+    assert facts["coefficients"]["latent"] == 0
+    assert found["effect_latent"]["estimate"] == 0
+    assert found["success_latent"]["estimate"] == found["success_baseline"]["estimate"]
+    assert found["perplexity_ratio_latent"]["estimate"] == 1
+
+
+def test_without_the_cap_it_would_have_been_taken(world):
+    settings = {"perplexity_cap": 1e9, "coefficients": [1.0, 2.0]}
+    out = world.steer(world.folder / "breaks", "uncapped", **settings)
+    assert metrics_of(out)["effect_latent"]["ci"][0] > 0.1
+
+
+def test_a_direction_that_changes_nothing_leaves_the_unsteered_text(void):
+    """Arms share their random numbers: only what the vector does can tell two texts apart."""
+    unsteered = cell(void, "baseline", 0.0)
+    for arm in ("latent", "dom"):
+        assert cell(void, arm, 0.5)["text"] == unsteered["text"], arm
+    assert len(set(unsteered["text"])) == len(unsteered["text"])
+    assert cell(void, "random", 1.0)["text"] != unsteered["text"]
+
+
+def test_baselines_of_two_coders_are_the_same_texts(writes, void):
+    for arm, coefficient in (("baseline", 0.0), ("dom", 1.0), ("random", 1.0)):
+        assert cell(writes, arm, coefficient)["text"] == cell(void, arm, coefficient)["text"]
+
+
+def test_the_prompt_is_the_one_nearest_one_half(world, writes):
+    """Steered prompts are made by hand here: one writes the concept always, one never."""
+    scan = pq.read_table(writes / "scan.parquet").to_pandas()
+    success = scan.groupby("prompt", sort=False).success.mean()
+    assert facts_of(writes)["prompt"] == (success - 0.5).abs().idxmin()
+
+    judging = steering.judge.Judge(np.zeros(planted.D), 0.0)
+    shares = {"a": 1.0, "b": 0.25, "c": 0.625, "d": 0.375}
+
+    class Scripted:
+        settings = {"prompts": list(shares), "scan": 16, "seed": 0}
+        tokenizer = language_model.load_tokenizer(world.model)
+
+        def prompt(self, text):
+            return text
+
+        def texts(self, prompt, vectors, *purpose):
+            assert not vectors.any()
+            assert purpose == (0, "scan", "letters")
+            wins = np.arange(16) < 16 * shares[prompt]
+            judging.weights[0] = 1.0
+            features = np.zeros((1, 16, planted.D))
+            features[0, :, 0] = np.where(wins, 1.0, -1.0)
+            return np.full((1, 16, 3), 65), steering.generate.Reading(np.ones((1, 16)), features)
+
+    rows, chosen = steering.scan_prompts("letters", judging, Scripted())
+    assert chosen == "c"  # as near as "d", and earlier
+    assert len(rows["success"]) == 64
+
+
+def test_every_generation_is_kept(world, writes):
+    table = pq.read_table(writes / "generations.parquet").to_pandas()
+    n, arms = planted.SETTINGS["generations"], 1 + 3 * len(planted.SETTINGS["coefficients"])
+    assert len(table) == n * arms
+    assert set(table.half) == {"selection", "reported"}
+    assert (table[table.half == "selection"]["index"] % 2 == 0).all()
+    tokenizer = language_model.load_tokenizer(world.model)
+    row = table.iloc[7]
+    assert len(row.token_ids) == planted.SETTINGS["new_tokens"]
+    assert row.text == tokenizer.decode(row.token_ids)
+    assert (table.success == (table.judge_score > 0)).all()
+    # Texts of the scan come from other random numbers.
+    scan = pq.read_table(writes / "scan.parquet").to_pandas()
+    assert not set(scan.text) & set(table.text)
+
+
+def test_only_the_reported_half_is_reported(writes):
+    outcomes = pq.read_table(writes / "outcomes.parquet").to_pandas()
+    assert (outcomes["index"] % 2 == 1).all()
+    at = facts_of(writes)["coefficients"]
+    for arm in ("latent", "dom", "random"):
+        kept = cell(writes, arm, at[arm])["success"][1::2]
+        np.testing.assert_array_equal(outcomes[f"success_{arm}"], kept)
+    assert outcomes.unit_id.iloc[0] == "letters/1"
+
+
+def test_every_metric_is_recomputed_from_its_table(writes):
+    found = metrics_of(writes)
+    assert {f"{name}{end}" for name in CONTRASTS for end in ("", "_bag", "/letters")} < set(found)
+    judged = found.pop("judge_accuracy/letters")
+    assert judged["ci"][0] < judged["estimate"] < judged["ci"][1]
+    assert judged["n"] == 80
+    for name, metric in found.items():
+        values = headtohead.values_of(writes, name)
+        assert values.estimate() == pytest.approx(metric["estimate"])
+        assert metric["unit"] == "generation"
+        assert metric["n"] == len(values) == planted.SETTINGS["generations"] // 2
+
+
+def test_batches_move_no_text_and_equal_inputs_give_equal_bytes(world, writes):
+    assert folder_digest(world.steer(world.folder / "writes", "again")) == folder_digest(writes)
+    other = world.steer(world.folder / "writes", "small", batch=21)
+    for name in ("generations", "scan"):
+        texts = [pq.read_table(out / f"{name}.parquet")["text"] for out in (writes, other)]
+        assert texts[0] == texts[1]
+
+
+def test_another_seed_gives_other_texts(world, writes):
+    other = world.steer(world.folder / "writes", "reseeded", seed=1, generations=4)
+    texts = [set(cell(out, "baseline", 0.0)["text"]) for out in (writes, other)]
+    assert not texts[0] & texts[1]
+
+
+def test_test_examples_choose_nothing(world, writes, tmp_path):
+    """Other labels on the test split change how good the judge looks, and nothing else."""
+    table = pq.read_table(world.tokens / "documents.parquet").to_pandas()
+    flipped = table.copy()
+    test = flipped.split == "test"
+    flipped.loc[test, "label"] = 1 - flipped.loc[test, "label"]
+    path = world.tokens / "documents.parquet"
+    flipped.to_parquet(path)
+    try:
+        out = world.steer(world.folder / "writes", "flipped")
+    finally:
+        table.to_parquet(path)
+    for name in ("generations", "scan", "outcomes", "cells"):
+        assert pq.read_table(out / f"{name}.parquet") == pq.read_table(writes / f"{name}.parquet")
+    right = facts_of(writes)["judge_accuracy"]
+    assert right > 0.8
+    assert facts_of(out)["judge_accuracy"] == pytest.approx(1 - right)
+
+
+def test_a_prompt_that_does_not_fit_is_one_line(world):
+    with pytest.raises(LedgerError, match="'much too long' takes 14 tokens with BOS"):
+        world.steer(world.folder / "writes", "long", prompts=["much too long"])
+
+
+def test_activations_of_another_model_are_refused(world):
+    tap = planted.JUDGED
+    shard = world.activations[tap] / "acts-00000.safetensors"
+    right = load_file(shard)
+    save_file({**right, "activations": right["activations"].flip(0)}, shard)
+    try:
+        with pytest.raises(GateError, match=r"layers.1.resid_post differs"):
+            world.steer(world.folder / "writes", "wrong")
+    finally:
+        save_file(right, shard)
+
+
+def test_inputs_of_another_coder_are_refused(world, writes):
+    elsewhere = world.coder("elsewhere", planted.WRITE)
+    (elsewhere / "site.json").write_text(
+        '{"layer": 1, "reads": "resid_post", "writes": "resid_post"}'
+    )
+    encoded = world.folder / "codes-elsewhere"
+    encoded.symlink_to(world.folder / "codes-writes")
+    with pytest.raises(LedgerError, match=r"writes layers.1.resid_post"):
+        world.steer(elsewhere)
