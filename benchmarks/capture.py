@@ -29,7 +29,7 @@ import torch
 import transformers
 
 from latent_ledger.models import capture, language_model
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from tests.tiny_models import neox_folder, packed_tokens
 
 BATCH, SHARD_TOKENS = 64, 65_536
@@ -55,8 +55,10 @@ def measure(model: Path, folder: Path, layers: list[int], repeats: int, dtype: s
     network = capture.load_for_capture(model)
     tokens = capture.TokenSet(folder)
     middle = (language_model.num_layers(network) - 1) // 2
-    wanted = [Tap(layer, Point.RESID_POST) for layer in layers or (middle, middle + 1)]
-    times: dict[Tap | str, list[float]] = {name: [] for name in ("full", *wanted)}
+    wanted = [
+        HookPoint(layer, HookPointName.RESID_POST) for layer in layers or (middle, middle + 1)
+    ]
+    times: dict[HookPoint | str, list[float]] = {name: [] for name in ("full", *wanted)}
     for repeat in range(repeats + 1):
         for name, collected in times.items():
             if name == "full":
@@ -69,10 +71,18 @@ def measure(model: Path, folder: Path, layers: list[int], repeats: int, dtype: s
             if repeat:
                 collected.append(took)
     full = tokens.n_rows / statistics.median(times.pop("full"))
-    captures = {tap: tokens.n_rows / statistics.median(took) for tap, took in times.items()}
+    captures = {
+        hook_point: tokens.n_rows / statistics.median(took) for hook_point, took in times.items()
+    }
     return [
-        {"tap": tap, "tokens": tokens.n_rows, "full": full, "capture": rate, "ratio": rate / full}
-        for tap, rate in captures.items()
+        {
+            "hook_point": hook_point,
+            "tokens": tokens.n_rows,
+            "full": full,
+            "capture": rate,
+            "ratio": rate / full,
+        }
+        for hook_point, rate in captures.items()
     ]
 
 
@@ -117,7 +127,8 @@ def main() -> None:
         for model in models:
             for found in measure(model, tokens, options.layer, options.repeats, options.dtype):
                 print(
-                    f"| {model.name} | {found['tap']} | {found['tokens']:,} | {found['full']:,.0f} "
+                    f"| {model.name} | {found['hook_point']} | {found['tokens']:,} | "
+                    f"{found['full']:,.0f} "
                     f"| {found['capture']:,.0f} | {found['ratio']:.2f} |",
                     flush=True,
                 )

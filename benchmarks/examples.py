@@ -7,13 +7,13 @@ SAE of a residual stream (`latent-ledger` names them; any run of config/tiny.yam
 sides use one thread, and each does the whole of both steps:
 
 * latents on disk: delphi's `LatentCache` runs the model, makes dense latents of every token and
-  writes their non-zeros; ours captures the tap (parity gate included) and encodes it to CSR;
+  writes their non-zeros; ours captures the hook point (parity gate included) and encodes it to CSR;
 * examples of the same latents: delphi's `LatentDataset` builds a record of each; ours is the rule
   `latent_examples`, matched negatives and the payload on disk included.
 
 Imports are outside the clock, and so is delphi's loading of the model; ours is inside. The codes
-serve every later sample of latents, and the activations every coder of the tap. Repeats alternate;
-ratios are those of medians.
+serve every later sample of latents, and the activations every coder of the hook point. Repeats
+alternate; ratios are those of medians.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Theirs:
         )
         self.ids = torch.from_numpy(load_file(tokens / "tokens.safetensors")["input_ids"]).long()
         self.coder = SparseCoder.load_from_disk(coder, device="cpu")
-        layer = load_coder(coder, "cpu").site.reads.layer
+        layer = load_coder(coder, "cpu").site.input_hook.layer
         (self.hook,) = (
             name
             for name, module in self.network.named_modules()
@@ -117,7 +117,7 @@ class Ours:
 
     def __init__(self, model: Path, tokens: Path, coder: Path) -> None:
         self.model, self.tokens, self.coder = model, tokens, coder
-        self.tap = load_coder(coder, "cpu").site.reads
+        self.hook_point = load_coder(coder, "cpu").site.input_hook
 
     def cache(self, out: Path) -> None:
         acts, found = out / "activations", out / "codes"
@@ -130,7 +130,7 @@ class Ours:
             "parity_tolerance": 1e-4,
             "model_dtype": "float32",
         }
-        capture.capture(settings, self.model, self.tokens, {self.tap: acts})
+        capture.capture(settings, self.model, self.tokens, {self.hook_point: acts})
         codes.produce({}, acts, self.coder, found)
 
     def examples(self, cache: Path, n: int, out: Path) -> int:

@@ -6,7 +6,7 @@
 Both sides probe texts of six classes with the same coders, by sae_bench's own functions, on one
 thread. sae_bench tokenizes the texts, runs the model with its hook (a TransformerLens bridge, which
 loads a local folder), computes its baselines and probes the coder, for every coder anew, with
-SAELens' own top k and its own default of texts at a time. We capture the tap once, prefill
+SAELens' own top k and its own default of texts at a time. We capture the hook point once, prefill
 sae_bench's artifact once, and let it probe every coder from there, with the adapter's top k: the
 first coder pays for the capture, loading and parity gate included, every further one only for its
 own encoding and probes. Imports, and loading sae_bench's model, are outside the clock. What the
@@ -34,7 +34,7 @@ import torch
 from latent_ledger.coders.saelens import to_saelens
 from latent_ledger.evaluations.saebench import artifacts, sparse_probing
 from latent_ledger.models import capture
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.text import tokens
 from tests.evaluations.saebench.folders import coder_folder
 from tests.tiny_models import neox_folder
@@ -97,7 +97,7 @@ def prefill(
         settings,
         model,
         out / "tokens",
-        {Tap(layer, Point.RESID_POST): out / "raw"},
+        {HookPoint(layer, HookPointName.RESID_POST): out / "raw"},
     )
     settings = {"dataset": "occupations", "concepts": CLASSES, "train": sizes[0], "test": sizes[1]}
     settings |= {"top_k": TOP_K, "seed": SEED}

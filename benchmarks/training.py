@@ -4,9 +4,9 @@
 
 Both sides see the same model, the same tokens in the same order, the same steps, batch, width, k,
 seed and optimiser, and the same number of threads. sparsify runs its ``Trainer`` twice (a run
-trains one kind of coder). Latent Ledger captures the three taps once, to disk, in float16, gate
-included, and trains both coders from there. Every job is a process of its own, as in the workflow;
-sides alternate, and the best of the repeats counts.
+trains one kind of coder). Latent Ledger captures the three hook points once, to disk, in float16,
+gate included, and trains both coders from there. Every job is a process of its own, as in the
+workflow; sides alternate, and the best of the repeats counts.
 
 On the very same activations both sides have the same losses, step for step (tests/test_train.py).
 Here they do not see the very same: the stored precision and the last bits of the forward pass
@@ -48,8 +48,14 @@ LARGE = {"layers": 6, "d": 512, "context": 128, "width": 8192, "k": 64, "tokens"
 
 def recipe(case: dict, kind: str) -> dict:
     """The settings of one coder, as the workflow would pass them."""
-    reads, writes = POINTS[kind]
-    settings = {"kind": kind, "layer": case["layer"], "reads": reads, "writes": writes, "seed": 0}
+    input_hook, output_hook = POINTS[kind]
+    settings = {
+        "kind": kind,
+        "layer": case["layer"],
+        "input_hook": input_hook,
+        "output_hook": output_hook,
+        "seed": 0,
+    }
     settings |= {"width": case["width"], "k": case["k"], "checkpoint_steps": 200}
     return (
         settings
@@ -59,19 +65,19 @@ def recipe(case: dict, kind: str) -> dict:
 
 
 def capture_job(case: dict, root: Path):
-    """Capture the three taps of the layer, parity gate included."""
+    """Capture the three hook points of the layer, parity gate included."""
     from transformer_lens.model_bridge import TransformerBridge  # noqa: F401  outside the clock
 
     from latent_ledger.models.capture import capture
-    from latent_ledger.models.hook_points import Point, Tap
+    from latent_ledger.models.hook_points import HookPoint, HookPointName
 
     settings = {key: case[key] for key in ("dtype", "batch", "shard_tokens")}
     settings |= {"parity_tolerance": 1e-4, "model_dtype": "float32"}
     shutil.rmtree(root / "acts", ignore_errors=True)  # finished shards would be kept
     outs = {}
-    for point in (Point.RESID_POST, Point.MLP_IN, Point.MLP_OUT):
-        outs[Tap(case["layer"], point)] = root / "acts" / point.value
-        outs[Tap(case["layer"], point)].mkdir(parents=True, exist_ok=True)
+    for point in (HookPointName.RESID_POST, HookPointName.MLP_IN, HookPointName.MLP_OUT):
+        outs[HookPoint(case["layer"], point)] = root / "acts" / point.value
+        outs[HookPoint(case["layer"], point)].mkdir(parents=True, exist_ok=True)
     return lambda: capture(settings, Path(case["model"]), root / "train", outs)
 
 
@@ -79,7 +85,7 @@ def train_job(case: dict, root: Path, kind: str):
     """Train one coder from the captured activations, checkpoints included."""
     from latent_ledger.coders.training.trainer import produce
 
-    sides = dict(zip(("reads", "writes"), POINTS[kind], strict=True))
+    sides = dict(zip(("input_hook", "output_hook"), POINTS[kind], strict=True))
     folders = {side: root / "acts" / point for side, point in sides.items()}
     out = root / "coders" / kind
     out.mkdir(parents=True, exist_ok=True)
@@ -129,7 +135,7 @@ def held_out_job(case: dict, root: Path):
 
     from latent_ledger.lib.files import read_json
     from latent_ledger.models import hooks
-    from latent_ledger.models.hook_points import HookSite
+    from latent_ledger.models.hook_points import CoderSite
     from latent_ledger.models.language_model import load_model
 
     def work() -> dict[str, float]:
@@ -139,9 +145,9 @@ def held_out_job(case: dict, root: Path):
         kept = torch.isin(ids, special, invert=True)
         network, fvu = load_model(Path(case["model"])), {}
         for kind, points in POINTS.items():
-            site = HookSite.at(case["layer"], *points)
-            values = hooks.read(network, ids, site.taps)
-            x, y = values[site.reads][kept], values[site.writes][kept]
+            site = CoderSite.at(case["layer"], *points)
+            values = hooks.read(network, ids, site.hook_points)
+            x, y = values[site.input_hook][kept], values[site.output_hook][kept]
             hookpoint = f"layers.{case['layer']}" + ("" if kind == "sae" else ".mlp")
             for name, place in ((kind, kind), (f"sparsify-{kind}", f"sparsify-{kind}/{hookpoint}")):
                 coder = SparseCoder.load_from_disk(root / "coders" / place)

@@ -5,8 +5,8 @@ from latent_ledger.planning.coders import made_by
 
 rule train_coder:
     input:
-        reads=reads("coder"),
-        writes=writes("coder"),
+        input_hook=reads("coder"),
+        output_hook=writes("coder"),
     output:
         "results/coders/{coder}.json",
     log:

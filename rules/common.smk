@@ -65,14 +65,14 @@ def instance(wildcards):
 def reads(split):
     """The activations that the rule's coder reads, over a token set: an input function."""
     return lambda wildcards: paths.activations(
-        split, instance(wildcards).site.reads, instance(wildcards).model
+        split, instance(wildcards).site.input_hook, instance(wildcards).model
     )
 
 
 def writes(split):
     """The activations that the rule's coder should reconstruct, over a token set."""
     return lambda wildcards: paths.activations(
-        split, instance(wildcards).site.writes, instance(wildcards).model
+        split, instance(wildcards).site.output_hook, instance(wildcards).model
     )
 
 

@@ -44,17 +44,17 @@ rule saelens_fidelity:
 
 rule reconstruction_nulls:
     input:
-        tokens=lambda wildcards: paths.tokens("evaluation", paths.parts(wildcards.tap)[1]),
-        activations=lambda wildcards: paths.activations("evaluation", *paths.parts(wildcards.tap)),
+        tokens=lambda wildcards: paths.tokens("evaluation", paths.parts(wildcards.hook_point)[1]),
+        activations=lambda wildcards: paths.activations("evaluation", *paths.parts(wildcards.hook_point)),
     output:
-        "results/gates/nulls/reconstruction/{tap}.json",
+        "results/gates/nulls/reconstruction/{hook_point}.json",
     log:
-        record="results/records/gates/nulls/reconstruction/{tap}.json",
+        record="results/records/gates/nulls/reconstruction/{hook_point}.json",
     resources:
-        **machine("results/gates/nulls/reconstruction/{tap}.json"),
+        **machine("results/gates/nulls/reconstruction/{hook_point}.json"),
         recompute=recompute("reconstruction_nulls"),
     params:
-        settings=planned("results/gates/nulls/reconstruction/{tap}.json"),
+        settings=planned("results/gates/nulls/reconstruction/{hook_point}.json"),
         code=code("reconstruction_nulls"),
         env=ENV,
         store=STORE_PARAM,
@@ -65,16 +65,16 @@ rule reconstruction_nulls:
 rule probing_nulls:
     input:
         tokens=paths.tokens("probing"),
-        raw="results/activations/probing/{tap}.json",
+        raw="results/activations/probing/{hook_point}.json",
     output:
-        "results/gates/nulls/probing/{tap}.json",
+        "results/gates/nulls/probing/{hook_point}.json",
     log:
-        record="results/records/gates/nulls/probing/{tap}.json",
+        record="results/records/gates/nulls/probing/{hook_point}.json",
     resources:
-        **machine("results/gates/nulls/probing/{tap}.json"),
+        **machine("results/gates/nulls/probing/{hook_point}.json"),
         recompute=recompute("probing_nulls"),
     params:
-        settings=planned("results/gates/nulls/probing/{tap}.json"),
+        settings=planned("results/gates/nulls/probing/{hook_point}.json"),
         code=code("probing_nulls"),
         env=ENV,
         store=STORE_PARAM,

@@ -6,7 +6,7 @@ rule probing:
         tokens=paths.tokens("probing"),
         raw=reads("probing"),
         codes="results/codes/probing/{coder}.json",
-        gate=lambda wildcards: paths.gate("nulls", f"probing/{instance(wildcards).site.reads}"),
+        gate=lambda wildcards: paths.gate("nulls", f"probing/{instance(wildcards).site.input_hook}"),
     output:
         "results/probing/{coder}.json",
     log:

@@ -7,8 +7,8 @@ rule reconstruction:
     input:
         model=model_of,
         tokens=tokens_of("evaluation"),
-        reads=reads("evaluation"),
-        writes=writes("evaluation"),
+        input_hook=reads("evaluation"),
+        output_hook=writes("evaluation"),
         codes="results/codes/evaluation/{coder}.json",
         coder="results/coders/{coder}.json",
         gate=lambda wildcards: reconstruction_stage.nulls(instance(wildcards)),
@@ -32,8 +32,8 @@ rule reconstruction_on_slice:
     input:
         model=model_of,
         tokens=tokens_of("{slice}"),
-        reads=lambda wildcards: reads(wildcards.slice)(wildcards),
-        writes=lambda wildcards: writes(wildcards.slice)(wildcards),
+        input_hook=lambda wildcards: reads(wildcards.slice)(wildcards),
+        output_hook=lambda wildcards: writes(wildcards.slice)(wildcards),
         codes="results/codes/{slice}/{coder}.json",
         coder="results/coders/{coder}.json",
         gate=lambda wildcards: reconstruction_stage.nulls(instance(wildcards)),

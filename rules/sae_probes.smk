@@ -1,4 +1,4 @@
-"""sae_probes: the texts, a baseline per tap, then its sparse probes per coder."""
+"""sae_probes: the texts, a baseline per hook_point, then its sparse probes per coder."""
 
 from latent_ledger.evaluations.sae_probes import plan as sae_probes_stage
 
@@ -25,17 +25,17 @@ rule probe_texts:
 rule sae_probes_baseline:
     input:
         tokens=paths.tokens(sae_probes_stage.SPLIT),
-        raw="results/activations/{over}/{tap}.json",
+        raw="results/activations/{over}/{hook_point}.json",
     output:
-        "results/sae_probes_baseline/{over}/{tap}.json",
+        "results/sae_probes_baseline/{over}/{hook_point}.json",
     log:
-        record="results/records/sae_probes_baseline/{over}/{tap}.json",
+        record="results/records/sae_probes_baseline/{over}/{hook_point}.json",
     threads: 1
     resources:
-        **machine("results/sae_probes_baseline/{over}/{tap}.json"),
+        **machine("results/sae_probes_baseline/{over}/{hook_point}.json"),
         recompute=recompute("sae_probes_baseline"),
     params:
-        settings=planned("results/sae_probes_baseline/{over}/{tap}.json"),
+        settings=planned("results/sae_probes_baseline/{over}/{hook_point}.json"),
         code=code("sae_probes_baseline"),
         env=ENV,
         store=STORE_PARAM,
@@ -49,7 +49,7 @@ rule sae_probes:
         coder="results/coders/{coder}.json",
         gate=paths.gate("saelens", "{coder}"),
         baseline=lambda wildcards: sae_probes_stage.baseline(
-            instance(wildcards).site.reads, instance(wildcards).model
+            instance(wildcards).site.input_hook, instance(wildcards).model
         ),
     output:
         "results/sae_probes/{coder}.json",

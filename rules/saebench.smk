@@ -1,4 +1,4 @@
-"""SAEBench: texts, artifacts per tap and size, then its sparse probing and core, per coder."""
+"""SAEBench: texts, artifacts per hook_point and size, then its sparse probing and core, per coder."""
 
 from latent_ledger.evaluations.saebench import plan as saebench_stage
 
@@ -23,17 +23,17 @@ rule saebench_texts:
 rule saebench_artifacts:
     input:
         tokens=lambda wildcards: paths.tokens(wildcards.over.partition("@")[0]),
-        raw="results/activations/{over}/{tap}.json",
+        raw="results/activations/{over}/{hook_point}.json",
     output:
-        "results/saebench_artifacts/{over}/{tap}/{size}.json",
+        "results/saebench_artifacts/{over}/{hook_point}/{size}.json",
     log:
-        record="results/records/saebench_artifacts/{over}/{tap}/{size}.json",
+        record="results/records/saebench_artifacts/{over}/{hook_point}/{size}.json",
     threads: 1  # random draws and sums: the bytes must not follow --cores
     resources:
-        **machine("results/saebench_artifacts/{over}/{tap}/{size}.json"),
+        **machine("results/saebench_artifacts/{over}/{hook_point}/{size}.json"),
         recompute=recompute("saebench_artifacts"),
     params:
-        settings=planned("results/saebench_artifacts/{over}/{tap}/{size}.json"),
+        settings=planned("results/saebench_artifacts/{over}/{hook_point}/{size}.json"),
         code=code("saebench_artifacts"),
         env=ENV,
         store=STORE_PARAM,
@@ -67,7 +67,7 @@ rule saebench_core:
     input:
         model=model_of,
         tokens=paths.tokens("evaluation"),
-        reads=reads("evaluation"),
+        input_hook=reads("evaluation"),
         codes="results/codes/evaluation/{coder}.json",
         coder="results/coders/{coder}.json",
         gate=paths.gate("saelens", "{coder}"),

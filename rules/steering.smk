@@ -7,7 +7,7 @@ rule steering:
     input:
         model=model_of,
         tokens=paths.tokens("probing"),
-        writes=writes("probing"),
+        output_hook=writes("probing"),
         judged=lambda wildcards: steering_stage.judged(CONFIG, instance(wildcards)),
         codes="results/codes/probing/{coder}.json",
         coder="results/coders/{coder}.json",
@@ -32,7 +32,7 @@ rule steering_variant:
     input:
         model=model_of,
         tokens=paths.tokens("probing"),
-        writes=writes("probing"),
+        output_hook=writes("probing"),
         judged=lambda wildcards: steering_stage.judged(CONFIG, instance(wildcards)),
         codes="results/codes/probing/{coder}.json",
         coder="results/coders/{coder}.json",

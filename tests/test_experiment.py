@@ -11,7 +11,7 @@ from collections import OrderedDict
 import pytest
 
 from latent_ledger import cli
-from latent_ledger.config.coder_specs import chosen, instances
+from latent_ledger.config.coder_specs import coder_specs, coders_measured_by
 from latent_ledger.config.reading import merge
 from latent_ledger.experiment import load, validate
 from latent_ledger.lib.errors import LedgerError
@@ -38,14 +38,14 @@ def test_the_reference_experiment_is_the_declared_one():
     assert config["corpus"]["source"] == "hub:NeelNanda/pile-10k"
     assert config["tokens"]["context"] == 1024
     assert config["tokens"]["budget"]["coder"] == 10_000_000
-    every = instances(config)
+    every = coder_specs(config)
     assert [one.name for one in every][:4] == [f"{name}-k64-s0" for name in KINDS]
     ours = [one for one in every if one.base == "original"]
     assert {one.width for one in ours} == {16_384}
-    assert {one.site.reads.layer for one in ours} == {5, 12, 19}
+    assert {one.site.input_hook.layer for one in ours} == {5, 12, 19}
     smoke = [one for one in every if one not in ours]
     assert {one.base for one in smoke} == {"pythia-70m-deduped", "pythia-160m-deduped"}
-    assert {(one.width, one.k, one.site.reads.layer) for one in smoke} == {(4096, 32, 3)}
+    assert {(one.width, one.k, one.site.input_hook.layer) for one in smoke} == {(4096, 32, 3)}
     steps = {
         config["model"]["others"][one.base]["tokens"]["coder"] / one.recipe["batch_tokens"]
         for one in smoke
@@ -82,7 +82,7 @@ def test_every_control_is_there_and_measured_beside_the_coder_it_controls(path):
         "rerandomised": {"keep": "embeddings", "seed": 0},
         "random-model": {"keep": "nothing", "seed": 0},
     }
-    every = {one.coder: one for one in instances(config)}  # the last instance: k 32 in tiny
+    every = {one.coder: one for one in coder_specs(config)}  # the last instance: k 32 in tiny
     for name, (coder, model, weights) in {
         "sae-rerandomised": ("sae-resid", "rerandomised", "trained"),
         "sae-random-model": ("sae-resid", "random-model", "trained"),
@@ -97,7 +97,7 @@ def test_every_control_is_there_and_measured_beside_the_coder_it_controls(path):
         assert (control.site, control.width, control.k) == (real.site, real.width, real.k)
         assert control.recipe == real.recipe
         for evaluation in ("reconstruction", "probing"):
-            assert control in chosen(config, evaluation)
+            assert control in coders_measured_by(config, evaluation)
 
 
 def test_the_input_is_not_changed_and_ordered_mappings_are_welcome(tiny):
@@ -147,8 +147,8 @@ def test_an_empty_configuration_names_every_missing_section():
     assert lines({}) == [
         'experiment: missing; this key is required, for example "tiny"',
         *[f"{name}: missing; this key is required" for name in ("model", "corpus", "tokens")],
-        'coders: missing; this key is required, for example {"sae-resid": {"kind": "sae", '
-        '"layer": 2, "reads": "resid_post"}}',
+        'coders: missing; this key is required, for example {"sae-resid": {"architecture": "sae", '
+        '"layer": 2, "input_hook": "resid_post"}}',
         "training: missing; this key is required",
         "evaluations: missing; this key is required",
     ]

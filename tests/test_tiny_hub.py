@@ -20,7 +20,7 @@ from pathlib import Path
 import datasets, torch
 from latent_ledger.models import language_model
 from latent_ledger.coders.formats.gemma_scope import loader as gemma_scope
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 out = Path(sys.argv[1])
 reference = language_model.produce_reference({"source": "google/gemma-2-2b", "revision": None}, out)
 model = language_model.load_model(out, "bfloat16")

@@ -1,6 +1,6 @@
 """Tiny random language models and token sets, saved the way real ones are.
 
-Two architectures that differ where it matters for hook sites:
+Two architectures that differ where it matters for hook points:
 
 * GPT-NeoX (Pythia): parallel residual, LayerNorm, no post-norm: ``mlp_out == mlp_out_normed``.
 * Gemma-2: RMSNorm with gain ``1 + w``, a norm *behind* the MLP, soft-capped logits, sliding window

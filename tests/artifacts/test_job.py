@@ -102,7 +102,7 @@ def test_parts_are_computed_one_by_one_as_they_are_missing(tmp_path):
 
     def run(*parts):
         outputs = {part: tmp_path / f"{part}.json" for part in parts}
-        settings = {"dtype": "float16", "parts": {part: {"tap": part} for part in parts}}
+        settings = {"dtype": "float16", "parts": {part: {"hook_point": part} for part in parts}}
         job(tmp_path, outputs=outputs, settings=settings).run(compute)
 
     run("a", "b")
@@ -113,12 +113,12 @@ def test_parts_are_computed_one_by_one_as_they_are_missing(tmp_path):
 
 def test_a_failed_gate_leaves_its_reason_and_no_manifest(tmp_path, capsys):
     def compute(job, out):
-        raise GateError("hook-site parity: layers.2.mlp_out differs\n by 0.3")
+        raise GateError("hook-point parity: layers.2.mlp_out differs\n by 0.3")
 
     with pytest.raises(SystemExit) as caught:
         job(tmp_path).run(fill(compute))
     assert caught.value.code == 1
-    reason = "hook-site parity: layers.2.mlp_out differs by 0.3"
+    reason = "hook-point parity: layers.2.mlp_out differs by 0.3"
     assert capsys.readouterr().err == f"demo: {reason}\n"
     record = read_json(tmp_path / "results/records/demo.json")
     assert (record["status"], record["reason"]) == ("failed", reason)

@@ -182,11 +182,11 @@ def test_only_jobs_that_serve_their_scorer_depend_on_its_lock(tmp_path):
     project = provenance.Project(tmp_path)
     common, served = project.environment({"k": 1}), project.environment({"scorer": SERVED})
     assert common != served
-    assert project.environment({"scorer": {"kind": "openai"}}) == common
+    assert project.environment({"scorer": {"backend": "openai"}}) == common
     (tmp_path / "envs/scorer.lock").write_text("vllm==0.34.0\n")
     provenance.environment_digest.cache_clear()
     assert project.environment({"k": 1}) == common
     assert project.environment({"scorer": SERVED}) != served
 
 
-SERVED = {"kind": "vllm", "model": "Qwen/Qwen2.5-7B-Instruct"}
+SERVED = {"backend": "vllm", "model": "Qwen/Qwen2.5-7B-Instruct"}

@@ -14,7 +14,7 @@ from latent_ledger.lib.files import read_json, write_bytes, write_json
 def put(store, content: bytes, key: str = "k1", **facts) -> Manifest:
     staged = store.stage()
     (staged / "data.bin").write_bytes(content)
-    manifest = store.commit(staged, kind="test", facts=facts, key=key, made_by={"inputs": {}})
+    manifest = store.commit(staged, rule="test", facts=facts, key=key, made_by={"inputs": {}})
     store.record(key, manifest, {"seconds": 1})
     return manifest
 
@@ -78,7 +78,7 @@ def test_equal_key_with_other_content_is_nondeterminism(store):
     first = put(store, b"abc")
     staged = store.stage()
     (staged / "data.bin").write_bytes(b"other")
-    second = store.commit(staged, kind="test", facts={}, key="k1", made_by={})
+    second = store.commit(staged, rule="test", facts={}, key="k1", made_by={})
     assert store.record("k1", second, {}) == first.digest
     assert store.record("k1", second, {}) is None
 
@@ -115,7 +115,7 @@ def test_a_write_that_dies_leaves_the_old_file(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"kind": 1}'])
+@pytest.mark.parametrize("content", ["", "{", '{"rule": 1}'])
 def test_a_broken_manifest_is_one_line(tmp_path, content):
     path = tmp_path / "m.json"
     path.write_text(content)

@@ -9,17 +9,17 @@ import torch
 from safetensors.torch import save_file
 
 from latent_ledger.lib.files import write_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 
 SITES = {
-    "sae": HookSite.at(1, "resid_post"),
-    "transcoder": HookSite.at(1, "mlp_in", "mlp_out"),
-    "skip-transcoder": HookSite.at(1, "mlp_in", "mlp_out"),
+    "sae": CoderSite.at(1, "resid_post"),
+    "transcoder": CoderSite.at(1, "mlp_in", "mlp_out"),
+    "skip-transcoder": CoderSite.at(1, "mlp_in", "mlp_out"),
 }
 D, WIDTH, K = 16, 64, 5
 
 
-def sparsify_folder(folder: Path, kind: str, *, dtype: torch.dtype = torch.float32) -> Path:
+def sparsify_folder(folder: Path, architecture: str, *, dtype: torch.dtype = torch.float32) -> Path:
     """What ``SparseCoder.save_to_disk`` writes, and the site."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(0)
@@ -33,13 +33,16 @@ def sparsify_folder(folder: Path, kind: str, *, dtype: torch.dtype = torch.float
         "W_dec": drawn(WIDTH, D),
         "b_dec": drawn(D),
     }
-    if kind == "skip-transcoder":
+    if architecture == "skip-transcoder":
         weights["W_skip"] = drawn(D, D)
     save_file(weights, folder / "sae.safetensors")
     cfg = {"num_latents": WIDTH, "k": K, "d_in": D, "activation": "topk"}
-    cfg |= {"transcode": kind != "sae", "skip_connection": kind == "skip-transcoder"}
+    cfg |= {
+        "transcode": architecture != "sae",
+        "skip_connection": architecture == "skip-transcoder",
+    }
     write_json(folder / "cfg.json", cfg)
-    write_json(folder / "site.json", SITES[kind].as_dict())
+    write_json(folder / "site.json", SITES[architecture].as_dict())
     return folder
 
 
@@ -56,9 +59,9 @@ def gemma_scope_arrays() -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in arrays.items()}
 
 
-def gemma_scope_folder(folder: Path, kind: str = "sae") -> Path:
+def gemma_scope_folder(folder: Path, architecture: str = "sae") -> Path:
     """A Gemma Scope coder as this project stores it."""
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "params.npz", **gemma_scope_arrays())
-    write_json(folder / "site.json", {**SITES[kind].as_dict(), "format": "gemma_scope"})
+    write_json(folder / "site.json", {**SITES[architecture].as_dict(), "format": "gemma_scope"})
     return folder

@@ -14,9 +14,17 @@ from tests.tiny_models import BOS, EOS, PAD
 
 
 def write_activations(
-    folder: Path, tap: str, values: Tensor, token_ids: Tensor, *, per_shard: int, tokens: dict
+    folder: Path,
+    hook_point: str,
+    values: Tensor,
+    token_ids: Tensor,
+    *,
+    per_shard: int,
+    tokens: dict,
 ) -> Path:
-    """Write values [contexts, context, d] of `tap` into shards of `per_shard` whole contexts."""
+    """Write values [contexts, context, d] of `hook_point` into shards of `per_shard` whole
+    contexts.
+    """
     folder.mkdir(parents=True)
     contexts, context, d = values.shape
     sizes = []
@@ -34,7 +42,7 @@ def write_activations(
         write_shard(folder / shard_name(number), columns)
         sizes.append(len(ids))
     dtype = str(values.dtype).removeprefix("torch.")
-    meta = {"tap": tap, "d": d, "n_rows": sum(sizes), "dtype": dtype, "shards": sizes}
+    meta = {"hook_point": hook_point, "d": d, "n_rows": sum(sizes), "dtype": dtype, "shards": sizes}
     write_json(folder / "meta.json", meta | {"tokens": tokens, "parity": None})
     return folder
 
@@ -46,15 +54,22 @@ def token_meta(contexts: int, context: int) -> dict:
 
 
 def synthetic(
-    folder: Path, values: Tensor, *, context: int, tap: str = "layers.0.resid_post", shards: int = 3
+    folder: Path,
+    values: Tensor,
+    *,
+    context: int,
+    hook_point: str = "layers.0.resid_post",
+    shards: int = 3,
 ) -> Path:
-    """Activations [rows, d] as one tap of a token set of ordinary tokens behind one BOS each."""
+    """Activations [rows, d] as one hook point of a token set of ordinary tokens behind one BOS
+    each.
+    """
     contexts, d = len(values) // context, values.shape[1]
     ids = torch.arange(len(values)).reshape(contexts, context) % 200
     ids[:, 0] = BOS
     return write_activations(
         folder,
-        tap,
+        hook_point,
         values.reshape(contexts, context, d),
         ids,
         per_shard=-(-contexts // shards),
@@ -62,24 +77,24 @@ def synthetic(
     )
 
 
-def from_model(model_folder: Path, tokens: Path, out: Path, *taps: str) -> dict[str, Path]:
-    """Capture `taps` in float32 with plain hooks, whole token set at once."""
+def from_model(model_folder: Path, tokens: Path, out: Path, *hook_points: str) -> dict[str, Path]:
+    """Capture `hook_points` in float32 with plain hooks, whole token set at once."""
     from transformers import AutoModelForCausalLM
 
     from latent_ledger.models import hooks
-    from latent_ledger.models.hook_points import Tap
+    from latent_ledger.models.hook_points import HookPoint
 
     model = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.float32).eval()
     ids = load_file(tokens / "tokens.safetensors")["input_ids"].long()
-    values = hooks.read(model, ids, [Tap.parse(tap) for tap in taps])
+    values = hooks.read(model, ids, [HookPoint.parse(hook_point) for hook_point in hook_points])
     return {
-        str(tap): write_activations(
-            out / str(tap),
-            str(tap),
+        str(hook_point): write_activations(
+            out / str(hook_point),
+            str(hook_point),
             value,
             ids,
             per_shard=37,
             tokens=read_json(tokens / "meta.json"),
         )
-        for tap, value in values.items()
+        for hook_point, value in values.items()
     }

@@ -22,7 +22,7 @@ TAP = "layers.1.resid_post"
 
 def activations(folder, rows: int = 320, dtype: torch.dtype = torch.float16):
     values = torch.randn(rows, 16, generator=torch.Generator().manual_seed(0)).to(dtype)
-    return synthetic(folder, values, context=16, tap=TAP), values
+    return synthetic(folder, values, context=16, hook_point=TAP), values
 
 
 def test_codes_are_the_hand_computed_top_k(tmp_path):

@@ -7,12 +7,17 @@ import pytest
 from latent_ledger.coders import pretrained
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from tests.coders.coder_folders import WIDTH, D, K, gemma_scope_folder, sparsify_folder
 
 
 def settings(source, **more):
-    found = {"kind": "sae", "layer": 3, "reads": "resid_post", "writes": "resid_post"}
+    found = {
+        "architecture": "sae",
+        "layer": 3,
+        "input_hook": "resid_post",
+        "output_hook": "resid_post",
+    }
     return {**found, "source": str(source), "path": None, "revision": None, "width": None, **more}
 
 
@@ -24,11 +29,11 @@ def test_a_local_gemma_scope_folder_is_recognised_by_its_file(tmp_path):
     assert facts == {
         "format": "gemma_scope",
         "file": "layer_3/params.npz",
-        "kind": "sae",
+        "architecture": "sae",
         "d_in": D,
         "width": WIDTH,
     }
-    assert load_coder(out).site == HookSite.at(3, "resid_post")
+    assert load_coder(out).site == CoderSite.at(3, "resid_post")
 
 
 def test_a_local_sparsify_folder_is_recognised_and_tells_its_k(tmp_path):
@@ -44,7 +49,10 @@ def test_a_local_sparsify_folder_is_recognised_and_tells_its_k(tmp_path):
     ("said", "message"),
     [
         ({"width": WIDTH + 1}, f"has width {WIDTH}, and the configuration says {WIDTH + 1}"),
-        ({"kind": "transcoder"}, "has kind sae, and the configuration says transcoder"),
+        (
+            {"architecture": "transcoder"},
+            "architecture sae, and the configuration says transcoder",
+        ),
     ],
 )
 def test_a_coder_that_is_not_what_the_configuration_says_is_refused(tmp_path, said, message):

@@ -30,37 +30,37 @@ def x() -> torch.Tensor:
     return torch.randn(300, D, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("kind", SITES)
+@pytest.mark.parametrize("architecture", SITES)
 @torch.no_grad()
-def test_sparsify_coders_keep_their_latents_and_output(kind, tmp_path, x):
-    folder = sparsify_folder(tmp_path, kind)
+def test_sparsify_coders_keep_their_latents_and_output(architecture, tmp_path, x):
+    folder = sparsify_folder(tmp_path, architecture)
     ours, sae = load_coder(folder), to_saelens(folder)
-    assert type(sae).__name__ == CLASSES[kind]
+    assert type(sae).__name__ == CLASSES[architecture]
     latents = sae.encode(x)
     assert torch.equal(latents > 0, dense(ours, x) > 0)
     torch.testing.assert_close(latents, dense(ours, x))
     torch.testing.assert_close(sae(x), ours.reconstruct(x))
 
 
-@pytest.mark.parametrize("kind", ["sae", "transcoder"])
+@pytest.mark.parametrize("architecture", ["sae", "transcoder"])
 @torch.no_grad()
-def test_gemma_scope_coders_keep_their_latents_and_output(kind, tmp_path, x):
-    folder = gemma_scope_folder(tmp_path, kind)
+def test_gemma_scope_coders_keep_their_latents_and_output(architecture, tmp_path, x):
+    folder = gemma_scope_folder(tmp_path, architecture)
     ours, sae = load_coder(folder), to_saelens(folder)
-    assert type(sae).__name__ == ("JumpReLUSAE" if kind == "sae" else "JumpReLUTranscoder")
+    assert type(sae).__name__ == ("JumpReLUSAE" if architecture == "sae" else "JumpReLUTranscoder")
     assert sae.cfg.apply_b_dec_to_input is False
     torch.testing.assert_close(sae.encode(2 * x), dense(ours, 2 * x))
     torch.testing.assert_close(sae(2 * x), ours.reconstruct(2 * x))
 
 
-@pytest.mark.parametrize("kind", SITES)
+@pytest.mark.parametrize("architecture", SITES)
 @torch.no_grad()
-def test_decode_omits_the_skip_and_forward_adds_it(kind, tmp_path, x):
+def test_decode_omits_the_skip_and_forward_adds_it(architecture, tmp_path, x):
     """SAELens' `decode` does not see the input, so whoever needs the output must call `forward`."""
-    folder = sparsify_folder(tmp_path, kind)
+    folder = sparsify_folder(tmp_path, architecture)
     sae = to_saelens(folder)
     missing = sae(x) - sae.decode(sae.encode(x))
-    if kind == "skip-transcoder":
+    if architecture == "skip-transcoder":
         skip = x @ load_coder(folder).weights["W_skip"].T
         assert skip.abs().max() > 1
         torch.testing.assert_close(missing, skip, rtol=1e-4, atol=1e-5)
@@ -68,15 +68,15 @@ def test_decode_omits_the_skip_and_forward_adds_it(kind, tmp_path, x):
         assert missing.abs().max() == 0
 
 
-@pytest.mark.parametrize("kind", SITES)
+@pytest.mark.parametrize("architecture", SITES)
 @torch.no_grad()
-def test_adapted_coders_survive_a_save(kind, tmp_path, x):
-    sae = to_saelens(sparsify_folder(tmp_path / "coder", kind))
+def test_adapted_coders_survive_a_save(architecture, tmp_path, x):
+    sae = to_saelens(sparsify_folder(tmp_path / "coder", architecture))
     sae.save_model(tmp_path / "saved")
     loaded = SAE.load_from_disk(tmp_path / "saved")
     assert type(loaded) is type(sae)
-    assert (loaded.cfg.k, loaded.cfg.apply_b_dec_to_input) == (K, kind == "sae")
-    assert loaded.cfg.metadata.hook_name == str(SITES[kind].reads)
+    assert (loaded.cfg.k, loaded.cfg.apply_b_dec_to_input) == (K, architecture == "sae")
+    assert loaded.cfg.metadata.hook_name == str(SITES[architecture].input_hook)
     assert torch.equal(loaded.encode(x), sae.encode(x))
     assert torch.equal(loaded(x), sae(x))
 
@@ -110,11 +110,11 @@ def test_adapting_consumes_no_random_numbers(tmp_path):
     assert torch.equal(found, torch.rand(3))
 
 
-@pytest.mark.parametrize("kind", [TopKTranscoder, TopKSkipTranscoder])
-def test_untrained_transcoders_can_be_made_from_a_configuration(kind):
+@pytest.mark.parametrize("architecture", [TopKTranscoder, TopKSkipTranscoder])
+def test_untrained_transcoders_can_be_made_from_a_configuration(architecture):
     sizes = {"d_in": 4, "d_out": 4, "d_sae": 8, "k": 3, "apply_b_dec_to_input": False}
-    coder = kind.from_dict(sizes)
-    assert type(coder) is kind
+    coder = architecture.from_dict(sizes)
+    assert type(coder) is architecture
     assert int((coder.encode(torch.ones(1, 4)) > 0).sum()) <= 3
 
 

@@ -34,38 +34,39 @@ CASES = [
         ["training.batch_tokens: 1000 is not a multiple of tokens.context, 64; 1024 would be"],
     ),
     (
-        {"coders.sae-mlp.reads": REMOVED},
+        {"coders.sae-mlp.input_hook": REMOVED},
         [
-            "coders.sae-mlp.reads: missing; an sae names one of resid_pre, mlp_in, mlp_out, "
+            "coders.sae-mlp.input_hook: missing; an sae names one of resid_pre, mlp_in, mlp_out, "
             "mlp_out_normed, resid_post"
         ],
     ),
     (
-        {"coders.sae-mlp.writes": "resid_post"},
+        {"coders.sae-mlp.output_hook": "resid_post"},
         [
-            "coders.sae-mlp.writes: an sae writes what it reads, mlp_out; remove this key, or "
+            "coders.sae-mlp.output_hook: an sae writes what it reads, mlp_out; remove this key, or "
             "make the coder a transcoder"
         ],
     ),
     (
-        {"coders.transcoder.writes": "mlp_in"},
+        {"coders.transcoder.output_hook": "mlp_in"},
         [
-            "coders.transcoder.writes: a transcoder that reads mlp_in must write one of mlp_out, "
+            "coders.transcoder.output_hook: a transcoder that reads mlp_in must write one of "
+            "mlp_out, "
             "mlp_out_normed, resid_post, not mlp_in"
         ],
     ),
     (
-        {"coders.skip-transcoder.reads": "resid_post"},
+        {"coders.skip-transcoder.input_hook": "resid_post"},
         [
-            "coders.skip-transcoder.reads: a skip-transcoder cannot read resid_post: nothing "
+            "coders.skip-transcoder.input_hook: a skip-transcoder cannot read resid_post: nothing "
             "comes after it"
         ],
     ),
     (
-        {"coders.sae-k16-s0": {"kind": "sae", "layer": 1, "reads": "resid_post"}},
+        {"coders.sae-k16-s0": {"architecture": "sae", "layer": 1, "input_hook": "resid_post"}},
         [
             'coders.sae-k16-s0: a name may not end in "-k16-s0", which would collide with the '
-            "names of coder instances"
+            "names of coders"
         ],
     ),
     (
@@ -99,8 +100,8 @@ CASES = [
         [f"{FAMILY}.pairs[1]: transcoder and sae-mlp are compared twice"],
     ),
     (
-        {f"{FAMILY}.at": {"k": [32, 24]}},
-        [f"{FAMILY}.at.k[1]: no coder is trained at 24; known: 16, 32"],
+        {f"{FAMILY}.select": {"k": [32, 24]}},
+        [f"{FAMILY}.select.k[1]: no coder is trained at 24; known: 16, 32"],
     ),
     (
         {"coders.sae-resid.k": [8], "comparisons.families.reconstruction": REMOVED},
@@ -109,7 +110,7 @@ CASES = [
     (
         {
             "coders.sae-resid.seeds": [1, 2],
-            f"{FAMILY}.at": {"seeds": [0]},
+            f"{FAMILY}.select": {"seeds": [0]},
             "comparisons.families.reconstruction": REMOVED,
         },
         [f"{FAMILY}.pairs[2]: sae-resid and skip-transcoder have no seed in common among 0"],
@@ -146,21 +147,24 @@ CASES = [
     ),
     # who is measured
     (
-        {"evaluations.probing.at": {"coders": ["sae-resid", "sea-mlp"]}} | ALONE,
-        ['evaluations.probing.at.coders[1]: unknown coder "sea-mlp"; did you mean "sae-mlp"?'],
+        {"evaluations.probing.select": {"coders": ["sae-resid", "sea-mlp"]}} | ALONE,
+        ['evaluations.probing.select.coders[1]: unknown coder "sea-mlp"; did you mean "sae-mlp"?'],
     ),
     (
-        {"evaluations.probing.at": {"coders": ["sae-mlp"], "seeds": [3]}} | ALONE,
-        ["evaluations.probing.at: no trained coder fits; give it a coder, k or seed that exists"],
-    ),
-    (
-        {"evaluations.probing.at": {"coders": ["skip-transcoder", "transcoder", "sae-resid"]}},
+        {"evaluations.probing.select": {"coders": ["sae-mlp"], "seeds": [3]}} | ALONE,
         [
-            f"{FAMILY}: sae-mlp-k16-s0 is not measured by probing; add it to "
-            "evaluations.probing.at, or limit the family by its own at"
+            "evaluations.probing.select: no trained coder fits; give it a coder, k or seed that "
+            "exists"
         ],
     ),
-    ({"evaluations.probing.at": {"k": [32]}, f"{FAMILY}.at": {"k": [32]}}, []),
+    (
+        {"evaluations.probing.select": {"coders": ["skip-transcoder", "transcoder", "sae-resid"]}},
+        [
+            f"{FAMILY}: sae-mlp-k16-s0 is not measured by probing; add it to "
+            "evaluations.probing.select, or limit the family by its own select"
+        ],
+    ),
+    ({"evaluations.probing.select": {"k": [32]}, f"{FAMILY}.at": {"k": [32]}}, []),
 ]
 
 

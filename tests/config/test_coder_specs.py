@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from latent_ledger.config.coder_specs import chosen, instances, pairs, taps, unfair
+from latent_ledger.config.coder_specs import (
+    coder_specs,
+    coders_measured_by,
+    hook_points,
+    pairs,
+    unfair,
+)
 from latent_ledger.experiment import validate
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from tests.config.experiments import put
 
 
 def test_tiny_instances_taps_and_pairs(tiny):
     config = validate(tiny)
-    names = [one.name for one in instances(config)]
+    names = [one.name for one in coder_specs(config)]
     assert len(names) == len(set(names)) == 16
     assert names[:5] == [
         "sae-resid-k16-s0",
@@ -19,14 +25,18 @@ def test_tiny_instances_taps_and_pairs(tiny):
         "sae-resid-k32-s1",
         "sae-mlp-k16-s0",
     ]
-    assert taps(config) == [Tap(2, "mlp_in"), Tap(2, "mlp_out"), Tap(2, "resid_post")]
-    last = instances(config)[-1]
+    assert hook_points(config) == [
+        HookPoint(2, "mlp_in"),
+        HookPoint(2, "mlp_out"),
+        HookPoint(2, "resid_post"),
+    ]
+    last = coder_specs(config)[-1]
     assert last.name == "skip-transcoder-k32-s1"
     assert last.settings == {
-        "kind": "skip-transcoder",
+        "architecture": "skip-transcoder",
         "layer": 2,
-        "reads": "mlp_in",
-        "writes": "mlp_out",
+        "input_hook": "mlp_in",
+        "output_hook": "mlp_out",
         "width": 1024,
         "k": 32,
         "seed": 1,
@@ -39,7 +49,7 @@ def test_tiny_instances_taps_and_pairs(tiny):
         "dead_feature_threshold": 10_000_000,
         "checkpoint_steps": 200,
     }
-    assert hash(last) == hash(instances(config)[-1])
+    assert hash(last) == hash(coder_specs(config)[-1])
     assert (last.model, last.control) == ("original", False)
     met = [(one.name, other.name) for one, other in pairs(config, "probing")]
     assert len(met) == 12
@@ -47,7 +57,7 @@ def test_tiny_instances_taps_and_pairs(tiny):
 
 
 def test_at_limits_the_instances_compared(tiny):
-    tiny["comparisons"]["families"]["probing"]["at"] = {"k": [32], "seeds": [1]}
+    tiny["comparisons"]["families"]["probing"]["select"] = {"k": [32], "seeds": [1]}
     met = pairs(validate(tiny), "probing")
     assert [(one.name, other.name) for one, other in met] == [
         ("skip-transcoder-k32-s1", "transcoder-k32-s1"),
@@ -59,7 +69,7 @@ def test_at_limits_the_instances_compared(tiny):
 def test_a_coder_keeps_its_own_recipe_and_shares_the_rest(tiny):
     tiny["coders"]["sae-mlp"] |= {"k": [4], "seeds": [7], "width": 64, "optimizer": "adam"}
     tiny["comparisons"] = {}
-    every = instances(validate(tiny))
+    every = coder_specs(validate(tiny))
     own = [one for one in every if one.coder == "sae-mlp"]
     assert [one.name for one in own] == ["sae-mlp-k4-s7"]
     assert own[0].settings["width"] == 64
@@ -70,11 +80,11 @@ def test_a_coder_keeps_its_own_recipe_and_shares_the_rest(tiny):
 
 def test_controls_are_instances_that_know_it(tiny):
     tiny["model"]["randomised"] = {"untrained": {}}
-    tiny["coders"]["on-noise"] = {"kind": "transcoder", "layer": 2, "model": "untrained"}
+    tiny["coders"]["on-noise"] = {"architecture": "transcoder", "layer": 2, "model": "untrained"}
     tiny["coders"]["frozen"] = tiny["coders"]["sae-resid"] | {"weights": "frozen-decoder"}
     config = validate(tiny)
     assert config["model"]["randomised"] == {"untrained": {"keep": "embeddings", "seed": 0}}
-    every = instances(config)
+    every = coder_specs(config)
     assert {one.coder for one in every if one.control} == {"on-noise", "frozen"}
     last = {one.coder: one for one in every}
     assert last["frozen"].settings["weights"] == "frozen-decoder"
@@ -86,18 +96,18 @@ def test_controls_are_instances_that_know_it(tiny):
 
 
 def test_an_evaluation_measures_what_its_at_names(tiny):
-    assert chosen(validate(tiny), "probing") == instances(validate(tiny))
+    assert coders_measured_by(validate(tiny), "probing") == coder_specs(validate(tiny))
     tiny["comparisons"] = {}
-    tiny["evaluations"]["probing"]["at"] = {"coders": ["transcoder", "sae-mlp"], "k": [32]}
+    tiny["evaluations"]["probing"]["select"] = {"coders": ["transcoder", "sae-mlp"], "k": [32]}
     config = validate(tiny)
-    assert [one.name for one in chosen(config, "probing")] == [
+    assert [one.name for one in coders_measured_by(config, "probing")] == [
         "sae-mlp-k32-s0",
         "sae-mlp-k32-s1",
         "transcoder-k32-s0",
         "transcoder-k32-s1",
     ]
-    assert len(chosen(config, "reconstruction")) == 16
-    assert chosen(config, "steering") == []
+    assert len(coders_measured_by(config, "reconstruction")) == 16
+    assert coders_measured_by(config, "steering") == []
 
 
 def test_an_allowed_difference_is_compared_and_named(tiny):

@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 
 from latent_ledger import experiment
-from latent_ledger.config.coder_specs import chosen, instances
+from latent_ledger.config.coder_specs import coder_specs, coders_measured_by
 from latent_ledger.experiment import validate
 from latent_ledger.planning import graph, paths
 from latent_ledger.planning.estimates import Planner
@@ -22,7 +22,11 @@ OTHER = {"source": PYTHIA, "tokens": {"coder": 1280, "evaluation": 640}}
 def beside(tiny):
     """The tiny experiment with a coder of a further model."""
     put(tiny, "model.others.pythia", deepcopy(OTHER))
-    put(tiny, "coders.smoke", {"kind": "sae", "layer": 5, "reads": "mlp_out", "model": "pythia"})
+    put(
+        tiny,
+        "coders.smoke",
+        {"architecture": "sae", "layer": 5, "input_hook": "mlp_out", "model": "pythia"},
+    )
     tiny["coders"]["smoke"] |= {"k": [8], "seeds": [0], "batch_tokens": 640}
     return tiny
 
@@ -32,9 +36,11 @@ def test_it_reads_tokens_of_its_own_and_is_measured_by_reconstruction_alone(besi
     before["coders"] = {k: v for k, v in beside["coders"].items() if k != "smoke"}
     before["model"] = {k: v for k, v in beside["model"].items() if k != "others"}
     done = validate(beside)
-    (smoke,) = [one for one in instances(done) if one.coder == "smoke"]
+    (smoke,) = [one for one in coder_specs(done) if one.coder == "smoke"]
     assert (smoke.base, smoke.control, smoke.settings["unit_scale"]) == ("pythia", False, False)
-    assert smoke in chosen(done, "reconstruction") and smoke not in chosen(done, "probing")
+    assert smoke in coders_measured_by(done, "reconstruction") and smoke not in coders_measured_by(
+        done, "probing"
+    )
 
     jobs, old = graph.jobs(done), graph.jobs(validate(before))
     assert {path: jobs[path] for path in old} == old, "nobody else's keys change"
@@ -89,9 +95,9 @@ def test_a_model_that_nobody_trains_on_is_not_fetched(tiny):
 FAMILY = "comparisons.families.probing"
 CASES = [
     (
-        {"evaluations.probing.at": {"coders": ["sae-mlp", "smoke"]}, "comparisons": {}},
+        {"evaluations.probing.select": {"coders": ["sae-mlp", "smoke"]}, "comparisons": {}},
         [
-            "evaluations.probing.at.coders[1]: smoke is of pythia, and only reconstruction "
+            "evaluations.probing.select.coders[1]: smoke is of pythia, and only reconstruction "
             "measures coders of other models, not probing"
         ],
     ),
@@ -103,7 +109,14 @@ CASES = [
         ],
     ),
     (
-        {"coders.twin": {"kind": "sae", "layer": 4, "reads": "mlp_out", "model": "pythia"}}
+        {
+            "coders.twin": {
+                "architecture": "sae",
+                "layer": 4,
+                "input_hook": "mlp_out",
+                "model": "pythia",
+            }
+        }
         | {"coders.twin.k": [8], "coders.twin.batch_tokens": 640, "coders.twin.seeds": [0]}
         | {f"{FAMILY}.pairs": [["twin", "smoke"]]},
         [

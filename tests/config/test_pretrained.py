@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from latent_ledger.config.coder_specs import chosen, instances, pairs, unfair
+from latent_ledger.config.coder_specs import coder_specs, coders_measured_by, pairs, unfair
 from latent_ledger.evaluations.headtohead import plan as headtohead
 from latent_ledger.experiment import validate
 from latent_ledger.planning import graph, paths
 from tests.config.experiments import lines, put
 
-ENTRY = {"kind": "sae", "layer": 2, "reads": "resid_post", "source": "google/gemma-scope-2b-pt-res"}
+ENTRY = {
+    "architecture": "sae",
+    "layer": 2,
+    "input_hook": "resid_post",
+    "source": "google/gemma-scope-2b-pt-res",
+}
 FAMILY = "comparisons.families.reconstruction"
 
 
@@ -22,15 +27,15 @@ def with_scope(tiny):
 
 def test_it_is_one_instance_named_as_the_coder_and_fetched(with_scope):
     config = validate(with_scope)
-    (one,) = [one for one in instances(config) if one.pretrained]
+    (one,) = [one for one in coder_specs(config) if one.pretrained]
     assert (one.name, one.k, one.seed, one.recipe) == ("scope", None, None, {})
     rule, settings = graph.jobs(config)[paths.coder("scope")]
     assert rule == "pretrained_coder"
     assert settings == {
-        "kind": "sae",
+        "architecture": "sae",
         "layer": 2,
-        "reads": "resid_post",
-        "writes": "resid_post",
+        "input_hook": "resid_post",
+        "output_hook": "resid_post",
         "width": 1024,
         "source": "google/gemma-scope-2b-pt-res",
         "path": "layer_2/width_16k/average_l0_82",
@@ -40,12 +45,12 @@ def test_it_is_one_instance_named_as_the_coder_and_fetched(with_scope):
 
 
 def test_lists_of_k_and_seeds_choose_among_trained_coders_only(with_scope):
-    with_scope["evaluations"]["probing"]["at"] = {"k": [32], "seeds": [0]}
+    with_scope["evaluations"]["probing"]["select"] = {"k": [32], "seeds": [0]}
     with_scope["comparisons"] = {}
-    names = [one.name for one in chosen(validate(with_scope), "probing")]
+    names = [one.name for one in coders_measured_by(validate(with_scope), "probing")]
     assert names[-1] == "scope" and names[0] == "sae-resid-k32-s0" and len(names) == 5
-    with_scope["evaluations"]["probing"]["at"]["coders"] = ["sae-resid"]
-    assert len(chosen(validate(with_scope), "probing")) == 1
+    with_scope["evaluations"]["probing"]["select"]["coders"] = ["sae-resid"]
+    assert len(coders_measured_by(validate(with_scope), "probing")) == 1
 
 
 def test_its_rows_rest_on_its_own_file_and_not_on_training_text(with_scope):

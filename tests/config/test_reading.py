@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from latent_ledger.config.coder_specs import instances
+from latent_ledger.config.coder_specs import coder_specs
 from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.experiment import load
 from latent_ledger.lib.errors import LedgerError
@@ -14,12 +14,12 @@ from latent_ledger.lib.errors import LedgerError
 def test_overlays_are_merged_key_by_key_and_lists_are_replaced(tiny, tmp_path):
     base, overlay = tmp_path / "base.yaml", tmp_path / "more.yaml"
     base.write_text(yaml.safe_dump(tiny, sort_keys=False))
-    overlay.write_text("training: {k: [8]}\ncoders: {deep: {kind: transcoder, layer: 3}}\n")
+    overlay.write_text("training: {k: [8]}\ncoders: {deep: {architecture: transcoder, layer: 3}}\n")
     config = load(base, [overlay, {"training": {"seeds": [3]}, "experiment": "other"}])
     assert config["experiment"] == "other"
     assert config["training"]["width"] == 1024
     assert list(config["coders"])[-1] == "deep"
-    assert instances(config)[-1].name == "deep-k8-s3"
+    assert coder_specs(config)[-1].name == "deep-k8-s3"
     assert merge({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2]}}) == {"a": {"b": 1, "c": [2]}}
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from latent_ledger.config.coder_specs import instances
+from latent_ledger.config.coder_specs import coder_specs
 from latent_ledger.config.problems import dotted
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.config.schema_file import complete, problems, resolve, schema
@@ -26,8 +26,8 @@ def test_defaults_are_filled():
             },
             "tokens": {"context": 64, "budget": {"coder": 64, "evaluation": 64, "scoring": 64}},
             "coders": {
-                "sae": {"kind": "sae", "layer": 0, "reads": "resid_post"},
-                "tc": {"kind": "transcoder", "layer": 3},
+                "sae": {"architecture": "sae", "layer": 0, "input_hook": "resid_post"},
+                "tc": {"architecture": "transcoder", "layer": 3},
             },
             "training": {"width": 256, "k": [8]},
             "evaluations": {"probing": {"concepts": ["actor"], "context": 64}},
@@ -57,8 +57,8 @@ def test_defaults_are_filled():
         "shard_tokens": 65_536,
         "parity_tolerance": 1e-4,
     }
-    assert config["coders"]["sae"]["writes"] == "resid_post"
-    assert (config["coders"]["tc"]["reads"], config["coders"]["tc"]["writes"]) == (
+    assert config["coders"]["sae"]["output_hook"] == "resid_post"
+    assert (config["coders"]["tc"]["input_hook"], config["coders"]["tc"]["output_hook"]) == (
         "mlp_in",
         "mlp_out",
     )
@@ -69,7 +69,7 @@ def test_defaults_are_filled():
     assert config["training"]["seeds"] == [0]
     assert config["evaluations"] == {
         "probing": {
-            "at": {},
+            "select": {},
             "source": "embedded",
             "concepts": ["actor"],
             "examples": {"train": 600, "test": 300},
@@ -118,7 +118,7 @@ def test_numbers_have_one_form(tiny):
     tiny["training"]["k"] = [16.0, 32]
     tiny["training"]["learning_rate"] = 1
     config = validate(tiny)
-    assert instances(config)[0].name == "sae-resid-k16-s0"
+    assert coder_specs(config)[0].name == "sae-resid-k16-s0"
     forms = [config["training"][key] for key in ("width", "auxk_alpha", "learning_rate")]
     assert json.dumps(forms) == "[1024, 0.0, 1.0]"
 
@@ -126,7 +126,7 @@ def test_numbers_have_one_form(tiny):
 WRONG = [
     (
         "coders.sae-resid",
-        {"kind": "sae", "lyaer": 2, "reads": "resid_post"},
+        {"architecture": "sae", "lyaer": 2, "input_hook": "resid_post"},
         ['coders.sae-resid.lyaer: unknown key; did you mean "layer"?'],
     ),
     ("evaluatoins", {}, ['evaluatoins: unknown key; did you mean "evaluations"?']),
@@ -198,7 +198,7 @@ WRONG = [
     ),
     (
         "coders.SAE",
-        {"kind": "sae", "layer": 1, "reads": "resid_post"},
+        {"architecture": "sae", "layer": 1, "input_hook": "resid_post"},
         [
             "coders.SAE: a name is made of small letters, digits and dashes, and does not start "
             "with a dash"
@@ -254,8 +254,8 @@ def typos(word: str) -> set[str]:
 def filled() -> dict:
     """The shipped tiny experiment with every default, and limits where it has none of its own."""
     raw = read_yaml(TINY)
-    raw["comparisons"]["families"]["probing"]["at"] = {"k": [16], "seeds": [0]}
-    raw["evaluations"]["probing"]["at"] = {"coders": ["sae-resid"], "k": [16], "seeds": [0]}
+    raw["comparisons"]["families"]["probing"]["select"] = {"k": [16], "seeds": [0]}
+    raw["evaluations"]["probing"]["select"] = {"coders": ["sae-resid"], "k": [16], "seeds": [0]}
     raw["coders"]["sae-resid"] |= {"width": 1024, "optimizer": "signum"}
     return complete(raw)[0]
 

@@ -8,7 +8,10 @@ from latent_ledger.evaluations.formatting import per_coder
 def row(coder: str, model: str) -> SimpleNamespace:
     metric = {"name": "fvu", "estimate": 0.25, "ci": None}
     return SimpleNamespace(
-        run_id=f"recon-{coder}", kind="reconstruction", metrics=[metric], values={"model": model}
+        run_id=f"recon-{coder}",
+        row_type="reconstruction",
+        metrics=[metric],
+        values={"model": model},
     )
 
 

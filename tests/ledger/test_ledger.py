@@ -77,7 +77,7 @@ class Planted:
             write_json(staged / "metrics.json", {"metrics": metrics, "facts": {}})
         key = action_key(made_by)
         manifest = self.store.commit(
-            staged, kind=rule, facts=facts or {"tokens": 5}, key=key, made_by=made_by
+            staged, rule=rule, facts=facts or {"tokens": 5}, key=key, made_by=made_by
         )
         self.store.record(key, manifest, RUN)
         manifest.write(self.root / path)
@@ -126,12 +126,12 @@ def test_a_number_with_its_record_becomes_a_row_of_18_columns(planted):
 
 def test_a_missing_manifest_is_a_failed_row_with_the_reason_of_the_first_failure(planted):
     path = "results/coders/sae-mlp-k8-s0.json"
-    record = {**RUN, "status": "failed", "reason": "hook-site parity: layers.1.mlp_out differs"}
+    record = {**RUN, "status": "failed", "reason": "hook-point parity: layers.1.mlp_out differs"}
     write_json(planted.root / path.replace("results/", "results/records/"), record)
     failed = planted.row("train-sae-mlp-k8-s0")
     assert (failed.label, failed.values["key_results"]) == ("failed", "")
     blocked = planted.row("recon-sae-mlp-k8-s0")
-    assert blocked.values["notes"].startswith(f"not run, because {path} failed: hook-site parity")
+    assert blocked.values["notes"].startswith(f"not run, because {path} failed: hook-point parity")
 
 
 @pytest.mark.parametrize("rule", ["reconstruction", "train_coder", "language_model"])
@@ -223,7 +223,7 @@ def test_a_reference_of_another_id_is_a_row_that_needs_all_its_values_to_hold(pl
         both = entry((name, 0.71, 0.02), (name, second, 0.03), **said)
         planted.config["references"] = {"repro-001": both}
         row = planted.row("repro-001")
-        assert (row.label, row.kind) == (label, "reference")
+        assert (row.label, row.row_type) == (label, "reference")
         assert row.values["run_id"] == "repro-001"
         assert tuple(row.values) == ledger.COLUMNS
         assert "Reference of 2026-06-21: VE=0.71 (inconclusive)." in row.values["notes"]
@@ -244,7 +244,7 @@ def test_a_reference_without_a_value_is_a_counterpart(planted):
 
 def test_a_reference_whose_row_has_no_number_has_its_reason(planted):
     path = "results/coders/sae-mlp-k8-s0.json"
-    record = {**RUN, "status": "failed", "reason": "hook-site parity: layers.1.mlp_out differs"}
+    record = {**RUN, "status": "failed", "reason": "hook-point parity: layers.1.mlp_out differs"}
     write_json(planted.root / path.replace("results/", "results/records/"), record)
     both = entry((f"recon-{CODER}", 0.7, 0.1), ("recon-sae-mlp-k8-s0", 0.7, 0.1))
     planted.config["references"] = {"repro-001": both}

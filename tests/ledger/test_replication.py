@@ -18,7 +18,7 @@ def row(name: str, estimate: float | None, label: str = "novel") -> dict:
     metric |= {"ci": [estimate - 0.1, estimate + 0.1]} if made else {"not_made": "none alike"}
     return {
         "run_id": f"h2h-{name}",
-        "kind": "headtohead",
+        "row_type": "headtohead",
         "label": label,
         "coder_type": "head-to-head (controls)",
         "metrics": [metric],
@@ -36,7 +36,7 @@ def ledgers(tmp_path):
         "alone": (row("alone", -0.5), row("alone", None, "inconclusive")),
     }
     others = [
-        {"run_id": "recon", "kind": "reconstruction", "label": "novel", "metrics": [{}]},
+        {"run_id": "recon", "row_type": "reconstruction", "label": "novel", "metrics": [{}]},
         row("same", 9.0, "superseded"),
         row("lost", None, "failed") | {"metrics": []},
     ]

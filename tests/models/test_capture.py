@@ -16,7 +16,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import capture as capturing
 from latent_ledger.models import hooks, language_model, shards
 from latent_ledger.models.capture import ActivationShards, Capture, TokenSet, capture
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from tests.project import PROJECT
 from tests.tiny_models import PAD, example_tokens, folder_digest, packed_tokens
 
@@ -27,23 +27,23 @@ SETTINGS = {
     "parity_tolerance": 1e-4,
     "model_dtype": "float32",
 }
-ALL = [Tap(layer, point) for layer in range(3) for point in Point]
-KILLED = [Tap(1, "mlp_in"), Tap(1, "mlp_out"), Tap(2, "resid_post")]
+ALL = [HookPoint(layer, point) for layer in range(3) for point in HookPointName]
+KILLED = [HookPoint(1, "mlp_in"), HookPoint(1, "mlp_out"), HookPoint(2, "resid_post")]
 LENGTHS = [3, 16, 9, 1, 12, 16, 2]
 
 
-def folders(root: Path, wanted: list[Tap]) -> dict[Tap, Path]:
-    outs = {tap: root / str(tap) for tap in wanted}
+def folders(root: Path, wanted: list[HookPoint]) -> dict[HookPoint, Path]:
+    outs = {hook_point: root / str(hook_point) for hook_point in wanted}
     for out in outs.values():
         out.mkdir(parents=True)
     return outs
 
 
-def run(root: Path, model: Path, tokens: Path, wanted: list[Tap], **changed) -> dict:
-    """Capture and return a reader by tap."""
+def run(root: Path, model: Path, tokens: Path, wanted: list[HookPoint], **changed) -> dict:
+    """Capture and return a reader by hook point."""
     outs = folders(root, wanted)
     capture(SETTINGS | changed, model, tokens, outs)
-    return {tap: ActivationShards(out) for tap, out in outs.items()}
+    return {hook_point: ActivationShards(out) for hook_point, out in outs.items()}
 
 
 @pytest.fixture(params=["neox-packed", "gemma2-examples"])
@@ -71,7 +71,10 @@ def test_every_tap_holds_the_value_that_the_model_computes(model, tokens, tmp_pa
     acts = run(tmp_path / "acts", model, tokens, ALL)
     network = language_model.load_model(model)
     ids = TokenSet(tokens).read(0, 10)
-    rows = {tap: reader.read(0, len(reader))["activations"] for tap, reader in acts.items()}
+    rows = {
+        hook_point: reader.read(0, len(reader))["activations"]
+        for hook_point, reader in acts.items()
+    }
     with torch.no_grad():
         hidden = network(
             ids["input_ids"].long(), attention_mask=ids["real"].long(), output_hidden_states=True
@@ -83,30 +86,30 @@ def test_every_tap_holds_the_value_that_the_model_computes(model, tokens, tmp_pa
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
         for layer, block in enumerate(blocks):
-            close(rows[Tap(layer, "resid_pre")], hidden[layer])
+            close(rows[HookPoint(layer, "resid_pre")], hidden[layer])
             if layer < 2:
-                close(rows[Tap(layer, "resid_post")], hidden[layer + 1])
-            close(block.mlp(rows[Tap(layer, "mlp_in")]), rows[Tap(layer, "mlp_out")])
-            normed = rows[Tap(layer, "mlp_out_normed")]
+                close(rows[HookPoint(layer, "resid_post")], hidden[layer + 1])
+            close(block.mlp(rows[HookPoint(layer, "mlp_in")]), rows[HookPoint(layer, "mlp_out")])
+            normed = rows[HookPoint(layer, "mlp_out_normed")]
             if model.name == "gemma2":
-                close(block.post_feedforward_layernorm(rows[Tap(layer, "mlp_out")]), normed)
-                assert (normed - rows[Tap(layer, "mlp_out")]).abs().mean() > 0.1
-                before_mlp = rows[Tap(layer, "resid_post")] - normed
-                close(block.pre_feedforward_layernorm(before_mlp), rows[Tap(layer, "mlp_in")])
+                close(block.post_feedforward_layernorm(rows[HookPoint(layer, "mlp_out")]), normed)
+                assert (normed - rows[HookPoint(layer, "mlp_out")]).abs().mean() > 0.1
+                before_mlp = rows[HookPoint(layer, "resid_post")] - normed
+                close(block.pre_feedforward_layernorm(before_mlp), rows[HookPoint(layer, "mlp_in")])
             else:
-                assert torch.equal(normed, rows[Tap(layer, "mlp_out")])
-                residual = rows[Tap(layer, "resid_pre")]
-                close(block.post_attention_layernorm(residual), rows[Tap(layer, "mlp_in")])
-        # The last entry of hidden_states is behind the final norm; the tap is before it.
-        assert (rows[Tap(2, "resid_post")] - hidden[3]).abs().max() > 0.1
+                assert torch.equal(normed, rows[HookPoint(layer, "mlp_out")])
+                residual = rows[HookPoint(layer, "resid_pre")]
+                close(block.post_attention_layernorm(residual), rows[HookPoint(layer, "mlp_in")])
+        # The last entry of hidden_states is behind the final norm; the hook point is before it.
+        assert (rows[HookPoint(2, "resid_post")] - hidden[3]).abs().max() > 0.1
         norm = network.gpt_neox.final_layer_norm if model.name == "neox" else network.model.norm
-        close(norm(rows[Tap(2, "resid_post")]), hidden[3])
+        close(norm(rows[HookPoint(2, "resid_post")]), hidden[3])
 
 
 def test_rows_are_the_real_positions_in_token_order(neox, tmp_path):
     tokens = example_tokens(tmp_path / "tokens", lengths=LENGTHS, context=16)
-    tap = Tap(0, "resid_pre")
-    reader = run(tmp_path / "acts", neox, tokens, [tap], shard_tokens=20)[tap]
+    hook_point = HookPoint(0, "resid_pre")
+    reader = run(tmp_path / "acts", neox, tokens, [hook_point], shard_tokens=20)[hook_point]
     assert reader.shard_rows == [19, 10, 12, 18]  # whole contexts, at most 20 rows
     assert len(reader) == sum(LENGTHS)
     everything = reader.read(0, len(reader))
@@ -130,17 +133,17 @@ def test_a_context_longer_than_a_shard_gets_a_shard_of_its_own(tmp_path):
 
 
 def test_values_do_not_depend_on_the_batch_size(model, tokens, tmp_path):
-    wanted = [Tap(1, "mlp_out"), Tap(2, "resid_post")]
+    wanted = [HookPoint(1, "mlp_out"), HookPoint(2, "resid_post")]
     runs = [run(tmp_path / str(batch), model, tokens, wanted, batch=batch) for batch in (1, 3, 64)]
-    for tap in wanted:
-        first, *others = [found[tap].read(0, len(found[tap])) for found in runs]
+    for hook_point in wanted:
+        first, *others = [found[hook_point].read(0, len(found[hook_point])) for found in runs]
         for other in others:
             for name in shards.SIDE_COLUMNS:
                 assert torch.equal(first[name], other[name])
             torch.testing.assert_close(
                 first["activations"], other["activations"], rtol=1e-4, atol=1e-4
             )
-        assert len({tuple(found[tap].shard_rows) for found in runs}) == 1
+        assert len({tuple(found[hook_point].shard_rows) for found in runs}) == 1
 
 
 def test_the_pass_stops_at_the_deepest_tap(model):
@@ -152,7 +155,7 @@ def test_the_pass_stops_at_the_deepest_tap(model):
         block.mlp.register_forward_hook(lambda *_, layer=layer: calls.append(f"mlp{layer}"))
     network.lm_head.register_forward_pre_hook(lambda *_: calls.append("unembedding"))
     ids = torch.randint(0, 256, (2, 5))
-    found = hooks.read(network, ids, [Tap(0, "resid_post"), Tap(1, "mlp_in")])
+    found = hooks.read(network, ids, [HookPoint(0, "resid_post"), HookPoint(1, "mlp_in")])
     assert calls == [0, "mlp0", 1]  # block 1 begins; its MLP, whose input was wanted, never runs
     assert {value.shape for value in found.values()} == {(2, 5, 32)}
     network(ids)  # the hooks are gone: a later forward runs to the end
@@ -160,7 +163,7 @@ def test_the_pass_stops_at_the_deepest_tap(model):
 
 
 def test_equal_inputs_give_equal_bytes_alone_or_together(model, tokens, tmp_path):
-    wanted = [Tap(0, "mlp_out"), Tap(1, "resid_post")]
+    wanted = [HookPoint(0, "mlp_out"), HookPoint(1, "resid_post")]
     run(tmp_path / "a", model, tokens, wanted, dtype="float16")
     run(tmp_path / "b", model, tokens, wanted, dtype="float16")
     run(tmp_path / "c", model, tokens, wanted[:1], dtype="float16")
@@ -172,18 +175,20 @@ def test_equal_inputs_give_equal_bytes_alone_or_together(model, tokens, tmp_path
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_lower_precision_is_the_rounded_value(neox, tmp_path, dtype):
     tokens = packed_tokens(tmp_path / "tokens")
-    tap = Tap(1, "resid_post")
-    exact = run(tmp_path / "exact", neox, tokens, [tap])[tap]
-    rounded = run(tmp_path / "rounded", neox, tokens, [tap], dtype=dtype)[tap]
+    hook_point = HookPoint(1, "resid_post")
+    exact = run(tmp_path / "exact", neox, tokens, [hook_point])[hook_point]
+    rounded = run(tmp_path / "rounded", neox, tokens, [hook_point], dtype=dtype)[hook_point]
     assert rounded.meta["dtype"] == dtype
     expected = exact.read(0, len(exact))["activations"].to(shards.DTYPES[dtype])
     assert torch.equal(rounded.read(0, len(rounded))["activations"], expected)
 
 
 def test_a_model_in_bfloat16_passes_the_gate_with_its_own_bound(model, tokens, tmp_path):
-    tap = Tap(1, "mlp_out")
-    exact = run(tmp_path / "exact", model, tokens, [tap])[tap]
-    low = run(tmp_path / "low", model, tokens, [tap], model_dtype="bfloat16", dtype="bfloat16")[tap]
+    hook_point = HookPoint(1, "mlp_out")
+    exact = run(tmp_path / "exact", model, tokens, [hook_point])[hook_point]
+    low = run(
+        tmp_path / "low", model, tokens, [hook_point], model_dtype="bfloat16", dtype="bfloat16"
+    )[hook_point]
     assert low.meta["parity"]["bound"] == 0.125
     assert exact.meta["parity"]["bound"] == 1e-4
     a = low.read(0, len(low))["activations"].float()
@@ -197,26 +202,28 @@ def test_a_value_beyond_float16_is_refused_with_the_way_out(tmp_path, neox):
     network.gpt_neox.embed_in.weight *= 1e5
     network.save_pretrained(tmp_path / "loud")
     language_model.load_tokenizer(neox).save_pretrained(tmp_path / "loud")
-    tap = Tap(0, "resid_pre")
+    hook_point = HookPoint(0, "resid_pre")
     with pytest.raises(LedgerError, match=r"layers.0.resid_pre.*overflows float16.*use bfloat16"):
-        run(tmp_path / "fp16", tmp_path / "loud", tokens, [tap], dtype="float16")
-    reader = run(tmp_path / "bf16", tmp_path / "loud", tokens, [tap], dtype="bfloat16")[tap]
+        run(tmp_path / "fp16", tmp_path / "loud", tokens, [hook_point], dtype="float16")
+    reader = run(tmp_path / "bf16", tmp_path / "loud", tokens, [hook_point], dtype="bfloat16")[
+        hook_point
+    ]
     assert reader.read(0, len(reader))["activations"].isfinite().all()
 
 
 def test_mistakes_are_named(neox, tmp_path, monkeypatch):
     tokens = packed_tokens(tmp_path / "tokens")
     with pytest.raises(LedgerError, match=r"layers.3.mlp_in does not exist.*0 to 2"):
-        run(tmp_path / "deep", neox, tokens, [Tap(3, "mlp_in")])
+        run(tmp_path / "deep", neox, tokens, [HookPoint(3, "mlp_in")])
     with pytest.raises(LedgerError, match="float8.*float16, bfloat16, float32"):
-        run(tmp_path / "dtype", neox, tokens, [Tap(0, "mlp_in")], dtype="float8")
+        run(tmp_path / "dtype", neox, tokens, [HookPoint(0, "mlp_in")], dtype="float8")
     foreign = packed_tokens(tmp_path / "foreign", vocabulary=5000)
     with pytest.raises(LedgerError, match="outside the model's vocabulary of 259"):
-        run(tmp_path / "foreign-acts", neox, foreign, [Tap(0, "mlp_in")])
+        run(tmp_path / "foreign-acts", neox, foreign, [HookPoint(0, "mlp_in")])
     full = type("Usage", (), {"free": 10})
     monkeypatch.setattr(capturing.shutil, "disk_usage", lambda _: full)
-    with pytest.raises(LedgerError, match=r"1 taps of .* need .* GB"):
-        run(tmp_path / "full", neox, tokens, [Tap(0, "mlp_in")])
+    with pytest.raises(LedgerError, match=r"1 hook points of .* need .* GB"):
+        run(tmp_path / "full", neox, tokens, [HookPoint(0, "mlp_in")])
 
 
 # --- the reader ---------------------------------------------------------------------------------
@@ -225,8 +232,8 @@ def test_mistakes_are_named(neox, tmp_path, monkeypatch):
 @pytest.fixture
 def reader(neox, tmp_path) -> ActivationShards:
     tokens = packed_tokens(tmp_path / "tokens", contexts=10, context=16)
-    tap = Tap(1, "resid_post")
-    return run(tmp_path / "acts", neox, tokens, [tap], shard_tokens=48)[tap]
+    hook_point = HookPoint(1, "resid_post")
+    return run(tmp_path / "acts", neox, tokens, [hook_point], shard_tokens=48)[hook_point]
 
 
 def test_reads_any_rows_across_shards(reader):
@@ -270,7 +277,7 @@ import sys
 from pathlib import Path
 import psutil
 from latent_ledger.models import capture
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 
 root, write, peaks = Path(sys.argv[1]), capture.write_shard, []
 
@@ -282,7 +289,7 @@ def measured(path, columns):
 capture.write_shard = measured
 network = capture.load_for_capture(root / "model")
 for size in ("warm-up", "small", "large"):
-    folders = {Tap(0, point): root / size / point for point in ("resid_pre", "mlp_out")}
+    folders = {HookPoint(0, point): root / size / point for point in ("resid_pre", "mlp_out")}
     for folder in folders.values():
         folder.mkdir(parents=True)
     tokens = capture.TokenSet(root / f"tokens-{size}")
@@ -314,11 +321,11 @@ CAPTURE = """
 import sys
 from pathlib import Path
 from latent_ledger.models.capture import capture
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from tests.models.test_capture import KILLED, SETTINGS
 
 root = Path(sys.argv[1])
-outs = {tap: root / "killed" / str(tap) for tap in KILLED}
+outs = {hook point: root / "killed" / str(hook point) for hook point in KILLED}
 settings = SETTINGS | {"dtype": "float16", "batch": 1, "shard_tokens": 128}
 capture(settings, Path(sys.argv[2]), root / "tokens", outs, partial=root / "partial")
 """
@@ -359,18 +366,18 @@ def test_a_killed_capture_goes_on_and_ends_with_the_same_bytes(gemma2, tmp_path)
 
 def test_finished_shards_of_other_settings_or_inputs_are_not_reused(neox, tmp_path):
     tokens = packed_tokens(tmp_path / "tokens", contexts=10, context=16)
-    tap = Tap(1, "resid_post")
+    hook_point = HookPoint(1, "resid_post")
     token_set = TokenSet(tokens)
     partial = tmp_path / "partial"
 
     def mark(**changed) -> dict:
         return capturing.fingerprint(SETTINGS | changed, neox, token_set)
 
-    folder = capturing.open_partial(partial, mark(), [tap])[tap]
+    folder = capturing.open_partial(partial, mark(), [hook_point])[hook_point]
     network = capturing.load_for_capture(neox)
-    Capture(network, token_set, {tap: folder}, "float32", 4, 70).run()
+    Capture(network, token_set, {hook_point: folder}, "float32", 4, 70).run()
     assert len(list(folder.glob("*.safetensors"))) == 3
-    capturing.open_partial(partial, mark(), [tap])
+    capturing.open_partial(partial, mark(), [hook_point])
     assert len(list(folder.glob("*.safetensors"))) == 3
-    capturing.open_partial(partial, mark(batch=5), [tap])
+    capturing.open_partial(partial, mark(batch=5), [hook_point])
     assert not list(folder.glob("*.safetensors"))

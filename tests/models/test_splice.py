@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from latent_ledger.models import hooks, language_model
-from latent_ledger.models.hook_points import HookSite, Point, Tap
+from latent_ledger.models.hook_points import CoderSite, HookPoint, HookPointName
 from latent_ledger.models.splice import at_site, forward_with, kl, token_losses
 
 
@@ -32,26 +32,28 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_identity_changes_nothing_and_zeros_do(network, batch):
     ids, mask = batch
     clean = network(ids, attention_mask=mask).logits
-    for point in Point:
-        tap = Tap(1, point)
-        assert torch.equal(forward_with(network, ids, mask, {tap: lambda x, _: x}), clean), tap
-        zeroed = forward_with(network, ids, mask, {tap: lambda x, _: torch.zeros_like(x)})
-        assert (zeroed - clean).abs().max() > 0.1, tap
+    for point in HookPointName:
+        hook_point = HookPoint(1, point)
+        assert torch.equal(forward_with(network, ids, mask, {hook_point: lambda x, _: x}), clean), (
+            hook_point
+        )
+        zeroed = forward_with(network, ids, mask, {hook_point: lambda x, _: torch.zeros_like(x)})
+        assert (zeroed - clean).abs().max() > 0.1, hook_point
     assert torch.equal(network(ids, attention_mask=mask).logits, clean)  # nothing is left behind
 
 
 @torch.no_grad()
 def test_only_the_chosen_positions_are_replaced(network, batch):
     ids, mask = batch
-    tap = Tap(1, Point.RESID_POST)
+    hook_point = HookPoint(1, HookPointName.RESID_POST)
     chosen = mask.bool()
     chosen[:, :5] = False
     clean = network(ids, attention_mask=mask).logits
-    spliced = forward_with(network, ids, mask, {tap: lambda x, _: x * 0}, positions=chosen)
+    spliced = forward_with(network, ids, mask, {hook_point: lambda x, _: x * 0}, positions=chosen)
     assert torch.equal(spliced[:, :5], clean[:, :5])  # causal: what comes before is untouched
     assert (spliced[0, 5:] - clean[0, 5:]).abs().amax(-1).min() > 0.01
     nowhere = forward_with(
-        network, ids, mask, {tap: lambda x, _: x * 0}, positions=torch.zeros_like(chosen)
+        network, ids, mask, {hook_point: lambda x, _: x * 0}, positions=torch.zeros_like(chosen)
     )
     assert torch.equal(nowhere, clean)
 
@@ -63,19 +65,28 @@ def test_replacing_the_mlp_output_is_what_the_definition_says(network, batch):
     block = network.get_submodule(hooks.layout_of(network).blocks)[1]
     seen = {}
     handle = block.register_forward_hook(lambda _, __, out: seen.update(out=out))
-    values = hooks.read(network, ids, [Tap(1, Point.MLP_OUT_NORMED), Tap(1, Point.RESID_POST)])
-    forward_with(network, ids, mask, {Tap(1, Point.MLP_OUT_NORMED): lambda x, _: x * 0})
+    values = hooks.read(
+        network,
+        ids,
+        [HookPoint(1, HookPointName.MLP_OUT_NORMED), HookPoint(1, HookPointName.RESID_POST)],
+    )
+    forward_with(
+        network, ids, mask, {HookPoint(1, HookPointName.MLP_OUT_NORMED): lambda x, _: x * 0}
+    )
     handle.remove()
-    expected = values[Tap(1, Point.RESID_POST)] - values[Tap(1, Point.MLP_OUT_NORMED)]
+    expected = (
+        values[HookPoint(1, HookPointName.RESID_POST)]
+        - values[HookPoint(1, HookPointName.MLP_OUT_NORMED)]
+    )
     real = mask.bool()
     torch.testing.assert_close(seen["out"][real], expected[real], rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("writes", ["mlp_out", "resid_post"])
-def test_a_site_gives_the_coder_what_it_reads(network, batch, writes):
+@pytest.mark.parametrize("output_hook", ["mlp_out", "resid_post"])
+def test_a_site_gives_the_coder_what_it_reads(network, batch, output_hook):
     ids, mask = batch
-    site = HookSite.at(1, "mlp_in" if writes == "mlp_out" else "resid_post", writes)
+    site = CoderSite.at(1, "mlp_in" if output_hook == "mlp_out" else "resid_post", output_hook)
     clean = network(ids, attention_mask=mask).logits
     chosen = mask.bool()
     chosen[:, 0] = False
@@ -84,11 +95,13 @@ def test_a_site_gives_the_coder_what_it_reads(network, batch, writes):
 
     def perfect(x: torch.Tensor) -> torch.Tensor:
         rows.append(x)
-        return mlp(x) if writes == "mlp_out" else x
+        return mlp(x) if output_hook == "mlp_out" else x
 
     spliced = forward_with(network, ids, mask, at_site(site, perfect), positions=chosen)
     torch.testing.assert_close(spliced, clean, rtol=1e-4, atol=1e-4)
-    assert torch.equal(rows[0], hooks.read(network, ids, [site.reads])[site.reads][chosen])
+    assert torch.equal(
+        rows[0], hooks.read(network, ids, [site.input_hook])[site.input_hook][chosen]
+    )
     wrong = forward_with(network, ids, mask, at_site(site, lambda x: x * 0), positions=chosen)
     assert (wrong - clean).abs().max() > 0.1
     torch.testing.assert_close(wrong[:, 0], clean[:, 0])
@@ -97,7 +110,9 @@ def test_a_site_gives_the_coder_what_it_reads(network, batch, writes):
 def test_gradients_flow_through_a_splice(network, batch):
     ids, mask = batch
     scale = torch.ones((), requires_grad=True)
-    logits = forward_with(network, ids, mask, {Tap(0, Point.MLP_OUT): lambda x, _: x * scale})
+    logits = forward_with(
+        network, ids, mask, {HookPoint(0, HookPointName.MLP_OUT): lambda x, _: x * scale}
+    )
     logits.square().mean().backward()
     assert scale.grad.abs() > 0
 
@@ -107,7 +122,7 @@ def test_a_bfloat16_model_takes_a_float32_replacement(neox, batch):
     ids, mask = batch
     network = language_model.load_model(neox, dtype="bfloat16")
     clean = network(ids, attention_mask=mask).logits
-    site = HookSite.at(1, "resid_post")
+    site = CoderSite.at(1, "resid_post")
     same = forward_with(network, ids, mask, at_site(site, lambda x: x))
     assert same.dtype == torch.bfloat16
     assert torch.equal(same, clean)

@@ -17,7 +17,7 @@ from tests.project import PROJECT
 
 ROOT = PROJECT
 SERVED_MODEL = {
-    "kind": "vllm",
+    "backend": "vllm",
     "model": "Qwen/Qwen2.5-7B-Instruct",
     "revision": None,
     "dtype": "bfloat16",
@@ -50,7 +50,7 @@ def test_every_planned_job_has_an_estimate(name):
 
 def test_rules_that_use_a_gpu_have_one_and_others_none(planner):
     for path, (rule, settings) in planner.jobs.items():
-        served = settings.get("scorer", {}).get("kind") == "vllm"
+        served = settings.get("scorer", {}).get("backend") == "vllm"
         assert (planner.job(path).gpu is not None) is (RULES[rule].gpu or served), path
 
 
@@ -134,7 +134,7 @@ def autointerp(planner, scorer: str, gpu: str, latents: int) -> float:
     """Caching, explaining and scoring (detection and fuzzing) in one go, as the reference did."""
     total = fetched("google/gemma-2-2b") + fetched(scorer)
     capture = next(p for p in planner.jobs if p.startswith("results/activations/scoring/"))
-    total += seconds(planner, capture, gpu, tokens=200_000, taps=1)
+    total += seconds(planner, capture, gpu, tokens=200_000, hook_points=1)
     settings = {"scorer": {**SERVED_MODEL, "model": scorer}, "scores": ["detection", "fuzzing"]}
     block = {**planner.config["evaluations"]["autointerp"], "latents": latents}
     block |= {"n_test": 40, "n_negatives": 35}  # repro-004: 1,355 examples of 18 latents
@@ -156,13 +156,13 @@ def test_wall_clocks_of_the_reference_within_a_factor_of_two(planner):
         "train-g2-sae, ~25 min": (
             25,
             gemma
-            + seconds(planner, captured, "L4", taps=0, layers=whole)
+            + seconds(planner, captured, "L4", hook_points=0, layers=whole)
             + seconds(planner, f"results/coders/{coder}.json", "L4"),
         ),
         "recon-g2-sae, ~5 min": (
             5,
             gemma
-            + seconds(planner, evaluated, "L4", tokens=12_000, taps=1)
+            + seconds(planner, evaluated, "L4", tokens=12_000, hook_points=1)
             + seconds(planner, f"results/codes/evaluation/{coder}.json", "L4", tokens=12_000)
             + seconds(planner, f"results/reconstruction/{coder}.json", "L4", tokens=12_000),
         ),

@@ -32,7 +32,7 @@ def test_every_row_rests_on_planned_jobs_and_has_a_reader(experiment):
         assert row.manifest in jobs, row.run_id
         assert not set(row.needs) - set(jobs), row.run_id
         assert row.needs[-1] == row.manifest, f"{row.run_id}: its own manifest comes last"
-        assert row.kind in kinds, row.run_id
+        assert row.row_type in kinds, row.run_id
 
 
 def test_every_job_has_a_script(experiment):

@@ -9,7 +9,7 @@ import pytest
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers.cache import Answers
 
-SETTINGS = {"kind": "openai", "model": "m"}
+SETTINGS = {"backend": "openai", "model": "m"}
 PROMPT = [{"role": "user", "content": "Is it \u2019of\u2019?\n"}]
 
 

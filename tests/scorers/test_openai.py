@@ -25,7 +25,7 @@ def quick(monkeypatch):
 def settings(endpoint, **changes):
     url = endpoint if isinstance(endpoint, str) else endpoint.url
     return {
-        "kind": "openai",
+        "backend": "openai",
         "base_url": url,
         "model": "tiny",
         "api_key_env": None,
@@ -70,7 +70,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("backend", FAULTS)
 def test_all_answers_arrive_although_half_of_the_requests_fail(kind):
     injected = FAULTS[kind]
     with Endpoint(lambda prompt, attempt: injected if coin(prompt, attempt) else None) as endpoint:
@@ -253,4 +253,4 @@ def test_a_broken_client_asks_no_more():
 
 def test_an_unknown_kind_is_one_line():
     with pytest.raises(LedgerError, match="'oracle' is not known; known: lexical, openai"):
-        scorers.open_client({"kind": "oracle"})
+        scorers.open_client({"backend": "oracle"})

@@ -20,7 +20,7 @@ from tests.scorers import vllm_stand_in
 from tests.scorers.test_openai import PROMPTS, expected
 
 SETTINGS = {
-    "kind": "vllm",
+    "backend": "vllm",
     "model": "acme/tiny",
     "revision": "abc123",
     "dtype": "bfloat16",

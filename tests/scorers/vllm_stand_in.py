@@ -55,7 +55,7 @@ def note(name: str, value: object) -> None:
 
 def read(body: dict[str, Any]) -> dict[str, Any]:
     """A chat completion by the lexical scorer, without log probabilities."""
-    client = lexical.open_client({"kind": "lexical"}, None)
+    client = lexical.open_client({"backend": "lexical"}, None)
     said = asyncio.run(client.generate(body["messages"])).text
     return {"choices": [{"index": 0, "message": {"role": "assistant", "content": said}}]}
 
@@ -86,7 +86,7 @@ def main() -> None:
             os._exit(1)
 
     model = ASKED.get("serves", option("--served-model-name"))
-    answer = read if ASKED.get("reads") else endpoint.completion
+    answer = read if ASKED.get("input_hook") else endpoint.completion
     served = endpoint.Endpoint(faults, model=model, port=int(option("--port")), answer=answer)
     served.server.serve_forever(0.05)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from latent_ledger.models import hooks
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 
 COMMON = {5: "average_l0_68", 12: "average_l0_82", 19: "average_l0_73"}
 """Layer -> the canonical coder of 16k latents that this one lies in the place of."""
@@ -26,7 +26,7 @@ RIDGE = 1e-2
 
 def write(folder: Path, model, input_ids: Tensor) -> None:
     """Fit one coder per layer of :data:`COMMON` on `input_ids` [contexts, position]; write them."""
-    sites = {layer: HookSite.at(layer, "resid_post").reads for layer in COMMON}
+    sites = {layer: CoderSite.at(layer, "resid_post").input_hook for layer in COMMON}
     values = hooks.read(model, input_ids, sites.values())
     for layer, name in COMMON.items():
         rows = values[sites[layer]][:, 1:].float().flatten(0, 1)  # BOS is no ordinary position

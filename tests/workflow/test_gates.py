@@ -41,7 +41,7 @@ def results(rows: list[dict]) -> dict[str, dict]:
 
 def test_every_gate_holds_and_is_told(whole):
     gates = {row["run_id"]: row for row in whole.rows() if row["run_id"].startswith("gate-")}
-    expected = {row.run_id for row in planned(whole) if row.kind == "gate"}
+    expected = {row.run_id for row in planned(whole) if row.row_type == "gate"}
     assert set(gates) == expected
     kinds = ("gate-reader-", "gate-saelens-", "gate-nulls-reconstruction-", "gate-nulls-probing-")
     assert all(any(name.startswith(kind) for name in gates) for kind in kinds)

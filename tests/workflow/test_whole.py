@@ -26,7 +26,7 @@ def test_the_ledger_has_a_section_for_every_question(whole):
     for stage in graph.STAGES:
         if stage.section:
             kinds = set(stage.readers)
-            rows = [_Row(row) for row in whole.rows() if row["kind"] in kinds]
+            rows = [_Row(row) for row in whole.rows() if row["row_type"] in kinds]
             told = stage.section(rows)
             if rows or stage.name != "memory":  # nothing here needs a GPU, so nothing is planned
                 assert told.strip().splitlines()[0] in text, stage.name
@@ -36,8 +36,8 @@ class _Row:
     """A row of ledger.json as a section sees it."""
 
     def __init__(self, row: dict) -> None:
-        self.run_id, self.kind, self.metrics, self.label = (
-            row[key] for key in ("run_id", "kind", "metrics", "label")
+        self.run_id, self.row_type, self.metrics, self.label = (
+            row[key] for key in ("run_id", "row_type", "metrics", "label")
         )
         self.values, self.facts, self.key = row, row["facts"], row["key"]
 
@@ -57,7 +57,7 @@ DEAD = """
 evaluations:
   autointerp:
     scorers:
-      dead: {kind: openai, base_url: "http://127.0.0.1:9/v1", model: any, retries: 0}
+      dead: {backend: openai, base_url: "http://127.0.0.1:9/v1", model: any, retries: 0}
 comparisons:
   families:
     dead: {metrics: [autointerp.detection_dead], pairs: [[skip-transcoder, sae-resid]]}

@@ -16,7 +16,10 @@ RECON = [
     for name in ("sae-mlp", "sae-resid", "skip-transcoder", "transcoder")
 ]
 AFTER_RECON = [
-    *(f"gates/nulls/reconstruction/layers.1.{tap}" for tap in ("mlp_out", "resid_post")),
+    *(
+        f"gates/nulls/reconstruction/layers.1.{hook_point}"
+        for hook_point in ("mlp_out", "resid_post")
+    ),
     *RECON,
     "headtohead/reconstruction",
     "headtohead/splice",
@@ -32,7 +35,7 @@ def without_run_columns(rows: list[dict]) -> list[dict]:
 
 def test_every_planned_row_is_there_with_a_verdict(finished):
     rows = finished.rows()
-    kinds = {row["kind"] for row in rows}
+    kinds = {row["row_type"] for row in rows}
     chain = {"language_model", "parity", "train", "gate", "reconstruction", "probing", "headtohead"}
     assert kinds == chain | {"reference"}
     assert all(row["label"] in ("reproduced", "novel", "inconclusive") for row in rows)
@@ -185,10 +188,10 @@ def test_a_new_layer_captures_only_the_new_tap(checkout):
     checkout.snakemake(target="results/activations/coder/layers.0.resid_post.json")
     store = checkout.root / ".store/actions"
     runs = [read_json(path) for path in store.glob("*/*.json")]
-    captured = [run for run in runs if run["manifest"]["kind"] == "capture"]
-    taps = [run["manifest"]["facts"]["tap"] for run in captured]
-    assert taps.count("layers.1.mlp_in") == 3, "one per token set, none recomputed"
-    assert taps.count("layers.0.resid_post") == 1
+    captured = [run for run in runs if run["manifest"]["rule"] == "capture"]
+    hook_points = [run["manifest"]["facts"]["hook_point"] for run in captured]
+    assert hook_points.count("layers.1.mlp_in") == 3, "one per token set, none recomputed"
+    assert hook_points.count("layers.0.resid_post") == 1
 
 
 def test_an_unknown_key_is_refused_before_any_job(checkout):

@@ -8,7 +8,7 @@ def compute(job, out):
 
     folders = {
         name: job.input(name).folder()
-        for name in ("model", "tokens", "reads", "writes", "codes", "coder")
+        for name in ("model", "tokens", "input_hook", "output_hook", "codes", "coder")
     }
     return reconstruction.produce(job.settings, **folders, out=out)
 

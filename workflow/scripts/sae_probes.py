@@ -12,7 +12,9 @@ def compute(job, out):
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sae = saelens.to_saelens(job.input("coder").folder(), device=device)
     tokens, baseline = job.input("tokens").folder(), job.input("baseline")
-    return probes.produce(job.settings, sae, tokens, baseline.folder(), baseline.facts["tap"], out)
+    return probes.produce(
+        job.settings, sae, tokens, baseline.folder(), baseline.facts["hook_point"], out
+    )
 
 
 Job.from_snakemake(snakemake).run(fill(compute))

@@ -1,4 +1,4 @@
-"""Prefill sae_probes' activations of one tap, and fit its baseline on them."""
+"""Prefill sae_probes' activations of one hook point, and fit its baseline on them."""
 
 from latent_ledger.artifacts.job import Job, fill
 

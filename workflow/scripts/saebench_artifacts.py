@@ -1,4 +1,4 @@
-"""Prefill the activations and baselines of SAEBench's sparse probing for one tap and size."""
+"""Prefill activations and baselines of SAEBench's sparse probing for a hook point and size."""
 
 from latent_ledger.artifacts.job import Job, fill
 

@@ -11,7 +11,7 @@ def compute(job, out):
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sae = saelens.to_saelens(job.input("coder").folder(), device=device)
-    names = ("model", "tokens", "reads", "codes", "coder")
+    names = ("model", "tokens", "input_hook", "codes", "coder")
     folders = {name: job.input(name).folder() for name in names}
     return core.produce(job.settings, sae, **folders, out=out)
 

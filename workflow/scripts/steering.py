@@ -6,7 +6,7 @@ from latent_ledger.artifacts.job import Job, fill
 def compute(job, out):
     from latent_ledger.evaluations.steering import evaluation as steering
 
-    names = ("model", "tokens", "writes", "judged", "codes", "coder")
+    names = ("model", "tokens", "output_hook", "judged", "codes", "coder")
     folders = {name: job.input(name).folder() for name in names}
     return steering.produce(job.settings, **folders, out=out)
 

@@ -6,7 +6,7 @@ from latent_ledger.artifacts.job import Job, fill
 def compute(job, out):
     from latent_ledger.coders.training import trainer
 
-    activations = {name: job.input(name).folder() for name in ("reads", "writes")}
+    activations = {name: job.input(name).folder() for name in ("input_hook", "output_hook")}
     return trainer.produce(job.settings, activations, out, job.checkpoint())
 
 

@@ -8,7 +8,8 @@ A rule's script unpacks Snakemake's object into a :class:`Job` and hands it one 
 empty folder(s) to fill, and returns the facts. It imports heavy libraries inside, so a job whose
 key is in the store ends without loading torch.
 
-A rule with several outputs (one activation artifact per tap, one corpus part per split) names a
+A rule with several outputs (one activation artifact per hook point, one corpus part per split)
+names a
 *part* per output; each part has a key of its own and only the missing ones are computed.
 
 The record of a run (when, where, how long, how much memory, which versions) is written to the
@@ -201,7 +202,7 @@ class Job:
                 made_by = self.made_by(part)
                 key = action_key(made_by)
                 manifest = self.store.commit(
-                    staged[part], kind=self.rule, facts=facts[part], key=key, made_by=made_by
+                    staged[part], rule=self.rule, facts=facts[part], key=key, made_by=made_by
                 )
                 earlier = self.store.record(key, manifest, run)
                 if earlier:

@@ -164,7 +164,7 @@ def lock_of(settings: Mapping[str, Any]) -> str:
 
     All jobs share one environment but those that serve their scorer: vLLM brings its own torch.
     """
-    return "scorer" if settings.get("scorer", {}).get("kind") == "vllm" else "ledger"
+    return "scorer" if settings.get("scorer", {}).get("backend") == "vllm" else "ledger"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Content-addressed payloads behind small manifests.
 
 A *payload* is a folder of files, named by the digest of its content and never changed again. A
-*manifest* is a small JSON file in ``results/`` that Snakemake sees instead: kind, files with sha256
+*manifest* is a small JSON file in ``results/`` that Snakemake sees instead: rule, files with sha256
 and size, their tree digest, a few facts, and the action key that made it. It holds no time, host
 or path, so equal content gives equal bytes. An *action* maps a key (see
 :mod:`latent_ledger.artifacts.provenance`) to the manifest it gave and to the record of that run.
@@ -48,7 +48,7 @@ class Manifest:
     input digests), so that anybody can tell whether the number behind it is still current.
     """
 
-    kind: str
+    rule: str
     digest: str
     files: list[dict[str, Any]]
     facts: dict[str, Any]
@@ -94,7 +94,7 @@ class Payload:
                 if self.manifest_path is not None:
                     Path(self.manifest_path).unlink(missing_ok=True)
                 error = CorruptPayload(
-                    f"corrupt payload: {wrong} of {self.manifest_path or self.manifest.kind} is "
+                    f"corrupt payload: {wrong} of {self.manifest_path or self.manifest.rule} is "
                     "not what its manifest promises; it was set aside and will be recomputed when "
                     "you run the same command again."
                 )
@@ -163,7 +163,7 @@ class Store:
         return folder
 
     def commit(
-        self, staged: Path, *, kind: str, facts: dict[str, Any], key: str, made_by: dict[str, Any]
+        self, staged: Path, *, rule: str, facts: dict[str, Any], key: str, made_by: dict[str, Any]
     ) -> Manifest:
         """Turn a staged folder into a payload and return its manifest.
 
@@ -179,8 +179,8 @@ class Store:
             for path in sorted(staged.rglob("*"))
             if path.is_file()
         ]
-        digest = digest_json({"kind": kind, "files": files})
-        manifest = Manifest(kind, digest, files, read_json(staged / FACTS), key, made_by)
+        digest = digest_json({"rule": rule, "files": files})
+        manifest = Manifest(rule, digest, files, read_json(staged / FACTS), key, made_by)
         folder = self.payload_folder(digest)
         if folder.exists() and self.first_wrong_file(manifest) is not None:
             self.set_aside(manifest)
@@ -240,7 +240,7 @@ class Store:
             manifest = Manifest(**read_json(path)["manifest"])
             wrong = self.first_wrong_file(manifest)
             if wrong:
-                complaints.append(f"{manifest.kind} {manifest.digest[:12]}: {wrong}")
+                complaints.append(f"{manifest.rule} {manifest.digest[:12]}: {wrong}")
         return complaints
 
     def collect_garbage(self, keep: set[str]) -> tuple[int, int]:

@@ -52,20 +52,21 @@ def encode_rows(
 def produce(
     settings: Mapping[str, Any], activations: Path, coder: Path, out: Path
 ) -> dict[str, Any]:
-    """Encode the activations of the coder's read tap into `out`.
+    """Encode the activations of the coder's input hook into `out`.
 
     `settings` is empty: the codes follow from the two inputs. Returns facts: n_rows, mean_l0, and
     the number of latents that never fire here (dead) and that fire at least once (alive), all of
-    them over all rows. Raises :class:`LedgerError` if the activations are of another tap.
+    them over all rows. Raises :class:`LedgerError` if the activations are of another hook point.
     """
     if settings:
         raise LedgerError(f"Codes have no settings, but got {', '.join(sorted(settings))}.")
     shards = ActivationShards(activations)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = load_coder(coder, device)
-    if shards.tap != str(loaded.site.reads):
+    if shards.hook_point != str(loaded.site.input_hook):
         raise LedgerError(
-            f"The coder in {coder} reads {loaded.site.reads}; {activations} holds {shards.tap}."
+            f"The coder in {coder} reads {loaded.site.input_hook}; {activations} holds "
+            f"{shards.hook_point}."
         )
     if shards.d != loaded.d_in:
         raise LedgerError(

@@ -1,8 +1,10 @@
 """Coders that somebody else trained: fetched from a folder or the hub, in the publisher's format.
 
-    source + path + revision --format--> coder folder with its site    kind and width checked
+    source + path + revision --format--> coder folder with its site    architecture and width
+    checked
 
-The file is the truth about kind, width and k; what the configuration says of them must agree.
+The file is the truth about architecture, width and k; what the configuration says of them must
+agree.
 """
 
 from __future__ import annotations
@@ -38,9 +40,10 @@ FORMATS: dict[str, tuple[str, Producer]] = {
 def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Write a pretrained coder and its site into `out`; return facts.
 
-    `settings`: source, path, revision, format (the last three may be None), kind, layer, reads,
-    writes, width (None: the file's). Facts: format, file, kind, d_in, width and, for TopK coders,
-    k. Raises :class:`LedgerError` if the coder cannot be had or is not what the settings say.
+    `settings`: source, path, revision, format (the last three may be None), architecture, layer,
+    reads, writes, width (None: the file's). Facts: format, file, architecture, d_in, width and, for
+    TopK coders, k. Raises :class:`LedgerError` if the coder cannot be had or is not what the
+    settings say.
     """
     folder = Path(settings["source"]).expanduser()
     if folder.is_dir():
@@ -48,7 +51,7 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
     name = settings.get("format") or recognise(settings["source"], settings.get("path"))
     file, fetch = FORMATS[name]
     facts = fetch(settings, out)
-    for key in ("kind", "width"):
+    for key in ("architecture", "width"):
         said = settings.get(key)
         if said is not None and said != facts[key]:
             raise LedgerError(

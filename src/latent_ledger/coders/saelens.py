@@ -72,13 +72,13 @@ def _sparsify(coder: SparsifyCoder, apply_b_dec_to_input: bool, device: str) -> 
         "b_dec": coder.weights["b_dec"],
     }
     sizes = _sizes(coder) | {"k": coder.k}
-    if coder.kind == "sae":
+    if coder.architecture == "sae":
         config = TopKSAEConfig(**sizes, apply_b_dec_to_input=apply_b_dec_to_input)
         sae = TopKSAE(config)
         sae.activation_fn = TopK(coder.k)
         return _filled(sae, weights, device)
     sizes |= {"apply_b_dec_to_input": False, "d_out": coder.d_in}
-    if coder.kind == "transcoder":
+    if coder.architecture == "transcoder":
         return _filled(TopKTranscoder(TopKTranscoderConfig(**sizes)), weights, device)
     weights["W_skip"] = coder.weights["W_skip"]
     return _filled(TopKSkipTranscoder(TopKSkipTranscoderConfig(**sizes)), weights, device)
@@ -86,7 +86,7 @@ def _sparsify(coder: SparsifyCoder, apply_b_dec_to_input: bool, device: str) -> 
 
 def _gemma_scope(coder: GemmaScopeCoder, device: str) -> SAE:
     sizes = _sizes(coder) | {"apply_b_dec_to_input": False}
-    if coder.kind == "sae":
+    if coder.architecture == "sae":
         return _filled(JumpReLUSAE(JumpReLUSAEConfig(**sizes)), coder.weights, device)
     config = JumpReLUTranscoderConfig(**sizes, d_out=coder.d_in)
     return _filled(JumpReLUTranscoder(config), coder.weights, device)
@@ -94,7 +94,9 @@ def _gemma_scope(coder: GemmaScopeCoder, device: str) -> SAE:
 
 def _sizes(coder: SparsifyCoder | GemmaScopeCoder) -> dict[str, Any]:
     """What every SAELens configuration names; "meta" saves drawing weights that are replaced."""
-    metadata = SAEMetadata(hook_name=str(coder.site.reads), hook_name_out=str(coder.site.writes))
+    metadata = SAEMetadata(
+        hook_name=str(coder.site.input_hook), hook_name_out=str(coder.site.output_hook)
+    )
     return {
         "d_in": coder.d_in,
         "d_sae": coder.width,

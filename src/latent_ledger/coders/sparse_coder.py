@@ -1,7 +1,7 @@
 """Sparse coders of every origin behind one small interface.
 
 A coder folder holds the weights in the format of the library they come from, and ``site.json``
-with the hook site and, if it is not sparsify's, the format. :func:`load_coder` looks the format up
+with the hook point and, if it is not sparsify's, the format. :func:`load_coder` looks the format up
 in :data:`FORMATS`, whose entry imports only that one module, so this package imports nothing heavy.
 A new format is one module with a ``load(folder, site, device)`` function, its entry here, and its
 test.
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,8 +28,8 @@ class Coder(Protocol):
     [nnz] ascending within a row, ``values`` float32 [nnz], all of them > 0.
     """
 
-    site: HookSite
-    kind: str  # "sae" | "transcoder" | "skip-transcoder"
+    site: CoderSite
+    architecture: str  # "sae" | "transcoder" | "skip-transcoder"
     d_in: int
     width: int
 
@@ -37,25 +37,27 @@ class Coder(Protocol):
         """Sparse latents (indptr, indices, values) of activations ``x`` [n, d_in]."""
 
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:
-        """Output [n, d_in] at ``site.writes``; a skip connection reads ``x``, the coder's input."""
+        """Output [n, d_in] at ``site.output_hook``; a skip connection reads ``x``, the coder's
+        input.
+        """
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """``decode(*encode(x), x)``: [n, d_in] -> [n, d_in]."""
 
 
-def _sparsify(folder: Path, site: HookSite, device: str) -> Coder:
+def _sparsify(folder: Path, site: CoderSite, device: str) -> Coder:
     from latent_ledger.coders.formats.sparsify import loader as sparsify
 
     return sparsify.load(folder, site, device)
 
 
-def _gemma_scope(folder: Path, site: HookSite, device: str) -> Coder:
+def _gemma_scope(folder: Path, site: CoderSite, device: str) -> Coder:
     from latent_ledger.coders.formats.gemma_scope import loader as gemma_scope
 
     return gemma_scope.load(folder, site, device)
 
 
-FORMATS: dict[str, Callable[[Path, HookSite, str], Coder]] = {
+FORMATS: dict[str, Callable[[Path, CoderSite, str], Coder]] = {
     "sparsify": _sparsify,
     "gemma_scope": _gemma_scope,
 }
@@ -71,6 +73,6 @@ def load_coder(folder: Path, device: str = "cpu") -> Coder:
         raise LedgerError(
             f"{folder / 'site.json'}: unknown coder format {name!r}; known: {', '.join(FORMATS)}."
         )
-    if missing := {"layer", "reads", "writes"} - set(record):
+    if missing := {"layer", "input_hook", "output_hook"} - set(record):
         raise LedgerError(f"{folder / 'site.json'} lacks {', '.join(sorted(missing))}.")
-    return FORMATS[name](folder, HookSite.from_dict(record), device)
+    return FORMATS[name](folder, CoderSite.from_dict(record), device)

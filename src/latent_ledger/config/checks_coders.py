@@ -13,12 +13,12 @@ from latent_ledger.config.coder_specs import (
     ORIGINAL,
     base,
     base_block,
-    chosen,
+    coders_measured_by,
     effective,
     is_pretrained,
     pairs,
 )
-from latent_ledger.config.problems import Problem, Where, reads, show, suggest, words
+from latent_ledger.config.problems import Problem, Where, needs_sections, show, suggest, words
 from latent_ledger.config.schema_file import schema
 from latent_ledger.config.sources import kind_of_source, local, model_shape
 
@@ -26,7 +26,7 @@ DEPTH = ("resid_pre", "mlp_in", "mlp_out", "mlp_out_normed", "resid_post")
 """Points of one block in the order in which a forward pass reaches them."""
 
 
-@reads("model", "coders")
+@needs_sections("model", "coders")
 def _layers(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
         of = base(config, coder["model"])
@@ -40,31 +40,38 @@ def _layers(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("coders")
+@needs_sections("coders")
 def _sites(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
-        kind, reads, writes = coder["kind"], coder["reads"], coder["writes"]
-        if kind == "sae":
-            if writes != reads:
+        architecture, input_hook, output_hook = (
+            coder["architecture"],
+            coder["input_hook"],
+            coder["output_hook"],
+        )
+        if architecture == "sae":
+            if output_hook != input_hook:
                 yield Problem(
-                    ("coders", name, "writes"),
-                    f"an sae writes what it reads, {reads}; remove this key, or make the coder a "
+                    ("coders", name, "output_hook"),
+                    f"an sae writes what it reads, {input_hook}; remove this key, or make the "
+                    "coder a "
                     "transcoder",
                 )
             continue
-        later = DEPTH[DEPTH.index(reads) + 1 :]
+        later = DEPTH[DEPTH.index(input_hook) + 1 :]
         if not later:
             yield Problem(
-                ("coders", name, "reads"), f"a {kind} cannot read {reads}: nothing comes after it"
+                ("coders", name, "input_hook"),
+                f"a {architecture} cannot read {input_hook}: nothing comes after it",
             )
-        elif writes not in later:
+        elif output_hook not in later:
             yield Problem(
-                ("coders", name, "writes"),
-                f"a {kind} that reads {reads} must write one of {words(later)}, not {writes}",
+                ("coders", name, "output_hook"),
+                f"a {architecture} that reads {input_hook} must write one of {words(later)}, not "
+                f"{output_hook}",
             )
 
 
-@reads("coders")
+@needs_sections("coders")
 def _coder_names(config: dict[str, Any]) -> Iterator[Problem]:
     for name in config["coders"]:
         ending = re.search(r"-k\d+(-s\d+)?$", name)
@@ -72,11 +79,11 @@ def _coder_names(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 ("coders", name),
                 f'a name may not end in "{ending[0]}", which would collide with the names of '
-                "coder instances",
+                "coders",
             )
 
 
-@reads("model", "coders")
+@needs_sections("model", "coders")
 def _models(config: dict[str, Any]) -> Iterator[Problem]:
     randomised, others = config["model"]["randomised"], config["model"]["others"]
     known = [ORIGINAL, *randomised, *others]
@@ -94,7 +101,7 @@ def _models(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(("model", "others", name), what)
 
 
-@reads("coders")
+@needs_sections("coders")
 def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
     """A coder is trained here or fetched, and the keys of one way mean nothing in the other."""
     for name, coder in config["coders"].items():
@@ -119,7 +126,7 @@ def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(("coders", name, key), what)
 
 
-@reads("coders", "training")
+@needs_sections("coders", "training")
 def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     told = set()
     for name, coder in config["coders"].items():
@@ -135,7 +142,7 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(where, f"{k} active latents exceed the width{owner}, {width}")
 
 
-@reads("coders", "training", "evaluations")
+@needs_sections("coders", "training", "evaluations")
 def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     widths = {name: effective(config, name, "width") for name in config["coders"]}
     told = [name for name, width in widths.items() if width is not None]
@@ -151,7 +158,7 @@ def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-@reads("coders", "training", "tokens")
+@needs_sections("coders", "training", "tokens")
 def _whole_contexts(config: dict[str, Any]) -> Iterator[Problem]:
     context = config["tokens"]["context"]
     blocks = {("training",): config["training"]}
@@ -182,7 +189,7 @@ def metrics(config: dict[str, Any]) -> dict[str, str]:
     return known
 
 
-@reads("comparisons", "evaluations")
+@needs_sections("comparisons", "evaluations")
 def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
     known = metrics(config)
     possible = schema()["properties"]["evaluations"]["properties"]
@@ -200,11 +207,11 @@ def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(path, f"unknown metric {show(metric)}; {suggest(metric, known)}")
 
 
-@reads("model", "evaluations", "coders", "training")
+@needs_sections("model", "evaluations", "coders", "training")
 def _chosen(config: dict[str, Any]) -> Iterator[Problem]:
-    """An evaluation's ``at`` names coders, k and seeds that exist, and leaves some coder."""
+    """An evaluation's ``select`` names coders, k and seeds that exist, and leaves some coder."""
     for evaluation, block in config["evaluations"].items():
-        at, where = block["at"], ("evaluations", evaluation, "at")
+        at, where = block["select"], ("evaluations", evaluation, "select")
         strangers = False
         for index, name in enumerate(at.get("coders", [])):
             if name not in config["coders"]:
@@ -214,7 +221,7 @@ def _chosen(config: dict[str, Any]) -> Iterator[Problem]:
             elif evaluation not in OF_ANY_MODEL and _stands_aside(config, name):
                 strangers = True
                 yield Problem((*where, "coders", index), _aside(config, name, evaluation))
-        if not strangers and not chosen(config, evaluation):
+        if not strangers and not coders_measured_by(config, evaluation):
             yield Problem(where, "no trained coder fits; give it a coder, k or seed that exists")
 
 
@@ -229,9 +236,9 @@ def _aside(config: dict[str, Any], coder: str, evaluation: str) -> str:
     return f"{coder} is of {of}, and only {can} measures coders of other models, not {evaluation}"
 
 
-@reads("model", "comparisons", "evaluations", "coders", "training")
+@needs_sections("model", "comparisons", "evaluations", "coders", "training")
 def _measured(config: dict[str, Any]) -> Iterator[Problem]:
-    """What is compared is measured: the evaluation's ``at`` leaves out neither side."""
+    """What is compared is measured: the evaluation's ``select`` leaves out neither side."""
     for family, entry in config["comparisons"]["families"].items():
         if any(name not in config["coders"] for pair in entry["pairs"] for name in pair):
             continue
@@ -239,7 +246,9 @@ def _measured(config: dict[str, Any]) -> Iterator[Problem]:
         for evaluation in dict.fromkeys(m.partition(".")[0] for m in entry["metrics"]):
             if evaluation not in config["evaluations"]:
                 continue
-            missing = sorted(set(known) - {one.name for one in chosen(config, evaluation)})
+            missing = sorted(
+                set(known) - {one.name for one in coders_measured_by(config, evaluation)}
+            )
             aside = [name for name in missing if known[name].base != ORIGINAL]
             if aside and evaluation not in OF_ANY_MODEL:
                 what = _aside(config, known[aside[0]].coder, evaluation)
@@ -248,19 +257,19 @@ def _measured(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(
                     ("comparisons", "families", family),
                     f"{missing[0]} is not measured by {evaluation}; add it to "
-                    f"evaluations.{evaluation}.at, or limit the family by its own at",
+                    f"evaluations.{evaluation}.select, or limit the family by its own select",
                 )
 
 
-@reads("comparisons", "coders", "training")
+@needs_sections("comparisons", "coders", "training")
 def _at(config: dict[str, Any]) -> Iterator[Problem]:
     for family, entry in config["comparisons"]["families"].items():
-        for key, wanted in entry["at"].items():
+        for key, wanted in entry["select"].items():
             trained = _trained(config, key)
             for index, value in enumerate(wanted):
                 if value not in trained:
                     yield Problem(
-                        ("comparisons", "families", family, "at", key, index),
+                        ("comparisons", "families", family, "select", key, index),
                         f"no coder is trained at {value}; known: {words(trained)}",
                     )
 
@@ -271,7 +280,7 @@ def _trained(config: dict[str, Any], key: str) -> list[int]:
     return sorted({value for name in trained for value in effective(config, name, key)})
 
 
-@reads("model", "comparisons", "coders", "training")
+@needs_sections("model", "comparisons", "coders", "training")
 def _pairs(config: dict[str, Any]) -> Iterator[Problem]:
     for family, entry in config["comparisons"]["families"].items():
         seen: set[frozenset[str]] = set()
@@ -304,9 +313,9 @@ def _fair(
     for key, plural in () if elsewhere else (("k", "k"), ("seeds", "seed")):
         one, other = effective(config, first, key), effective(config, second, key)
         trained = _trained(config, key)
-        allowed = [value for value in entry["at"].get(key, trained) if value in trained]
+        allowed = [value for value in entry["select"].get(key, trained) if value in trained]
         if allowed and not set(one) & set(other) & set(allowed):
-            where = f" among {words(allowed)}" if key in entry["at"] else ""
+            where = f" among {words(allowed)}" if key in entry["select"] else ""
             yield Problem(path, f"{first} and {second} have no {plural} in common{where}")
     for key in FAIR:
         one, other = effective(config, first, key), effective(config, second, key)

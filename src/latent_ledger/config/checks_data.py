@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.config.problems import Problem, nearest, reads, show, suggest
+from latent_ledger.config.problems import Problem, nearest, needs_sections, show, suggest
 from latent_ledger.config.sources import (
     CONCEPTS,
     CORPUS_SUFFIXES,
@@ -20,7 +20,7 @@ from latent_ledger.config.sources import (
 )
 
 
-@reads("store")
+@needs_sections("store")
 def _store(config: dict[str, Any]) -> Iterator[Problem]:
     store = config["store"]
     path, results = Path(store).resolve(), Path("results").resolve()
@@ -35,7 +35,7 @@ def _store(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("store",), f"{show(store)} is or lies below a file; name a folder")
 
 
-@reads("model")
+@needs_sections("model")
 def _model_source(config: dict[str, Any]) -> Iterator[Problem]:
     yield from _published(config["model"]["source"], ("model", "source"))
     for name, other in config["model"]["others"].items():
@@ -69,7 +69,7 @@ def _published(source: str, path: tuple[str, ...]) -> Iterator[Problem]:
         yield Problem(path, f"the folder {show(source)} holds no config.json, so no model")
 
 
-@reads("model")
+@needs_sections("model")
 def _embedded_model(config: dict[str, Any]) -> Iterator[Problem]:
     training = config["model"].get("training")
     if training is None:
@@ -85,7 +85,7 @@ def _embedded_model(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("corpus")
+@needs_sections("corpus")
 def _corpus_source(config: dict[str, Any]) -> Iterator[Problem]:
     yield from _texts(config["corpus"]["source"], ("corpus", "source"))
 
@@ -111,7 +111,7 @@ def _texts(source: str, path: tuple[str, ...]) -> Iterator[Problem]:
         yield Problem(path, f"{show(source)} holds no text ({kinds})")
 
 
-@reads("corpus")
+@needs_sections("corpus")
 def _parts(config: dict[str, Any]) -> Iterator[Problem]:
     total = sum(config["corpus"]["parts"].values())
     if total > 1 + 1e-9:  # shares such as 0.7 + 0.2 + 0.1 sum to a little more than 1
@@ -120,7 +120,7 @@ def _parts(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("model", "corpus")
+@needs_sections("model", "corpus")
 def _model_part(config: dict[str, Any]) -> Iterator[Problem]:
     if config["model"]["source"] == "embedded" and "model" not in config["corpus"]["parts"]:
         yield Problem(
@@ -128,7 +128,7 @@ def _model_part(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("model", "tokens")
+@needs_sections("model", "tokens")
 def _budgets(config: dict[str, Any]) -> Iterator[Problem]:
     context = config["tokens"]["context"]
     budgets = {("tokens", "budget"): config["tokens"]["budget"]}
@@ -141,7 +141,7 @@ def _budgets(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem((*path, part), what)
 
 
-@reads("model", "tokens", "evaluations")
+@needs_sections("model", "tokens", "evaluations")
 def _contexts(config: dict[str, Any]) -> Iterator[Problem]:
     for name, other in config["model"]["others"].items():
         shape, context = model_shape(other), config["tokens"]["context"]
@@ -161,7 +161,7 @@ def _contexts(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(path, f"{context} is longer than the model's context of {shape.context}")
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
     probing = config["evaluations"].get("probing")
     if probing is None:

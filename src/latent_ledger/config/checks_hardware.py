@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.problems import Problem, reads
+from latent_ledger.config.problems import Problem, needs_sections
 
 
-@reads("hardware")
+@needs_sections("hardware")
 def _cheapest_first(config: dict[str, Any]) -> Iterator[Problem]:
     """Jobs take the first GPU they fit on: a large one in front would take them all."""
     from latent_ledger.resources.devices import (
@@ -22,7 +22,7 @@ def _cheapest_first(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(("hardware", "gpus", index + 1), what)
 
 
-@reads("hardware")
+@needs_sections("hardware")
 def _listed(config: dict[str, Any]) -> Iterator[Problem]:
     """A rule's own GPU means nothing where no job has one."""
     hardware = config["hardware"]

@@ -1,6 +1,6 @@
 """From the coders of a configuration to the instances that are trained and compared.
 
-A coder is a kind at a site; an instance is that coder at one k and one seed, named
+A coder is a architecture at a site; an instance is that coder at one k and one seed, named
 ``<coder>-k<k>-s<seed>``. The recipe is the one under ``training``, with what the coder overrides.
 A coder with a ``source`` comes trained: it is one instance, named as the coder, whose k, seed and
 recipe are its publisher's.
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from latent_ledger.models.hook_points import HookSite, Tap
+from latent_ledger.models.hook_points import CoderSite, HookPoint
 
 RECIPE = (
     "batch_tokens",
@@ -48,8 +48,8 @@ OF_ANY_MODEL = ("reconstruction",)
 
 
 @dataclass(frozen=True)
-class CoderInstance:
-    """One coder: kind, site, size, seed, recipe, and which control it is, if any.
+class CoderSpec:
+    """One coder: architecture, site, size, seed, recipe, and which control it is, if any.
 
     `model` is the model it is trained on (``original``, a re-randomised one or another published
     one) and `base` the published model behind that, whose tokenizer it reads; `weights` says which
@@ -60,8 +60,8 @@ class CoderInstance:
 
     name: str
     coder: str
-    kind: str
-    site: HookSite
+    architecture: str
+    site: CoderSite
     width: int | None
     k: int | None
     seed: int | None
@@ -87,9 +87,14 @@ class CoderInstance:
         """The settings of the job that trains or fetches it, in one flat dict."""
         if self.pretrained:
             where = {"source": self.source, **self.place}
-            return {"kind": self.kind, **self.site.as_dict(), "width": self.width, **where}
+            return {
+                "architecture": self.architecture,
+                **self.site.as_dict(),
+                "width": self.width,
+                **where,
+            }
         return {
-            "kind": self.kind,
+            "architecture": self.architecture,
             **self.site.as_dict(),
             "width": self.width,
             "k": self.k,
@@ -125,14 +130,14 @@ def base_block(config: Mapping[str, Any], model: str = ORIGINAL) -> Mapping[str,
     return config["model"]["others"].get(model, config["model"])
 
 
-def instances(config: Mapping[str, Any]) -> list[CoderInstance]:
-    """All coder instances of a validated configuration: coders as written, then k, then seed."""
+def coder_specs(config: Mapping[str, Any]) -> list[CoderSpec]:
+    """All coders of a validated configuration: coders as written, then k, then seed."""
     found = []
     for coder, entry in config["coders"].items():
         shared = {
             "coder": coder,
-            "kind": entry["kind"],
-            "site": HookSite.at(entry["layer"], entry["reads"], entry["writes"]),
+            "architecture": entry["architecture"],
+            "site": CoderSite.at(entry["layer"], entry["input_hook"], entry["output_hook"]),
             "width": effective(config, coder, "width"),
             "model": entry["model"],
             "base": base(config, entry["model"]),
@@ -141,19 +146,19 @@ def instances(config: Mapping[str, Any]) -> list[CoderInstance]:
         if is_pretrained(entry):
             place = {key: entry.get(key) for key in ("path", "revision", "format")}
             own = {"source": entry["source"], "place": place, "recipe": {}}
-            found.append(CoderInstance(name=coder, k=None, seed=None, **shared, **own))
+            found.append(CoderSpec(name=coder, k=None, seed=None, **shared, **own))
             continue
         recipe = {key: effective(config, coder, key) for key in RECIPE}
         found += [
-            CoderInstance(name=f"{coder}-k{k}-s{seed}", k=k, seed=seed, recipe=recipe, **shared)
+            CoderSpec(name=f"{coder}-k{k}-s{seed}", k=k, seed=seed, recipe=recipe, **shared)
             for k in effective(config, coder, "k")
             for seed in effective(config, coder, "seeds")
         ]
     return found
 
 
-def chosen(config: Mapping[str, Any], evaluation: str) -> list[CoderInstance]:
-    """Instances that an evaluation measures: all of them, or those its ``at`` names.
+def coders_measured_by(config: Mapping[str, Any], evaluation: str) -> list[CoderSpec]:
+    """Instances that an evaluation measures: all of them, or those its ``select`` names.
 
     Coders of other models only where :data:`OF_ANY_MODEL` says so.
     Lists of k and of seeds choose among trained coders; a pretrained one has neither.
@@ -161,37 +166,40 @@ def chosen(config: Mapping[str, Any], evaluation: str) -> list[CoderInstance]:
     block = config["evaluations"].get(evaluation)
     if block is None:
         return []
-    at = block["at"]
+    at = block["select"]
     return [
         one
-        for one in instances(config)
+        for one in coder_specs(config)
         if one.coder in at.get("coders", [one.coder])
         and _within(at, one)
         and (one.base == ORIGINAL or evaluation in OF_ANY_MODEL)
     ]
 
 
-def _within(at: Mapping[str, Any], one: CoderInstance) -> bool:
-    """Whether the lists of k and seeds of an ``at`` leave an instance in."""
+def _within(at: Mapping[str, Any], one: CoderSpec) -> bool:
+    """Whether the lists of k and seeds of a ``select`` leave an instance in."""
     return one.pretrained or (
         one.k in at.get("k", [one.k]) and one.seed in at.get("seeds", [one.seed])
     )
 
 
-def taps(config: Mapping[str, Any]) -> list[Tap]:
-    """Every distinct tap that some coder reads or writes, sorted."""
-    return sorted({tap for instance in instances(config) for tap in instance.site.taps})
+def hook_points(config: Mapping[str, Any]) -> list[HookPoint]:
+    """Every distinct hook point that some coder reads or writes, sorted."""
+    return sorted(
+        {hook_point for spec in coder_specs(config) for hook_point in spec.site.hook_points}
+    )
 
 
-def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderInstance, CoderInstance]]:
-    """The instances that meet in one comparison family: equal k and seed, limited by its ``at``.
+def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderSpec, CoderSpec]]:
+    """The instances that meet in one comparison family: equal k and seed, limited by its
+    ``select``.
 
     In the order of the family's pairs, then of the first coder's instances.
     """
     entry = config["comparisons"]["families"][family]
-    at = entry.get("at", {})
-    by_coder: dict[str, list[CoderInstance]] = {}
-    for one in instances(config):
+    at = entry.get("select", {})
+    by_coder: dict[str, list[CoderSpec]] = {}
+    for one in coder_specs(config):
         by_coder.setdefault(one.coder, []).append(one)
     return [
         (one, other)
@@ -202,23 +210,23 @@ def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderInstance, C
     ]
 
 
-def _meet(one: CoderInstance, other: CoderInstance) -> bool:
+def _meet(one: CoderSpec, other: CoderSpec) -> bool:
     """Trained coders meet at equal k and seed; a pretrained one meets every instance."""
     if one.pretrained or other.pretrained:
         return True
     return (one.k, one.seed) == (other.k, other.seed)
 
 
-def unfair(one: CoderInstance, other: CoderInstance) -> list[str]:
+def unfair(one: CoderSpec, other: CoderSpec) -> list[str]:
     """Recipe keys in which two instances differ although a fair comparison holds them equal."""
     first, second = (_recipe(each) for each in (one, other))
     return [key for key in FAIR if first.get(key) != second.get(key) and not _open(key, one, other)]
 
 
-def _recipe(one: CoderInstance) -> dict[str, Any]:
+def _recipe(one: CoderSpec) -> dict[str, Any]:
     return {**one.settings, "model": one.model, "weights": one.weights, "source": one.source}
 
 
-def _open(key: str, *both: CoderInstance) -> bool:
+def _open(key: str, *both: CoderSpec) -> bool:
     """Whether `key` is about training and one side was trained elsewhere: ``source`` says that."""
     return key in LEARNT_HERE and any(one.pretrained for one in both)

@@ -36,7 +36,9 @@ class Check:
     find: Callable[[dict[str, Any]], Iterator[Problem]]
 
 
-def reads(*sections: str) -> Callable[[Callable[[dict[str, Any]], Iterator[Problem]]], Check]:
+def needs_sections(
+    *sections: str,
+) -> Callable[[Callable[[dict[str, Any]], Iterator[Problem]]], Check]:
     """Make a :class:`Check` of a generator of problems."""
     return lambda find: Check(frozenset(sections), find)
 

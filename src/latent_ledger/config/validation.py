@@ -14,6 +14,7 @@ from typing import Any
 
 from latent_ledger.config import checks_coders
 from latent_ledger.config.problems import Check, Problem, Where, contradictions, words
+from latent_ledger.config.renamed import with_new_names
 from latent_ledger.config.schema_file import complete, plain, problems, schema
 from latent_ledger.lib.errors import LedgerError
 
@@ -48,7 +49,7 @@ def validate(config: Mapping[str, Any], checks: Iterable[Check]) -> dict[str, An
     Local folders are looked up from the working directory. Raises :class:`ConfigError` with one
     line per problem.
     """
-    raw = without_absent(plain(config))
+    raw = with_new_names(without_absent(plain(config)))
     found = problems(raw)
     completed, misplaced = complete(raw)
     broken = {str(problem.path[0]) for problem in found if problem.path}
@@ -85,20 +86,21 @@ def without_absent(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
-    """Fill the points that follow from a coder's kind, which no default in a schema can say.
+    """Fill the points that follow from a coder's architecture, which no default in a schema can
+    say.
 
     Returns the sites that stay open: an autoencoder may stand anywhere, so it has to say where.
     """
     found = []
     for name, coder in coders.items():
-        if coder["kind"] != "sae":
-            coder.setdefault("reads", "mlp_in")
-            coder.setdefault("writes", "mlp_out")
-        elif "reads" in coder:
-            coder.setdefault("writes", coder["reads"])
+        if coder["architecture"] != "sae":
+            coder.setdefault("input_hook", "mlp_in")
+            coder.setdefault("output_hook", "mlp_out")
+        elif "input_hook" in coder:
+            coder.setdefault("output_hook", coder["input_hook"])
         else:
             what = f"missing; an sae names one of {words(checks_coders.DEPTH)}"
-            found.append(Problem(("coders", name, "reads"), what))
+            found.append(Problem(("coders", name, "input_hook"), what))
     return found
 
 

@@ -49,7 +49,7 @@ def _cell(text: str) -> str:
 
 def per_coder(
     current: Sequence[Any],
-    kind: str,
+    row_type: str,
     title: str,
     columns: Mapping[str, Callable[[dict[str, Metric]], str]],
 ) -> str:
@@ -57,7 +57,7 @@ def per_coder(
 
     The first coder is of the model under study; one of another model says so beside its name.
     """
-    shown = [row for row in current if row.kind == kind and row.metrics]
+    shown = [row for row in current if row.row_type == row_type and row.metrics]
     usual = shown[0].values["model"] if shown else ""
     lines = [
         (

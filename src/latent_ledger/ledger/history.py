@@ -44,7 +44,7 @@ class History:
             "label": row.label,
             "values": row.values,
             "metrics": row.metrics,
-            "kind": row.kind,
+            "row_type": row.row_type,
             "closure": row.closure,
         }
         write_json(self.root / row.run_id / f"{len(before):06d}.json", entry)
@@ -66,7 +66,14 @@ class History:
             notes = f"Superseded ({entry['label']} before): {change}. {entry['values']['notes']}"
             values = {**entry["values"], "label": "superseded", "notes": notes.strip()}
             found.append(
-                make(row.run_id, row.kind, values, entry["metrics"], entry["key"], entry["closure"])
+                make(
+                    row.run_id,
+                    row.row_type,
+                    values,
+                    entry["metrics"],
+                    entry["key"],
+                    entry["closure"],
+                )
             )
         return found[::-1]
 

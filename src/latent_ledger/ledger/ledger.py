@@ -61,7 +61,7 @@ class Row:
     """One line of the ledger; `values` holds the 18 columns, the rest is for machines."""
 
     run_id: str
-    kind: str
+    row_type: str
     values: dict[str, str]
     metrics: list[dict[str, Any]] = field(default_factory=list)
     key: str = ""
@@ -196,7 +196,7 @@ class Ledger:
         }
         return Row(
             row_plan.run_id,
-            row_plan.kind,
+            row_plan.row_type,
             complete(row_plan.run_id, values),
             metrics=found.metrics,
             facts=payload.facts,
@@ -208,7 +208,7 @@ class Ledger:
     def _without_number(self, row_plan: graph.RowPlan, label: str, reason: str) -> Row:
         record = self._record(row_plan.manifest)
         values = {**row_plan.columns, **run_columns(record), "label": label, "notes": reason}
-        return Row(row_plan.run_id, row_plan.kind, complete(row_plan.run_id, values))
+        return Row(row_plan.run_id, row_plan.row_type, complete(row_plan.run_id, values))
 
     def _failure(self, row_plan: graph.RowPlan) -> str | None:
         """Why there is no number: the first failed job on the way, or a missing manifest."""
@@ -236,7 +236,7 @@ class Ledger:
 
     def put_figures(self, rows: list[Row]) -> None:
         """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
-        shown = any(row.kind == "pareto" and row.facts for row in rows)
+        shown = any(row.row_type == "pareto" and row.facts for row in rows)
         payload = self.store.open(self.root / overview.PATH).folder() if shown else None
         for name in overview.FIGURES:
             target = self.root / "results/figures" / name
@@ -285,9 +285,9 @@ def complete(run_id: str, values: Mapping[str, str]) -> dict[str, str]:
     return {name: str({**values, "run_id": run_id}.get(name, "")) for name in COLUMNS}
 
 
-def make_row(run_id: str, kind: str, values: Mapping[str, str]) -> Row:
+def make_row(run_id: str, row_type: str, values: Mapping[str, str]) -> Row:
     """A row from what is known of its columns."""
-    return Row(run_id, kind, complete(run_id, values))
+    return Row(run_id, row_type, complete(run_id, values))
 
 
 def write_ledger(
@@ -315,4 +315,4 @@ def write_ledger(
 def as_json(row: Row) -> dict[str, Any]:
     """A row for ``ledger.json``: its columns, its metrics, its facts and its key."""
     shown = {"metrics": row.metrics, "facts": row.facts}
-    return {"kind": row.kind, "key": row.key, **row.values, **shown}
+    return {"row_type": row.row_type, "key": row.key, **row.values, **shown}

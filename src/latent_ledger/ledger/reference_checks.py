@@ -20,7 +20,7 @@ def problems(config: dict[str, Any]) -> Iterator[Problem]:
     """What is wrong with the references of an otherwise valid configuration."""
     if not config["references"]:
         return
-    kinds = {row.run_id: row.kind for row in graph.rows(config)}
+    kinds = {row.run_id: row.row_type for row in graph.rows(config)}
     known = _heads(config)
     for name, entry in config["references"].items():
         for index, one in enumerate(entry["measurements"]):
@@ -38,17 +38,16 @@ def problems(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _metric(
-    one: Mapping[str, Any], kind: str, known: Mapping[str, set[str]], path: tuple
+    one: Mapping[str, Any], row_type: str, known: Mapping[str, set[str]], path: tuple
 ) -> Iterator[Problem]:
     """A measurement's metric exists, and its value comes with a tolerance."""
     if (one["value"] is None) != (one["tolerance"] is None):
         missing = "tolerance" if one["tolerance"] is None else "value"
         yield Problem((*path, missing), "missing; a reported value and its tolerance go together")
-    heads = known.get(kind)
+    heads = known.get(row_type)
     if heads and one["metric"] is not None and one["metric"].partition("/")[0] not in heads:
-        what = (
-            f"{kind} has no metric {show(one['metric'])}; {suggest(one['metric'], sorted(heads))}"
-        )
+        near = suggest(one["metric"], sorted(heads))
+        what = f"{row_type} has no metric {show(one['metric'])}; {near}"
         yield Problem((*path, "metric"), what)
 
 

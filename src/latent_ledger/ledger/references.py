@@ -31,7 +31,7 @@ KIND = "reference"
 SUPERSEDED = "superseded"
 
 Make = Callable[..., Any]
-"""Builds a row of the ledger: run id, kind, values."""
+"""Builds a row of the ledger: run id, row type, values."""
 
 
 def apply(references: Mapping[str, Any], rows: Sequence[Any], make: Make) -> list[Any]:

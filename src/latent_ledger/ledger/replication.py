@@ -36,7 +36,7 @@ def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
     return {
         row["run_id"]: row
         for row in content["rows"]
-        if row["kind"] == NAME
+        if row["row_type"] == NAME
         and row["label"] in (FOUND, NOT_FOUND)
         and row["metrics"]
         and not row["metrics"][0]["not_made"]

@@ -15,7 +15,8 @@ class LedgerError(Exception):
 
 
 class GateError(LedgerError):
-    """A gate (hook-site parity, encode fidelity, metric null) did not hold: dependents are blocked.
+    """A gate (hook-point parity, encode fidelity, metric null) did not hold: dependents are
+    blocked.
 
     Its message starts with the gate's name, because it becomes the ledger row's reason.
     """

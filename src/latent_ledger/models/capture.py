@@ -1,19 +1,19 @@
-"""Activations: one forward pass per (model, token set) writes every tap that is asked for.
+"""Activations: one forward pass per (model, token set) writes every hook point that is asked for.
 
 ::
 
-    contexts -> shards of whole contexts -> batches -> blocks 0..deepest tap | (nothing deeper)
+    contexts -> shards of whole contexts -> batches -> blocks 0..deepest | (nothing deeper)
                                                           |
-                          hooks copy real positions into one buffer per tap -> shard on disk
+                          hooks copy real positions into one buffer per hook point -> shard on disk
 
-* The pass stops at the deepest tap: no later block, no unembedding.
-* Memory: the model, one batch, and one shard per tap, whatever the number of tokens.
+* The pass stops at the deepest hook point: no later block, no unembedding.
+* Memory: the model, one batch, and one shard per hook point, whatever the number of tokens.
 * Batches never straddle shards, so a shard's bytes depend on nothing outside it. That is what makes
   a capture resumable: with a `partial` folder, finished shards survive a kill and are kept, and the
   final bytes are those of an uninterrupted run.
 * Before the first shard is written, :mod:`latent_ledger.models.parity` compares the first batch of
   every
-  tap with TransformerLens.
+  hook point with TransformerLens.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import canonical, read_json, sha256_file, write_json
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models import hooks, language_model, parity
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import (
     SIDE_COLUMNS,
     ActivationShards,
@@ -113,23 +113,27 @@ def real_rows(value: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 def forward_rows(
     network: torch.nn.Module,
     tokens: Mapping[str, torch.Tensor],
-    wanted: Sequence[Tap],
-    see: Callable[[Tap, torch.Tensor], None],
+    wanted: Sequence[HookPoint],
+    see: Callable[[HookPoint, torch.Tensor], None],
 ) -> None:
-    """Forward one batch; `see` gets the rows [n, d] of every tap at the real positions."""
+    """Forward one batch; `see` gets the rows [n, d] of every hook point at the real positions."""
     longest = int(tokens["real"].sum(1).max())  # what lies right of it is padding for all
     real = tokens["real"][:, :longest]
     ids = tokens["input_ids"][:, :longest].to(network.device, torch.long)
-    hooks.visit(network, ids, wanted, lambda tap, value: see(tap, real_rows(value, real)))
+    hooks.visit(
+        network, ids, wanted, lambda hook_point, value: see(hook_point, real_rows(value, real))
+    )
 
 
 @dataclass
 class Capture:
-    """The pass itself: writes the shards of each tap into its folder, skipping finished ones."""
+    """The pass itself: writes the shards of each hook point into its folder, skipping finished
+    ones.
+    """
 
     network: PreTrainedModel
     tokens: TokenSet
-    folders: Mapping[Tap, Path]
+    folders: Mapping[HookPoint, Path]
     dtype: str
     batch: int
     shard_rows: int
@@ -139,29 +143,35 @@ class Capture:
         spans, width = self.tokens.spans(self.shard_rows), hooks.width(self.network)
         most, dtype = max(span.rows for span in spans), dtype_named(self.dtype)
         pinned = self.network.device.type == "cuda"
-        buffers = {tap: ShardBuffer(tap, most, width, dtype, pinned) for tap in self.folders}
+        buffers = {
+            hook_point: ShardBuffer(hook_point, most, width, dtype, pinned)
+            for hook_point in self.folders
+        }
         with Progress("capture", total=self.tokens.n_rows, unit="tokens") as progress:
             for index, span in enumerate(spans):
                 contexts = self.tokens.read(span.first, span.last)
                 check_vocabulary(contexts, self.network)
                 side = side_columns(contexts, span.first)
                 parity.check_rows(side, contexts["input_ids"], span.first, self.tokens.bos_id)
-                paths = {tap: folder / shard_name(index) for tap, folder in self.folders.items()}
+                paths = {
+                    hook_point: folder / shard_name(index)
+                    for hook_point, folder in self.folders.items()
+                }
                 missing = {
-                    tap: buffers[tap]
-                    for tap, path in paths.items()
+                    hook_point: buffers[hook_point]
+                    for hook_point, path in paths.items()
                     if not is_whole(path, side, width, dtype)
                 }
                 if missing:
                     self.fill(missing, contexts)
-                for tap, buffer in missing.items():
-                    write_shard(paths[tap], {"activations": buffer.finished(), **side})
+                for hook_point, buffer in missing.items():
+                    write_shard(paths[hook_point], {"activations": buffer.finished(), **side})
                 progress.update(span.rows)
 
     def fill(
-        self, buffers: Mapping[Tap, ShardBuffer], contexts: Mapping[str, torch.Tensor]
+        self, buffers: Mapping[HookPoint, ShardBuffer], contexts: Mapping[str, torch.Tensor]
     ) -> None:
-        """Forward the contexts of one shard into the buffers of its taps."""
+        """Forward the contexts of one shard into the buffers of its hook points."""
         for buffer in buffers.values():
             buffer.clear()
         for low in range(0, len(contexts["real"]), self.batch):
@@ -173,20 +183,22 @@ def capture(
     settings: Mapping,
     model: Path,
     tokens: Path,
-    outs: Mapping[Tap, Path],
+    outs: Mapping[HookPoint, Path],
     *,
     partial: Path | None = None,
     device: str | None = None,
-) -> dict[Tap, dict]:
-    """Capture the taps of `outs` over a token set, each into its folder; return facts by tap.
+) -> dict[HookPoint, dict]:
+    """Capture the hook points of `outs` over a token set, each into its folder; return facts by
+    hook point.
 
     `settings`: ``dtype`` (stored), ``batch`` (contexts per forward), ``shard_tokens`` (rows per
     shard at most), ``parity_tolerance``, ``model_dtype``. `partial`: a folder that outlives a
     killed run; finished shards in it are reused while model, tokens and settings are the same, and
     it is removed at the end. `device` defaults to the GPU if there is one.
 
-    Raises :class:`GateError` if a tap is not TransformerLens' value or a row not its token, and
-    :class:`LedgerError` for a tap beyond the model, values too large for the dtype, a full disk.
+    Raises :class:`GateError` if a hook point is not TransformerLens' value or a row not its token,
+    and :class:`LedgerError` for a hook point beyond the model, values too large for the dtype, a
+    full disk.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     token_set, wanted = TokenSet(tokens), sorted(outs)
@@ -194,7 +206,7 @@ def capture(
     network, records = load_through_gate(settings, model, first_batch, wanted, device)
     check_space(settings, token_set, outs, hooks.width(network))
 
-    folders = {tap: Path(outs[tap]) for tap in wanted}
+    folders = {hook_point: Path(outs[hook_point]) for hook_point in wanted}
     if partial is not None:
         folders = open_partial(Path(partial), fingerprint(settings, model, token_set), wanted)
     Capture(
@@ -208,20 +220,23 @@ def capture(
 
     shards = [span.rows for span in token_set.spans(settings["shard_tokens"])]
     facts = {}
-    for tap in wanted:
+    for hook_point in wanted:
         if partial is not None:
             for index in range(len(shards)):
-                shutil.move(folders[tap] / shard_name(index), Path(outs[tap]) / shard_name(index))
-        facts[tap] = {
-            "tap": str(tap),
+                shutil.move(
+                    folders[hook_point] / shard_name(index),
+                    Path(outs[hook_point]) / shard_name(index),
+                )
+        facts[hook_point] = {
+            "hook_point": str(hook_point),
             "d": hooks.width(network),
             "n_rows": token_set.n_rows,
             "dtype": settings["dtype"],
             "shards": shards,
             "tokens": token_set.meta,
-            "parity": records[tap],
+            "parity": records[hook_point],
         }
-        write_json(Path(outs[tap]) / "meta.json", facts[tap])
+        write_json(Path(outs[hook_point]) / "meta.json", facts[hook_point])
     if partial is not None:
         shutil.rmtree(partial)
     return facts
@@ -243,21 +258,25 @@ def load_through_gate(
     settings: Mapping,
     model: Path,
     batch: Mapping[str, torch.Tensor],
-    wanted: Sequence[Tap],
+    wanted: Sequence[HookPoint],
     device: str,
-) -> tuple[PreTrainedModel, dict[Tap, dict]]:
-    """Load the model and compare its taps on `batch` with TransformerLens' (see `parity.gate`)."""
+) -> tuple[PreTrainedModel, dict[HookPoint, dict]]:
+    """Load the model and compare its hook points on `batch` with TransformerLens' (see
+    `parity.gate`).
+    """
     dtype = settings["model_dtype"]
     network = load_for_capture(model, dtype)
-    for tap in wanted:
-        hooks.locate(network, tap)  # a tap beyond the model is named before anything is computed
+    for hook_point in wanted:
+        hooks.locate(
+            network, hook_point
+        )  # a hook point beyond the model is named before anything is computed
     check_vocabulary(batch, network)
     # One copy of the weights on the device at a time: the reference is gone before ours arrives.
     theirs = parity.reference(
         model, wanted, batch["input_ids"].long(), batch["real"], dtype=dtype, device=device
     )
     network = network.to(device)
-    ours: dict[Tap, torch.Tensor] = {}
+    ours: dict[HookPoint, torch.Tensor] = {}
     forward_rows(network, batch, wanted, ours.__setitem__)
     return network, parity.gate(
         ours, theirs, batch["real"], dtype=dtype, tolerance=settings["parity_tolerance"]
@@ -275,14 +294,17 @@ def check_vocabulary(tokens: Mapping[str, torch.Tensor], network: PreTrainedMode
         )
 
 
-def check_space(settings: Mapping, tokens: TokenSet, outs: Mapping[Tap, Path], width: int) -> None:
+def check_space(
+    settings: Mapping, tokens: TokenSet, outs: Mapping[HookPoint, Path], width: int
+) -> None:
     """Raise :class:`LedgerError` before the work if its result cannot fit on the disk."""
     folder = next(iter(outs.values()))
     per_row = width * dtype_named(settings["dtype"]).itemsize + 4 * len(SIDE_COLUMNS)
     need, free = len(outs) * tokens.n_rows * per_row, shutil.disk_usage(folder).free
     if need > free:
         raise LedgerError(
-            f"{len(outs)} taps of {tokens.n_rows:,} tokens need {need / 1e9:.1f} GB, but the disk "
+            f"{len(outs)} hook points of {tokens.n_rows:,} tokens need {need / 1e9:.1f} GB, but "
+            "the disk "
             f"of {folder} has {free / 1e9:.1f} GB left: free some space or lower the token budget."
         )
 
@@ -300,15 +322,16 @@ def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> dict:
     )
 
 
-def open_partial(partial: Path, mark: dict, wanted: Sequence[Tap]) -> dict[Tap, Path]:
+def open_partial(partial: Path, mark: dict, wanted: Sequence[HookPoint]) -> dict[HookPoint, Path]:
     """The folders of an unfinished capture, emptied if one of other settings or inputs left them.
 
-    The taps are not part of `mark`: shards of one tap do not depend on which others are captured.
+    The hook points are not part of `mark`: shards of one hook point do not depend on which others
+    are captured.
     """
     stamp = partial / "capture.json"
     if not stamp.exists() or read_json(stamp) != mark:
         shutil.rmtree(partial, ignore_errors=True)
         write_json(stamp, mark)
-    for tap in wanted:
-        (partial / str(tap)).mkdir(exist_ok=True)
-    return {tap: partial / str(tap) for tap in wanted}
+    for hook_point in wanted:
+        (partial / str(hook_point)).mkdir(exist_ok=True)
+    return {hook_point: partial / str(hook_point) for hook_point in wanted}

@@ -1,6 +1,6 @@
 """Where a sparse coder reads and writes, as a type.
 
-A transformer block of layer ``L`` is tapped at one of these points::
+A transformer block of layer ``L`` is read at one of these points::
 
     resid_pre --+--> [norm] --> attention --> ... --+--> resid_post
                 |                                   |
@@ -13,8 +13,8 @@ A transformer block of layer ``L`` is tapped at one of these points::
 * ``resid_post`` is the output of the whole block: ``hidden_states[L + 1]`` for every block but the
   last, whose entry in ``hidden_states`` is already behind the final norm.
 
-A :class:`Tap` is one such tensor. A :class:`HookSite` is the pair a coder lives at: an SAE reads
-and writes the same tap; a transcoder reads the MLP's input and writes its output.
+A :class:`HookPoint` is one such tensor. A :class:`CoderSite` is the pair a coder lives at: an SAE
+reads and writes the same hook point; a transcoder reads the MLP's input and writes its output.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from enum import StrEnum
 from latent_ledger.lib.errors import LedgerError
 
 
-class Point(StrEnum):
+class HookPointName(StrEnum):
     """A named tensor inside a transformer block."""
 
     RESID_PRE = "resid_pre"
@@ -36,67 +36,77 @@ class Point(StrEnum):
 
 
 @dataclass(frozen=True, order=True)
-class Tap:
-    """One tensor of one block, shape [batch, position, d_model]. ``str(tap)`` names artifacts."""
+class HookPoint:
+    """One tensor of one block, shape [batch, position, d_model]. ``str(hook point)`` names
+    artifacts.
+    """
 
     layer: int
-    point: Point
+    point: HookPointName
 
     def __post_init__(self) -> None:
         if self.layer < 0:
-            raise LedgerError(f"A tap's layer counts from 0; {self.layer} is below it.")
-        object.__setattr__(self, "point", Point(self.point))
+            raise LedgerError(f"A hook point's layer counts from 0; {self.layer} is below it.")
+        object.__setattr__(self, "point", HookPointName(self.point))
 
     def __str__(self) -> str:
         return f"layers.{self.layer}.{self.point}"
 
     @classmethod
-    def parse(cls, name: str) -> Tap:
+    def parse(cls, name: str) -> HookPoint:
         """Read ``layers.<L>.<point>`` back. Raises :class:`LedgerError` for anything else."""
         head, _, rest = name.partition(".")
         layer, _, point = rest.partition(".")
-        if head != "layers" or not layer.isdigit() or point not in set(Point):
-            points = ", ".join(Point)
+        if head != "layers" or not layer.isdigit() or point not in set(HookPointName):
+            points = ", ".join(HookPointName)
             raise LedgerError(
-                f"{name!r} is no tap: write layers.<number>.<point>, with a point of {points}."
+                f"{name!r} is no hook point: write layers.<number>.<point>, with a point of "
+                f"{points}."
             )
-        return cls(int(layer), Point(point))
+        return cls(int(layer), HookPointName(point))
 
 
 @dataclass(frozen=True, order=True)
-class HookSite:
+class CoderSite:
     """Where a coder reads its input and where its output belongs."""
 
-    reads: Tap
-    writes: Tap
+    input_hook: HookPoint
+    output_hook: HookPoint
 
     @classmethod
-    def at(cls, layer: int, reads: str, writes: str | None = None) -> HookSite:
-        """The site of one layer; `writes` defaults to `reads` (an autoencoder)."""
-        return cls(Tap(layer, Point(reads)), Tap(layer, Point(writes or reads)))
+    def at(cls, layer: int, input_hook: str, output_hook: str | None = None) -> CoderSite:
+        """The site of one layer; `output_hook` defaults to `input_hook` (an autoencoder)."""
+        return cls(
+            HookPoint(layer, HookPointName(input_hook)),
+            HookPoint(layer, HookPointName(output_hook or input_hook)),
+        )
 
     @property
     def autoencodes(self) -> bool:
         """True for an SAE: it reconstructs the very tensor it reads."""
-        return self.reads == self.writes
+        return self.input_hook == self.output_hook
 
     @property
-    def taps(self) -> tuple[Tap, ...]:
-        """The distinct taps whose activations training and evaluation need."""
-        return (self.reads,) if self.autoencodes else (self.reads, self.writes)
+    def hook_points(self) -> tuple[HookPoint, ...]:
+        """The distinct hook points whose activations training and evaluation need."""
+        return (self.input_hook,) if self.autoencodes else (self.input_hook, self.output_hook)
 
     def __str__(self) -> str:
-        return str(self.reads) if self.autoencodes else f"{self.reads} -> {self.writes.point}"
+        return (
+            str(self.input_hook)
+            if self.autoencodes
+            else f"{self.input_hook} -> {self.output_hook.point}"
+        )
 
     def as_dict(self) -> dict[str, int | str]:
         """JSON form, as stored beside every coder in ``site.json``."""
         return {
-            "layer": self.reads.layer,
-            "reads": self.reads.point.value,
-            "writes": self.writes.point.value,
+            "layer": self.input_hook.layer,
+            "input_hook": self.input_hook.point.value,
+            "output_hook": self.output_hook.point.value,
         }
 
     @classmethod
-    def from_dict(cls, record: dict) -> HookSite:
+    def from_dict(cls, record: dict) -> CoderSite:
         """Inverse of :meth:`as_dict`."""
-        return cls.at(int(record["layer"]), record["reads"], record["writes"])
+        return cls.at(int(record["layer"]), record["input_hook"], record["output_hook"])

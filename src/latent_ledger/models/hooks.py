@@ -1,4 +1,5 @@
-"""From a :class:`~latent_ledger.models.hook_points.Tap` to the module of a Hugging Face model.
+"""From a :class:`~latent_ledger.models.hook_points.HookPoint` to the module of a Hugging Face
+model.
 
 =================  ==============================================================  ===============
 point              module                                                          which side
@@ -25,11 +26,11 @@ import torch
 from torch import nn
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 
 Side = Literal["input", "output"]
 Edit = Callable[[torch.Tensor], torch.Tensor | None]
-"""Sees a tap's value [batch, position, d]; returns its replacement, or None to leave it."""
+"""Sees a hook point's value [batch, position, d]; returns its replacement, or None to leave it."""
 
 
 @dataclass(frozen=True)
@@ -74,27 +75,31 @@ def _like_llama(model: nn.Module) -> Layout | None:
 
 
 def width(model: nn.Module) -> int:
-    """Channels of every tap (d_model)."""
+    """Channels of every hook point (d_model)."""
     return model.config.get_text_config().hidden_size
 
 
-def locate(model: nn.Module, tap: Tap) -> tuple[nn.Module, Side]:
-    """The module and side at which `tap` is seen. Raises :class:`LedgerError` beyond the model."""
+def locate(model: nn.Module, hook_point: HookPoint) -> tuple[nn.Module, Side]:
+    """The module and side at which `hook_point` is seen. Raises :class:`LedgerError` beyond the
+    model.
+    """
     layout = layout_of(model)
     blocks = model.get_submodule(layout.blocks)
-    if tap.layer >= len(blocks):
-        raise LedgerError(f"{tap} does not exist: the model's layers are 0 to {len(blocks) - 1}.")
-    block = blocks[tap.layer]
-    match tap.point:
-        case Point.RESID_PRE:
+    if hook_point.layer >= len(blocks):
+        raise LedgerError(
+            f"{hook_point} does not exist: the model's layers are 0 to {len(blocks) - 1}."
+        )
+    block = blocks[hook_point.layer]
+    match hook_point.point:
+        case HookPointName.RESID_PRE:
             return block, "input"
-        case Point.RESID_POST:
+        case HookPointName.RESID_POST:
             return block, "output"
-        case Point.MLP_IN:
+        case HookPointName.MLP_IN:
             return block.get_submodule(layout.mlp), "input"
-        case Point.MLP_OUT:
+        case HookPointName.MLP_OUT:
             return block.get_submodule(layout.mlp), "output"
-        case Point.MLP_OUT_NORMED:
+        case HookPointName.MLP_OUT_NORMED:
             return block.get_submodule(layout.post_norm or layout.mlp), "output"
 
 
@@ -122,12 +127,14 @@ def _hook_input(edit: Edit) -> Callable:
 
 
 @contextmanager
-def hooked(model: nn.Module, edits: dict[Tap, Edit]) -> Iterator[None]:
-    """While inside, each tap's value passes through its edit, in the order the model computes."""
+def hooked(model: nn.Module, edits: dict[HookPoint, Edit]) -> Iterator[None]:
+    """While inside, each hook point's value passes through its edit, in the order the model
+    computes.
+    """
     handles = []
     try:
-        for tap, edit in edits.items():
-            module, side = locate(model, tap)
+        for hook_point, edit in edits.items():
+            module, side = locate(model, hook_point)
             if side == "output":
                 handles.append(module.register_forward_hook(_hook_output(edit)))
             else:
@@ -141,33 +148,34 @@ def hooked(model: nn.Module, edits: dict[Tap, Edit]) -> Iterator[None]:
 
 
 class _Enough(Exception):
-    """Every tap has been seen: what lies deeper is not computed."""
+    """Every hook point has been seen: what lies deeper is not computed."""
 
 
 @torch.inference_mode()
 def visit(
     model: nn.Module,
     input_ids: torch.Tensor,
-    taps: Iterable[Tap],
-    see: Callable[[Tap, torch.Tensor], None],
+    hook_points: Iterable[HookPoint],
+    see: Callable[[HookPoint, torch.Tensor], None],
 ) -> None:
-    """Run `input_ids` [batch, position] up to the deepest of `taps`; `see` gets each value once.
+    """Run `input_ids` [batch, position] up to the deepest of `hook_points`; `see` gets each value
+    once.
 
     No later block, no final norm, no unembedding and no key-value cache is computed. Rows are
     right padded and attention is causal, so real positions never see padding and no mask is needed.
     """
-    waiting = set(taps)
+    waiting = set(hook_points)
 
-    def edit_for(tap: Tap) -> Edit:
+    def edit_for(hook_point: HookPoint) -> Edit:
         def edit(value: torch.Tensor) -> None:
-            see(tap, value)
-            waiting.discard(tap)
+            see(hook_point, value)
+            waiting.discard(hook_point)
             if not waiting:
                 raise _Enough
 
         return edit
 
-    with hooked(model, {tap: edit_for(tap) for tap in sorted(waiting)}):
+    with hooked(model, {hook_point: edit_for(hook_point) for hook_point in sorted(waiting)}):
         try:
             model.base_model(input_ids, use_cache=False)
         except _Enough:
@@ -175,8 +183,10 @@ def visit(
     raise LedgerError(f"The model never computed {', '.join(map(str, sorted(waiting)))}.")
 
 
-def read(model: nn.Module, input_ids: torch.Tensor, taps: Iterable[Tap]) -> dict[Tap, torch.Tensor]:
-    """The values [batch, position, d] of `taps`, from one pass that stops at the deepest."""
-    values: dict[Tap, torch.Tensor] = {}
-    visit(model, input_ids, taps, values.__setitem__)
+def read(
+    model: nn.Module, input_ids: torch.Tensor, hook_points: Iterable[HookPoint]
+) -> dict[HookPoint, torch.Tensor]:
+    """The values [batch, position, d] of `hook_points`, from one pass that stops at the deepest."""
+    values: dict[HookPoint, torch.Tensor] = {}
+    visit(model, input_ids, hook_points, values.__setitem__)
     return values

@@ -6,7 +6,7 @@ its files. A reference keeps gigabytes out of the store while pinning them to th
 resolves it and checks every file once per process.
 
 Models are loaded to be read: evaluation mode, no gradients, and the *eager* attention, which is
-deterministic, applies Gemma-2's soft-capping, and is the arithmetic that hook-site parity is
+deterministic, applies Gemma-2's soft-capping, and is the arithmetic that hook-point parity is
 measured against.
 """
 

@@ -1,4 +1,4 @@
-"""Gate: every tap is TransformerLens' value of the same name, before a number depends on it.
+"""Gate: every hook point is TransformerLens' value of the same name, before a number depends on it.
 
 The first batch is run twice: through the hooks this package captures with, and through
 TransformerLens' ``TransformerBridge`` (no weight processing, eager attention, with the attention
@@ -7,7 +7,7 @@ TransformerLens' ``b``, the relative error is
 
     |a - b|_2 / max(|b|_2, median over rows of |b|_2)
 
-and the tap's error is its maximum over rows. Every row counts, so one position with a norm a
+and the hook point's error is its maximum over rows. Every row counts, so one position with a norm a
 hundred times the others (BOS, usually) can neither hide an error elsewhere nor be hidden; the
 median keeps rows near zero from being judged by rounding alone.
 
@@ -27,26 +27,26 @@ import torch
 
 from latent_ledger.lib.errors import GateError
 from latent_ledger.models import language_model
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.models.shards import dtype_named
 
-GATE = "hook-site parity"
+GATE = "hook-point parity"
 ULPS = 16
 
 HOOKS = {
-    Point.RESID_PRE: "hook_resid_pre",
-    Point.RESID_POST: "hook_resid_post",
-    Point.MLP_IN: "mlp.hook_in",
-    Point.MLP_OUT: "mlp.hook_out",
-    Point.MLP_OUT_NORMED: "hook_mlp_out",
+    HookPointName.RESID_PRE: "hook_resid_pre",
+    HookPointName.RESID_POST: "hook_resid_post",
+    HookPointName.MLP_IN: "mlp.hook_in",
+    HookPointName.MLP_OUT: "mlp.hook_out",
+    HookPointName.MLP_OUT_NORMED: "hook_mlp_out",
 }
 """TransformerLens' names inside ``blocks.L``. Its ``hook_mlp_out`` is what joins the residual
 stream, hence behind Gemma-2's post-norm, where ``mlp.hook_out`` is before it."""
 
 
-def hook_name(tap: Tap) -> str:
-    """TransformerLens' name of a tap, such as ``blocks.2.hook_mlp_out``."""
-    return f"blocks.{tap.layer}.{HOOKS[tap.point]}"
+def hook_name(hook_point: HookPoint) -> str:
+    """TransformerLens' name of a hook point, such as ``blocks.2.hook_mlp_out``."""
+    return f"blocks.{hook_point.layer}.{HOOKS[hook_point.point]}"
 
 
 def bound(dtype: str, tolerance: float) -> float:
@@ -56,18 +56,19 @@ def bound(dtype: str, tolerance: float) -> float:
 
 def reference(
     model: Path,
-    taps: Iterable[Tap],
+    hook_points: Iterable[HookPoint],
     input_ids: torch.Tensor,
     real: torch.Tensor,
     *,
     dtype: str = "float32",
     device: str = "cpu",
-) -> dict[Tap, torch.Tensor]:
-    """TransformerLens' values of `taps`, [batch, position, d] on the CPU.
+) -> dict[HookPoint, torch.Tensor]:
+    """TransformerLens' values of `hook_points`, [batch, position, d] on the CPU.
 
     `input_ids` and the mask of real positions `real` are [batch, position]. TransformerLens loads
     the weights itself; they are gone again when this returns.
-    Raises :class:`GateError` for an architecture or a tap that TransformerLens does not have.
+    Raises :class:`GateError` for an architecture or a hook point that TransformerLens does not
+    have.
     """
     from transformer_lens.model_bridge import TransformerBridge  # seconds to import
 
@@ -78,10 +79,11 @@ def reference(
         )
     except ValueError as error:
         raise GateError(
-            f"{GATE}: TransformerLens cannot load this model ({error}), so its taps cannot be "
+            f"{GATE}: TransformerLens cannot load this model ({error}), so its hook points "
+            "cannot be "
             "checked: choose a model TransformerLens supports."
         ) from error
-    names = {tap: hook_name(tap) for tap in taps}
+    names = {hook_point: hook_name(hook_point) for hook_point in hook_points}
     with torch.inference_mode():
         _, cache = bridge.run_with_cache(
             input_ids.to(device),
@@ -92,7 +94,7 @@ def reference(
     absent = sorted(name for name in names.values() if name not in cache)
     if absent:
         raise GateError(f"{GATE}: TransformerLens has no {', '.join(absent)} in this model.")
-    values = {tap: cache[name].cpu() for tap, name in names.items()}
+    values = {hook_point: cache[name].cpu() for hook_point, name in names.items()}
     del bridge, cache
     gc.collect()  # the bridge refers to itself; its weights must not stay beside the model's
     return values
@@ -103,46 +105,49 @@ def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     theirs = theirs.double()
     norms = theirs.norm(dim=1)
     errors = (ours.double() - theirs).norm(dim=1) / norms.clamp(min=norms.median())
-    # 0/0 is a tap that is zero on both sides, hence equal; any other NaN must fail.
+    # 0/0 is a hook point that is zero on both sides, hence equal; any other NaN must fail.
     errors[(ours == 0).all(1) & (theirs == 0).all(1)] = 0.0
     return float(errors.max())
 
 
 def gate(
-    ours: dict[Tap, torch.Tensor],
-    theirs: dict[Tap, torch.Tensor],
+    ours: dict[HookPoint, torch.Tensor],
+    theirs: dict[HookPoint, torch.Tensor],
     real: torch.Tensor,
     *,
     dtype: str,
     tolerance: float,
-) -> dict[Tap, dict]:
+) -> dict[HookPoint, dict]:
     """Compare the captured rows with TransformerLens' values; return the records of ``meta.json``.
 
     `ours` holds rows [n, d] in token order, `theirs` [batch, position, d], and `real`
     [batch, position] says which positions are not padding. Raises :class:`GateError` naming the
-    first tap that differs.
+    first hook point that differs.
     """
     allowed = bound(dtype, tolerance)
     records = {}
-    for tap in sorted(ours):
-        rows = torch.cat([value[mask] for value, mask in zip(theirs[tap], real, strict=True)])
-        if rows.shape != ours[tap].shape:
+    for hook_point in sorted(ours):
+        rows = torch.cat(
+            [value[mask] for value, mask in zip(theirs[hook_point], real, strict=True)]
+        )
+        if rows.shape != ours[hook_point].shape:
             raise GateError(
-                f"{GATE}: {tap} has shape {tuple(ours[tap].shape)}, TransformerLens' "
-                f"{hook_name(tap)} {tuple(rows.shape)}."
+                f"{GATE}: {hook_point} has shape {tuple(ours[hook_point].shape)}, TransformerLens' "
+                f"{hook_name(hook_point)} {tuple(rows.shape)}."
             )
-        error = relative_error(ours[tap].cpu(), rows)
+        error = relative_error(ours[hook_point].cpu(), rows)
         if not error <= allowed:
             raise GateError(
-                f"{GATE}: {tap} differs from TransformerLens' {hook_name(tap)} by {error:.2g} "
+                f"{GATE}: {hook_point} differs from TransformerLens' {hook_name(hook_point)} by "
+                f"{error:.2g} "
                 f"relative, allowed is {allowed:.2g} in {dtype}: correct the model's Layout in "
                 "src/latent_ledger/models/hooks.py."
             )
-        records[tap] = {
+        records[hook_point] = {
             "relative_error": float(f"{error:.1e}"),
             "bound": allowed,
             "against": f"transformer_lens {version('transformer-lens')} TransformerBridge",
-            "hook": hook_name(tap),
+            "hook": hook_name(hook_point),
             "rows": len(rows),
         }
     return records

@@ -1,4 +1,4 @@
-"""Activations on disk: one folder per tap, memory-mapped safetensors shards in token order.
+"""Activations on disk: one folder per hook point, memory-mapped safetensors shards in token order.
 
 ::
 
@@ -8,10 +8,10 @@
                              doc_ids     [rows] int32   (-1 = no document: BOS, EOS)
                              contexts    [rows] int32   (row of the token set)
     acts-00001.safetensors   ...
-    meta.json                {tap, d, n_rows, dtype, shards: [rows, ...], tokens, parity}
+    meta.json                {hook point, d, n_rows, dtype, shards: [rows, ...], tokens, parity}
 
-A row is one non-padding position; concatenated shards give token order. All taps of one token set
-share their shard boundaries, so row `i` of two taps is the same token.
+A row is one non-padding position; concatenated shards give token order. All hook points of one
+token set share their shard boundaries, so row `i` of two hook points is the same token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from safetensors.torch import save_file
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import full_disk_in_one_line, read_json
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 
 SIDE_COLUMNS = ("token_ids", "positions", "doc_ids", "contexts")
 COLUMNS = ("activations", *SIDE_COLUMNS)
@@ -108,11 +108,16 @@ def is_whole(path: Path, side: dict[str, torch.Tensor], d: int, dtype: torch.dty
 
 
 class ShardBuffer:
-    """The rows of one tap in the current shard, in the stored dtype, on the CPU."""
+    """The rows of one hook point in the current shard, in the stored dtype, on the CPU."""
 
-    def __init__(self, tap: Tap, rows: int, d: int, dtype: torch.dtype, pinned: bool) -> None:
+    def __init__(
+        self, hook_point: HookPoint, rows: int, d: int, dtype: torch.dtype, pinned: bool
+    ) -> None:
         """`pinned` memory lets a GPU's copies overlap its next batch."""
-        self.tap, self.rows = tap, torch.empty((rows, d), dtype=dtype, pin_memory=pinned)
+        self.hook_point, self.rows = (
+            hook_point,
+            torch.empty((rows, d), dtype=dtype, pin_memory=pinned),
+        )
         self.clear()
 
     def clear(self) -> None:
@@ -132,11 +137,13 @@ class ShardBuffer:
         """The shard's rows. Raises :class:`LedgerError` if the stored dtype cannot hold them."""
         largest = float(self.largest)
         if not np.isfinite(largest):
-            raise LedgerError(f"{self.tap}: the model computes infinite or undefined values there.")
+            raise LedgerError(
+                f"{self.hook_point}: the model computes infinite or undefined values there."
+            )
         if largest > torch.finfo(self.rows.dtype).max:
             name = str(self.rows.dtype).removeprefix("torch.")
             raise LedgerError(
-                f"{self.tap}: a value of {largest:.3g} overflows {name} "
+                f"{self.hook_point}: a value of {largest:.3g} overflows {name} "
                 f"(at most {torch.finfo(self.rows.dtype).max:,.0f}): use bfloat16."
             )
         if self.rows.is_pinned():
@@ -145,7 +152,8 @@ class ShardBuffer:
 
 
 class ActivationShards:
-    """Reads the activations of one tap: random access by row, memory bounded by what is asked.
+    """Reads the activations of one hook point: random access by row, memory bounded by what is
+    asked.
 
     >>> acts = ActivationShards(folder)  # doctest: +SKIP
     >>> acts.read(1000, 1064)["activations"].shape  # doctest: +SKIP
@@ -158,7 +166,7 @@ class ActivationShards:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self.meta: dict = read_json(self.folder / "meta.json")
-        self.tap: str = self.meta["tap"]
+        self.hook_point: str = self.meta["hook_point"]
         self.d: int = self.meta["d"]
         self.shard_rows: list[int] = self.meta["shards"]
         self.starts = np.concatenate([[0], np.cumsum(self.shard_rows)]).astype(np.int64)

@@ -1,8 +1,8 @@
 """Splicing: run the model with some tensors replaced, and measure what that does to its output.
 
-A splice passes the value of a tap [batch, position, d] through a function and lets the model go on
-with the result, at chosen positions only; every other position keeps its value to the bit. A coder
-is spliced at its write tap, from what its read tap held in the very same pass::
+A splice passes the value of a hook point [batch, position, d] through a function and lets the model
+go on with the result, at chosen positions only; every other position keeps its value to the bit. A
+coder is spliced at its output hook, from what its input hook held in the very same pass::
 
     sae          x = resid_post            -> reconstruct(x) in place of x
     transcoder   x = mlp_in,  y = mlp_out  -> reconstruct(x) in place of y
@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from latent_ledger.models import hooks
-from latent_ledger.models.hook_points import HookSite, Tap
+from latent_ledger.models.hook_points import CoderSite, HookPoint
 
 Replace = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """``fn(value [batch, position, d], positions [batch, position] bool) -> value``, same shape."""
@@ -29,16 +29,17 @@ def forward_with(
     model: nn.Module,
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
-    replace: Mapping[Tap, Replace],
+    replace: Mapping[HookPoint, Replace],
     *,
     positions: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Logits [batch, position, vocabulary] with the taps of `replace` passed through its functions.
+    """Logits [batch, position, vocabulary] with the hook points of `replace` passed through its
+    functions.
 
     `input_ids` and `attention_mask` are [batch, position]. `positions` (bool, same shape) says
     where values are replaced, by default wherever `attention_mask` is set; whatever a function
     returns elsewhere is ignored. Functions are called in the order in which the model computes
-    their taps. Raises :class:`LedgerError` for a tap beyond the model.
+    their hook points. Raises :class:`LedgerError` for a hook point beyond the model.
     """
     chosen = attention_mask.bool() if positions is None else positions.bool()
 
@@ -49,17 +50,17 @@ def forward_with(
 
         return edit
 
-    with hooks.hooked(model, {tap: edit_for(fn) for tap, fn in replace.items()}):
+    with hooks.hooked(model, {hook_point: edit_for(fn) for hook_point, fn in replace.items()}):
         return model(input_ids, attention_mask=attention_mask, use_cache=False).logits
 
 
 def at_site(
-    site: HookSite, reconstruct: Callable[[torch.Tensor], torch.Tensor]
-) -> dict[Tap, Replace]:
+    site: CoderSite, reconstruct: Callable[[torch.Tensor], torch.Tensor]
+) -> dict[HookPoint, Replace]:
     """The `replace` that splices a coder in at its site.
 
-    `reconstruct` maps the read tap's rows at the chosen positions, [rows, d] in fp32, to the write
-    tap's; positions that are not chosen are not computed.
+    `reconstruct` maps the input hook's rows at the chosen positions, [rows, d] in fp32, to the
+    write hook point's; positions that are not chosen are not computed.
     """
     held: dict[str, torch.Tensor] = {}
 
@@ -73,7 +74,11 @@ def at_site(
         spliced[positions] = reconstruct(x.float()).to(value.dtype)
         return spliced
 
-    return {site.writes: write} if site.autoencodes else {site.reads: hold, site.writes: write}
+    return (
+        {site.output_hook: write}
+        if site.autoencodes
+        else {site.input_hook: hold, site.output_hook: write}
+    )
 
 
 def token_losses(

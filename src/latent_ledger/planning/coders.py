@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance, chosen, instances
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Capture,
@@ -21,19 +21,19 @@ from latent_ledger.planning.text import budget, listing
 
 
 def captures(config: Config) -> set[Capture]:
-    """Both taps of every coder's site, over the coders' part of the corpus."""
+    """Both hook points of every coder's site, over the coders' part of the corpus."""
     return {
-        Capture("coder", instance.model, tap)
-        for instance in instances(config)
-        if not instance.pretrained
-        for tap in instance.site.taps
+        Capture("coder", spec.model, hook_point)
+        for spec in coder_specs(config)
+        if not spec.pretrained
+        for hook_point in spec.site.hook_points
     }
 
 
 def jobs(config: Config) -> Jobs:
-    """One job per coder instance: it is trained, or fetched."""
+    """One job per coder: it is trained, or fetched."""
     found: Jobs = {}
-    for one in instances(config):
+    for one in coder_specs(config):
         rule, settings = "train_coder", one.settings
         if one.pretrained:
             rule, settings = "pretrained_coder", settings | listing("coders", one.source)
@@ -42,32 +42,35 @@ def jobs(config: Config) -> Jobs:
 
 
 def made_by(config: Config, rule: str) -> list[str]:
-    """Names of the coder instances that a rule makes."""
-    return [one.name for one in instances(config) if one.pretrained == (rule != "train_coder")]
+    """Names of the coders that a rule makes."""
+    return [one.name for one in coder_specs(config) if one.pretrained == (rule != "train_coder")]
 
 
-def way_to(instance) -> list[str]:
+def way_to(spec) -> list[str]:
     """Manifests on the way to a coder, in order."""
-    if instance.pretrained:
-        return [paths.coder(instance.name)]
+    if spec.pretrained:
+        return [paths.coder(spec.name)]
     return [
-        paths.model(instance.model),
-        paths.tokens("coder", instance.base),
-        *(paths.activations("coder", tap, instance.model) for tap in instance.site.taps),
-        paths.coder(instance.name),
+        paths.model(spec.model),
+        paths.tokens("coder", spec.base),
+        *(
+            paths.activations("coder", hook_point, spec.model)
+            for hook_point in spec.site.hook_points
+        ),
+        paths.coder(spec.name),
     ]
 
 
-def way_to_codes(instance, split: str) -> list[str]:
+def way_to_codes(spec, split: str) -> list[str]:
     """Manifests on the way to a coder's codes over a token set, in order.
 
     The gate of the coder's reader, on the evaluation part, comes before any of its codes.
     """
-    reads, gate = instance.site.reads, paths.gate("reader", instance.name)
-    way = [*way_to(instance)]
-    for part, ends in (("evaluation", gate), (split, paths.codes(split, instance.name))):
-        tokens = paths.tokens(part, instance.base)
-        way += [tokens, paths.activations(part, reads, instance.model), ends]
+    input_hook, gate = spec.site.input_hook, paths.gate("reader", spec.name)
+    way = [*way_to(spec)]
+    for part, ends in (("evaluation", gate), (split, paths.codes(split, spec.name))):
+        tokens = paths.tokens(part, spec.base)
+        way += [tokens, paths.activations(part, input_hook, spec.model), ends]
     return list(dict.fromkeys(way))
 
 
@@ -76,7 +79,7 @@ def measured(
     evaluation: str,
     split: str,
     prefix: str,
-    gates: Callable[[CoderInstance], list[str]] = lambda _: [],
+    gates: Callable[[CoderSpec], list[str]] = lambda _: [],
 ) -> list[RowPlan]:
     """One row per coder that an evaluation measures on its codes, named ``<prefix>-<coder>``.
 
@@ -94,17 +97,17 @@ def measured(
                 paths.evaluation(evaluation, one.name),
             ],
         )
-        for one in chosen(config, evaluation)
+        for one in coders_measured_by(config, evaluation)
     ]
 
 
 def rows(config: Config) -> list[RowPlan]:
     """One row per coder, trained or fetched."""
     found = []
-    for one in instances(config):
+    for one in coder_specs(config):
         path, columns = paths.coder(one.name), coder_columns(config, one)
         if one.pretrained:
-            columns |= {"coder_type": f"{one.kind} (pretrained)", "dataset": one.source}
+            columns |= {"coder_type": f"{one.architecture} (pretrained)", "dataset": one.source}
             found.append(RowPlan(f"pretrained-{one.name}", "pretrained", path, columns))
             found[-1].needs.append(path)
             continue
@@ -132,8 +135,9 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         )
     if "units" in facts:
         notes = (
-            f"Control: trained on activations divided by {facts['units']['reads']:g} (read) and "
-            f"{facts['units']['writes']:g} (written), the sizes they have in this model."
+            f"Control: trained on activations divided by {facts['units']['input_hook']:g} (read) "
+            "and "
+            f"{facts['units']['output_hook']:g} (written), the sizes they have in this model."
         )
     counted = [
         {"name": name, "estimate": facts[name], "ci": None, "unit": "token", "n": facts["tokens"]}

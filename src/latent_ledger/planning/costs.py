@@ -54,7 +54,7 @@ def _capture(job: Planned) -> Work:
     # TransformerLens' reference on the first batch, then ours, one at a time on the GPU
     return Work(
         forward=job.tokens * job.model.operations(job.layers),
-        disk=3 * job.weights + job.taps * job.activations,
+        disk=3 * job.weights + job.hook_points * job.activations,
         gpu_gib=resident(job.model, job.dtype) + batch * 40.0 * job.d * 4 / GIB,
         host_mb=2 * job.weights / MB,
         seconds=5,
@@ -67,11 +67,11 @@ def _capture(job: Planned) -> Work:
 def _train_coder(job: Planned) -> Work:
     recipe = job.settings
     steps = job.tokens / recipe["batch_tokens"]
-    taps = 1 if job.coders[0].site.autoencodes else 2
+    hook_points = 1 if job.coders[0].site.autoencodes else 2
     latents = 4.0 * recipe["batch_tokens"] * job.width
     return Work(
         exact=3 * job.encoded(job.tokens),
-        disk=taps * job.activations,
+        disk=hook_points * job.activations,
         seconds=5 + 0.02 * steps,
         gpu_gib=PROCESS + (3 * job.coder_bytes + 4 * latents) / GIB,
         host_mb=3 * job.coder_bytes / MB,
@@ -277,9 +277,9 @@ def _latent_examples(job: Planned) -> Work:
 def _answered(job: Planned, prompts: float, length: float, answer: float) -> Work:
     """A scorer's answers: by a rule, by an endpoint somewhere, or by a model served here."""
     scorer, latents = job.settings["scorer"], job.block("autointerp")["latents"]
-    if scorer["kind"] == "lexical":
+    if scorer["backend"] == "lexical":
         return Work(seconds=5 + 0.1 * latents)
-    if scorer["kind"] == "openai" or job.scorer is None:
+    if scorer["backend"] == "openai" or job.scorer is None:
         return Work(seconds=5 + 2.0 * prompts / scorer["concurrency"])
     # Answers arrive while other prompts are read, so that a batch is full a quarter of the time.
     together = max(1.0, scorer["concurrency"] / 4)

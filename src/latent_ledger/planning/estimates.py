@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from latent_ledger.config.coder_specs import ORIGINAL, CoderInstance, base, base_block, instances
+from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base, base_block, coder_specs
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import graph, paths
 from latent_ledger.planning.costs import RULES, saebench_texts
@@ -78,7 +78,7 @@ class Planner:
     def unknown(self) -> list[str]:
         """Models whose size had to be assumed."""
         block = self.config["evaluations"].get("autointerp", {"scorers": {}})
-        scorers = [one for one in block["scorers"].values() if one["kind"] == "vllm"]
+        scorers = [one for one in block["scorers"].values() if one["backend"] == "vllm"]
         found = [one["model"] for one in scorers if self._scorer(one) is None]
         used = dict.fromkeys([ORIGINAL, *(one.base for one in self.coders.values())])
         models = [base_block(self.config, base) for base in used]
@@ -86,9 +86,9 @@ class Planner:
         return list(dict.fromkeys(found))
 
     @cached_property
-    def coders(self) -> dict[str, CoderInstance]:
+    def coders(self) -> dict[str, CoderSpec]:
         """Coder instances by name."""
-        return {one.name: one for one in instances(self.config)}
+        return {one.name: one for one in coder_specs(self.config)}
 
     @cached_property
     def sizes(self) -> dict[str, float]:
@@ -115,9 +115,9 @@ class Planner:
 
     @cached_property
     def groups(self) -> dict[str, list]:
-        """Name of a capture (a token set and a model) -> its taps."""
+        """Name of a capture (a token set and a model) -> its hook points."""
         groups = graph.capture_groups(self.config).items()
-        return {paths.over(split, model): taps for (split, model), taps in groups}
+        return {paths.over(split, model): hook_points for (split, model), hook_points in groups}
 
     def job(self, path: str) -> Estimate:
         """The estimate of the job that makes a manifest; also of the ledger, by its path."""
@@ -173,7 +173,7 @@ class Planner:
         return fit(served, gpu, scorer["gpu_memory_utilization"])
 
     def _served(self, planned: Planned) -> bool:
-        return planned.settings.get("scorer", {}).get("kind") == "vllm"
+        return planned.settings.get("scorer", {}).get("backend") == "vllm"
 
     def _scorer(self, settings: Mapping[str, Any]) -> Architecture | None:
         return architectures.of_source(settings["model"], settings.get("revision"))
@@ -221,8 +221,12 @@ class Planner:
             base=behind,
         )
         if rule == "capture":
-            taps = self.groups[parts[1]]
-            return replace(planned, taps=len(taps), layers=1 + max(tap.layer for tap in taps))
+            hook_points = self.groups[parts[1]]
+            return replace(
+                planned,
+                hook_points=len(hook_points),
+                layers=1 + max(hook_point.layer for hook_point in hook_points),
+            )
         if rule == "edges":
             members = self.config["evaluations"]["edges"]["groups"][parts[-1]]
             return replace(planned, coders=[self.coders[name] for name in members])

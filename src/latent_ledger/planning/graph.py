@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 
 from latent_ledger.config.coder_specs import base
 from latent_ledger.lib.files import digest_json
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.models import capture_settings, parity_row
 from latent_ledger.planning.registry import STAGES
@@ -23,20 +23,20 @@ from latent_ledger.planning.text import PACKED, of_part, packed
 
 
 def captures(config: Config) -> list[Capture]:
-    """Everything that must be captured, by token set, model and tap."""
+    """Everything that must be captured, by token set, model and hook point."""
     return sorted({capture for stage in STAGES for capture in stage.captures(config)})
 
 
-def capture_groups(config: Config) -> dict[tuple[str, str], list[Tap]]:
-    """(token set, model) -> its taps: one forward pass each."""
-    groups: dict[tuple[str, str], list[Tap]] = {}
+def capture_groups(config: Config) -> dict[tuple[str, str], list[HookPoint]]:
+    """(token set, model) -> its hook points: one forward pass each."""
+    groups: dict[tuple[str, str], list[HookPoint]] = {}
     for capture in captures(config):
-        groups.setdefault((capture.split, capture.model), []).append(capture.tap)
+        groups.setdefault((capture.split, capture.model), []).append(capture.hook_point)
     return groups
 
 
 def codes(config: Config) -> list[tuple[str, str]]:
-    """(token set, coder instance) of all codes that some stage reads."""
+    """(token set, coder) of all codes that some stage reads."""
     return sorted({pair for stage in STAGES for pair in stage.codes(config)})
 
 
@@ -59,11 +59,11 @@ def jobs(config: Config) -> Jobs:
         found.update(stage.jobs(config))
     for split, (_, settings) in token_sets(config).items():
         found[paths.tokens(split)] = ("tokens", settings)
-    for (split, model), taps in capture_groups(config).items():
-        settings = capture_settings(config, taps, model)
-        for tap in taps:
-            path = paths.activations(split, tap, model)
-            found[path] = ("capture", of_part(settings, str(tap)))
+    for (split, model), hook_points in capture_groups(config).items():
+        settings = capture_settings(config, hook_points, model)
+        for hook_point in hook_points:
+            path = paths.activations(split, hook_point, model)
+            found[path] = ("capture", of_part(settings, str(hook_point)))
     for split, name in codes(config):
         found[paths.codes(split, name)] = ("encode", {})
     return found
@@ -96,7 +96,7 @@ def fingerprint(config: Config) -> str:
 def read(row: RowPlan, payload):
     """The :class:`~latent_ledger.planning.stage.Finding` of a row, from its verified payload."""
     readers = {kind: reader for stage in STAGES for kind, reader in stage.readers.items()}
-    return readers[row.kind](row, payload)
+    return readers[row.row_type](row, payload)
 
 
 def record_name(manifest: str) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import ORIGINAL, base, base_block, instances
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.config.coder_specs import ORIGINAL, base, base_block, coder_specs
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Capture,
@@ -32,24 +32,28 @@ def model_settings(config: Config, name: str = ORIGINAL) -> Settings:
 
 def randomised(config: Config) -> dict[str, Settings]:
     """The re-randomised models that some coder is trained on, by name."""
-    used = {instance.model for instance in instances(config)}
+    used = {spec.model for spec in coder_specs(config)}
     return {name: dict(how) for name, how in config["model"]["randomised"].items() if name in used}
 
 
 def others(config: Config) -> dict[str, Settings]:
     """The other published models that some coder is trained on, by name."""
-    used = {instance.model for instance in instances(config)}
+    used = {spec.model for spec in coder_specs(config)}
     return {
         name: model_settings(config, name) for name in config["model"]["others"] if name in used
     }
 
 
-def capture_settings(config: Config, taps: list[Tap], model: str = ORIGINAL) -> Settings:
-    """One part per tap: a new layer or coder forwards only for the taps the store lacks."""
+def capture_settings(
+    config: Config, hook_points: list[HookPoint], model: str = ORIGINAL
+) -> Settings:
+    """One part per hook point: a new layer or coder forwards only for the hook points the store
+    lacks.
+    """
     return {
         **config["activations"],
         "model_dtype": base_block(config, model)["dtype"],
-        "parts": {str(tap): {"tap": str(tap)} for tap in taps},
+        "parts": {str(hook_point): {"hook_point": str(hook_point)} for hook_point in hook_points},
     }
 
 
@@ -90,17 +94,17 @@ def rows(config: Config) -> list[RowPlan]:
 
 def parity_row(config: Config, capture: Capture) -> RowPlan:
     """The row of the gate that every capture passes on its first batch."""
-    path = paths.activations(capture.split, capture.tap, capture.model)
+    path = paths.activations(capture.split, capture.hook_point, capture.model)
     over = paths.over(capture.split, capture.model)
     columns = {
         **model_columns(config, capture.model),
-        "hookpoint": str(capture.tap),
-        "coder_type": "gate (hook-site parity)",
+        "hookpoint": str(capture.hook_point),
+        "coder_type": "gate (hook-point parity)",
         "dataset": dataset(config, capture.split),
     }
     tokens = paths.tokens(capture.split, base(config, capture.model))
     needs = [paths.model(capture.model), tokens, path]
-    run_id = f"parity-{over.replace('@', '-')}-{capture.tap}"
+    run_id = f"parity-{over.replace('@', '-')}-{capture.hook_point}"
     return RowPlan(run_id, "parity", path, columns, needs=needs)
 
 

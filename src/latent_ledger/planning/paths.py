@@ -7,7 +7,7 @@ capture runs over: a token set, and after an ``@`` the model if it is not the or
 from __future__ import annotations
 
 from latent_ledger.config.coder_specs import ORIGINAL
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 
 CONCEPTS = "results/corpus/concepts.json"
 
@@ -38,14 +38,14 @@ def over(split: str, model: str = ORIGINAL) -> str:
 
 
 def parts(over: str) -> tuple[str, str]:
-    """The token set (or tap) and the model that :func:`over` joined."""
+    """The token set (or hook point) and the model that :func:`over` joined."""
     split, _, model = over.partition("@")
     return split, model or ORIGINAL
 
 
-def activations(split: str, tap: Tap | str, model: str = ORIGINAL) -> str:
-    """One tap's activations over one token set."""
-    return f"results/activations/{over(split, model)}/{tap}.json"
+def activations(split: str, hook_point: HookPoint | str, model: str = ORIGINAL) -> str:
+    """One hook point's activations over one token set."""
+    return f"results/activations/{over(split, model)}/{hook_point}.json"
 
 
 def coder(name: str) -> str:
@@ -64,5 +64,5 @@ def evaluation(name: str, of: str) -> str:
 
 
 def gate(name: str, of: str) -> str:
-    """One gate, for one coder or tap."""
+    """One gate, for one coder or hook point."""
     return f"results/gates/{name}/{of}.json"

@@ -19,17 +19,26 @@ from typing import Any
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import (
     ORIGINAL,
-    CoderInstance,
+    CoderSpec,
     base,
     base_block,
-    chosen,
-    instances,
+    coder_specs,
+    coders_measured_by,
 )
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 
-__all__ = ["Capture", "Config", "Finding", "Jobs", "RowPlan", "Settings", "Stage", "chosen"]
+__all__ = [
+    "Capture",
+    "Config",
+    "Finding",
+    "Jobs",
+    "RowPlan",
+    "Settings",
+    "Stage",
+    "coders_measured_by",
+]
 
 Config = Mapping[str, Any]
 Settings = dict[str, Any]
@@ -47,7 +56,7 @@ class RowPlan:
     """
 
     run_id: str
-    kind: str
+    row_type: str
     manifest: str
     columns: dict[str, str]
     metric: str | None = None
@@ -70,11 +79,11 @@ class Finding:
 
 @dataclass(frozen=True, order=True)
 class Capture:
-    """One tap that must be captured over one token set by one model."""
+    """One hook point that must be captured over one token set by one model."""
 
     split: str
     model: str
-    tap: Tap
+    hook_point: HookPoint
 
 
 Reader = Callable[[RowPlan, Payload], Finding]
@@ -97,7 +106,7 @@ class Stage:
     """The ledger's current rows -> a Markdown section, empty if no row is this stage's."""
     captures: Callable[[Config], set[Capture]] = _none
     codes: Callable[[Config], set[tuple[str, str]]] = _none
-    """(token set, coder instance) pairs whose codes are read."""
+    """(token set, coder) pairs whose codes are read."""
     token_sets: Callable[[Config], dict[str, tuple[str, Settings]]] = _none
     """Token set -> (manifest of its text, settings of the tokens rule)."""
 
@@ -105,13 +114,13 @@ class Stage:
 # -- the experiment's objects ---------------------------------------------------------------------
 
 
-def coder(config: Config, name: str) -> CoderInstance:
-    """The coder instance of this name."""
-    return {instance.name: instance for instance in instances(config)}[name]
+def coder(config: Config, name: str) -> CoderSpec:
+    """The coder of this name."""
+    return {spec.name: spec for spec in coder_specs(config)}[name]
 
 
 def without(settings: Mapping[str, Any], *names: str) -> Settings:
-    """A copy of `settings` without some keys, such as ``at``, which says who and not how."""
+    """A copy of `settings` without some keys, such as ``select``, which says who and not how."""
     return {key: value for key, value in settings.items() if key not in names}
 
 
@@ -139,18 +148,18 @@ def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
     return {"model": name, "seed": str(block.get("training", {}).get("seed", ""))}
 
 
-def coder_columns(config: Config, instance: CoderInstance, evaluation: str = "") -> dict[str, str]:
+def coder_columns(config: Config, spec: CoderSpec, evaluation: str = "") -> dict[str, str]:
     """Site, kind, width, sparsity and seed of a coder's row."""
-    kind = instance.kind if instance.weights == "trained" else f"{instance.weights} {instance.kind}"
+    name = spec.architecture if spec.weights == "trained" else f"{spec.weights} {spec.architecture}"
     return {
-        **model_columns(config, instance.model),
-        "hookpoint": str(instance.site),
-        "coder_type": f"eval ({evaluation}, {kind})" if evaluation else kind,
-        **size_columns(instance),
+        **model_columns(config, spec.model),
+        "hookpoint": str(spec.site),
+        "coder_type": f"eval ({evaluation}, {name})" if evaluation else name,
+        **size_columns(spec),
     }
 
 
-def size_columns(one: CoderInstance) -> dict[str, str]:
+def size_columns(one: CoderSpec) -> dict[str, str]:
     """Width, sparsity and seed of a coder; a pretrained one's are its publisher's."""
     return {
         "width": str(one.width or PUBLISHED),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from latent_ledger.config.coder_specs import ORIGINAL, CoderInstance, base_block
+from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base_block
 from latent_ledger.resources.architectures import BYTES, Architecture
 from latent_ledger.resources.memory import PROCESS
 
@@ -48,10 +48,10 @@ class Planned:
     """The language model it is about."""
     tokens: float
     """Tokens of the token set it is about."""
-    coders: list[CoderInstance] = field(default_factory=list)
+    coders: list[CoderSpec] = field(default_factory=list)
     """The coder it is about; several for edges and for circuits that cross layers."""
-    taps: int = 1
-    """Taps of a capture."""
+    hook_points: int = 1
+    """Hook points of a capture."""
     layers: int = 0
     """Blocks a capture runs."""
     scorer: Architecture | None = None
@@ -86,7 +86,7 @@ class Planned:
 
     @property
     def activations(self) -> float:
-        """Bytes of one tap over the token set."""
+        """Bytes of one hook point over the token set."""
         return self.tokens * self.d * BYTES[self.config["activations"]["dtype"]]
 
     @property

@@ -53,7 +53,7 @@ class Client(Protocol):
     """What explainers and scorers need. One client serves one event loop."""
 
     name: str
-    """Who answers, for the ledger: ``lexical`` or ``<kind>:<model>``."""
+    """Who answers, for the ledger: ``lexical`` or ``<backend>:<model>``."""
     counts: Counts
     broken: LedgerError | None
     """Why no prompt can be answered. delphi swallows exceptions, so look here after a batch."""

@@ -64,7 +64,7 @@ def open_client(settings: Mapping[str, Any], cache: Path | None) -> OpenAI:
 class OpenAI:
     """See the module's docstring, and :class:`latent_ledger.scorers.client.Client`."""
 
-    matters: ClassVar[tuple[str, ...]] = ("kind", "base_url", "model")
+    matters: ClassVar[tuple[str, ...]] = ("backend", "base_url", "model")
     """Settings that an answer depends on, beside the options of its request; the others only say
     how it is fetched."""
 
@@ -73,7 +73,7 @@ class OpenAI:
     ) -> None:
         self.settings, self.answers = dict(settings), answers
         self.base = str(settings["base_url"]).rstrip("/").removesuffix("/chat/completions")
-        self.name = f"{settings['kind']}:{settings['model']}"
+        self.name = f"{settings['backend']}:{settings['model']}"
         self.counts = Counts()
         self.broken: LedgerError | None = None
         self.key_name: str | None = settings["api_key_env"]

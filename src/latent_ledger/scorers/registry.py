@@ -5,14 +5,14 @@
     prompt (delphi's own messages) --client.generate--> Response(text, logprobs)
 
 ===========  =========================================================================
-kind         what answers
+backend         what answers
 ===========  =========================================================================
 ``lexical``  rules over the tokens in the prompt; no model, deterministic
 ``openai``   any endpoint that speaks OpenAI's chat completions, answers cached on disk
 ``vllm``     a model that the job serves itself while it asks, with ``vllm serve``
 ===========  =========================================================================
 
-A new kind is one module with an ``open_client``, its entry in :data:`SCORERS`, and
+A new backend is one module with an ``open_client``, its entry in :data:`SCORERS`, and
 its test. Scoring by embeddings asks nobody anything: see :mod:`latent_ledger.scorers.embedding`.
 """
 
@@ -49,18 +49,18 @@ SCORERS: dict[str, Callable[[Mapping[str, Any], Path | None, Path | None], Clien
     "openai": _openai,
     "vllm": _vllm,
 }
-"""Kind -> loader. Each imports its module by name, so that the code digest sees it."""
+"""Backend -> loader. Each imports its module by name, so that the code digest sees it."""
 
 
 def open_client(
     settings: Mapping[str, Any], cache: Path | None = None, log: Path | None = None
 ) -> Client:
-    """The client of ``settings["kind"]``; `cache` is a folder of answers that outlives the job.
+    """The client of ``settings["backend"]``; `cache` is a folder of answers that outlives the job.
 
     `log` gets the output of a server that the client starts. Raises :class:`LedgerError` for an
-    unknown kind or a missing key variable.
+    unknown backend or a missing key variable.
     """
-    kind = settings["kind"]
-    if kind not in SCORERS:
-        raise LedgerError(f"The scorer {kind!r} is not known; known: {', '.join(SCORERS)}.")
-    return SCORERS[kind](settings, cache, log)
+    backend = settings["backend"]
+    if backend not in SCORERS:
+        raise LedgerError(f"The scorer {backend!r} is not known; known: {', '.join(SCORERS)}.")
+    return SCORERS[backend](settings, cache, log)

@@ -42,7 +42,7 @@ def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | Non
 class Served(OpenAI):
     """See the module's docstring."""
 
-    matters = ("kind", "model", "revision", "dtype", "arguments")
+    matters = ("backend", "model", "revision", "dtype", "arguments")
 
     def __init__(self, settings: Mapping[str, Any], answers: Answers | None, log: Path) -> None:
         here = {"base_url": "http://127.0.0.1", "api_key_env": None}

@@ -40,7 +40,7 @@ KNOWN: tuple[tuple[str, str], ...] = (
     ),
     (
         r"Failed to infer device type|No CUDA GPUs are available|Found no NVIDIA driver",
-        "it finds no GPU here: run the job where there is one, or use a scorer of kind openai",
+        "it finds no GPU here: run the job where there is one, or use a scorer of backend openai",
     ),
     (r"gated repo|GatedRepoError", GATED),
     (

@@ -61,7 +61,7 @@ def executable() -> str:
         where = f"{EXECUTABLE} names {named!r}, which" if named else "`vllm` is not on the PATH and"
         raise LedgerError(
             f"{where} cannot be run: install envs/scorer.lock into an environment of its own and "
-            f"put the path of its bin/vllm into {EXECUTABLE}, or use a scorer of kind openai."
+            f"put the path of its bin/vllm into {EXECUTABLE}, or use a scorer of backend openai."
         )
     return found
 

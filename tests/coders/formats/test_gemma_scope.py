@@ -13,12 +13,12 @@ from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder, pro
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from tests.coders.coder_folders import WIDTH, D, gemma_scope_arrays, gemma_scope_folder
 
 REPO = "google/gemma-scope-2b-pt-res"
 PLACE = "layer_12/width_16k/average_l0_82"
-SETTINGS = {"source": REPO, "path": PLACE, "layer": 12, "reads": "resid_post"}
+SETTINGS = {"source": REPO, "path": PLACE, "layer": 12, "input_hook": "resid_post"}
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_hand_computed_case():
         "b_dec": torch.tensor([7.0]),
         "threshold": torch.tensor([1.5, 1.5]),
     }
-    coder = GemmaScopeCoder(weights, HookSite.at(0, "resid_post"))
+    coder = GemmaScopeCoder(weights, CoderSite.at(0, "resid_post"))
     x = torch.tensor([[2.0], [1.0], [4.0]])
     indptr, indices, values = coder.encode(x)
     assert indptr.tolist() == [0, 1, 1, 3]
@@ -61,7 +61,7 @@ def test_a_latent_at_its_threshold_or_below_zero_is_silent():
         "b_dec": torch.zeros(1),
         "threshold": torch.tensor([1.0, -5.0]),
     }
-    coder = GemmaScopeCoder(weights, HookSite.at(0, "resid_post"))
+    coder = GemmaScopeCoder(weights, CoderSite.at(0, "resid_post"))
     assert coder.encode(torch.tensor([[1.0], [-2.0]]))[1].tolist() == [1]
 
 
@@ -77,7 +77,7 @@ def test_encode_and_decode_equal_saelens_own_loader(hub, tmp_path):
     assert type(upstream).__name__ == "JumpReLUSAE"
     out = tmp_path / "out"
     out.mkdir()
-    assert produce_pretrained(SETTINGS, out) == {"kind": "sae", "d_in": D, "width": WIDTH}
+    assert produce_pretrained(SETTINGS, out) == {"architecture": "sae", "d_in": D, "width": WIDTH}
     coder = load_coder(out)
     x = 2 * torch.randn(200, D, generator=torch.Generator().manual_seed(1))
     indptr, indices, values = coder.encode(x)
@@ -97,12 +97,15 @@ def test_a_pretrained_coder_gets_its_site_and_keeps_its_bytes(hub, tmp_path):
     produce_pretrained(SETTINGS, out)
     assert (out / "params.npz").read_bytes() == (hub / "params.npz").read_bytes()
     assert read_json(out / "site.json") == {
-        **HookSite.at(12, "resid_post").as_dict(),
+        **CoderSite.at(12, "resid_post").as_dict(),
         "format": "gemma_scope",
     }
-    local = SETTINGS | {"source": str(hub.parents[2]), "reads": "mlp_in"}
-    assert produce_pretrained(local | {"writes": "mlp_out_normed"}, out)["kind"] == "transcoder"
-    assert load_coder(out).site == HookSite.at(12, "mlp_in", "mlp_out_normed")
+    local = SETTINGS | {"source": str(hub.parents[2]), "input_hook": "mlp_in"}
+    assert (
+        produce_pretrained(local | {"output_hook": "mlp_out_normed"}, out)["architecture"]
+        == "transcoder"
+    )
+    assert load_coder(out).site == CoderSite.at(12, "mlp_in", "mlp_out_normed")
 
 
 def test_what_cannot_be_had_is_said_in_one_line(hub, tmp_path):

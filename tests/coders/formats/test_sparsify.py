@@ -15,36 +15,44 @@ from latent_ledger.coders.formats.sparsify.loader import produce_pretrained, sav
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from tests.tiny_models import folder_digest
 
 SITES = {
-    "sae": HookSite.at(1, "resid_post"),
-    "transcoder": HookSite.at(1, "mlp_in", "mlp_out"),
-    "skip-transcoder": HookSite.at(1, "mlp_in", "mlp_out"),
+    "sae": CoderSite.at(1, "resid_post"),
+    "transcoder": CoderSite.at(1, "mlp_in", "mlp_out"),
+    "skip-transcoder": CoderSite.at(1, "mlp_in", "mlp_out"),
 }
 
 
-def coder_folder(folder, kind: str, *, d: int = 16, width: int = 64, k: int = 5):
-    """A coder of `kind` with every parameter random."""
+def coder_folder(folder, architecture: str, *, d: int = 16, width: int = 64, k: int = 5):
+    """A coder of `architecture` with every parameter random."""
     config = SparseCoderConfig(
         num_latents=width,
         k=k,
-        transcode=kind != "sae",
-        skip_connection=kind == "skip-transcoder",
+        transcode=architecture != "sae",
+        skip_connection=architecture == "skip-transcoder",
     )
     torch.manual_seed(0)
     coder = SparseCoder(d, config)
     for parameter in coder.parameters():
         parameter.data = torch.randn(parameter.shape) / 4
-    save(coder, SITES[kind], folder)
+    save(coder, SITES[architecture], folder)
     return folder
 
 
-@pytest.mark.parametrize("kind", SITES)
-def test_encode_decode_equal_sparsify(kind, tmp_path):
-    coder, upstream = load_coder(coder_folder(tmp_path, kind)), SparseCoder.load_from_disk(tmp_path)
-    assert (coder.kind, coder.site, coder.d_in, coder.width) == (kind, SITES[kind], 16, 64)
+@pytest.mark.parametrize("architecture", SITES)
+def test_encode_decode_equal_sparsify(architecture, tmp_path):
+    coder, upstream = (
+        load_coder(coder_folder(tmp_path, architecture)),
+        SparseCoder.load_from_disk(tmp_path),
+    )
+    assert (coder.architecture, coder.site, coder.d_in, coder.width) == (
+        architecture,
+        SITES[architecture],
+        16,
+        64,
+    )
     x = torch.randn(40, 16)
     indptr, indices, values = coder.encode(x)
     assert (indptr.dtype, indices.dtype, values.dtype) == (torch.int64, torch.int32, torch.float32)
@@ -53,7 +61,7 @@ def test_encode_decode_equal_sparsify(kind, tmp_path):
     assert values.min() > 0
     dense = csr_matrix((values, indices, indptr), shape=(40, 64)).toarray()
     # The definition itself, b_dec subtracted for an SAE only.
-    centred = x - upstream.b_dec if kind == "sae" else x
+    centred = x - upstream.b_dec if architecture == "sae" else x
     pre = torch.relu(centred @ upstream.encoder.weight.T + upstream.encoder.bias)
     kept = pre.topk(5)
     expected = torch.zeros(40, 64).scatter_(1, kept.indices, kept.values)
@@ -103,15 +111,15 @@ def test_pretrained_coders_get_a_site_and_keep_their_weights(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     settings = {"source": str(tmp_path / "hub"), "hookpoint": "layers.1.mlp"}
-    settings |= {"layer": 1, "reads": "mlp_in", "writes": "mlp_out"}
+    settings |= {"layer": 1, "input_hook": "mlp_in", "output_hook": "mlp_out"}
     facts = produce_pretrained(settings, out)
-    assert facts == {"kind": "skip-transcoder", "d_in": 16, "width": 64, "k": 5}
+    assert facts == {"architecture": "skip-transcoder", "d_in": 16, "width": 64, "k": 5}
     source, copy = folder_digest(tmp_path / "hub" / "layers.1.mlp"), folder_digest(out)
     assert copy["sae.safetensors"] == source["sae.safetensors"]
     assert load_coder(out).site == SITES["skip-transcoder"]
 
-    with pytest.raises(LedgerError, match="transcoder must write another tap"):
-        produce_pretrained(settings | {"writes": "mlp_in"}, tmp_path)
+    with pytest.raises(LedgerError, match="transcoder must write another hook point"):
+        produce_pretrained(settings | {"output_hook": "mlp_in"}, tmp_path)
     with pytest.raises(LedgerError, match="neither a local folder nor"):
         produce_pretrained(settings | {"source": "nobody/nothing"}, tmp_path)
     with pytest.raises(LedgerError, match="cfg.json is missing"):
@@ -121,7 +129,7 @@ def test_pretrained_coders_get_a_site_and_keep_their_weights(tmp_path):
 def test_sites_are_checked(tmp_path):
     folder = coder_folder(tmp_path, "sae")
     write_json(folder / "site.json", SITES["transcoder"].as_dict())
-    with pytest.raises(LedgerError, match="sae must write the tap it reads"):
+    with pytest.raises(LedgerError, match="sae must write the hook point it reads"):
         load_coder(folder)
     write_json(folder / "site.json", {"layer": 1})
     with pytest.raises(LedgerError, match="lacks reads, writes"):

@@ -23,16 +23,16 @@ from latent_ledger.coders.training.batches import Batches
 from latent_ledger.coders.training.control_weights import COSINE, LEARNT
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from tests.coders.formats.upstream import sparsify_losses
 from tests.coders.shard_folders import from_model, synthetic, write_activations
 from tests.tiny_models import folder_digest, neox_folder, packed_tokens
 
 CONTEXT = 16
 BASE = {"layer": 1, "width": 128, "k": 8, "seed": 3, "batch_tokens": 8 * CONTEXT}
-SAE = BASE | {"kind": "sae", "reads": "resid_post", "writes": "resid_post"}
-TRANSCODER = BASE | {"kind": "transcoder", "reads": "mlp_in", "writes": "mlp_out"}
-SKIP = TRANSCODER | {"kind": "skip-transcoder"}
+SAE = BASE | {"architecture": "sae", "input_hook": "resid_post", "output_hook": "resid_post"}
+TRANSCODER = BASE | {"architecture": "transcoder", "input_hook": "mlp_in", "output_hook": "mlp_out"}
+SKIP = TRANSCODER | {"architecture": "skip-transcoder"}
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,14 @@ def world(tmp_path_factory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("world")
     model = neox_folder(root / "model")
     tokens = packed_tokens(root / "tokens", contexts=50 * 8 + 4, context=CONTEXT)
-    taps = ("layers.1.resid_post", "layers.1.mlp_in", "layers.1.mlp_out")
-    return {"model": model, "tokens": tokens} | from_model(model, tokens, root / "acts", *taps)
+    hook_points = ("layers.1.resid_post", "layers.1.mlp_in", "layers.1.mlp_out")
+    return {"model": model, "tokens": tokens} | from_model(
+        model, tokens, root / "acts", *hook_points
+    )
 
 
 def sides(world: dict[str, Path], settings: dict) -> dict[str, Path]:
-    return {side: world[f"layers.1.{settings[side]}"] for side in ("reads", "writes")}
+    return {side: world[f"layers.1.{settings[side]}"] for side in ("input_hook", "output_hook")}
 
 
 def losses_of(folder: Path, column: str = "fvu") -> np.ndarray:
@@ -107,8 +109,8 @@ def test_losses_equal_sparsify_trainer(case, world, tmp_path):
 
 def test_special_tokens_and_order_matter(world, tmp_path):
     """The equality above can fail: other rows or another order give other losses."""
-    site = HookSite.at(1, "resid_post")
-    folders = {"reads": world["layers.1.resid_post"]}
+    site = CoderSite.at(1, "resid_post")
+    folders = {"input_hook": world["layers.1.resid_post"]}
     plain = Batches(folders, site, batch_tokens=128)
     x, y = plain.load(0)
     assert y is x
@@ -140,7 +142,7 @@ def test_output_folder_and_facts(world, tmp_path):
         "site.json",
         "training.parquet",
     }
-    site = {"layer": 1, "reads": "mlp_in", "writes": "mlp_out"}
+    site = {"layer": 1, "input_hook": "mlp_in", "output_hook": "mlp_out"}
     assert read_json(tmp_path / "a" / "site.json") == site
     table = pq.read_table(tmp_path / "a" / "training.parquet").to_pandas()
     assert facts["steps"] == len(table) == 51
@@ -187,7 +189,7 @@ def drawn_and_learnt(settings: dict, world: dict[str, Path], out: Path) -> tuple
 
 @pytest.mark.parametrize("optimizer", ["signum", "adam", "muon"])
 @pytest.mark.parametrize("weights", LEARNT)
-@pytest.mark.parametrize("base", [SAE, SKIP], ids=lambda base: base["kind"])
+@pytest.mark.parametrize("base", [SAE, SKIP], ids=lambda base: base["architecture"])
 def test_a_control_changes_what_it_may_and_nothing_else(base, weights, optimizer, world, tmp_path):
     rate = {"optimizer": optimizer, "learning_rate": 0.02, "lr_warmup_steps": 1}
     settings = base | {"weights": weights} | rate
@@ -248,18 +250,20 @@ def test_a_unit_scale_makes_training_blind_to_the_size_of_activations(world, tmp
     """A model with small activations gets the coder that it would get with large ones."""
     factors = {"layers.1.mlp_in": 4.0, "layers.1.mlp_out": 2.0**-9}
     small = {}
-    for tap, factor in factors.items():
-        shards = Batches({"reads": world[tap]}, HookSite.at(1, tap[9:]), batch_tokens=128).shards[0]
+    for hook_point, factor in factors.items():
+        shards = Batches(
+            {"input_hook": world[hook_point]}, CoderSite.at(1, hook_point[9:]), batch_tokens=128
+        ).shards[0]
         read = shards.read(0, len(shards))
-        small[tap] = write_activations(
-            tmp_path / tap,
-            tap,
+        small[hook_point] = write_activations(
+            tmp_path / hook_point,
+            hook_point,
             read["activations"].reshape(-1, CONTEXT, shards.d) * factor,
             read["token_ids"].reshape(-1, CONTEXT),
             per_shard=100,
             tokens=shards.meta["tokens"],
         )
-    site, fvu, found, units = HookSite.at(1, "mlp_in", "mlp_out"), {}, {}, {}
+    site, fvu, found, units = CoderSite.at(1, "mlp_in", "mlp_out"), {}, {}, {}
     for name, acts in {"small": small, "as they are": world}.items():
         for unit_scale in (True, False):
             out = tmp_path / f"{name}-{unit_scale}"
@@ -279,7 +283,7 @@ def test_a_unit_scale_makes_training_blind_to_the_size_of_activations(world, tmp
     assert torch.equal(codes_small[1], codes_own[1])
     assert torch.equal(w_small, w_own)
     assert units["small", False] is None
-    for side, factor in zip(("reads", "writes"), factors.values(), strict=True):
+    for side, factor in zip(("input_hook", "output_hook"), factors.values(), strict=True):
         assert units["small", True][side] == factor * units["as they are", True][side]
 
 
@@ -288,7 +292,11 @@ def test_a_unit_scale_makes_training_blind_to_the_size_of_activations(world, tmp
 
 CONTINUED = {optimizer: SAE | {"optimizer": optimizer} for optimizer in ("signum", "adam", "muon")}
 CONTINUED["unit scale"] = SKIP | {"unit_scale": True}
-CONTINUED |= {f"{kind['kind']}, {w}": kind | {"weights": w} for kind in (SAE, SKIP) for w in LEARNT}
+CONTINUED |= {
+    f"{architecture['architecture']}, {w}": architecture | {"weights": w}
+    for architecture in (SAE, SKIP)
+    for w in LEARNT
+}
 
 
 @pytest.mark.parametrize("case", CONTINUED)
@@ -340,7 +348,13 @@ def test_sigkill_and_restart_end_with_the_same_bytes(tmp_path):
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(64 * 500, 64, generator=generator)
     acts = synthetic(tmp_path / "acts", values, context=64)
-    settings = {"kind": "sae", "layer": 0, "reads": "resid_post", "width": 512, "k": 16}
+    settings = {
+        "architecture": "sae",
+        "layer": 0,
+        "input_hook": "resid_post",
+        "width": 512,
+        "k": 16,
+    }
     settings |= {"batch_tokens": 64, "checkpoint_steps": 30}
 
     out, checkpoint = tmp_path / "killed", tmp_path / "checkpoint"
@@ -360,9 +374,9 @@ def test_sigkill_and_restart_end_with_the_same_bytes(tmp_path):
     assert 30 <= torch.load(state, weights_only=True)["step"] < 500
     assert not list(out.iterdir())
 
-    trainer.produce(settings, {"reads": acts}, out, checkpoint)
+    trainer.produce(settings, {"input_hook": acts}, out, checkpoint)
     (tmp_path / "whole").mkdir()
-    trainer.produce(settings, {"reads": acts}, tmp_path / "whole")
+    trainer.produce(settings, {"input_hook": acts}, tmp_path / "whole")
     assert folder_digest(out) == folder_digest(tmp_path / "whole")
 
 
@@ -381,14 +395,14 @@ def test_a_planted_dictionary_is_found_and_noise_has_none(tmp_path):
     data, directions = dictionary_data(64 * 1500, 32, 64, 3)
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(data.shape, generator=generator) * data.std()
-    settings = {"kind": "sae", "layer": 0, "reads": "resid_post", "width": 128, "k": 3}
+    settings = {"architecture": "sae", "layer": 0, "input_hook": "resid_post", "width": 128, "k": 3}
     settings |= {"batch_tokens": 256, "optimizer": "adam", "learning_rate": 3e-3}
     settings |= {"lr_warmup_steps": 10, "auxk_alpha": 1 / 32, "dead_feature_threshold": 5000}
     match, fvu = {}, {}
     for name, values in {"planted": data, "noise": noise}.items():
         acts = synthetic(tmp_path / f"{name}-acts", values, context=64)
         (tmp_path / name).mkdir()
-        fvu[name] = trainer.produce(settings, {"reads": acts}, tmp_path / name)["fvu"]
+        fvu[name] = trainer.produce(settings, {"input_hook": acts}, tmp_path / name)["fvu"]
         learned = torch.nn.functional.normalize(load_coder(tmp_path / name).weights["W_dec"])
         match[name] = float((directions @ learned.T).max(1).values.mean())
     assert match["planted"] > 0.95, (match, fvu)
@@ -400,12 +414,12 @@ def test_what_a_person_can_get_wrong(world, tmp_path):
     wrong = [
         (SAE | {"k": 200}, "k = 200"),
         (SAE | {"colour": 1}, "colour"),
-        (SAE | {"kind": "crosscoder"}, "crosscoder"),
+        (SAE | {"architecture": "crosscoder"}, "crosscoder"),
         (SAE | {"optimizer": "lion"}, "lion"),
         (SAE | {"weights": "frozen"}, "weights 'frozen' is none of trained, frozen-decoder"),
         (SAE | {"batch_tokens": 100}, "multiple"),
-        (SAE | {"writes": "mlp_out"}, "sae must write the tap it reads"),
-        (TRANSCODER | {"writes": "mlp_in"}, "transcoder must write another tap"),
+        (SAE | {"output_hook": "mlp_out"}, "sae must write the hook point it reads"),
+        (TRANSCODER | {"output_hook": "mlp_in"}, "transcoder must write another hook point"),
         (SAE | {"layer": 2}, "needs layers.2.resid_post"),
         ({key: value for key, value in SAE.items() if key != "width"}, "width"),
     ]
@@ -414,8 +428,8 @@ def test_what_a_person_can_get_wrong(world, tmp_path):
             trainer.produce(settings, sides(world, settings), tmp_path)
     assert not any(tmp_path.iterdir())
     other = synthetic(
-        tmp_path / "other", torch.randn(64, 32), context=16, tap="layers.1.mlp_out", shards=1
+        tmp_path / "other", torch.randn(64, 32), context=16, hook_point="layers.1.mlp_out", shards=1
     )
-    folders = {"reads": world["layers.1.mlp_in"], "writes": other}
+    folders = {"input_hook": world["layers.1.mlp_in"], "output_hook": other}
     with pytest.raises(LedgerError, match="different token sets"):
         trainer.produce(SKIP, folders, tmp_path)

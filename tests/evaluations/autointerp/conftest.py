@@ -39,7 +39,7 @@ def run(made, tmp_path, monkeypatch):
     def through(client, *, kinds=score.KINDS, settings=None, cache=None, log=None):
         if client is not None:
             monkeypatch.setitem(scorers.SCORERS, client.name, lambda *_: client)
-        settings = settings or {"kind": client.name}
+        settings = settings or {"backend": client.name}
         stages = {name: tmp_path / name for name in ("explain", "score", "collect")}
         for folder in stages.values():
             folder.mkdir(exist_ok=True)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from latent_ledger import experiment
-from latent_ledger.config.coder_specs import chosen
+from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.config.schema_file import schema
 from latent_ledger.evaluations.autointerp import embed, score
 from latent_ledger.evaluations.autointerp import plan as stage
@@ -17,7 +17,7 @@ from latent_ledger.lib.files import read_json
 from tests.evaluations.autointerp.planted import Reader
 from tests.project import PROJECT
 
-VLLM = {"kind": "vllm", "model": "acme/tiny"}
+VLLM = {"backend": "vllm", "model": "acme/tiny"}
 TINY = PROJECT / "config/tiny.yaml"
 
 
@@ -41,12 +41,12 @@ class Payload:
 
 def test_every_coder_has_its_jobs_and_a_row_per_reader():
     config = tiny()
-    coders = [one.name for one in chosen(config, "autointerp")]
+    coders = [one.name for one in coders_measured_by(config, "autointerp")]
     jobs = stage.jobs(config)
     assert len(jobs) == 6 * len(coders)
     assert jobs["results/explanations/sae-resid-k32-s0/lexical.json"] == (
         "explain",
-        {"scorer": {"kind": "lexical"}},
+        {"scorer": {"backend": "lexical"}},
     )
     rows = {row.run_id: row for row in stage.rows(config)}
     assert len(rows) == 3 * len(coders)
@@ -71,14 +71,14 @@ def test_every_coder_has_its_jobs_and_a_row_per_reader():
 
 def test_every_kind_of_scorer_gets_the_settings_that_are_for_it():
     asked = {"model": "acme/tiny", "logprobs": True}
-    endpoint = {"kind": "openai", "base_url": "http://localhost:8000/v1", **asked}
-    scorers = {"far": endpoint, "near": {"kind": "vllm", "revision": "abc", **asked}}
+    endpoint = {"backend": "openai", "base_url": "http://localhost:8000/v1", **asked}
+    scorers = {"far": endpoint, "near": {"backend": "vllm", "revision": "abc", **asked}}
     config = tiny(scorers=scorers)
     jobs = stage.jobs(config)
     far, near = (
         jobs[f"results/latent_scores/sae-resid-k32-s0/{name}.json"][1]["scorer"] for name in scorers
     )
-    common = {"kind", "model", "concurrency", "retries", "timeout"}
+    common = {"backend", "model", "concurrency", "retries", "timeout"}
     common |= {"temperature", "max_tokens", "logprobs"}
     assert {*far} == common | {"base_url", "api_key_env"}
     assert {*near} == common | {*stage.SERVED} and near["max_model_len"] == 5120
@@ -117,7 +117,7 @@ def test_its_metrics_can_be_compared():
             "meaning": {
                 "metrics": ["autointerp.detection_lexical", "autointerp.embedding_minilm_auroc"],
                 "pairs": [["sae-resid", "transcoder"]],
-                "at": {"k": [32], "seeds": [0]},
+                "select": {"k": [32], "seeds": [0]},
             }
         }
     }
@@ -165,11 +165,14 @@ def test_a_matched_family_has_rows_of_its_own_and_says_how():
         ({"quantiles": 10}, "quantiles: 10 leave 2 test examples in each"),
         ({"strata": [0.1, 0.01]}, "strata: the cut points are not in ascending order"),
         ({"n_negatives": 10}, "n_negatives: example embedding needs more than 10, not 10"),
-        ({"scorers": {"q": {"kind": "openai"}}}, "scorers.q.base_url: missing"),
-        ({"scorers": {"q": {"kind": "vllm"}}}, "scorers.q.model: missing; a scorer of kind vllm"),
+        ({"scorers": {"q": {"backend": "openai"}}}, "scorers.q.base_url: missing"),
+        (
+            {"scorers": {"q": {"backend": "vllm"}}},
+            "scorers.q.model: missing; a scorer of backend vllm",
+        ),
         (
             {"scorers": {"q": {**VLLM, "base_url": "http://localhost/v1"}}},
-            "scorers.q.base_url: is for kind openai; a vllm scorer is served by the job",
+            "scorers.q.base_url: is for backend openai; a vllm scorer is served by the job",
         ),
         (
             {"scorers": {"q": {**VLLM, "arguments": ["--port=80"]}}},
@@ -183,8 +186,8 @@ def test_a_matched_family_has_rows_of_its_own_and_says_how():
             {"scorers": {"q": {**VLLM, "max_model_len": 500}}},
             "scorers.q.max_tokens: 500 leave no room for a prompt in max_model_len, 500",
         ),
-        ({"scorers": {"minilm": {"kind": "lexical"}}}, "this name is an encoder's too"),
-        ({"scorers": {"lexical": {"kind": "lexcal"}}}, 'did you mean "lexical"'),
+        ({"scorers": {"minilm": {"backend": "lexical"}}}, "this name is an encoder's too"),
+        ({"scorers": {"lexical": {"backend": "lexcal"}}}, 'did you mean "lexical"'),
     ],
 )
 def test_sizes_that_do_not_fit_are_one_line_each(changes, line):
@@ -217,7 +220,7 @@ def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
         "n=12 latents of 15, dropped: 1 fires almost everywhere, 1 never fires, 1 too few windows; "
         "unread answers 0.0% of 96 prompts; scorer: it (no model)" in found.key_results
     )
-    row = SimpleNamespace(kind=stage.NAME, run_id=plan.run_id, metrics=found.metrics)
+    row = SimpleNamespace(row_type=stage.NAME, run_id=plan.run_id, metrics=found.metrics)
     text = stage.section([row])
     assert "| `planted-k1-s0-it` | 1.000 [1.000, 1.000] |" in text and text.endswith("12 latents |")
     assert stage.section([]) == ""

@@ -27,7 +27,7 @@ from tests.tiny_models import folder_digest
 
 FOUR = [f"{kind}_it" for kind in score.KINDS]
 OPENAI = {
-    "kind": "openai",
+    "backend": "openai",
     "model": "tiny",
     "api_key_env": None,
     "concurrency": 4,
@@ -62,7 +62,7 @@ def test_a_coin_scores_a_half(run, latents):
 
 def test_the_lexical_scorer_knows_planted_words_and_nothing_about_noise(run):
     """A latent that fires on one word is explained and found; one that fires at random is not."""
-    _, stages, facts = run(None, settings={"kind": "lexical"})
+    _, stages, facts = run(None, settings={"backend": "lexical"})
     assert facts["score"]["unread_prompts"] == 0
     found = {}
     for row in planted.rows(stages["collect"], collect.TABLE):
@@ -307,8 +307,13 @@ def test_a_coder_none_of_whose_latents_has_examples_fails_in_one_line(folders, t
         folder.mkdir()
     found, told, scores, out = stages.values()
     examples.produce({**SETTINGS, "min_examples": 10**6}, **folders, out=found)
-    explain.produce({"scorer": {"kind": "lexical"}}, found, told)
-    asked = {"scorer": {"kind": "lexical"}, "scores": score.KINDS, "examples_shown": 5, "seed": 0}
+    explain.produce({"scorer": {"backend": "lexical"}}, found, told)
+    asked = {
+        "scorer": {"backend": "lexical"},
+        "scores": score.KINDS,
+        "examples_shown": 5,
+        "seed": 0,
+    }
     assert score.produce(asked, found, told, scores)["prompts"] == 0
     with pytest.raises(LedgerError, match="None of 15 latents has examples .1 never fires, 14"):
         collect.produce(

@@ -26,14 +26,14 @@ def config() -> dict:
     """The tiny experiment, cut down to two SAEs at layers 1 and 2, one of them measured alone."""
     tiny = copy.deepcopy(read_yaml(TINY))
     tiny["coders"] = {
-        "low": {"kind": "sae", "layer": 1, "reads": "resid_post"},
-        "sae": {"kind": "sae", "layer": 2, "reads": "resid_post"},
+        "low": {"architecture": "sae", "layer": 1, "input_hook": "resid_post"},
+        "sae": {"architecture": "sae", "layer": 2, "input_hook": "resid_post"},
     }
     tiny["training"] |= {"k": [8], "seeds": [0], "width": 64}
     tiny["evaluations"] = {
         "probing": tiny["evaluations"]["probing"],
         "circuits": {
-            "at": {"coders": ["sae"]},
+            "select": {"coders": ["sae"]},
             "top_k": [5, 10],
             "draws": 150,
             "multilayer": CROSSING,
@@ -63,7 +63,7 @@ def test_jobs_inputs_and_captures(config):
         "codes2": "results/codes/probing/sae-k8-s0.json",
     }
     assert circuits.codes(config) == {("probing", "low-k8-s0"), ("probing", "sae-k8-s0")}
-    assert {str(one.tap) for one in circuits.captures(config)} == {
+    assert {str(one.hook_point) for one in circuits.captures(config)} == {
         "layers.1.resid_post",
         "layers.2.resid_post",
     }
@@ -103,7 +103,7 @@ def test_the_tiny_experiment_measures_the_sizes_of_the_reference_ledger():
                     "residual": CROSSING["residual"] | {"coders": ["low-k8-s0", "see-k8-s0"]}
                 }
             },
-            'coders[1]: unknown coder instance "see-k8-s0"; did you mean "sae-k8-s0"?',
+            'coders[1]: unknown coder "see-k8-s0"; did you mean "sae-k8-s0"?',
         ),
         (
             {
@@ -148,13 +148,13 @@ def test_concepts_are_those_of_probing(config):
         validate(config)
 
 
-def row_of(out: Path, kind: str, hookpoint: str, run_id: str):
+def row_of(out: Path, row_type: str, hookpoint: str, run_id: str):
     """A row's finding from a measured folder, and the row as the ledger's sections see it."""
-    plan = circuits.RowPlan(run_id, kind, "", {"hookpoint": hookpoint})
+    plan = circuits.RowPlan(run_id, row_type, "", {"hookpoint": hookpoint})
     facts = read_json(out / "metrics.json")["facts"]
     found = circuits.read(plan, SimpleNamespace(folder=lambda: out, facts=facts))
     row = SimpleNamespace(
-        run_id=run_id, kind=kind, metrics=found.metrics, values={"hookpoint": hookpoint}
+        run_id=run_id, row_type=row_type, metrics=found.metrics, values={"hookpoint": hookpoint}
     )
     return found, row
 

@@ -89,7 +89,11 @@ def test_a_planted_graph_earns_its_row(tmp_path):
     assert by["faithfulness_gap"]["estimate"] > 0
     assert label == "novel" and finding.main["name"] == "edge_gap"
     text = stage.section(
-        [SimpleNamespace(kind="edges", run_id="edges-toy", metrics=finding.metrics, label=label)]
+        [
+            SimpleNamespace(
+                row_type="edges", run_id="edges-toy", metrics=finding.metrics, label=label
+            )
+        ]
     )
     assert "layer 0 latent 0 (on 'A') -> layer 1 latent 2 (on 'p'): +3.000" in text
 
@@ -215,7 +219,8 @@ def save_coder(folder, layer, seed, d=32, width=48):
     )
     write_json(folder / "cfg.json", {"k": 12})
     write_json(
-        folder / "site.json", {"layer": layer, "reads": "resid_post", "writes": "resid_post"}
+        folder / "site.json",
+        {"layer": layer, "input_hook": "resid_post", "output_hook": "resid_post"},
     )
     return folder
 

@@ -12,7 +12,7 @@ from latent_ledger.evaluations.edges import faithfulness, graph, measure, nodes
 from latent_ledger.evaluations.edges.network import Network, pin
 from latent_ledger.evaluations.edges.task import batches, make_pairs
 from latent_ledger.models import language_model
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from tests.evaluations.edges import toys
 from tests.evaluations.edges.toys import D1, FEATURES, U1, U2
 from tests.tiny_models import PAD, byte_tokenizer
@@ -155,7 +155,7 @@ def test_top_and_random_edges_are_disjoint_parts_of_the_graph():
     assert [part.tolist() for part in measure.measured_edges(np.zeros(3), 2, 2, 0)] == [[], []]
 
 
-def random_coder(site: HookSite, seed: int, *, width=48, d=32) -> SparsifyCoder:
+def random_coder(site: CoderSite, seed: int, *, width=48, d=32) -> SparsifyCoder:
     """A random coder whose active latents are all the positive ones: no jumps, so derivatives."""
     draw = torch.Generator().manual_seed(seed)
     weights = {
@@ -175,9 +175,9 @@ def random_coder(site: HookSite, seed: int, *, width=48, d=32) -> SparsifyCoder:
 def real(neox):
     """A random GPT-NeoX with an SAE, a skip-transcoder and an SAE, over the layers."""
     coders = {
-        "below": random_coder(HookSite.at(0, "resid_post"), 0),
-        "middle": random_coder(HookSite.at(1, "mlp_in", "mlp_out"), 1),
-        "above": random_coder(HookSite.at(2, "resid_post"), 2),
+        "below": random_coder(CoderSite.at(0, "resid_post"), 0),
+        "middle": random_coder(CoderSite.at(1, "mlp_in", "mlp_out"), 1),
+        "above": random_coder(CoderSite.at(2, "resid_post"), 2),
     }
     contexts = ["I saw", "we know", "They", "In"]
     task = toys.TASK | {"contexts": contexts, "links": ["", " p"]}
@@ -247,7 +247,7 @@ def test_edge_weights_are_derivatives_with_the_other_paths_stopped(real, up, dow
 
 def test_a_site_through_which_everything_flows_stops_all_longer_paths(neox):
     coders = {
-        str(layer): random_coder(HookSite.at(layer, "resid_post"), layer) for layer in range(3)
+        str(layer): random_coder(CoderSite.at(layer, "resid_post"), layer) for layer in range(3)
     }
     network, step, _ = traced(language_model.load_model(neox), coders)
     passes = (network, step.batch, step.clean, step.corrupted)

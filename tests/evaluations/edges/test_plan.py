@@ -25,7 +25,7 @@ def test_one_job_and_one_row_per_group():
     }
     rule, settings = jobs["results/edges/residual.json"]
     assert rule == "edges" and settings["group"] == "residual"
-    assert not {"at", "groups"} & set(settings)
+    assert not {"select", "groups"} & set(settings)
     row = edges.rows(config)[0]
     assert row.run_id == "edges-residual" and row.needs[-1] == row.manifest
     assert "results/coders/sae-resid-3-k32-s0.json" in row.needs
@@ -35,7 +35,7 @@ def test_one_job_and_one_row_per_group():
 @pytest.mark.parametrize(
     ("members", "complaint"),
     [
-        (["sae-resid-1-k32-s0", "sae-resid-k33-s0"], "unknown coder instance"),
+        (["sae-resid-1-k32-s0", "sae-resid-k33-s0"], "unknown coder"),
         (["sae-resid-k32-s0", "sae-mlp-k32-s0"], "layer 2 has several"),
         (["sae-resid-1-k32-s0", "sae-random-model-k32-s0"], "different models"),
     ],
@@ -47,5 +47,5 @@ def test_groups_that_cannot_be_a_graph(members, complaint):
 
 
 def test_at_may_not_leave_out_a_member():
-    with pytest.raises(ConfigError, match="left out by evaluations.edges.at"):
-        load(TINY, [{"evaluations": {"edges": {"at": {"coders": ["sae-resid"]}}}}])
+    with pytest.raises(ConfigError, match="left out by evaluations.edges.select"):
+        load(TINY, [{"evaluations": {"edges": {"select": {"coders": ["sae-resid"]}}}}])

@@ -1,4 +1,4 @@
-"""Hand-wired transformers whose graph is known, with the tap interface of real ones.
+"""Hand-wired transformers whose graph is known, with the hook point interface of real ones.
 
 A toy is a residual stream of :data:`WIDTH` channels, one byte per token. A block adds to every
 position a map of its own value and one of the value before it, so that effects cross positions as
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from latent_ledger.coders.formats.sparsify.loader import SparsifyCoder
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from tests.tiny_models import VOCABULARY, byte_tokenizer
 
 WIDTH, FEATURES = 6, 5
@@ -66,7 +66,7 @@ class Base(nn.Module):
 
 @dataclass
 class ToyConfig:
-    """What the tap layout asks a model for."""
+    """What the hook point layout asks a model for."""
 
     model_type: str = "toy"
 
@@ -126,7 +126,7 @@ def identity_coder(layer: int) -> SparsifyCoder:
         "W_dec": torch.eye(FEATURES, WIDTH),
         "b_dec": torch.zeros(WIDTH),
     }
-    return SparsifyCoder({"k": FEATURES}, weights, HookSite.at(layer, "resid_post"))
+    return SparsifyCoder({"k": FEATURES}, weights, CoderSite.at(layer, "resid_post"))
 
 
 def coders() -> dict[str, SparsifyCoder]:

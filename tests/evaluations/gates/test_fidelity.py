@@ -187,7 +187,7 @@ def test_half_precision_alone_fails(sae, x):
 
 def test_real_rows_are_spread_over_the_whole_token_set(tmp_path, sae):
     values = torch.arange(60.0)[:, None].expand(60, D).contiguous()
-    folder = synthetic(tmp_path / "acts", values, context=10, tap="layers.1.resid_post")
+    folder = synthetic(tmp_path / "acts", values, context=10, hook_point="layers.1.resid_post")
     assert real_rows(folder, sae, 7)[:, 0].tolist() == [0, 9, 19, 29, 39, 49, 59]
     assert real_rows(folder, sae, 1000).shape == (60, D)
     other = load_coder(sparsify_folder(tmp_path / "other", "transcoder"))

@@ -12,7 +12,7 @@ from latent_ledger.artifacts.store import Manifest
 from latent_ledger.evaluations.gates import plan as gates
 from latent_ledger.experiment import load
 from latent_ledger.lib.files import write_json
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph, paths
 
 ONE = "sae-resid-k32-s0"
@@ -67,16 +67,16 @@ def test_no_codes_without_the_readers_gate(config):
 def test_every_gate_is_planned_with_what_it_reads(config):
     jobs = graph.jobs(config)
     for one in graph.rows(config):
-        if one.kind == "gate":
+        if one.row_type == "gate":
             assert one.manifest in jobs and one.needs[-1] == one.manifest
             assert set(one.needs) <= set(jobs), one.run_id
 
 
 def test_nulls_stand_before_the_evaluations_they_are_about(config):
     recon, probe = row(config, f"recon-{ONE}"), row(config, f"probe-{ONE}")
-    tap = Tap.parse("layers.2.resid_post")
-    assert recon.needs[-2:] == [gates.nulls("reconstruction", tap), recon.manifest]
-    assert probe.needs[-2:] == [gates.nulls("probing", tap), probe.manifest]
+    hook_point = HookPoint.parse("layers.2.resid_post")
+    assert recon.needs[-2:] == [gates.nulls("reconstruction", hook_point), recon.manifest]
+    assert probe.needs[-2:] == [gates.nulls("probing", hook_point), probe.manifest]
     transcoder = row(config, "recon-transcoder-k32-s0")
     assert transcoder.needs[-2] == "results/gates/nulls/reconstruction/layers.2.mlp_out.json"
 
@@ -157,7 +157,7 @@ def test_the_section_counts_what_holds_and_shows_the_worst():
     ]
     text = gates.section(rows)
     assert "| encode fidelity, reader |" in text and "| 1 of 2 | Jaccard 1.000 |" in text
-    assert "| hook-site parity |" in text and "| 0.017 off |" in text
+    assert "| hook-point parity |" in text and "| 0.017 off |" in text
     assert "SAELens" not in text, "no gate of that sort was asked for"
     assert gates.section([Shown("probe-sae-resid-k32-s0")]) == ""
 
@@ -176,6 +176,6 @@ def test_only_what_the_gate_blocks_reaches_the_saelens_adapter():
 def test_whoever_takes_a_saelens_object_waits_for_its_gate(config):
     jobs = graph.jobs(config)
     for one in graph.rows(config):
-        if one.kind in ("saebench", "saebench_core", "sae_probes"):
+        if one.row_type in ("saebench", "saebench_core", "sae_probes"):
             gate = next(path for path in one.needs if path.startswith("results/gates/saelens/"))
             assert gate in jobs and gate.endswith(Path(one.manifest).name)

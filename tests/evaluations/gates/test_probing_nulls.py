@@ -51,7 +51,7 @@ def world(tmp_path_factory) -> tuple[Path, Path]:
     }
     (folder / "raw").mkdir()
     write_shard(folder / "raw" / "acts-00000.safetensors", columns)
-    meta = {"tap": "layers.1.resid_post", "d": D, "shards": [3 * n]}
+    meta = {"hook_point": "layers.1.resid_post", "d": D, "shards": [3 * n]}
     write_json(folder / "raw" / "meta.json", meta)
     return tokens, folder / "raw"
 

@@ -17,21 +17,21 @@ from tests.tiny_models import folder_digest
 SETTINGS = {"coder": "one", "random_rows": 100, "real_rows": 150, "seed": 0}
 
 
-def gate(tmp_path, kind: str, make=sparsify_folder, name: str = "out"):
-    """Run the gate on a coder of `kind`; its facts and folder."""
+def gate(tmp_path, architecture: str, make=sparsify_folder, name: str = "out"):
+    """Run the gate on a coder of `architecture`; its facts and folder."""
     coder, acts, out = tmp_path / "coder", tmp_path / "acts", tmp_path / name
     if not coder.exists():
-        make(coder, kind)
+        make(coder, architecture)
         generator = torch.Generator().manual_seed(5)
         values = 3 * torch.randn(200, D, generator=generator) + 1
-        synthetic(acts, values, context=10, tap=str(SITES[kind].reads))
+        synthetic(acts, values, context=10, hook_point=str(SITES[architecture].input_hook))
     out.mkdir()
     return reader_fidelity.produce(SETTINGS, acts, coder, out), out
 
 
-@pytest.mark.parametrize("kind", SITES)
-def test_the_reader_is_sparsify(kind, tmp_path):
-    facts, out = gate(tmp_path, kind)
+@pytest.mark.parametrize("architecture", SITES)
+def test_the_reader_is_sparsify(architecture, tmp_path):
+    facts, out = gate(tmp_path, architecture)
     assert facts == {
         "coder": "one",
         "against": "sparsify.SparseCoder",
@@ -41,13 +41,15 @@ def test_the_reader_is_sparsify(kind, tmp_path):
     by = {metric["name"]: metric for metric in read_json(out / "metrics.json")["metrics"]}
     assert by["jaccard_random"]["estimate"] == by["jaccard_real"]["estimate"] == 1.0
     assert by["output_error_real"]["estimate"] < 1e-6
-    assert folder_digest(gate(tmp_path, kind, name="again")[1]) == folder_digest(out)
+    assert folder_digest(gate(tmp_path, architecture, name="again")[1]) == folder_digest(out)
 
 
-@pytest.mark.parametrize("kind", ["sae", "transcoder"])
-def test_the_gemma_scope_reader_is_saelens(kind, tmp_path):
-    facts, _ = gate(tmp_path, kind, make=gemma_scope_folder)
-    assert facts["against"] == f"sae_lens.JumpReLU{'SAE' if kind == 'sae' else 'Transcoder'}"
+@pytest.mark.parametrize("architecture", ["sae", "transcoder"])
+def test_the_gemma_scope_reader_is_saelens(architecture, tmp_path):
+    facts, _ = gate(tmp_path, architecture, make=gemma_scope_folder)
+    assert (
+        facts["against"] == f"sae_lens.JumpReLU{'SAE' if architecture == 'sae' else 'Transcoder'}"
+    )
 
 
 def test_a_reader_that_subtracts_b_dec_from_a_transcoders_input_is_caught(tmp_path, monkeypatch):

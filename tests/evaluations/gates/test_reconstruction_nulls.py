@@ -44,7 +44,7 @@ def world(tmp_path) -> tuple[Path, Path]:
         }
         write_shard(folder / f"acts-{number:05d}.safetensors", columns)
     shards = [7 * CONTEXT, (CONTEXTS - 7) * CONTEXT]
-    write_json(folder / "meta.json", {"tap": "layers.1.mlp_out", "d": D, "shards": shards})
+    write_json(folder / "meta.json", {"hook_point": "layers.1.mlp_out", "d": D, "shards": shards})
     return tokens, folder
 
 
@@ -55,7 +55,7 @@ def run(world, out: Path) -> dict:
 
 def test_the_mean_explains_nothing_and_the_target_everything(world, tmp_path):
     facts = run(world, tmp_path / "out")
-    assert facts == {"tap": "layers.1.mlp_out", "tolerance": 1e-6, "largest_deviation": 0.0}
+    assert facts == {"hook_point": "layers.1.mlp_out", "tolerance": 1e-6, "largest_deviation": 0.0}
     record = read_json(tmp_path / "out" / "metrics.json")
     found = {metric["name"]: metric["estimate"] for metric in record["metrics"]}
     assert found["variance_explained_of_mean"] == pytest.approx(0, abs=1e-9)

@@ -21,10 +21,12 @@ SETTINGS = {"coder": "one", "random_rows": 100, "real_rows": 150, "seed": 0}
 def gate(tmp_path):
     """Runs the gate on the coder in ``tmp_path / "coder"``."""
 
-    def run(kind: str) -> dict:
+    def run(architecture: str) -> dict:
         generator = torch.Generator().manual_seed(5)
         values = 3 * torch.randn(200, D, generator=generator) + 1
-        acts = synthetic(tmp_path / "acts", values, context=10, tap=str(SITES[kind].reads))
+        acts = synthetic(
+            tmp_path / "acts", values, context=10, hook_point=str(SITES[architecture].input_hook)
+        )
         (tmp_path / "out").mkdir()
         return saelens_fidelity.produce(SETTINGS, acts, tmp_path / "coder", tmp_path / "out")
 
@@ -37,21 +39,21 @@ def scale_b_dec(folder, factor: float) -> None:
     save_file(weights, folder / "sae.safetensors")
 
 
-@pytest.mark.parametrize("kind", SITES)
-def test_adapted_coders_pass(kind, tmp_path, gate):
-    sparsify_folder(tmp_path / "coder", kind)
-    facts = gate(kind)
+@pytest.mark.parametrize("architecture", SITES)
+def test_adapted_coders_pass(architecture, tmp_path, gate):
+    sparsify_folder(tmp_path / "coder", architecture)
+    facts = gate(architecture)
     metrics = read_json(tmp_path / "out" / "metrics.json")["metrics"]
     found = {metric["name"]: metric["estimate"] for metric in metrics}
     assert found["jaccard"] == found["jaccard_random"] == found["jaccard_real"] == 1.0
     assert max(found[name] for name in found if "error" in name) < 1e-6
-    assert ("wrong_variant" in facts) is (kind == "sae")
+    assert ("wrong_variant" in facts) is (architecture == "sae")
 
 
-@pytest.mark.parametrize("kind", ["sae", "transcoder"])
-def test_gemma_scope_coders_pass(kind, tmp_path, gate):
-    gemma_scope_folder(tmp_path / "coder", kind)
-    assert gate(kind)["rows"] == {"random": 100, "real": 150}
+@pytest.mark.parametrize("architecture", ["sae", "transcoder"])
+def test_gemma_scope_coders_pass(architecture, tmp_path, gate):
+    gemma_scope_folder(tmp_path / "coder", architecture)
+    assert gate(architecture)["rows"] == {"random": 100, "real": 150}
 
 
 @pytest.mark.parametrize("fault", ["b_dec", "threshold"])

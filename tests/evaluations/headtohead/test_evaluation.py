@@ -203,7 +203,9 @@ def test_a_contrast_without_alike_latents_is_told_and_takes_no_other_along(table
     found = stage.read(row, payload)
     assert found.key_results.endswith("good - twin has no number: " + lost["not_made"])
     columns = {"coder_type": "head-to-head (controls)"}
-    shown = SimpleNamespace(kind="headtohead", metrics=found.metrics, label=label, values=columns)
+    shown = SimpleNamespace(
+        row_type="headtohead", metrics=found.metrics, label=label, values=columns
+    )
     assert stage.section([shown]).splitlines()[-1] == (
         f"| controls | share latent | good - twin |  |  | none: {lost['not_made']} | inconclusive |"
     )

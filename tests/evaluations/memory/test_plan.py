@@ -15,13 +15,13 @@ from tests.project import PROJECT
 
 ROOT = PROJECT
 SCORERS = {
-    "lexical": {"kind": "lexical"},
+    "lexical": {"backend": "lexical"},
     "seven": {
-        "kind": "openai",
+        "backend": "openai",
         "model": "Qwen/Qwen2.5-7B-Instruct",
         "base_url": "http://localhost:8000/v1",
     },
-    "hidden": {"kind": "openai", "model": "gpt", "base_url": "http://localhost:8000/v1"},
+    "hidden": {"backend": "openai", "model": "gpt", "base_url": "http://localhost:8000/v1"},
 }
 
 
@@ -55,7 +55,7 @@ class Shown:
     """As much of a ledger row as the section reads."""
 
     run_id: str
-    kind: str
+    row_type: str
     metrics: list
     facts: dict
 

@@ -35,7 +35,7 @@ def point(name, *, seed=0, control=False, k=32):
     return {
         "name": name,
         "coder": coder,
-        "kind": "sae",
+        "architecture": "sae",
         "k": k,
         "seed": seed,
         "control": control,
@@ -51,17 +51,17 @@ def planted(tmp_path):
     tables, points = {}, []
     noise = rng.normal(0, 0.05, 60)
     for name in fidelity:
-        instance = f"{name}-k32-s0"
-        tables[f"reconstruction/{instance}"] = evaluation(
+        spec = f"{name}-k32-s0"
+        tables[f"reconstruction/{spec}"] = evaluation(
             tmp_path / "r" / name, "loss_recovered", fidelity[name] + noise, "document"
         )
-        tables[f"autointerp/{instance}"] = evaluation(
+        tables[f"autointerp/{spec}"] = evaluation(
             tmp_path / "i" / name,
             "detection",
             interpretability[name] + rng.normal(0, 0.05, 20),
             "latent",
         )
-        points.append(point(instance, control=name == "r"))
+        points.append(point(spec, control=name == "r"))
     settings = {
         "x": "reconstruction.loss_recovered",
         "y": "autointerp.detection",
@@ -102,14 +102,14 @@ def test_a_tie_on_one_axis_is_decided_by_the_other_in_part_of_the_resamples(tmp_
     rng = np.random.default_rng(1)
     tables, points = {}, []
     for name, level in (("a", 0.50), ("b", 0.51)):
-        instance = f"{name}-k32-s0"
-        tables[f"reconstruction/{instance}"] = evaluation(
+        spec = f"{name}-k32-s0"
+        tables[f"reconstruction/{spec}"] = evaluation(
             tmp_path / "r" / name, "loss_recovered", np.full(30, 0.5), "document"
         )
-        tables[f"autointerp/{instance}"] = evaluation(
+        tables[f"autointerp/{spec}"] = evaluation(
             tmp_path / "i" / name, "detection", level + rng.normal(0, 0.2, 30), "latent"
         )
-        points.append(point(instance))
+        points.append(point(spec))
     settings = {
         "x": "reconstruction.loss_recovered",
         "y": "autointerp.detection",

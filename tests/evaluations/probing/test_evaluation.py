@@ -77,7 +77,9 @@ class World:
             arrays = {"indptr": part.indptr.astype(np.int64), "indices": part.indices}
             save_file(arrays | {"values": part.data}, codes / f"codes-{shard:05d}.safetensors")
         shards = [int(size) for size in np.diff(bounds)]
-        write_json(raw / "meta.json", {"tap": "layers.1.resid_post", "d": D, "shards": shards})
+        write_json(
+            raw / "meta.json", {"hook_point": "layers.1.resid_post", "d": D, "shards": shards}
+        )
         write_json(codes / "meta.json", {"width": WIDTH, "n_rows": sum(shards), "shards": shards})
         probing.produce(
             SETTINGS | settings, self.tokens, raw, codes if with_codes else None, out=out
@@ -89,7 +91,7 @@ def metrics_of(out: Path) -> dict[str, dict]:
     return {metric["name"]: metric for metric in read_json(out / "metrics.json")["metrics"]}
 
 
-def chosen(out: Path, concept: str) -> list[int]:
+def coders_measured_by(out: Path, concept: str) -> list[int]:
     rows = pq.read_table(out / "latents.parquet").to_pylist()
     return [row["latent"] for row in rows if row["concept"] == concept]
 
@@ -103,7 +105,7 @@ def test_a_latent_that_is_the_label_is_found_first_and_suffices(world):
     world.codes[:, 17] = world.row_label == 1
     out = world.run()
     found = metrics_of(out)
-    assert chosen(out, "actor")[0] == chosen(out, "singer")[0] == 17
+    assert coders_measured_by(out, "actor")[0] == coders_measured_by(out, "singer")[0] == 17
     for name in ("accuracy_top1", "accuracy_top5", "accuracy_all", "auroc_top1", "auroc_all"):
         assert found[name]["estimate"] > 0.97, name
     assert found["accuracy_raw"]["ci"][0] < 0.5 < found["accuracy_raw"]["ci"][1]
@@ -126,7 +128,7 @@ def test_selection_sees_the_training_split_only(world):
     """A latent that gives the label away on the test split alone must not be chosen."""
     world.codes[:, 17] = (world.row_label == 1) & ~world.row_train
     out = world.run()
-    assert 17 not in chosen(out, "actor") + chosen(out, "singer")
+    assert 17 not in coders_measured_by(out, "actor") + coders_measured_by(out, "singer")
     assert metrics_of(out)["accuracy_all"]["estimate"] < 0.65
 
 

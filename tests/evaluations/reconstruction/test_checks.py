@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latent_ledger.experiment import validate
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph, paths
 from tests.config.experiments import lines, put
 
@@ -13,14 +13,14 @@ from tests.config.experiments import lines, put
 @pytest.fixture
 def sliced(tiny):
     tiny["coders"]["scope"] = {
-        "kind": "sae",
+        "architecture": "sae",
         "layer": 1,
-        "reads": "resid_post",
+        "input_hook": "resid_post",
         "source": "google/gemma-scope-2b-pt-res",
     }
     put(tiny, "corpus.slices", {"first-64": {"documents": 64, "context": 32}})
     put(tiny, "evaluations.reconstruction.slices", {"first-64": ["scope"]})
-    put(tiny, "evaluations.reconstruction.at", {"coders": ["sae-resid"]})
+    put(tiny, "evaluations.reconstruction.select", {"coders": ["sae-resid"]})
     tiny["comparisons"] = {}
     return tiny
 
@@ -38,8 +38,10 @@ def test_a_slice_is_a_token_set_of_its_own(sliced):
     assert paths.codes("first-64", "scope") in jobs
     row = next(row for row in graph.rows(config) if row.run_id == "recon-scope-on-first-64")
     assert row.columns["dataset"] == "embedded[:64]"
-    gate = paths.gate("nulls", f"reconstruction/{Tap(1, 'resid_post')}")
-    assert gate in row.needs and gate in jobs, "the null of a tap that only the slice measures"
+    gate = paths.gate("nulls", f"reconstruction/{HookPoint(1, 'resid_post')}")
+    assert gate in row.needs and gate in jobs, (
+        "the null of a hook point that only the slice measures"
+    )
     assert paths.evaluation("reconstruction", "scope") not in jobs
 
 
@@ -65,7 +67,7 @@ def test_a_slice_that_nobody_is_measured_on_is_not_drawn(sliced):
         (
             "evaluations.reconstruction.slices",
             {"first-64": ["scoep"]},
-            "evaluations.reconstruction.slices.first-64[0]: unknown coder instance",
+            "evaluations.reconstruction.slices.first-64[0]: unknown coder",
         ),
         (
             "corpus.slices",

@@ -23,22 +23,24 @@ from latent_ledger.evaluations.reconstruction import evaluation as reconstructio
 from latent_ledger.lib.errors import GateError, LedgerError
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.models import hooks, language_model
-from latent_ledger.models.hook_points import HookSite, Tap
+from latent_ledger.models.hook_points import CoderSite, HookPoint
 from latent_ledger.models.shards import ActivationShards, write_shard
 from latent_ledger.statistics import metrics
 from tests.tiny_models import folder_digest, neox_folder, packed_tokens
 
 D = 32
-SAE = HookSite.at(1, "resid_post")
-TRANSCODER = HookSite.at(1, "mlp_in", "mlp_out")
+SAE = CoderSite.at(1, "resid_post")
+TRANSCODER = CoderSite.at(1, "mlp_in", "mlp_out")
 SETTINGS = {"resamples": 200, "ablation": "zero", "splice_contexts": 10, "batch": 4, "seed": 0}
 
 
-def write_activations(model: Path, tokens: Path, tap: Tap, out: Path, dtype=torch.float32) -> Path:
-    """Activations of `tap` in two shards of whole contexts."""
+def write_activations(
+    model: Path, tokens: Path, hook_point: HookPoint, out: Path, dtype=torch.float32
+) -> Path:
+    """Activations of `hook_point` in two shards of whole contexts."""
     network, arrays = language_model.load_model(model), load_file(tokens / "tokens.safetensors")
     ids = arrays["input_ids"]
-    values = hooks.read(network, ids.long(), [tap])[tap].to(dtype)
+    values = hooks.read(network, ids.long(), [hook_point])[hook_point].to(dtype)
     n, context = ids.shape
     place = torch.arange(n * context, dtype=torch.int32).reshape(n, context)
     out.mkdir(parents=True)
@@ -54,7 +56,9 @@ def write_activations(model: Path, tokens: Path, tap: Tap, out: Path, dtype=torc
         columns = {name: column.clone() for name, column in columns.items()}
         write_shard(out / f"acts-{index:05d}.safetensors", columns)
     shards = [cut * context, (n - cut) * context]
-    write_json(out / "meta.json", {"tap": str(tap), "d": values.shape[-1], "shards": shards})
+    write_json(
+        out / "meta.json", {"hook_point": str(hook_point), "d": values.shape[-1], "shards": shards}
+    )
     return out
 
 
@@ -66,22 +70,24 @@ class World:
         self.model = neox_folder(folder / "model", width=D)
         self.tokens = packed_tokens(folder / "tokens", contexts=12, context=16, document=7)
         self.activations = {
-            tap: write_activations(self.model, self.tokens, tap, folder / str(tap), dtype)
-            for tap in (*SAE.taps, *TRANSCODER.taps)
+            hook_point: write_activations(
+                self.model, self.tokens, hook_point, folder / str(hook_point), dtype
+            )
+            for hook_point in (*SAE.hook_points, *TRANSCODER.hook_points)
         }
 
-    def rows(self, tap: Tap, special: bool = False) -> np.ndarray:
-        """Stored rows of `tap` in float64: the documents' own, or all but EOS."""
-        rows = self.stored(tap)
+    def rows(self, hook_point: HookPoint, special: bool = False) -> np.ndarray:
+        """Stored rows of `hook_point` in float64: the documents' own, or all but EOS."""
+        rows = self.stored(hook_point)
         kept = (rows["doc_ids"] >= 0) | ((rows["positions"] == 0) & special)
         return rows["activations"][kept].double().numpy()
 
-    def stored(self, tap: Tap) -> dict[str, torch.Tensor]:
-        """All columns of all rows of `tap`."""
-        shards = ActivationShards(self.activations[tap])
+    def stored(self, hook_point: HookPoint) -> dict[str, torch.Tensor]:
+        """All columns of all rows of `hook_point`."""
+        shards = ActivationShards(self.activations[hook_point])
         return shards.read(0, len(shards))
 
-    def coder(self, name: str, site: HookSite, edit) -> Path:
+    def coder(self, name: str, site: CoderSite, edit) -> Path:
         """Save a coder of width 2 d, k = 2 d, zero decoder and biases, after `edit(coder)`."""
         transcode = not site.autoencodes
         config = SparseCoderConfig(
@@ -97,19 +103,22 @@ class World:
     def evaluate(self, coder: Path, out: str = "out", **settings) -> Path:
         """Encode and evaluate; returns the evaluation's folder."""
         site = load_coder(coder).site
-        reads, writes = self.activations[site.reads], self.activations[site.writes]
+        input_hook, output_hook = (
+            self.activations[site.input_hook],
+            self.activations[site.output_hook],
+        )
         encoded = self.folder / f"codes-{coder.name}"
         if not encoded.exists():
             encoded.mkdir()
-            codes.produce({}, reads, coder, encoded)
+            codes.produce({}, input_hook, coder, encoded)
         folder = self.folder / f"{out}-{coder.name}"
         folder.mkdir()
         reconstruction.produce(
-            SETTINGS | {"kind": "any"} | settings,
+            SETTINGS | {"architecture": "any"} | settings,
             model=self.model,
             tokens=self.tokens,
-            reads=reads,
-            writes=writes,
+            input_hook=input_hook,
+            output_hook=output_hook,
             codes=encoded,
             coder=coder,
             out=folder,
@@ -171,8 +180,8 @@ def test_a_perfect_coder_scores_one_and_costs_nothing(world):
 
 @pytest.mark.parametrize("site", [SAE, TRANSCODER], ids=["sae", "transcoder"])
 def test_the_mean_explains_nothing(world, site):
-    mean = world.rows(site.writes).mean(axis=0)
-    coder = world.coder(f"mean-{site.reads.point}", site, constant(mean))
+    mean = world.rows(site.output_hook).mean(axis=0)
+    coder = world.coder(f"mean-{site.input_hook.point}", site, constant(mean))
     found = estimates(world.evaluate(coder))
     assert found["variance_explained"] == pytest.approx(0.0, abs=1e-6)
     assert found["variance_explained_with_bos"] < 0  # the BOS rows move the mean
@@ -184,7 +193,7 @@ def test_the_mean_explains_nothing(world, site):
 
 @pytest.mark.parametrize("site", [SAE, TRANSCODER], ids=["sae", "transcoder"])
 def test_no_output_recovers_nothing_from_the_zero_ablation(world, site):
-    found = estimates(world.evaluate(world.coder(f"zero-{site.reads.point}", site, nothing)))
+    found = estimates(world.evaluate(world.coder(f"zero-{site.input_hook.point}", site, nothing)))
     assert found["loss_recovered"] == pytest.approx(0.0, abs=1e-6)
     assert found["variance_explained"] < 0
     assert found["cosine"] == 0
@@ -206,12 +215,12 @@ def test_a_transcoder_that_is_the_mlp_scores_one(world, monkeypatch):
 def test_sums_agree_with_all_rows_at_once(world, half):
     found = estimates(half)
     for name, special in (("variance_explained", False), ("variance_explained_with_bos", True)):
-        target = world.rows(SAE.writes, special)
+        target = world.rows(SAE.output_hook, special)
         assert found[name] == pytest.approx(metrics.variance_explained(target, target / 2))
     table = pq.read_table(half / "documents.parquet").to_pydict()
-    target = world.rows(SAE.writes)
+    target = world.rows(SAE.output_hook)
     assert sum(table["tokens"]) == len(target)
-    owner = world.stored(SAE.writes)["doc_ids"].numpy()
+    owner = world.stored(SAE.output_hook)["doc_ids"].numpy()
     third = target[owner[owner >= 0] == 3]
     mean = target.mean(axis=0)
     assert table["doc_id"][3] == 3
@@ -230,7 +239,7 @@ def test_losses_agree_with_a_splice_by_hand(world, half):
         return torch.where(own, value / 2, value)
 
     clean = network(ids).logits.log_softmax(-1)
-    with hooks.hooked(network, {SAE.writes: halve}):
+    with hooks.hooked(network, {SAE.output_hook: halve}):
         spliced = network(ids).logits.log_softmax(-1)
     sums, kl, count = np.zeros(2), 0.0, 0
     per_document: dict[int, int] = {}
@@ -259,7 +268,7 @@ def test_losses_agree_with_a_splice_by_hand(world, half):
 
 
 def test_bos_counts_for_the_first_document_and_eos_for_none(world):
-    shards = ActivationShards(world.activations[SAE.reads])
+    shards = ActivationShards(world.activations[SAE.input_hook])
     docs = load_file(world.tokens / "tokens.safetensors")["doc_ids"]
     owner = np.concatenate([reconstruction.row_owners(part, docs) for part in shards.shards()])
     owner = owner.reshape(docs.shape)
@@ -285,8 +294,8 @@ def test_every_metric_is_recomputed_from_its_table(half):
 
 def test_latents_are_counted_on_the_documents_tokens(world):
     """One latent always fires, one only on BOS, the others never."""
-    bos = world.stored(SAE.reads)["activations"][0]
-    others = world.rows(SAE.reads)
+    bos = world.stored(SAE.input_hook)["activations"][0]
+    others = world.rows(SAE.input_hook)
 
     def edit(coder: SparseCoder) -> None:
         coder.encoder.weight.zero_()
@@ -326,23 +335,23 @@ def test_activations_of_another_layer_are_refused(world):
     """An off-by-one layer under the right name: only the live model can tell."""
     coder = world.coder("shifted", SAE, halved)
     wrong = write_activations(
-        world.model, world.tokens, Tap(0, "resid_post"), world.folder / "wrong"
+        world.model, world.tokens, HookPoint(0, "resid_post"), world.folder / "wrong"
     )
-    meta = read_json(wrong / "meta.json") | {"tap": str(SAE.reads)}
+    meta = read_json(wrong / "meta.json") | {"hook_point": str(SAE.input_hook)}
     write_json(wrong / "meta.json", meta)
-    right = world.activations[SAE.reads]
-    world.activations[SAE.reads] = wrong
+    right = world.activations[SAE.input_hook]
+    world.activations[SAE.input_hook] = wrong
     try:
         with pytest.raises(GateError, match="splice parity"):
             world.evaluate(coder)
     finally:
-        world.activations[SAE.reads] = right
+        world.activations[SAE.input_hook] = right
 
 
 def test_inputs_of_another_coder_are_refused(world, half):
-    site = HookSite.at(2, "resid_post")
+    site = CoderSite.at(2, "resid_post")
     coder = world.coder("elsewhere", site, halved)
-    shards = ActivationShards(world.activations[SAE.reads])
+    shards = ActivationShards(world.activations[SAE.input_hook])
     encoded = codes.CodeShards(world.folder / "codes-half")
     with pytest.raises(LedgerError, match=r"reads layers.2.resid_post"):
         reconstruction.check_inputs(load_coder(coder), shards, shards, encoded)

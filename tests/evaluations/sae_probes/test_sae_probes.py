@@ -164,7 +164,7 @@ class World:
             }
             write_shard(raw / f"acts-{number:05d}.safetensors", columns)
         shards = np.diff(cuts).tolist()
-        write_json(raw / "meta.json", {"tap": TAP, "d": D, "shards": shards})
+        write_json(raw / "meta.json", {"hook_point": TAP, "d": D, "shards": shards})
         return tokens, raw
 
     def run(self):

@@ -12,18 +12,20 @@ import torch
 from safetensors.torch import save_file
 
 from latent_ledger.lib.files import write_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from tests.coders.shard_folders import token_meta, write_activations
 from tests.tiny_models import BOS, PAD, byte_tokenizer
 
 SITES = {
-    "sae": HookSite.at(1, "resid_post"),
-    "transcoder": HookSite.at(1, "mlp_in", "mlp_out"),
-    "skip-transcoder": HookSite.at(1, "mlp_in", "mlp_out"),
+    "sae": CoderSite.at(1, "resid_post"),
+    "transcoder": CoderSite.at(1, "mlp_in", "mlp_out"),
+    "skip-transcoder": CoderSite.at(1, "mlp_in", "mlp_out"),
 }
 
 
-def coder_folder(folder: Path, kind: str, *, d: int = 32, width: int = 64, k: int = 8) -> Path:
+def coder_folder(
+    folder: Path, architecture: str, *, d: int = 32, width: int = 64, k: int = 8
+) -> Path:
     """A random sparsify coder, in the files sparsify writes."""
     generator = torch.Generator().manual_seed(0)
     shapes = {
@@ -32,7 +34,7 @@ def coder_folder(folder: Path, kind: str, *, d: int = 32, width: int = 64, k: in
         "W_dec": (width, d),
         "b_dec": (d,),
     }
-    if kind == "skip-transcoder":
+    if architecture == "skip-transcoder":
         shapes["W_skip"] = (d, d)
     weights = {name: torch.randn(shape, generator=generator) / 4 for name, shape in shapes.items()}
     weights["b_dec"] *= 4  # large enough that subtracting it or not makes a difference
@@ -43,11 +45,11 @@ def coder_folder(folder: Path, kind: str, *, d: int = 32, width: int = 64, k: in
         "num_latents": width,
         "k": k,
         "d_in": d,
-        "transcode": kind != "sae",
-        "skip_connection": kind == "skip-transcoder",
+        "transcode": architecture != "sae",
+        "skip_connection": architecture == "skip-transcoder",
     }
     write_json(folder / "cfg.json", cfg)
-    write_json(folder / "site.json", SITES[kind].as_dict())
+    write_json(folder / "site.json", SITES[architecture].as_dict())
     return folder
 
 

@@ -29,7 +29,7 @@ def overlaid(**evaluations):
 
 def test_every_row_rests_on_planned_jobs_and_its_adapters_gate(config):
     jobs = graph.jobs(config)
-    rows = [row for row in graph.rows(config) if row.kind in KINDS]
+    rows = [row for row in graph.rows(config) if row.row_type in KINDS]
     assert len(rows) == 3 * 4
     for row in rows:
         assert set(row.needs) <= set(jobs), row.run_id
@@ -42,7 +42,9 @@ def test_coders_of_one_tap_share_artifacts_and_baseline(config):
     jobs = graph.jobs(config)
     artifacts = [path for path, (rule, _) in jobs.items() if rule == saebench.ARTIFACTS]
     baselines = [path for path, (rule, _) in jobs.items() if rule == sae_probes.BASELINE]
-    assert len(artifacts) == 2 * 3 and len(baselines) == 3  # three taps, two sizes, four coders
+    assert (
+        len(artifacts) == 2 * 3 and len(baselines) == 3
+    )  # three hook points, two sizes, four coders
     path = "results/saebench_artifacts/probing/layers.2.mlp_in/400-200.json"
     assert jobs[path][1]["train"] == 400 and jobs[path][1]["test"] == 200
 
@@ -59,8 +61,8 @@ def test_saebenchs_own_data_sets_have_texts_tokens_and_artifacts_of_their_own():
     tokens = "results/tokens/saebench-europarl.json"
     assert jobs[tokens][1] == {"layout": "examples", "keep": "beginning", "context": 64}
     artifacts = [path for path, (rule, _) in jobs.items() if rule == saebench.ARTIFACTS]
-    assert len(artifacts) == 2 * 2 * 3, "data sets, sizes, taps"
-    row = next(row for row in graph.rows(config) if row.kind == saebench.NAME)
+    assert len(artifacts) == 2 * 2 * 3, "data sets, sizes, hook points"
+    row = next(row for row in graph.rows(config) if row.row_type == saebench.NAME)
     assert set(row.needs) <= set(jobs) and tokens in row.needs
     assert row.columns["dataset"] == ", ".join(names)
 
@@ -122,9 +124,12 @@ def test_a_transcoder_is_labelled_by_its_read_site(tmp_path):
         metric("llm_top_1", 0.55, [0.5, 0.6]),
         metric("gap_1", 0.05, [-0.01, 0.1]),
     ]
-    for tap, note in (("layers.2.mlp_in", "mlp_in"), ("layers.2.resid_post", None)):
+    for hook_point, note in (("layers.2.mlp_in", "mlp_in"), ("layers.2.resid_post", None)):
         found = saebench.read_probing(
-            ROW, payload(tmp_path, metrics, datasets=["occupations"], sizes=["6-4"], tap=tap)
+            ROW,
+            payload(
+                tmp_path, metrics, datasets=["occupations"], sizes=["6-4"], hook_point=hook_point
+            ),
         )
         assert ("not comparable with SAEs on the residual" in found.notes) == (note is not None)
         assert found.null == 0.5 and found.main["name"] == "top_1"

@@ -13,36 +13,38 @@ from latent_ledger.coders import codes
 from latent_ledger.coders.saelens import to_saelens
 from latent_ledger.evaluations.saebench import core
 from latent_ledger.lib.files import read_json
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.statistics import metrics
 from tests.coders.shard_folders import from_model
 from tests.evaluations.saebench.folders import SITES, coder_folder
 from tests.tiny_models import BOS, EOS, PAD, packed_tokens
 
 SETTINGS = {"contexts": 20, "batch": 4}
-TAP = Tap.parse("layers.1.resid_post")
+TAP = HookPoint.parse("layers.1.resid_post")
 
 
 @pytest.fixture(scope="module")
 def world(neox, tmp_path_factory):
-    """A model, packed tokens and their activations at both taps of a transcoder, and of an SAE."""
+    """A model, packed tokens and their activations at both hook points of a transcoder, and of an
+    SAE.
+    """
     folder = tmp_path_factory.mktemp("core")
     tokens = packed_tokens(folder / "tokens", contexts=20)
-    taps = {str(tap) for site in SITES.values() for tap in site.taps}
-    return neox, tokens, from_model(neox, tokens, folder / "acts", *sorted(taps))
+    hook_points = {str(hook_point) for site in SITES.values() for hook_point in site.hook_points}
+    return neox, tokens, from_model(neox, tokens, folder / "acts", *sorted(hook_points))
 
 
-def checked(world, folder, kind, **adapter):
+def checked(world, folder, architecture, **adapter):
     """The table of the cross-check by metric, its metrics, and its facts."""
     model, tokens, acts = world
-    coder = coder_folder(folder / "coder", kind)
-    reads = acts[str(SITES[kind].reads)]
+    coder = coder_folder(folder / "coder", architecture)
+    input_hook = acts[str(SITES[architecture].input_hook)]
     for name in ("codes", "out"):
         (folder / name).mkdir()
-    codes.produce({}, reads, coder, folder / "codes")
+    codes.produce({}, input_hook, coder, folder / "codes")
     sae = to_saelens(coder, **adapter)
     out = folder / "out"
-    facts = core.produce(SETTINGS, sae, model, tokens, reads, folder / "codes", coder, out)
+    facts = core.produce(SETTINGS, sae, model, tokens, input_hook, folder / "codes", coder, out)
     rows = {row["metric"]: row for row in pq.read_table(out / "core.parquet").to_pylist()}
     return rows, {m["name"]: m for m in read_json(out / "metrics.json")["metrics"]}, facts
 
@@ -65,9 +67,9 @@ def test_a_wrong_adapter_is_seen(world, tmp_path):
     assert found["largest_difference"]["estimate"] > 1e-2
 
 
-@pytest.mark.parametrize("kind", ["transcoder", "skip-transcoder"])
-def test_of_a_transcoder_only_the_latents_are_compared(world, tmp_path, kind):
-    rows, found, _ = checked(world, tmp_path, kind)
+@pytest.mark.parametrize("architecture", ["transcoder", "skip-transcoder"])
+def test_of_a_transcoder_only_the_latents_are_compared(world, tmp_path, architecture):
+    rows, found, _ = checked(world, tmp_path, architecture)
     assert set(rows) == set(core.LATENTS)
     assert found["largest_difference"]["estimate"] < 1e-4
 

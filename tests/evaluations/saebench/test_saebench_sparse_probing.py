@@ -62,14 +62,14 @@ def test_prefilled_probing_equals_sae_bench_running_the_model_itself(tmp_path, n
     from transformer_lens.model_bridge import TransformerBridge
 
     from latent_ledger.models import hooks, language_model
-    from latent_ledger.models.hook_points import Tap
+    from latent_ledger.models.hook_points import HookPoint
 
     ids = random_ids(len(NAMES) * (TRAIN + TEST))
     rows = split_rows(NAMES, TRAIN, TEST)
     texts = [byte_tokenizer().decode(row[row < BOS]) for row in ids]
 
-    tap = Tap.parse("layers.1.resid_post")
-    values = hooks.read(language_model.load_model(neox), ids, [tap])[tap]
+    hook_point = HookPoint.parse("layers.1.resid_post")
+    values = hooks.read(language_model.load_model(neox), ids, [hook_point])[hook_point]
     tokens, raw = labelled(tmp_path, ids, values, rows)
     meta = prefill(tokens, raw, tmp_path / "ours")
 

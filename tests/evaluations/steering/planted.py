@@ -29,15 +29,15 @@ from latent_ledger.coders import codes
 from latent_ledger.evaluations.steering import evaluation as steering
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.models import hooks, language_model
-from latent_ledger.models.hook_points import HookSite, Tap
+from latent_ledger.models.hook_points import CoderSite, HookPoint
 from tests.coders.shard_folders import write_activations
 from tests.tiny_models import BOS, EOS, PAD, VOCABULARY, byte_tokenizer, example_tokens
 
 D, CONTEXT, EXAMPLES = 32, 24, 200
 CONCEPT_TOKENS = np.arange(64, 128)
 RARE_TOKENS = np.arange(120, 128)
-SITE = HookSite.at(0, "resid_post")
-JUDGED = Tap(1, "resid_post")
+SITE = CoderSite.at(0, "resid_post")
+JUDGED = HookPoint(1, "resid_post")
 
 SETTINGS = {
     "concepts": ["letters"],
@@ -137,13 +137,18 @@ class World:
         pq.write_table(pa.table(table), self.tokens / "documents.parquet")
         meta = read_json(self.tokens / "meta.json")
         values = hooks.read(
-            language_model.load_model(self.model), self.ids.long(), [SITE.writes, JUDGED]
+            language_model.load_model(self.model), self.ids.long(), [SITE.output_hook, JUDGED]
         )
         self.activations = {
-            tap: write_activations(
-                folder / str(tap), str(tap), value, self.ids, per_shard=70, tokens=meta
+            hook_point: write_activations(
+                folder / str(hook_point),
+                str(hook_point),
+                value,
+                self.ids,
+                per_shard=70,
+                tokens=meta,
             )
-            for tap, value in values.items()
+            for hook_point, value in values.items()
         }
 
     def coder(self, name: str, direction: np.ndarray) -> Path:
@@ -177,14 +182,14 @@ class World:
         encoded = self.folder / f"codes-{coder.name}"
         if not encoded.exists():
             encoded.mkdir()
-            codes.produce({}, self.activations[SITE.reads], coder, encoded)
+            codes.produce({}, self.activations[SITE.input_hook], coder, encoded)
         folder = self.folder / f"{out}-{coder.name}"
         folder.mkdir()
         steering.produce(
             SETTINGS | settings,
             model=self.model,
             tokens=self.tokens,
-            writes=self.activations[SITE.writes],
+            output_hook=self.activations[SITE.output_hook],
             judged=self.activations[JUDGED],
             codes=encoded,
             coder=coder,

@@ -27,9 +27,9 @@ def world(tmp_path_factory) -> World:
 
 
 @pytest.fixture(scope="module")
-def writes(world) -> Path:
+def output_hook(world) -> Path:
     """The evaluation of a coder whose latent writes the concept."""
-    return world.steer(world.coder("writes", planted.WRITE))
+    return world.steer(world.coder("output_hook", planted.WRITE))
 
 
 @pytest.fixture(scope="module")
@@ -61,22 +61,22 @@ def label(metric: dict) -> str:
     return verdict(metric, null=0.0, alpha=0.05)
 
 
-def test_a_latent_that_writes_the_concept_is_found(writes):
-    found = metrics_of(writes)
-    assert facts_of(writes)["latent"] == 2
+def test_a_latent_that_writes_the_concept_is_found(output_hook):
+    found = metrics_of(output_hook)
+    assert facts_of(output_hook)["latent"] == 2
     assert found["success_latent"]["estimate"] > 0.9
     for name in ("effect_latent", "gap_random"):
         assert found[name]["ci"][0] > 0.1, name
         assert label(found[name]) == "novel"
     # MARK is what the means differ in, and the model never writes along it.
-    assert facts_of(writes)["coefficients"]["dom"] > 0
+    assert facts_of(output_hook)["coefficients"]["dom"] > 0
     assert found["effect_dom"]["estimate"] == 0
     assert label(found["gap_dom"]) == "novel"
 
 
-def test_random_directions_do_not_steer(writes):
-    found = metrics_of(writes)
-    assert facts_of(writes)["coefficients"]["random"] > 0
+def test_random_directions_do_not_steer(output_hook):
+    found = metrics_of(output_hook)
+    assert facts_of(output_hook)["coefficients"]["random"] > 0
     low, high = found["effect_random"]["ci"]
     assert low <= 0 <= high
     assert label(found["effect_random"]) == "inconclusive"
@@ -117,16 +117,16 @@ def test_a_direction_that_changes_nothing_leaves_the_unsteered_text(void):
     assert cell(void, "random", 1.0)["text"] != unsteered["text"]
 
 
-def test_baselines_of_two_coders_are_the_same_texts(writes, void):
+def test_baselines_of_two_coders_are_the_same_texts(output_hook, void):
     for arm, coefficient in (("baseline", 0.0), ("dom", 1.0), ("random", 1.0)):
-        assert cell(writes, arm, coefficient)["text"] == cell(void, arm, coefficient)["text"]
+        assert cell(output_hook, arm, coefficient)["text"] == cell(void, arm, coefficient)["text"]
 
 
-def test_the_prompt_is_the_one_nearest_one_half(world, writes):
+def test_the_prompt_is_the_one_nearest_one_half(world, output_hook):
     """Steered prompts are made by hand here: one writes the concept always, one never."""
-    scan = pq.read_table(writes / "scan.parquet").to_pandas()
+    scan = pq.read_table(output_hook / "scan.parquet").to_pandas()
     success = scan.groupby("prompt", sort=False).success.mean()
-    assert facts_of(writes)["prompt"] == (success - 0.5).abs().idxmin()
+    assert facts_of(output_hook)["prompt"] == (success - 0.5).abs().idxmin()
 
     judging = steering.judge.Judge(np.zeros(planted.D), 0.0)
     shares = {"a": 1.0, "b": 0.25, "c": 0.625, "d": 0.375}
@@ -152,8 +152,8 @@ def test_the_prompt_is_the_one_nearest_one_half(world, writes):
     assert len(rows["success"]) == 64
 
 
-def test_every_generation_is_kept(world, writes):
-    table = pq.read_table(writes / "generations.parquet").to_pandas()
+def test_every_generation_is_kept(world, output_hook):
+    table = pq.read_table(output_hook / "generations.parquet").to_pandas()
     n, arms = planted.SETTINGS["generations"], 1 + 3 * len(planted.SETTINGS["coefficients"])
     assert len(table) == n * arms
     assert set(table.half) == {"selection", "reported"}
@@ -164,48 +164,50 @@ def test_every_generation_is_kept(world, writes):
     assert row.text == tokenizer.decode(row.token_ids)
     assert (table.success == (table.judge_score > 0)).all()
     # Texts of the scan come from other random numbers.
-    scan = pq.read_table(writes / "scan.parquet").to_pandas()
+    scan = pq.read_table(output_hook / "scan.parquet").to_pandas()
     assert not set(scan.text) & set(table.text)
 
 
-def test_only_the_reported_half_is_reported(writes):
-    outcomes = pq.read_table(writes / "outcomes.parquet").to_pandas()
+def test_only_the_reported_half_is_reported(output_hook):
+    outcomes = pq.read_table(output_hook / "outcomes.parquet").to_pandas()
     assert (outcomes["index"] % 2 == 1).all()
-    at = facts_of(writes)["coefficients"]
+    at = facts_of(output_hook)["coefficients"]
     for arm in ("latent", "dom", "random"):
-        kept = cell(writes, arm, at[arm])["success"][1::2]
+        kept = cell(output_hook, arm, at[arm])["success"][1::2]
         np.testing.assert_array_equal(outcomes[f"success_{arm}"], kept)
     assert outcomes.unit_id.iloc[0] == "letters/1"
 
 
-def test_every_metric_is_recomputed_from_its_table(writes):
-    found = metrics_of(writes)
+def test_every_metric_is_recomputed_from_its_table(output_hook):
+    found = metrics_of(output_hook)
     assert {f"{name}{end}" for name in CONTRASTS for end in ("", "_bag", "/letters")} < set(found)
     judged = found.pop("judge_accuracy/letters")
     assert judged["ci"][0] < judged["estimate"] < judged["ci"][1]
     assert judged["n"] == 80
     for name, metric in found.items():
-        values = headtohead.values_of(writes, name)
+        values = headtohead.values_of(output_hook, name)
         assert values.estimate() == pytest.approx(metric["estimate"])
         assert metric["unit"] == "generation"
         assert metric["n"] == len(values) == planted.SETTINGS["generations"] // 2
 
 
-def test_batches_move_no_text_and_equal_inputs_give_equal_bytes(world, writes):
-    assert folder_digest(world.steer(world.folder / "writes", "again")) == folder_digest(writes)
-    other = world.steer(world.folder / "writes", "small", batch=21)
+def test_batches_move_no_text_and_equal_inputs_give_equal_bytes(world, output_hook):
+    assert folder_digest(world.steer(world.folder / "output_hook", "again")) == folder_digest(
+        output_hook
+    )
+    other = world.steer(world.folder / "output_hook", "small", batch=21)
     for name in ("generations", "scan"):
-        texts = [pq.read_table(out / f"{name}.parquet")["text"] for out in (writes, other)]
+        texts = [pq.read_table(out / f"{name}.parquet")["text"] for out in (output_hook, other)]
         assert texts[0] == texts[1]
 
 
-def test_another_seed_gives_other_texts(world, writes):
-    other = world.steer(world.folder / "writes", "reseeded", seed=1, generations=4)
-    texts = [set(cell(out, "baseline", 0.0)["text"]) for out in (writes, other)]
+def test_another_seed_gives_other_texts(world, output_hook):
+    other = world.steer(world.folder / "output_hook", "reseeded", seed=1, generations=4)
+    texts = [set(cell(out, "baseline", 0.0)["text"]) for out in (output_hook, other)]
     assert not texts[0] & texts[1]
 
 
-def test_test_examples_choose_nothing(world, writes, tmp_path):
+def test_test_examples_choose_nothing(world, output_hook, tmp_path):
     """Other labels on the test split change how good the judge looks, and nothing else."""
     table = pq.read_table(world.tokens / "documents.parquet").to_pandas()
     flipped = table.copy()
@@ -214,34 +216,36 @@ def test_test_examples_choose_nothing(world, writes, tmp_path):
     path = world.tokens / "documents.parquet"
     flipped.to_parquet(path)
     try:
-        out = world.steer(world.folder / "writes", "flipped")
+        out = world.steer(world.folder / "output_hook", "flipped")
     finally:
         table.to_parquet(path)
     for name in ("generations", "scan", "outcomes", "cells"):
-        assert pq.read_table(out / f"{name}.parquet") == pq.read_table(writes / f"{name}.parquet")
-    right = facts_of(writes)["judge_accuracy"]
+        assert pq.read_table(out / f"{name}.parquet") == pq.read_table(
+            output_hook / f"{name}.parquet"
+        )
+    right = facts_of(output_hook)["judge_accuracy"]
     assert right > 0.8
     assert facts_of(out)["judge_accuracy"] == pytest.approx(1 - right)
 
 
 def test_a_prompt_that_does_not_fit_is_one_line(world):
     with pytest.raises(LedgerError, match="'much too long' takes 14 tokens with BOS"):
-        world.steer(world.folder / "writes", "long", prompts=["much too long"])
+        world.steer(world.folder / "output_hook", "long", prompts=["much too long"])
 
 
 def test_activations_of_another_model_are_refused(world):
-    tap = planted.JUDGED
-    shard = world.activations[tap] / "acts-00000.safetensors"
+    hook_point = planted.JUDGED
+    shard = world.activations[hook_point] / "acts-00000.safetensors"
     right = load_file(shard)
     save_file({**right, "activations": right["activations"].flip(0)}, shard)
     try:
         with pytest.raises(GateError, match=r"layers.1.resid_post differs"):
-            world.steer(world.folder / "writes", "wrong")
+            world.steer(world.folder / "output_hook", "wrong")
     finally:
         save_file(right, shard)
 
 
-def test_inputs_of_another_coder_are_refused(world, writes):
+def test_inputs_of_another_coder_are_refused(world, output_hook):
     elsewhere = world.coder("elsewhere", planted.WRITE)
     (elsewhere / "site.json").write_text(
         '{"layer": 1, "reads": "resid_post", "writes": "resid_post"}'

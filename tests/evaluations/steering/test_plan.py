@@ -8,7 +8,7 @@ import pytest
 
 from latent_ledger import experiment
 from latent_ledger.evaluations.steering import plan as steering
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph
 from latent_ledger.planning.stage import Capture
 from tests.project import PROJECT
@@ -31,7 +31,7 @@ def test_every_measured_coder_has_a_job_and_a_row(config):
     assert list(jobs) == [f"results/steering/{name}.json" for name in CHOSEN]
     for rule, settings in jobs.values():
         assert rule == "steering"
-        assert not {"at", "judge_layer"} & set(settings)
+        assert not {"select", "judge_layer"} & set(settings)
         assert settings["model_dtype"] == config["model"]["dtype"]
     rows = steering.rows(config)
     assert [row.run_id for row in rows] == [f"steer-{name}" for name in CHOSEN]
@@ -42,13 +42,13 @@ def test_every_measured_coder_has_a_job_and_a_row(config):
 
 
 def test_the_judge_is_the_same_for_coders_of_one_layer(config):
-    residual = Tap(2, "resid_post")
+    residual = HookPoint(2, "resid_post")
     assert steering.captures(config) == {
         Capture("probing", "original", residual),
-        Capture("probing", "original", Tap(2, "mlp_out")),
+        Capture("probing", "original", HookPoint(2, "mlp_out")),
     }
     elsewhere = steering.captures(load(judge_layer=3))
-    assert Capture("probing", "original", Tap(3, "resid_post")) in elsewhere
+    assert Capture("probing", "original", HookPoint(3, "resid_post")) in elsewhere
 
 
 def test_a_further_protocol_is_a_row_of_its_own_and_changes_no_other(config):
@@ -86,7 +86,7 @@ def test_what_cannot_be_steered_is_refused(overlay, message):
 
 
 def test_a_coder_that_writes_an_mlp_input_is_refused():
-    overlay = {"coders": {"sae-resid": {"reads": "mlp_in", "writes": "mlp_in"}}}
+    overlay = {"coders": {"sae-resid": {"input_hook": "mlp_in", "output_hook": "mlp_in"}}}
     with pytest.raises(experiment.ConfigError, match="sae-resid writes mlp_in"):
         experiment.load(TINY, [overlay])
 
@@ -131,6 +131,8 @@ def test_a_row_says_what_was_chosen(config):
     weak = {"judge_accuracy/researcher": metric("judge_accuracy/researcher", 0.55)}
     assert "no better than chance" in steering.concept_line("researcher", concept, weak)
     columns = {"model": "a model"}
-    current = [SimpleNamespace(kind="steering", metrics=metrics, run_id=row.run_id, values=columns)]
+    current = [
+        SimpleNamespace(row_type="steering", metrics=metrics, run_id=row.run_id, values=columns)
+    ]
     assert "| `sae-resid-k32-s0` |" in steering.section(current)
     assert steering.section([]) == ""

@@ -13,7 +13,7 @@ from latent_ledger.evaluations.probing.evaluation import Task
 from latent_ledger.evaluations.steering import directions, examples, judge
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from latent_ledger.models.shards import ActivationShards
 from tests.coders.shard_folders import write_activations
 from tests.tiny_models import BOS, EOS
@@ -81,10 +81,10 @@ def test_the_best_latent_is_the_one_that_rises_most():
         directions.best_latent(csr_matrix(codes[:, [0, 2]]), labels)
 
 
-@pytest.mark.parametrize("kind", ["sae", "skip-transcoder"])
-def test_a_decoder_direction_is_the_decoder_row_alone(tmp_path, kind):
+@pytest.mark.parametrize("architecture", ["sae", "skip-transcoder"])
+def test_a_decoder_direction_is_the_decoder_row_alone(tmp_path, architecture):
     rng = np.random.default_rng(1)
-    transcode = kind != "sae"
+    transcode = architecture != "sae"
     weights = {
         "encoder.weight": rng.normal(size=(4, D)),
         "encoder.bias": rng.normal(size=4),
@@ -100,10 +100,10 @@ def test_a_decoder_direction_is_the_decoder_row_alone(tmp_path, kind):
     write_json(
         tmp_path / "cfg.json", {"k": 2, "transcode": transcode, "skip_connection": transcode}
     )
-    site = HookSite.at(0, "mlp_in", "mlp_out" if transcode else None)
+    site = CoderSite.at(0, "mlp_in", "mlp_out" if transcode else None)
     write_json(tmp_path / "site.json", site.as_dict())
     coder = load_coder(tmp_path)
-    assert coder.kind == kind
+    assert coder.architecture == architecture
     expected = weights["W_dec"][3] / np.linalg.norm(weights["W_dec"][3])
     np.testing.assert_allclose(directions.decoder_direction(coder, 3), expected, atol=1e-6)
     coder.weights["W_dec"][2] = 0

@@ -69,7 +69,7 @@ def test_without_a_fluent_coefficient_the_arm_falls_back_to_the_baseline():
     assert choice.admissible == ()
 
 
-def chosen(latent: float, dom: float, random: float) -> dict[str, Cell]:
+def coders_measured_by(latent: float, dom: float, random: float) -> dict[str, Cell]:
     """The reported cells at these success rates on the reported half."""
     rates = {"latent": latent, "dom": dom, "random": random}
     return {arm: cell(arm, 1.0, 0.0, rate, ppl_odd=12) for arm, rate in rates.items()} | {
@@ -82,8 +82,8 @@ def records(tmp_path_factory) -> Records:
     """Two concepts: in one the latent wins over all, in the other nothing does anything."""
     found = Records(tmp_path_factory.mktemp("outcomes"), resamples=2000, seed=0)
     parts = [
-        outcomes.outcome_rows("works", chosen(0.9, 0.5, 0.4)),
-        outcomes.outcome_rows("idle", chosen(0.5, 0.5, 0.5)),
+        outcomes.outcome_rows("works", coders_measured_by(0.9, 0.5, 0.4)),
+        outcomes.outcome_rows("idle", coders_measured_by(0.5, 0.5, 0.5)),
     ]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     found.table(outcomes.TABLE, columns)
@@ -141,6 +141,6 @@ def test_cells_say_what_was_fluent_and_what_was_reported():
         ("latent", 0.5, "selection"),
     ]
     assert [row["success"] for row in rows] == pytest.approx([0.5, 0.5, 0.6, 0.7, 0.9, 0.9])
-    assert [row["chosen"] for row in rows] == [True] * 4 + [False] * 2
+    assert [row["coders_measured_by"] for row in rows] == [True] * 4 + [False] * 2
     assert [row["fluent"] for row in rows] == [True] * 4 + [False, True]
     assert {row["n"] for row in rows} == {N // 2}

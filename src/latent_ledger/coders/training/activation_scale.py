@@ -26,8 +26,8 @@ from torch import Tensor
 class Units:
     """One for what the coder reads, one for what it writes (the same for an autoencoder)."""
 
-    reads: float = 1.0
-    writes: float = 1.0
+    input_hook: float = 1.0
+    output_hook: float = 1.0
 
     @classmethod
     def of(cls, x: Tensor, y: Tensor) -> Units:
@@ -36,16 +36,16 @@ class Units:
 
     def divide(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """A batch in these units."""
-        return (x, y) if self == Units() else (x / self.reads, y / self.writes)
+        return (x, y) if self == Units() else (x / self.input_hook, y / self.output_hook)
 
     @torch.no_grad()
     def fold(self, coder: SparseCoder) -> None:
         """Make a coder of divided activations one of the activations themselves."""
-        coder.encoder.weight *= self.writes / self.reads
-        coder.encoder.bias *= self.writes
-        coder.b_dec *= self.writes
+        coder.encoder.weight *= self.output_hook / self.input_hook
+        coder.encoder.bias *= self.output_hook
+        coder.b_dec *= self.output_hook
         if coder.W_skip is not None:
-            coder.W_skip *= self.writes / self.reads
+            coder.W_skip *= self.output_hook / self.input_hook
 
     def as_dict(self) -> dict[str, float]:
         """JSON form, for the facts of a training run."""

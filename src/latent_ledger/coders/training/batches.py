@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 from latent_ledger.models.shards import ActivationShards
 
 
@@ -39,26 +39,29 @@ class Batches:
     def __init__(
         self,
         folders: Mapping[str, Path],
-        site: HookSite,
+        site: CoderSite,
         *,
         batch_tokens: int,
         order_seed: int | None = None,
     ) -> None:
-        sides = ("reads",) if site.autoencodes else ("reads", "writes")
+        sides = ("input_hook",) if site.autoencodes else ("input_hook", "output_hook")
         self.shards = [Shards(folders[side]) for side in sides]
-        for tap, shards in zip(site.taps, self.shards, strict=True):
-            if shards.tap != str(tap):
+        for hook_point, shards in zip(site.hook_points, self.shards, strict=True):
+            if shards.hook_point != str(hook_point):
                 raise LedgerError(
-                    f"A coder at {site} needs {tap}; {shards.folder} holds {shards.tap}."
+                    f"A coder at {site} needs {hook_point}; {shards.folder} holds "
+                    f"{shards.hook_point}."
                 )
         first, last = self.shards[0], self.shards[-1]
         if first.meta["tokens"] != last.meta["tokens"] or len(first) != len(last):
             raise LedgerError(
-                f"{first.tap} and {last.tap} are of different token sets: capture them together."
+                f"{first.hook_point} and {last.hook_point} are of different token sets: capture "
+                "them together."
             )
         if first.d != last.d:
             raise LedgerError(
-                f"{first.tap} is {first.d} wide and {last.tap} {last.d}: sparsify's coders need "
+                f"{first.hook_point} is {first.d} wide and {last.hook_point} {last.d}: "
+                "sparsify's coders need "
                 "equal widths."
             )
         tokens = first.meta["tokens"]

@@ -19,14 +19,18 @@ from transformers import get_linear_schedule_with_warmup
 from latent_ledger.coders.formats.sparsify.loader import check_site
 from latent_ledger.coders.training.control_weights import LEARNT
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 
-KINDS = {
+ARCHITECTURES = {
     "sae": {"transcode": False, "skip_connection": False},
     "transcoder": {"transcode": True, "skip_connection": False},
     "skip-transcoder": {"transcode": True, "skip_connection": True},
 }
-CHOICES = {"kind": KINDS, "weights": LEARNT, "optimizer": ("signum", "adam", "muon")}
+CHOICES = {
+    "architecture": ARCHITECTURES,
+    "weights": LEARNT,
+    "optimizer": ("signum", "adam", "muon"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,13 @@ class Recipe:
     `weights`: see :mod:`latent_ledger.coders.training.control_weights`.
     """
 
-    kind: str
+    architecture: str
     layer: int
-    reads: str
+    input_hook: str
     width: int
     k: int
     batch_tokens: int
-    writes: str | None = None
+    output_hook: str | None = None
     seed: int = 0
     weights: str = "trained"
     unit_scale: bool = False  # train on activations of about unit size; see coders.units
@@ -70,13 +74,13 @@ class Recipe:
                 raise LedgerError(f"Training: {name} {value!r} is none of {', '.join(known)}.")
         if not 0 < recipe.k <= recipe.width:
             raise LedgerError(f"Training: k = {recipe.k} must be in 1 .. width = {recipe.width}.")
-        check_site(recipe.kind, recipe.site)
+        check_site(recipe.architecture, recipe.site)
         return recipe
 
     @property
-    def site(self) -> HookSite:
+    def site(self) -> CoderSite:
         """Where the coder reads and writes."""
-        return HookSite.at(self.layer, self.reads, self.writes)
+        return CoderSite.at(self.layer, self.input_hook, self.output_hook)
 
     @property
     def coder_config(self) -> SparseCoderConfig:
@@ -86,7 +90,7 @@ class Recipe:
             num_latents=self.width,
             k=self.k,
             multi_topk=self.multi_topk,
-            **KINDS[self.kind],
+            **ARCHITECTURES[self.architecture],
         )
 
 

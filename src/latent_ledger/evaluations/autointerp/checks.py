@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.problems import Problem, reads
+from latent_ledger.config.problems import Problem, needs_sections
 
 NAME = "autointerp"
 COMPARED = 10
@@ -40,7 +40,7 @@ def _problem(key: str, what: str) -> Problem:
     return Problem(("evaluations", NAME, key), what)
 
 
-@reads("evaluations", "tokens")
+@needs_sections("evaluations", "tokens")
 def _windows(config: dict[str, Any]) -> Iterator[Problem]:
     block, context = _block(config), config["tokens"]["context"]
     if block and context % block["example_tokens"]:
@@ -50,7 +50,7 @@ def _windows(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _sizes(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
     if not block:
@@ -76,7 +76,7 @@ def _sizes(config: dict[str, Any]) -> Iterator[Problem]:
         yield _problem("strata", "the cut points are not in ascending order")
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _embedding(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
     if not block.get("encoders"):
@@ -96,16 +96,16 @@ def _embedding(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _readers(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
     for name, scorer in block.get("scorers", {}).items():
         path = ("evaluations", NAME, "scorers", name)
-        kind = scorer["kind"]
-        for key in NEEDS[kind]:
+        backend = scorer["backend"]
+        for key in NEEDS[backend]:
             if scorer[key] is None:
-                yield Problem((*path, key), f"missing; a scorer of kind {kind} needs it")
-        if kind == "vllm":
+                yield Problem((*path, key), f"missing; a scorer of backend {backend} needs it")
+        if backend == "vllm":
             yield from _served(path, scorer)
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")
@@ -117,7 +117,7 @@ def _served(path: tuple[str, ...], scorer: dict[str, Any]) -> Iterator[Problem]:
     """Keys that a server started by the job would ignore, or could not keep."""
     for key in ("base_url", "api_key_env"):
         if scorer[key] is not None:
-            yield Problem((*path, key), "is for kind openai; a vllm scorer is served by the job")
+            yield Problem((*path, key), "is for backend openai; a vllm scorer is served by the job")
     for argument in scorer["arguments"]:
         name = argument.partition("=")[0].replace("_", "-")
         if name in SET_HERE:

@@ -19,8 +19,8 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
     coder_columns,
+    coders_measured_by,
     dataset,
     metrics_of,
     named,
@@ -97,9 +97,9 @@ def source(metric: str) -> str:
 
 def scorer(settings: Mapping[str, Any]) -> Settings:
     """A scorer's settings without the keys that are not for its kind."""
-    if settings["kind"] == "lexical":
-        return {"kind": "lexical"}
-    others = SERVED if settings["kind"] == "openai" else ADDRESS
+    if settings["backend"] == "lexical":
+        return {"backend": "lexical"}
+    others = SERVED if settings["backend"] == "openai" else ADDRESS
     return without(settings, *others)
 
 
@@ -109,7 +109,7 @@ def who(config: Config, reader: str) -> str:
     if reader in block["encoders"]:
         return f"encoder: {reader} (no explanation)"
     settings = block["scorers"][reader]
-    if settings["kind"] == "lexical":
+    if settings["backend"] == "lexical":
         return f"scorer: {reader} (no model)"
     served = f" at {settings['revision'][:12]}" if settings["revision"] else ""
     return f"scorer: {reader} ({settings['model']}{served})"
@@ -117,18 +117,20 @@ def who(config: Config, reader: str) -> str:
 
 def captures(config: Config) -> set[Capture]:
     """What the coders read."""
-    return {Capture(SPLIT, one.model, one.site.reads) for one in chosen(config, NAME)}
+    return {
+        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
+    }
 
 
 def codes(config: Config) -> set[tuple[str, str]]:
     """Codes of the part of the corpus that nothing was trained on or measured with."""
-    return {(SPLIT, one.name) for one in chosen(config, NAME)}
+    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
 
 
 def jobs(config: Config) -> Jobs:
     """Examples, then explanations and scores by each scorer, then what each reader made of it."""
     found: Jobs = {}
-    for one in chosen(config, NAME):
+    for one in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
         found[examples(one.name)] = ("latent_examples", {key: block[key] for key in EXAMPLES})
         for reader in block["scorers"]:
@@ -151,7 +153,7 @@ def jobs(config: Config) -> Jobs:
 def rows(config: Config) -> list[RowPlan]:
     """Per coder a row of its sample of latents, and one per scorer and per encoder."""
     found = []
-    for one in chosen(config, NAME):
+    for one in coders_measured_by(config, NAME):
         sample = examples(one.name)
         way = [*way_to_codes(one, SPLIT), sample]
         block = config["evaluations"][NAME]
@@ -222,7 +224,7 @@ def section(current) -> str:
     """The ledger's table of coders and scorers."""
     lines = []
     for row in current:
-        if row.kind != NAME or not row.metrics:
+        if row.row_type != NAME or not row.metrics:
             continue
         by = named(row.metrics)
         scores = {

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.coder_specs import ORIGINAL, chosen, instances
-from latent_ledger.config.problems import Problem, reads, show, suggest, words
+from latent_ledger.config.coder_specs import ORIGINAL, coder_specs, coders_measured_by
+from latent_ledger.config.problems import Problem, needs_sections, show, suggest, words
 
 WHERE = ("evaluations", "circuits")
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
     if "circuits" in config["evaluations"] and "probing" not in config["evaluations"]:
         yield Problem(WHERE, "needs the concepts of evaluations.probing, which is not configured")
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _headline(config: dict[str, Any]) -> Iterator[Problem]:
     for where, block in _blocks(config):
         if block["headline_k"] not in block["top_k"]:
@@ -25,7 +25,7 @@ def _headline(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem((*where, "headline_k"), what)
 
 
-@reads("evaluations", "ledger")
+@needs_sections("evaluations", "ledger")
 def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
     """Holm multiplies the smallest p by the number of concepts (or of sizes, over all concepts)."""
     if "circuits" not in config["evaluations"] or "probing" not in config["evaluations"]:
@@ -43,14 +43,14 @@ def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
         )
 
 
-@reads("evaluations", "coders", "training")
+@needs_sections("evaluations", "coders", "training")
 def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
-    every = {one.name: one for one in instances(config)}
+    every = {one.name: one for one in coder_specs(config)}
     for where, block in _blocks(config):
         coders = (
             [every[name] for name in block["coders"] if name in every]
             if "coders" in block
-            else chosen(config, "circuits")
+            else coders_measured_by(config, "circuits")
         )
         coders = [one for one in coders if one.width is not None]  # else the file says it
         if not coders:
@@ -62,17 +62,17 @@ def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem((*where, "top_k", index), what)
 
 
-@reads("model", "evaluations", "coders", "training")
+@needs_sections("model", "evaluations", "coders", "training")
 def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
     """A circuit's coders exist, are of one model, and follow each other through its layers."""
-    every = {one.name: one for one in instances(config)}
+    every = {one.name: one for one in coder_specs(config)}
     for where, block in _blocks(config):
         names = block.get("coders", [])
         strangers = [name for name in names if name not in every]
         for name in strangers:
             hint = suggest(name, every)
             path = (*where, "coders", names.index(name))
-            yield Problem(path, f"unknown coder instance {show(name)}; {hint}")
+            yield Problem(path, f"unknown coder {show(name)}; {hint}")
         if strangers or not names:
             continue
         coders = [every[name] for name in names]
@@ -82,7 +82,7 @@ def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
         elif coders[0].base != ORIGINAL:
             what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
             yield Problem((*where, "coders"), what)
-        layers = [one.site.reads.layer for one in coders]
+        layers = [one.site.input_hook.layer for one in coders]
         if any(first >= second for first, second in zip(layers, layers[1:], strict=False)):
             what = f"layers must rise from coder to coder; these are at {words(layers)}"
             yield Problem((*where, "coders"), what)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance
+from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.formatting import count, interval, share, table
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to_codes
@@ -20,9 +20,9 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
     coder,
     coder_columns,
+    coders_measured_by,
     dataset,
     metrics_of,
     model_columns,
@@ -36,7 +36,7 @@ SPLIT = "probing"
 """Concepts, examples and codes are those of probing."""
 
 
-def crossing(config: Config) -> dict[str, list[CoderInstance]]:
+def crossing(config: Config) -> dict[str, list[CoderSpec]]:
     """Circuits that cross layers, by name: their coders from the first layer to the last."""
     block = config["evaluations"].get(NAME)
     declared = block["multilayer"] if block else {}
@@ -46,15 +46,18 @@ def crossing(config: Config) -> dict[str, list[CoderInstance]]:
     }
 
 
-def measured(config: Config) -> list[CoderInstance]:
+def measured(config: Config) -> list[CoderSpec]:
     """Every coder whose codes some circuit reads."""
-    found = [*chosen(config, NAME), *(one for many in crossing(config).values() for one in many)]
+    found = [
+        *coders_measured_by(config, NAME),
+        *(one for many in crossing(config).values() for one in many),
+    ]
     return list({one.name: one for one in found}.values())
 
 
 def captures(config: Config) -> set[Capture]:
     """What the coders read, over the labelled examples."""
-    return {Capture(SPLIT, one.model, one.site.reads) for one in measured(config)}
+    return {Capture(SPLIT, one.model, one.site.input_hook) for one in measured(config)}
 
 
 def codes(config: Config) -> set[tuple[str, str]]:
@@ -77,7 +80,7 @@ def jobs(config: Config) -> Jobs:
     block = config["evaluations"].get(NAME)
     single = {
         paths.evaluation(NAME, one.name): (NAME, settings(config, block))
-        for one in chosen(config, NAME)
+        for one in coders_measured_by(config, NAME)
     }
     several = {
         paths.evaluation(MULTILAYER, name): (
@@ -93,7 +96,7 @@ def inputs(config: Config, name: str) -> dict[str, str]:
     """Manifests of a circuit that crosses layers: raw1, codes1, ... in the order of its layers."""
     found = {"tokens": paths.tokens(SPLIT)}
     for depth, one in enumerate(crossing(config)[name], 1):
-        found[f"raw{depth}"] = paths.activations(SPLIT, one.site.reads, one.model)
+        found[f"raw{depth}"] = paths.activations(SPLIT, one.site.input_hook, one.model)
         found[f"codes{depth}"] = paths.codes(SPLIT, one.name)
     return found
 
@@ -101,17 +104,18 @@ def inputs(config: Config, name: str) -> dict[str, str]:
 def rows(config: Config) -> list[RowPlan]:
     """One row per coder, and one per circuit that crosses layers."""
     found = []
-    for one in chosen(config, NAME):
+    for one in coders_measured_by(config, NAME):
         path = paths.evaluation(NAME, one.name)
         columns = {**coder_columns(config, one, "circuit"), "dataset": dataset(config, SPLIT)}
         needs = [*way_to_codes(one, SPLIT), path]
         found.append(RowPlan(f"circuit-{one.name}", NAME, path, columns, needs=needs))
     for name, coders in crossing(config).items():
         path = paths.evaluation(MULTILAYER, name)
+        architectures = _each(one.architecture for one in coders)
         columns = {
             **model_columns(config, coders[0].model),
             "hookpoint": " + ".join(str(one.site) for one in coders),
-            "coder_type": f"eval (multi-layer circuit, {_each(one.kind for one in coders)})",
+            "coder_type": f"eval (multi-layer circuit, {architectures})",
             "width": " + ".join(size_columns(one)["width"] for one in coders),
             "sparsity": _each(size_columns(one)["sparsity"] for one in coders),
             "seed": _each(size_columns(one)["seed"] for one in coders),
@@ -135,7 +139,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     main = by[f"gap_top{headline}"]
     parts = [_size(by, size) for size in sizes(by)]
     parts.append(f"ceiling {interval(by['ceiling'])}, raw site {interval(by['accuracy_raw'])}")
-    if row.kind == MULTILAYER:
+    if row.row_type == MULTILAYER:
         parts.append(f"build-up ({headline} per layer) {build_up(by, row.columns['hookpoint'])}")
     per_concept = ", ".join(
         f"{concept} {metric['estimate']:+.3f} (Holm {metric['p_holm']:.2g})"
@@ -195,7 +199,7 @@ def section(current: Sequence[Any]) -> str:
     lines = [
         f"Build-up of `{_label(row)}`: {build_up(named(row.metrics), row.values['hookpoint'])}."
         for row in current
-        if row.kind == MULTILAYER and row.metrics
+        if row.row_type == MULTILAYER and row.metrics
     ]
     if not any(parts):
         return ""
@@ -220,7 +224,7 @@ def section(current: Sequence[Any]) -> str:
 def _sizes_table(current: Sequence[Any], kind: str, title: str) -> str:
     lines = []
     for row in current:
-        if row.kind != kind or not row.metrics:
+        if row.row_type != kind or not row.metrics:
             continue
         by = named(row.metrics)
         for size in sizes(by):

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.coder_specs import ORIGINAL, chosen, instances
-from latent_ledger.config.problems import Problem, reads, show, suggest
+from latent_ledger.config.coder_specs import ORIGINAL, coder_specs, coders_measured_by
+from latent_ledger.config.problems import Problem, needs_sections, show, suggest
 
 
-@reads("model", "evaluations", "coders", "training")
+@needs_sections("model", "evaluations", "coders", "training")
 def _groups(config: dict[str, Any]) -> Iterator[Problem]:
     block = config["evaluations"].get("edges")
     if block is None:
         return
-    known = {one.name: one for one in instances(config)}
-    measured = {one.name for one in chosen(config, "edges")}
+    known = {one.name: one for one in coder_specs(config)}
+    measured = {one.name for one in coders_measured_by(config, "edges")}
     for group, names in block["groups"].items():
         where = ("evaluations", "edges", "groups", group)
         strangers = [index for index, name in enumerate(names) if name not in known]
         for index in strangers:
             hint = suggest(names[index], known)
-            yield Problem((*where, index), f"unknown coder instance {show(names[index])}; {hint}")
+            yield Problem((*where, index), f"unknown coder {show(names[index])}; {hint}")
         if strangers:
             continue
         members = [known[name] for name in names]
-        layers = [one.site.writes.layer for one in members]
+        layers = [one.site.output_hook.layer for one in members]
         for layer in sorted({layer for layer in layers if layers.count(layer) > 1}):
             yield Problem(where, f"a graph has one coder per layer; layer {layer} has several")
         models = sorted({one.model for one in members})
@@ -37,9 +37,8 @@ def _groups(config: dict[str, Any]) -> Iterator[Problem]:
             continue
         left_out = sorted(set(names) - measured)
         if left_out:
-            yield Problem(
-                where, f"{left_out[0]} is left out by evaluations.edges.at; remove the group or it"
-            )
+            out = f"{left_out[0]} is left out by evaluations.edges.select"
+            yield Problem(where, f"{out}; remove the group or it")
 
 
 CHECKS = (_groups,)

@@ -39,7 +39,7 @@ def record_nodes(
         {
             "node": np.array(kept, dtype=np.int64),
             "coder": [site.name for site in sites],
-            "layer": np.array([site.writes.layer for site in sites], dtype=np.int64),
+            "layer": np.array([site.output_hook.layer for site in sites], dtype=np.int64),
             "latent": np.array(
                 [
                     -1 if inside == site.width else inside

@@ -112,7 +112,7 @@ def evaluate(
 
 def check_layers(network: Network) -> None:
     """Raise :class:`LedgerError` unless there are two coders or more, one per layer."""
-    layers = [site.writes.layer for site in network.sites]
+    layers = [site.output_hook.layer for site in network.sites]
     if len(layers) < 2 or len(set(layers)) < len(layers):
         raise LedgerError(
             f"A group of edges needs coders of two layers or more, one per layer, not of "

@@ -70,7 +70,7 @@ def as_json(
 ) -> dict[str, Any]:
     """circuit-tracer's JSON of `graph`; `positions` and `labels` by node."""
     last = len(shown.tokens) - 1
-    names = {ANSWER: f"{network.sites[-1].writes.layer + 2}_{shown.answer}_{last}"}
+    names = {ANSWER: f"{network.sites[-1].output_hook.layer + 2}_{shown.answer}_{last}"}
     nodes = []
     members = sorted(node for node in graph if node != ANSWER)
     largest = max((abs(found.effects[node]) for node in members), default=0.0)
@@ -78,7 +78,7 @@ def as_json(
         number, inside = network.place(node)
         site = network.sites[number]
         error = inside == site.width
-        layer, latent, position = site.writes.layer, -1 if error else inside, positions[node]
+        layer, latent, position = site.output_hook.layer, -1 if error else inside, positions[node]
         names[node] = f"{layer}_{latent}_{position}"
         nodes.append(
             {

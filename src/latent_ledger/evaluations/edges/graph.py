@@ -43,7 +43,7 @@ def edge_weights(
 ) -> dict[Between, Tensor]:
     """Weights [rows, upstream, downstream] between the `kept` nodes (numbers within their site).
 
-    `slopes`: per site the mean gradient at its write tap [rows, position, d].
+    `slopes`: per site the mean gradient at its output hook [rows, position, d].
     """
     found = {}
     for up in range(len(network.sites)):

@@ -2,7 +2,7 @@
 
 At each coder's site the value that it writes is split into what its latents carry and the rest::
 
-    y = f(x) W_dec + rest            x: what the coder reads, y: what stands at its write tap
+    y = f(x) W_dec + rest            x: what the coder reads, y: what stands at its output hook
 
 An SAE reads what it writes (x = y); a transcoder reads the MLP's input. The rest is the *error
 node*: reconstruction error, decoder bias and a skip connection. Both parts together are exactly y,
@@ -22,12 +22,18 @@ from latent_ledger.coders.sparse_coder import Coder
 from latent_ledger.evaluations.edges.task import Batch
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import hooks
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 
 Edit = Callable[[Tensor, Tensor], Tensor]
 """``fn(x, y) -> y'``: what a site writes instead of y [rows, position, d]."""
 
-DEPTH = (Point.RESID_PRE, Point.MLP_IN, Point.MLP_OUT, Point.MLP_OUT_NORMED, Point.RESID_POST)
+DEPTH = (
+    HookPointName.RESID_PRE,
+    HookPointName.MLP_IN,
+    HookPointName.MLP_OUT,
+    HookPointName.MLP_OUT_NORMED,
+    HookPointName.RESID_POST,
+)
 """Points of a block in the order in which a forward pass reaches them."""
 
 
@@ -39,7 +45,7 @@ class Site:
 
     def __init__(self, coder: Coder, name: str = "") -> None:
         self.coder, self.name, self.width = coder, name, coder.width
-        self.reads, self.writes = coder.site.reads, coder.site.writes
+        self.input_hook, self.output_hook = coder.site.input_hook, coder.site.output_hook
         self.encoder, self.decoder = matrices(coder, name)
 
     @property
@@ -100,15 +106,15 @@ class Network:
     def __init__(self, model: nn.Module, coders: Mapping[str, Coder]) -> None:
         self.model = model
         sites = [Site(coder, name) for name, coder in coders.items()]
-        self.sites = sorted(sites, key=lambda site: _order(site.writes))
+        self.sites = sorted(sites, key=lambda site: _order(site.output_hook))
         self.offsets = [0]
         for site in self.sites:
             self.offsets.append(self.offsets[-1] + site.size)
-        self._chain: dict[Tap, list[tuple[int, bool]]] = defaultdict(list)
+        self._chain: dict[HookPoint, list[tuple[int, bool]]] = defaultdict(list)
         for number, site in enumerate(self.sites):
-            if site.reads != site.writes:
-                self._chain[site.reads].append((number, False))
-            self._chain[site.writes].append((number, True))
+            if site.input_hook != site.output_hook:
+                self._chain[site.input_hook].append((number, False))
+            self._chain[site.output_hook].append((number, True))
 
     def __len__(self) -> int:
         """Nodes of all sites."""
@@ -156,7 +162,9 @@ class Network:
 
         ids = batch.corrupted if corrupted else batch.clean
         ends, where = batch.last.unique(return_inverse=True)
-        with hooks.hooked(self.model, {tap: edit_for(chain) for tap, chain in self._chain.items()}):
+        with hooks.hooked(
+            self.model, {hook_point: edit_for(chain) for hook_point, chain in self._chain.items()}
+        ):
             logits = self.model(ids, use_cache=False, logits_to_keep=ends).logits
         rows = torch.arange(len(batch), device=ids.device)
         answers = logits[rows, where].float()
@@ -178,5 +186,5 @@ def pin(value: Tensor) -> Edit:
     return lambda x, y: value
 
 
-def _order(tap: Tap) -> tuple[int, int]:
-    return tap.layer, DEPTH.index(tap.point)
+def _order(hook_point: HookPoint) -> tuple[int, int]:
+    return hook_point.layer, DEPTH.index(hook_point.point)

@@ -5,8 +5,8 @@
 with the gradient taken at `steps` midpoints between the corrupted and the clean value of u's whole
 site (integrated gradients; Marks et al. 2024, arXiv 2403.19647, eq. 3, whose left sums the midpoint
 replaces: same cost, smaller error). What a site writes is linear in its nodes, so the gradient with
-respect to a latent is its decoder row times the gradient at the write tap, and all nodes of a site
-cost `steps` backward passes together.
+respect to a latent is its decoder row times the gradient at the output hook, and all nodes of a
+site cost `steps` backward passes together.
 
 A positive effect supports the right answer. The effects at a site through which everything flows (a
 coder on the residual stream) add up to m(clean) - m(corrupted), up to the integration error: the
@@ -39,7 +39,7 @@ def slope(
     *,
     stop: bool = False,
 ) -> Tensor:
-    """Mean gradient of the metric at a site's write tap over `points`, [rows, position, d].
+    """Mean gradient of the metric at a site's output hook over `points`, [rows, position, d].
 
     ``points=[1.0]`` is the plain gradient on the clean prompt. `stop`: later sites keep their clean
     values, so that only the paths that pass none of them count.
@@ -64,7 +64,7 @@ def slope(
 def site_effects(
     network: Network, clean: State, corrupted: State, number: int, gradient: Tensor
 ) -> Tensor:
-    """Effect of every node of a site, [rows, width + 1], for a mean gradient at its write tap."""
+    """Effect of every node of a site, [rows, width + 1], for a mean gradient at its output hook."""
     return positions_effects(network, clean, corrupted, number, gradient).sum(1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance
+from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.formatting import count, digits_for, interval, share, table
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to
@@ -17,8 +17,8 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
     coder_columns,
+    coders_measured_by,
     metrics_of,
     named,
     size_columns,
@@ -28,12 +28,12 @@ from latent_ledger.planning.stage import (
 NAME = "edges"
 
 
-def groups(config: Config) -> dict[str, list[CoderInstance]]:
-    """The groups to trace: those whose coders are all chosen by the block's `at`."""
+def groups(config: Config) -> dict[str, list[CoderSpec]]:
+    """The groups to trace: those whose coders are all chosen by the block's `select`."""
     block = config["evaluations"].get(NAME)
     if block is None:
         return {}
-    measured = {one.name: one for one in chosen(config, NAME)}
+    measured = {one.name: one for one in coders_measured_by(config, NAME)}
     return {
         group: [measured[name] for name in names]
         for group, names in block["groups"].items()
@@ -43,7 +43,7 @@ def groups(config: Config) -> dict[str, list[CoderInstance]]:
 
 def settings(config: Config, group: str) -> Settings:
     """The block as one group's job reads it."""
-    return {**without(config["evaluations"][NAME], "at", "groups"), "group": group}
+    return {**without(config["evaluations"][NAME], "select", "groups"), "group": group}
 
 
 def jobs(config: Config) -> Jobs:
@@ -62,7 +62,7 @@ def rows(config: Config) -> list[RowPlan]:
         columns = {
             **coder_columns(config, members[0], NAME),
             "hookpoint": ", ".join(str(one.site) for one in members),
-            "coder_type": f"graph ({joined(kind(one) for one in members)})",
+            "coder_type": f"graph ({joined(architecture(one) for one in members)})",
             **{
                 name: joined(size_columns(one)[name] for one in members)
                 for name in ("width", "sparsity", "seed")
@@ -74,9 +74,9 @@ def rows(config: Config) -> list[RowPlan]:
     return found
 
 
-def kind(one: CoderInstance) -> str:
-    """A coder's kind; of a control, what is wrong with its weights too."""
-    return f"{one.weights} {one.kind}" if one.control else one.kind
+def architecture(one: CoderSpec) -> str:
+    """A coder's architecture; of a control, what is wrong with its weights too."""
+    return f"{one.weights} {one.architecture}" if one.control else one.architecture
 
 
 def joined(values: Any) -> str:
@@ -147,7 +147,7 @@ def errors(facts: dict[str, Any]) -> str:
 
 def section(current) -> str:
     """The graphs: their strongest edges in words, and the areas of their curves."""
-    shown = [row for row in current if row.kind == NAME and row.metrics]
+    shown = [row for row in current if row.row_type == NAME and row.metrics]
     if not shown:
         return ""
     lines = []

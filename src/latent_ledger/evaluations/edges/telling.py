@@ -26,11 +26,11 @@ def node_labels(
         number, inside = network.place(node)
         site = network.sites[number]
         if inside == site.width:
-            labels[node] = f"layer {site.writes.layer} error"
+            labels[node] = f"layer {site.output_hook.layer} error"
             continue
         _, token = max(_widest(step, number, inside) for step in steps)
         text = tokenizer.decode([token])
-        labels[node] = f"layer {site.writes.layer} latent {inside} (on {text!r})"
+        labels[node] = f"layer {site.output_hook.layer} latent {inside} (on {text!r})"
     return labels
 
 

@@ -193,11 +193,13 @@ def _written(error: float) -> float:
 def real_rows(activations: Path, coder: Coder, rows: int) -> Tensor:
     """`rows` activations [rows, d] in fp32, evenly spaced over a token set, BOS and EOS included.
 
-    Raises :class:`LedgerError` if they are of another tap than the coder reads.
+    Raises :class:`LedgerError` if they are of another hook point than the coder reads.
     """
     shards = ActivationShards(activations)
-    if shards.tap != str(coder.site.reads):
-        raise LedgerError(f"The coder reads {coder.site.reads}; {activations} holds {shards.tap}.")
+    if shards.hook_point != str(coder.site.input_hook):
+        raise LedgerError(
+            f"The coder reads {coder.site.input_hook}; {activations} holds {shards.hook_point}."
+        )
     chosen = np.unique(np.linspace(0, len(shards) - 1, min(rows, len(shards))).astype(np.int64))
     found = []
     for number, shard in enumerate(shards.shards()):

@@ -5,12 +5,13 @@ gate               of                                          blocks
 =================  ==========================================  ==================================
 reader             every coder whose codes somebody reads      its codes, and all that reads them
 saelens            every coder that is handed to SAELens       SAEBench and sae_probes of it
-reconstruction     every tap that a measured coder writes      reconstruction at that tap
-probing            every tap that a probed coder reads         probing at that tap
+reconstruction     every hook point that a measured coder writes      reconstruction at that hook
+point probing            every hook point that a probed coder reads         probing at that hook
+point
 =================  ==========================================  ==================================
 
 The last two are the metric nulls. They run on the published model, for its re-randomised controls
-too: they are about the metrics, not about the model. Hook-site parity, the gate of every capture,
+too: they are about the metrics, not about the model. Hook-point parity, the gate of every capture,
 is part of the capture itself (:mod:`latent_ledger.models.parity`).
 """
 
@@ -20,11 +21,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance, instances
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs
 from latent_ledger.evaluations.formatting import table
 from latent_ledger.evaluations.probing import plan as probing
 from latent_ledger.evaluations.reconstruction import plan as reconstruction
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to
 from latent_ledger.planning.stage import (
@@ -34,8 +35,8 @@ from latent_ledger.planning.stage import (
     Jobs,
     RowPlan,
     Stage,
-    chosen,
     coder_columns,
+    coders_measured_by,
     dataset,
     metrics_of,
     model_columns,
@@ -52,47 +53,49 @@ FIDELITY = {"random_rows": 512, "real_rows": 2048, "seed": 0}
 NULL_SHUFFLES = {"examples": 50, "shuffles": 2}
 
 
-def read_coders(config: Config) -> list[CoderInstance]:
+def read_coders(config: Config) -> list[CoderSpec]:
     """The coders whose codes some stage reads, or that are handed to SAELens."""
     from latent_ledger.planning import registry
 
     used = {name for stage in registry.STAGES for _, name in stage.codes(config)}
     used |= {one.name for one in adapted_coders(config)}
-    return [one for one in instances(config) if one.name in used]
+    return [one for one in coder_specs(config) if one.name in used]
 
 
-def adapted_coders(config: Config) -> list[CoderInstance]:
+def adapted_coders(config: Config) -> list[CoderSpec]:
     """The coders that are handed to SAELens."""
-    names = {one.name for evaluation in ADAPTED for one in chosen(config, evaluation)}
-    return [one for one in instances(config) if one.name in names]
+    names = {one.name for evaluation in ADAPTED for one in coders_measured_by(config, evaluation)}
+    return [one for one in coder_specs(config) if one.name in names]
 
 
-def null_taps(config: Config) -> dict[str, list[tuple[str, Tap]]]:
-    """Evaluation -> the published models and their taps on which its metrics are checked."""
+def null_hook_points(config: Config) -> dict[str, list[tuple[str, HookPoint]]]:
+    """Evaluation -> the published models and their hook points on which its metrics are checked."""
     return {
         reconstruction.NAME: sorted(
-            {(one.base, one.site.writes) for _, one in reconstruction.measured_on(config)}
+            {(one.base, one.site.output_hook) for _, one in reconstruction.measured_on(config)}
         ),
-        probing.NAME: sorted({(one.base, one.site.reads) for one in chosen(config, "probing")}),
+        probing.NAME: sorted(
+            {(one.base, one.site.input_hook) for one in coders_measured_by(config, "probing")}
+        ),
     }
 
 
-def nulls(evaluation: str, tap: Tap, base: str = paths.ORIGINAL) -> str:
-    """The gate that an evaluation's metrics pass on a tap of a published model."""
-    return paths.gate("nulls", f"{evaluation}/{paths.over(str(tap), base)}")
+def nulls(evaluation: str, hook_point: HookPoint, base: str = paths.ORIGINAL) -> str:
+    """The gate that an evaluation's metrics pass on a hook point of a published model."""
+    return paths.gate("nulls", f"{evaluation}/{paths.over(str(hook_point), base)}")
 
 
 def captures(config: Config) -> set[Capture]:
-    """What the coders read, and the published models' taps that the metrics are checked on."""
-    found = {Capture(SPLIT, one.model, one.site.reads) for one in read_coders(config)}
-    for evaluation, taps in null_taps(config).items():
+    """What the coders read, and the published models' hook points where metrics are checked."""
+    found = {Capture(SPLIT, one.model, one.site.input_hook) for one in read_coders(config)}
+    for evaluation, hook_points in null_hook_points(config).items():
         split = probing.SPLIT if evaluation == probing.NAME else SPLIT
-        found |= {Capture(split, base, tap) for base, tap in taps}
+        found |= {Capture(split, base, hook_point) for base, hook_point in hook_points}
     return found
 
 
 def jobs(config: Config) -> Jobs:
-    """One job per gate and coder or tap."""
+    """One job per gate and coder or hook point."""
     found: Jobs = {}
     for gate, coders in (("reader", read_coders), ("saelens", adapted_coders)):
         for one in coders(config):
@@ -100,64 +103,66 @@ def jobs(config: Config) -> Jobs:
                 f"{gate}_fidelity",
                 {"coder": one.name, **FIDELITY},
             )
-    taps = null_taps(config)
-    for base, tap in taps[reconstruction.NAME]:
+    hook_points = null_hook_points(config)
+    for base, hook_point in hook_points[reconstruction.NAME]:
         block = config["evaluations"][reconstruction.NAME]
         settings = {name: block[name] for name in ("resamples", "seed")}
-        found[nulls(reconstruction.NAME, tap, base)] = ("reconstruction_nulls", settings)
-    for base, tap in taps[probing.NAME]:
+        found[nulls(reconstruction.NAME, hook_point, base)] = ("reconstruction_nulls", settings)
+    for base, hook_point in hook_points[probing.NAME]:
         block = config["evaluations"][probing.NAME]
         settings = {name: block[name] for name in ("concepts", "top_k", "seed")}
-        found[nulls(probing.NAME, tap, base)] = ("probing_nulls", settings | NULL_SHUFFLES)
+        found[nulls(probing.NAME, hook_point, base)] = ("probing_nulls", settings | NULL_SHUFFLES)
     return found
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per gate and coder or tap."""
+    """One row per gate and coder or hook point."""
     found = [fidelity_row(config, "reader", one) for one in read_coders(config)]
     found += [fidelity_row(config, "saelens", one) for one in adapted_coders(config)]
-    for evaluation, taps in null_taps(config).items():
-        found += [nulls_row(config, evaluation, base, tap) for base, tap in taps]
+    for evaluation, hook_points in null_hook_points(config).items():
+        found += [
+            nulls_row(config, evaluation, base, hook_point) for base, hook_point in hook_points
+        ]
     return found
 
 
-def fidelity_row(config: Config, gate: str, one: CoderInstance) -> RowPlan:
+def fidelity_row(config: Config, gate: str, one: CoderSpec) -> RowPlan:
     """The row of an adapter's gate for one coder."""
     path = paths.gate(gate, one.name)
     columns = {
         **coder_columns(config, one),
-        "coder_type": f"gate (encode fidelity, {gate}, {one.kind})",
+        "coder_type": f"gate (encode fidelity, {gate}, {one.architecture})",
         "dataset": f"{dataset(config, SPLIT)} and random",
     }
     needs = [*way_to_gate(one), path]
     return RowPlan(f"gate-{gate}-{one.name}", "gate", path, columns, needs=needs)
 
 
-def way_to_gate(one: CoderInstance) -> list[str]:
+def way_to_gate(one: CoderSpec) -> list[str]:
     """Manifests on the way to an adapter's gate, in order; the reader's gate blocks SAELens'."""
-    read = paths.activations(SPLIT, one.site.reads, one.model)
+    read = paths.activations(SPLIT, one.site.input_hook, one.model)
     return [*way_to(one), paths.tokens(SPLIT, one.base), read, paths.gate("reader", one.name)]
 
 
-def nulls_row(config: Config, evaluation: str, base: str, tap: Tap) -> RowPlan:
-    """The row of an evaluation's metric nulls on one tap."""
-    path = nulls(evaluation, tap, base)
+def nulls_row(config: Config, evaluation: str, base: str, hook_point: HookPoint) -> RowPlan:
+    """The row of an evaluation's metric nulls on one hook point."""
+    path = nulls(evaluation, hook_point, base)
     split = probing.SPLIT if evaluation == probing.NAME else SPLIT
     columns = {
         **model_columns(config, base),
-        "hookpoint": str(tap),
+        "hookpoint": str(hook_point),
         "coder_type": f"gate (metric nulls, {evaluation})",
         "dataset": dataset(config, split),
     }
-    read = paths.activations(split, tap, base)
+    read = paths.activations(split, hook_point, base)
     needs = [paths.model(base), paths.tokens(split, base), read, path]
-    over = paths.over(str(tap), base).replace("@", "-")
+    over = paths.over(str(hook_point), base).replace("@", "-")
     return RowPlan(f"gate-nulls-{evaluation}-{over}", "gate", path, columns, needs=needs)
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
     """What was measured, how sharp the check is, and the bound it had to keep."""
-    return READERS[payload.manifest.kind](payload)
+    return READERS[payload.manifest.rule](payload)
 
 
 def read_fidelity(payload: Payload) -> Finding:
@@ -226,7 +231,7 @@ READERS: dict[str, Callable[[Payload], Finding]] = {
 """Rule of a gate -> how its payload is read."""
 
 GATES = {
-    "parity-": ("hook-site parity", "every captured row is TransformerLens' value"),
+    "parity-": ("hook-point parity", "every captured row is TransformerLens' value"),
     "gate-reader-": ("encode fidelity, reader", "our reader is the library's coder: Jaccard 1"),
     "gate-saelens-": ("encode fidelity, SAELens", "the adapted coder is ours: Jaccard 1"),
     "gate-nulls-reconstruction-": (

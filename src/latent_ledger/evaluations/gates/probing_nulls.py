@@ -1,6 +1,6 @@
 """Gate: probing finds nothing where there is nothing to be found.
 
-On the real activations of one tap, through the functions that probe a coder
+On the real activations of one hook point, through the functions that probe a coder
 (:mod:`latent_ledger.evaluations.probing.evaluation`), after one of two shuffles:
 
 * *labels*: every concept's labels are permuted among its training examples, and among its test
@@ -9,9 +9,9 @@ On the real activations of one tap, through the functions that probe a coder
 
 Either way the test AUROC of every probe has expectation 1/2 exactly, whatever the probe does, as
 long as it chooses nothing on test examples. A selection of latents, a scaling or a penalty that saw
-them, or a label among the features, lifts it. In place of latents, which a tap has none of, stand
-the positive and the negative part of every channel; there are enough of them for a leak in their
-selection to show.
+them, or a label among the features, lifts it. In place of latents, which a hook point has none of,
+stand the positive and the negative part of every channel; there are enough of them for a leak in
+their selection to show.
 
 *Bound.* Pair the test examples of a concept, one of each label, k pairs (the smaller class): under
 a permutation each pair is won with probability 1/2, independently, and the AUROC is the mean over
@@ -62,7 +62,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
 
     `settings`: concepts, top_k, examples (at most so many training examples per concept and class,
     which is what costs time), shuffles (of each sort and concept), seed. `tokens`: a token set of
-    layout "examples"; `raw`: one tap over it. Returns facts: tap, bound, false_alarm,
+    layout "examples"; `raw`: one hook point over it. Returns facts: hook point, bound, false_alarm,
     largest_deviation, and the mean AUROC of the true labels, which says that there was something to
     be shuffled away. Raises :class:`~latent_ledger.lib.errors.GateError` naming the probe that
     finds what is not there.
@@ -72,7 +72,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
         for task in probing.read_tasks(Path(tokens), settings["concepts"])
     ]
     pooled = probing.pooled_features(Path(tokens), Path(raw), None)["raw"]
-    # The bag of tokens is no property of a tap, and half of the time: a constant is fitted at once.
+    # The bag of tokens is no property of a hook point, and half of the time: a constant is fitted.
     features = {"raw": pooled, "codes": halves(pooled), BAG: np.zeros((len(pooled), 1))}
     rows: list[dict[str, Any]] = []
     true: list[float] = []
@@ -103,7 +103,10 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
                 progress.update(1)
     records = Records(out, resamples=0, seed=settings["seed"])
     records.table("shuffles.parquet", {name: [row[name] for row in rows] for name in rows[0]})
-    facts = {"tap": ActivationShards(raw).tap, **record(records, rows, float(np.mean(true)))}
+    facts = {
+        "hook_point": ActivationShards(raw).hook_point,
+        **record(records, rows, float(np.mean(true))),
+    }
     check(records, facts["bound"])
     records.write(facts)
     return facts

@@ -28,7 +28,7 @@ def produce(
     """Compare on random and real activations; write ``metrics.json`` into `out`; return facts.
 
     `settings`: coder (its name), random_rows, real_rows, seed. `activations`: of the coder's read
-    tap. Raises :class:`~latent_ledger.lib.errors.GateError` if the two differ.
+    hook point. Raises :class:`~latent_ledger.lib.errors.GateError` if the two differ.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     ours = load_coder(coder, device)
@@ -73,7 +73,7 @@ def _saelens_jumprelu(folder: Path, coder: GemmaScopeCoder) -> tuple[str, Other]
     )
 
     sizes = {"d_in": coder.d_in, "d_sae": coder.width, "apply_b_dec_to_input": False}
-    if coder.kind == "sae":
+    if coder.architecture == "sae":
         upstream = JumpReLUSAE(JumpReLUSAEConfig(**sizes))
     else:
         upstream = JumpReLUTranscoder(JumpReLUTranscoderConfig(**sizes, d_out=coder.d_in))

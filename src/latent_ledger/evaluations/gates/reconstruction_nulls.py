@@ -5,11 +5,11 @@
     the target itself  1                    1
 
 Both go through the functions that evaluate a coder
-(:mod:`latent_ledger.evaluations.reconstruction.evaluation`), on the real activations of one tap:
-the same rows left out, sums per document, and ratio over documents. With BOS rows the mean is that
-of these rows too. The mean that is predicted is computed here, apart from the one that centres the
-variance. A variance that is not centred (0.935 where the truth is 0, in a peer), or centred on
-other rows than are summed, fails here, within :data:`TOLERANCE`.
+(:mod:`latent_ledger.evaluations.reconstruction.evaluation`), on the real activations of one hook
+point: the same rows left out, sums per document, and ratio over documents. With BOS rows the mean
+is that of these rows too. The mean that is predicted is computed here, apart from the one that
+centres the variance. A variance that is not centred (0.935 where the truth is 0, in a peer), or
+centred on other rows than are summed, fails here, within :data:`TOLERANCE`.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ class NoCodes:
 def produce(
     settings: Mapping[str, Any], tokens: Path, activations: Path, out: Path
 ) -> dict[str, Any]:
-    """Score both predictors on one tap; write ``metrics.json`` and tables into `out`.
+    """Score both predictors on one hook point; write ``metrics.json`` and tables into `out`.
 
-    `settings`: resamples, seed. `activations`: one tap over the packed token set `tokens`. Returns
-    facts: tap, tolerance, and the largest deviation from what must come out. Raises
+    `settings`: resamples, seed. `activations`: one hook point over the packed token set `tokens`.
+    Returns facts: hook point, tolerance, and the largest deviation from what must come out. Raises
     :class:`~latent_ledger.lib.errors.GateError` naming the first metric that misses it.
     """
     targets = ActivationShards(activations)
@@ -115,7 +115,7 @@ def produce(
                 denominator=denominator,
             )
             expected[f"{metric}_of_{name}"] = value
-    facts = {"tap": targets.tap, "tolerance": TOLERANCE}
+    facts = {"hook_point": targets.hook_point, "tolerance": TOLERANCE}
     facts["largest_deviation"] = check(records, expected)
     records.add(
         "largest_deviation",

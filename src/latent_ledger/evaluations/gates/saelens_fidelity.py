@@ -36,9 +36,9 @@ def produce(
     """Compare on random and real activations; write ``metrics.json`` into `out`; return facts.
 
     `settings`: coder (its name), random_rows, real_rows, seed. `activations`: of the coder's read
-    tap. Facts: coder, against, rows, tied_rows and, for a sparsify SAE, wrong_variant. Raises
-    :class:`~latent_ledger.lib.errors.GateError` if the adapter differs, or if the wrong variant
-    passes although ``b_dec`` is not small.
+    hook point. Facts: coder, against, rows, tied_rows and, for a sparsify SAE, wrong_variant.
+    Raises :class:`~latent_ledger.lib.errors.GateError` if the adapter differs, or if the wrong
+    variant passes although ``b_dec`` is not small.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     ours = load_coder(coder, device)
@@ -55,7 +55,7 @@ def produce(
         agreements, f"{name} made by adapters/saelens.py does not encode as our reader does."
     )
     facts: dict[str, Any] = {"coder": settings["coder"], "against": name}
-    if isinstance(ours, SparsifyCoder) and ours.kind == "sae":
+    if isinstance(ours, SparsifyCoder) and ours.architecture == "sae":
         wrong = to_saelens(coder, apply_b_dec_to_input=False, device=device)
         found = {
             kind: fidelity.compare(ours, computed_by(wrong, device), x, device)

@@ -48,7 +48,7 @@ SAME_MEASUREMENT = ("unit", "version", "statistic", "higher_is_better", "where")
 def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Compare every declared pair on every declared metric; write the family below `out`.
 
-    `settings`: ``metrics`` ("<evaluation>.<metric>"), ``pairs`` of coder instances, ``resamples``,
+    `settings`: ``metrics`` ("<evaluation>.<metric>"), ``pairs`` of coders, ``resamples``,
     ``level``, ``seed``, ``sources`` (see :func:`folder_of`), perhaps ``match`` (a column by which
     latents are paired), ``recipes`` {instance: {fairness field: value}} and ``allow_unfair``: a
     list of fields, allowed for every pair, or of {"pair": [a, b], "fields": [...]} (no ``fields``:
@@ -100,14 +100,14 @@ def metric_record(folder: Path, metric: str) -> dict[str, Any]:
 
 
 def folder_of(
-    metric: str, instance: str, settings: Mapping[str, Any], tables: Mapping[str, Path]
+    metric: str, spec: str, settings: Mapping[str, Any], tables: Mapping[str, Path]
 ) -> Path:
-    """The evaluation folder that holds a coder instance's "<evaluation>.<metric>".
+    """The evaluation folder that holds a coder's "<evaluation>.<metric>".
 
     `settings`: ``sources``, where a metric is found under another name than its evaluation's.
     """
     source = settings.get("sources", {}).get(metric, metric.partition(".")[0])
-    key = f"{source}/{instance}"
+    key = f"{source}/{spec}"
     if key not in tables:
         raise LedgerError(f"No evaluation {key!r} was given to compare{_nearest(key, tables)}")
     return Path(tables[key])
@@ -175,7 +175,7 @@ def _contrast(
 ) -> dict[str, Any]:
     """The record of one contrast, in the form of a metric plus the keys of a comparison."""
     name = metric.partition(".")[2]
-    folders = [folder_of(metric, instance, settings, tables) for instance in pair]
+    folders = [folder_of(metric, spec, settings, tables) for spec in pair]
     records = [metric_record(folder, name) for folder in folders]
     for field in SAME_MEASUREMENT:
         first, second = (record.get(field) for record in records)
@@ -284,10 +284,10 @@ def _family(metrics: Sequence[str], pairs: Iterable[Sequence[str]]) -> list[tupl
 def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[str]:
     """Fairness fields in which the pair's recipes differ, all of them allowed, or a GateError."""
     recipes = settings["recipes"]
-    for instance in pair:
-        if instance not in recipes:
-            raise LedgerError(f"No recipe is given for {instance}{_nearest(instance, recipes)}")
-    first, second = (recipes[instance] for instance in pair)
+    for spec in pair:
+        if spec not in recipes:
+            raise LedgerError(f"No recipe is given for {spec}{_nearest(spec, recipes)}")
+    first, second = (recipes[spec] for spec in pair)
     differing = [
         field
         for field in sorted({*first, *second})

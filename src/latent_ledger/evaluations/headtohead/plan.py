@@ -29,7 +29,7 @@ NAME = "headtohead"
 
 
 def pairs(config: Config, family: str) -> list[tuple[str, str]]:
-    """Names of the coder instances a family compares: declared pairs at equal k and seed."""
+    """Names of the coders a family compares: declared pairs at equal k and seed."""
     return [(one.name, other.name) for one, other in met_pairs(config, family)]
 
 
@@ -74,17 +74,17 @@ def fairness(config: Config, name: str) -> Settings:
 
     Of a pretrained coder only what it is and where it comes from are known.
     """
-    instance = coder(config, name)
-    known = {key: getattr(instance, key) for key in ("width", "model", "weights")}
-    if instance.pretrained:
-        return {**known, "source": instance.source}
+    spec = coder(config, name)
+    known = {key: getattr(spec, key) for key in ("width", "model", "weights")}
+    if spec.pretrained:
+        return {**known, "source": spec.source}
     return {
         "corpus": config["corpus"]["source"],
-        "token budget": budget(config, "coder", instance.base),
+        "token budget": budget(config, "coder", spec.base),
         **known,
-        "k": instance.k,
-        "seed": instance.seed,
-        **instance.recipe,
+        "k": spec.k,
+        "seed": spec.seed,
+        **spec.recipe,
     }
 
 
@@ -190,7 +190,7 @@ def section(current: list[Any]) -> str:
     """The ledger's table of all contrasts."""
     lines = []
     for row in current:
-        if row.kind != NAME or not row.metrics:
+        if row.row_type != NAME or not row.metrics:
             continue
         contrast = row.metrics[0]
         metric, _, pair = contrast["name"].partition(": ")

@@ -13,7 +13,7 @@ from latent_ledger.planning.stage import (
     Jobs,
     RowPlan,
     Stage,
-    chosen,
+    coders_measured_by,
     metrics_of,
     named,
     without,
@@ -25,19 +25,21 @@ SPLIT = "evaluation"
 
 def codes(config: Config) -> set[tuple[str, str]]:
     """Codes of the evaluation part."""
-    return {(SPLIT, one.name) for one in chosen(config, NAME)}
+    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
 
 
 def captures(config: Config) -> set[Capture]:
     """What the coders read, so that their codes can be made."""
-    return {Capture(SPLIT, one.model, one.site.reads) for one in chosen(config, NAME)}
+    return {
+        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
+    }
 
 
 def jobs(config: Config) -> Jobs:
     """The evaluation's own block."""
     return {
-        paths.evaluation(NAME, one.name): (NAME, without(config["evaluations"][NAME], "at"))
-        for one in chosen(config, NAME)
+        paths.evaluation(NAME, one.name): (NAME, without(config["evaluations"][NAME], "select"))
+        for one in coders_measured_by(config, NAME)
     }
 
 

@@ -35,11 +35,11 @@ def plans(config: Config) -> dict[str, Settings]:
         return {}
     found = {}
     for name, scorer in block["scorers"].items():
-        source = scorer["model"] if scorer["kind"] != "lexical" else None
+        source = scorer["model"] if scorer["backend"] != "lexical" else None
         architecture = of_source(source, scorer.get("revision")) if source else None
         if architecture is None:
             continue
-        served = scorer["kind"] == "vllm"
+        served = scorer["backend"] == "vllm"
         found[name] = {
             "scorer": {
                 "source": source,
@@ -91,7 +91,7 @@ def section(current) -> str:
     """The ledger's table of scorers and GPUs."""
     lines = []
     for row in current:
-        if row.kind != NAME or not row.metrics:
+        if row.row_type != NAME or not row.metrics:
             continue
         by = named(row.metrics)
         for gpu in (why["gpu"] for why in row.facts["why"]):

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.checks_coders import metrics
-from latent_ledger.config.coder_specs import chosen
-from latent_ledger.config.problems import Problem, reads, show, suggest
+from latent_ledger.config.coder_specs import coders_measured_by
+from latent_ledger.config.problems import Problem, needs_sections, show, suggest
 
 WHERE = ("comparisons", "overview")
 
 
-@reads("comparisons", "evaluations", "coders", "training")
+@needs_sections("comparisons", "evaluations", "coders", "training")
 def _overview(config: dict[str, Any]) -> Iterator[Problem]:
     overview = config["comparisons"].get("overview")
     if overview is None:
@@ -32,10 +32,10 @@ def _overview(config: dict[str, Any]) -> Iterator[Problem]:
     if strangers:
         return
     axes = [overview[axis].partition(".")[0] for axis in ("fidelity", "interpretability")]
-    first, second = ({one.name for one in chosen(config, axis)} for axis in axes)
+    first, second = ({one.name for one in coders_measured_by(config, axis)} for axis in axes)
     if len(first & second) < 2:
         what = f"fewer than two coders are measured by both {axes[0]} and {axes[1]}"
-        yield Problem(WHERE, f"{what}; widen evaluations.{axes[1]}.at")
+        yield Problem(WHERE, f"{what}; widen evaluations.{axes[1]}.select")
 
 
 CHECKS = (_overview,)

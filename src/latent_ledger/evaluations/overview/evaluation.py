@@ -116,7 +116,7 @@ def front(points: np.ndarray) -> np.ndarray:
 
 
 def sweep_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """One row per metric and coder instance, contenders only, with the bootstrap's interval."""
+    """One row per metric and coder, contenders only, with the bootstrap's interval."""
     rows = []
     for name, points in settings["sweep"].items():
         metric = name.partition(".")[2]

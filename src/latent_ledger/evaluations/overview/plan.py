@@ -16,7 +16,7 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
+    coders_measured_by,
     metrics_of,
     model_columns,
     without,
@@ -34,7 +34,7 @@ def settings(config: Config) -> Settings | None:
     if block is None:
         return None
     x, y = block["fidelity"], block["interpretability"]
-    on_x, on_y = (chosen(config, axis.partition(".")[0]) for axis in (x, y))
+    on_x, on_y = (coders_measured_by(config, axis.partition(".")[0]) for axis in (x, y))
     contenders = {one.coder for one in on_x} & {one.coder for one in on_y}
     return {
         **without(block, "fidelity", "interpretability", "sweep"),
@@ -47,7 +47,7 @@ def settings(config: Config) -> Settings | None:
             # Coders measured on both axes: those at other layers, say, have no place in the sweep.
             metric: [
                 _point(one)
-                for one in chosen(config, metric.partition(".")[0])
+                for one in coders_measured_by(config, metric.partition(".")[0])
                 if one.k is not None
                 and one.model == "original"
                 and not one.control
@@ -59,7 +59,7 @@ def settings(config: Config) -> Settings | None:
 
 
 def _point(one: Any) -> Settings:
-    kept = ("name", "coder", "kind", "k", "seed", "control")
+    kept = ("name", "coder", "architecture", "k", "seed", "control")
     return {key: getattr(one, key) for key in kept}
 
 
@@ -133,7 +133,7 @@ def read_seeds(row: RowPlan, payload: Payload) -> Finding:
 
 def section(current: Sequence[Any]) -> str:
     """The Pareto figure and table, the sweep, and the table of seeds."""
-    facts = next((row.facts for row in current if row.kind == "pareto" and row.facts), None)
+    facts = next((row.facts for row in current if row.row_type == "pareto" and row.facts), None)
     if facts is None:
         return ""
     lines = [

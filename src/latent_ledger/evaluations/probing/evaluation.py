@@ -76,7 +76,7 @@ def produce(
     """Probe every concept on codes and baselines; write ``metrics.json`` and tables into `out`.
 
     `settings`: concepts, top_k, resamples, seed. `tokens`: a token set of layout "examples".
-    `raw`: activations of the coder's read tap on it. `codes`: the coder's codes of it, or None to
+    `raw`: activations of the coder's input hook on it. `codes`: the coder's codes of it, or None to
     probe the baselines alone. Tables: ``examples.parquet`` (one row per test example and probe);
     with codes also ``gaps.parquet`` (all codes minus baseline, per test example) and
     ``latents.parquet`` (the latents chosen). Returns facts: the probes, and per concept the numbers

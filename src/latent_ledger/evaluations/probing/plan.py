@@ -14,7 +14,7 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
+    coders_measured_by,
     metrics_of,
     named,
 )
@@ -35,12 +35,14 @@ def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
 
 def captures(config: Config) -> set[Capture]:
     """What the coders read; probing never looks at a coder's target."""
-    return {Capture(SPLIT, one.model, one.site.reads) for one in chosen(config, NAME)}
+    return {
+        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
+    }
 
 
 def codes(config: Config) -> set[tuple[str, str]]:
     """Codes of the labelled examples."""
-    return {(SPLIT, one.name) for one in chosen(config, NAME)}
+    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
 
 
 def jobs(config: Config) -> Jobs:
@@ -50,18 +52,18 @@ def jobs(config: Config) -> Jobs:
             NAME,
             {key: config["evaluations"][NAME][key] for key in OWN},
         )
-        for one in chosen(config, NAME)
+        for one in coders_measured_by(config, NAME)
     }
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per coder, behind the nulls of the tap it reads."""
+    """One row per coder, behind the nulls of the hook point it reads."""
     return measured(
         config,
         NAME,
         SPLIT,
         "probe",
-        gates=lambda one: [paths.gate("nulls", f"{NAME}/{one.site.reads}")],
+        gates=lambda one: [paths.gate("nulls", f"{NAME}/{one.site.input_hook}")],
     )
 
 

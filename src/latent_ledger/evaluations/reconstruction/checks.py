@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.coder_specs import instances
-from latent_ledger.config.problems import Problem, reads, show, suggest
+from latent_ledger.config.coder_specs import coder_specs
+from latent_ledger.config.problems import Problem, needs_sections, show, suggest
 from latent_ledger.config.sources import model_shape
 
 TAKEN = ("coder", "evaluation", "scoring", "model", "probing", "sae-probes", "concepts")
 """Names of other token sets and corpus parts."""
 
 
-@reads("model", "corpus")
+@needs_sections("model", "corpus")
 def _slices(config: dict[str, Any]) -> Iterator[Problem]:
     shape = model_shape(config["model"])
     for name, one in config["corpus"]["slices"].items():
@@ -25,9 +25,9 @@ def _slices(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem((*path, "context"), what)
 
 
-@reads("corpus", "evaluations", "coders", "training")
+@needs_sections("corpus", "evaluations", "coders", "training")
 def _measured(config: dict[str, Any]) -> Iterator[Problem]:
-    known = {one.name: one for one in instances(config)}
+    known = {one.name: one for one in coder_specs(config)}
     slices = config["corpus"]["slices"]
     for name, coders in config["evaluations"].get("reconstruction", {}).get("slices", {}).items():
         path = ("evaluations", "reconstruction", "slices", name)
@@ -36,7 +36,7 @@ def _measured(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(path, f"unknown slice {show(name)}; {hint}")
         for index, one in enumerate(coders):
             if one not in known:
-                what = f"unknown coder instance {show(one)}; {suggest(one, known)}"
+                what = f"unknown coder {show(one)}; {suggest(one, known)}"
                 yield Problem((*path, index), what)
             elif not known[one].pretrained:
                 what = (

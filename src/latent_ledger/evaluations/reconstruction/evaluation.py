@@ -72,8 +72,8 @@ def produce(
     settings: Mapping[str, Any],
     model: Path,
     tokens: Path,
-    reads: Path,
-    writes: Path,
+    input_hook: Path,
+    output_hook: Path,
     codes: Path,
     coder: Path,
     out: Path,
@@ -81,17 +81,17 @@ def produce(
     """Evaluate one coder on one packed token set; write ``metrics.json`` and tables into `out`.
 
     `settings`: resamples, ablation ("zero" | "mean"), splice_contexts, batch (contexts per forward
-    pass), seed. `reads`, `writes`: activations of the coder's two taps (one folder for an SAE).
-    Tables: ``documents.parquet`` (sums per document), ``latents.parquet`` (density and mean
-    activation per latent). Returns facts: counts, the density histogram, the cost of ablation.
+    pass), seed. `input_hook`, `output_hook`: activations of the coder's two hook points (one folder
+    for an SAE). Tables: ``documents.parquet`` (sums per document), ``latents.parquet`` (density and
+    mean activation per latent). Returns facts: counts, the density histogram, the cost of ablation.
 
     Raises :class:`LedgerError` if the inputs do not belong together, and :class:`GateError` if the
     live model does not give the stored activations.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = load_coder(coder, device)
-    sources = ActivationShards(reads)
-    targets = sources if loaded.site.autoencodes else ActivationShards(writes)
+    sources = ActivationShards(input_hook)
+    targets = sources if loaded.site.autoencodes else ActivationShards(output_hook)
     latents = CodeShards(codes)
     check_inputs(loaded, sources, targets, latents)
     arrays = load_file(Path(tokens) / "tokens.safetensors")
@@ -114,7 +114,7 @@ def produce(
     record_metrics(records, settings["ablation"])
     record_shares(records, density)
     facts = {
-        "kind": loaded.kind,
+        "architecture": loaded.architecture,
         "site": str(loaded.site),
         "width": loaded.width,
         "tokens": int(sums["tokens"].sum()),
@@ -137,12 +137,14 @@ def check_inputs(
     coder: Coder, sources: ActivationShards, targets: ActivationShards, codes: CodeShards
 ) -> None:
     """Raise :class:`LedgerError` unless activations and codes are the coder's and of one length."""
-    for role, shards, tap in (
-        ("reads", sources, coder.site.reads),
-        ("writes", targets, coder.site.writes),
+    for role, shards, hook_point in (
+        ("input_hook", sources, coder.site.input_hook),
+        ("output_hook", targets, coder.site.output_hook),
     ):
-        if shards.tap != str(tap):
-            raise LedgerError(f"The coder {role} {tap}, but the activations are of {shards.tap}.")
+        if shards.hook_point != str(hook_point):
+            raise LedgerError(
+                f"The coder {role} {hook_point}, but the activations are of {shards.hook_point}."
+            )
     if codes.width != coder.width or not len(codes) == len(sources) == len(targets):
         raise LedgerError(
             f"The codes ({len(codes)} rows of {codes.width} latents) do not belong to this coder "

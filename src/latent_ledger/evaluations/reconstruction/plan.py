@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance
+from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.formatting import count, interval, per_coder, share
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured, way_to_codes
@@ -15,9 +15,9 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
     coder,
     coder_columns,
+    coders_measured_by,
     dataset,
     metrics_of,
     named,
@@ -29,7 +29,7 @@ NAME = "reconstruction"
 SPLIT = "evaluation"
 
 
-def on_slices(config: Config) -> list[tuple[str, CoderInstance]]:
+def on_slices(config: Config) -> list[tuple[str, CoderSpec]]:
     """(slice, coder) of the coders that are measured on a slice of the corpus as well."""
     block = config["evaluations"].get(NAME)
     return [
@@ -39,9 +39,9 @@ def on_slices(config: Config) -> list[tuple[str, CoderInstance]]:
     ]
 
 
-def measured_on(config: Config) -> list[tuple[str, CoderInstance]]:
+def measured_on(config: Config) -> list[tuple[str, CoderSpec]]:
     """(token set, coder) of everything that is measured."""
-    return [(SPLIT, one) for one in chosen(config, NAME)] + on_slices(config)
+    return [(SPLIT, one) for one in coders_measured_by(config, NAME)] + on_slices(config)
 
 
 def on_slice(name: str, of: str) -> str:
@@ -62,11 +62,11 @@ def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
 
 
 def captures(config: Config) -> set[Capture]:
-    """Both taps of every measured coder's site."""
+    """Both hook points of every measured coder's site."""
     return {
-        Capture(split, one.model, tap)
+        Capture(split, one.model, hook_point)
         for split, one in measured_on(config)
-        for tap in one.site.taps
+        for hook_point in one.site.hook_points
     }
 
 
@@ -76,29 +76,31 @@ def codes(config: Config) -> set[tuple[str, str]]:
 
 
 def jobs(config: Config) -> Jobs:
-    """The evaluation's own block and the kind of coder, which decides what is spliced."""
+    """The evaluation's own block and the coder's architecture, which decides what is spliced."""
     found: Jobs = {
         paths.corpus_slice(name): ("corpus_slice", slice_settings(config, name))
         for name in token_sets(config)
     }
     for split, one in measured_on(config):
-        own = without(config["evaluations"][NAME], "at", "slices")
-        found[path_of(split, one)] = (NAME, {**own, "kind": one.kind})
+        own = without(config["evaluations"][NAME], "select", "slices")
+        found[path_of(split, one)] = (NAME, {**own, "architecture": one.architecture})
     return found
 
 
-def path_of(split: str, one: CoderInstance) -> str:
+def path_of(split: str, one: CoderSpec) -> str:
     """The manifest of a coder's reconstruction over a token set."""
     return paths.evaluation(NAME, one.name) if split == SPLIT else on_slice(split, one.name)
 
 
-def nulls(one: CoderInstance) -> str:
-    """The gate of the metrics at the tap that a coder should rebuild."""
-    return paths.gate("nulls", f"{NAME}/{paths.over(str(one.site.writes), one.base)}")
+def nulls(one: CoderSpec) -> str:
+    """The gate of the metrics at the hook point that a coder should rebuild."""
+    return paths.gate("nulls", f"{NAME}/{paths.over(str(one.site.output_hook), one.base)}")
 
 
 def rows(config: Config) -> list[RowPlan]:
-    """One row per coder, behind the nulls of the tap it should rebuild; then those on slices."""
+    """One row per coder, behind the nulls of the hook point it should rebuild; then those on
+    slices.
+    """
     found = measured(config, NAME, SPLIT, "recon", gates=lambda one: [nulls(one)])
     for name, one in on_slices(config):
         path = on_slice(name, one.name)

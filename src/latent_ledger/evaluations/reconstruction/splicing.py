@@ -2,7 +2,7 @@
 
 On the first `splice_contexts` contexts of a token set the model runs three times: as it is, with
 the coder spliced in at its site, and with the target ablated (set to zero, or to its mean). Values
-are replaced at every non-special position; the coder reads what its read tap holds in that very
+are replaced at every non-special position; the coder reads what its input hook holds in that very
 pass, so a transcoder sees the MLP's actual input and its output replaces the MLP's.
 
 A loss counts if the predicting position was replaced and the predicted token is no special one. It
@@ -103,7 +103,8 @@ def check_live(live: torch.Tensor, sources: ActivationShards, contexts: int) -> 
     error = float((live - stored).norm() / stored.norm())
     if not error <= LIVE_TOLERANCE:
         raise GateError(
-            f"splice parity: the model's own {sources.tap} differs from the stored activations by "
+            f"splice parity: the model's own {sources.hook_point} differs from the stored "
+            "activations by "
             f"{error:.2g} relative; they belong to another model, token set or site."
         )
     return error

@@ -1,6 +1,7 @@
-"""The prefilled activations of one tap, and sae_probes' baseline on them, shared by its coders.
+"""The prefilled activations of one hook point, and sae_probes' baseline on them, shared by its
+coders.
 
-    last-token activations -> {cache}/model_activations_cached/{dataset}_{tap}.pt
+    last-token activations -> {cache}/model_activations_cached/{dataset}_{hook point}.pt
                            -> logistic regression (sae_probes' ``run_baselines``) per set and seed
 
 The baseline says what there was to be found: L2 logistic regression on the raw activations, its
@@ -30,34 +31,37 @@ METHOD = "logreg"
 def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
     """Write the activation cache and ``baselines.parquet`` (one row per data set and seed).
 
-    `settings`: ``seeds``, of sae_probes' split and fits. `raw`: activations of one tap over the
-    token set `tokens` of the drawn texts. Returns facts: tap, width of the tap, data sets, seeds.
+    `settings`: ``seeds``, of sae_probes' split and fits. `raw`: activations of one hook point over
+    the token set `tokens` of the drawn texts. Returns facts: hook point, width of the hook point,
+    data sets, seeds.
     """
     labels = upstream.read_labels(tokens)
     rows = upstream.last_tokens(raw, sum(map(len, labels.values())))
-    tap = read_json(Path(raw) / "meta.json")["tap"]
-    upstream.write_cache(labels, rows, tap, out)
+    hook_point = read_json(Path(raw) / "meta.json")["hook_point"]
+    upstream.write_cache(labels, rows, hook_point, out)
     found = []
     work = Progress("baseline", total=len(labels) * len(settings["seeds"]), unit="probe")
     with threadpool_limits(1), work as progress:
         for seed in settings["seeds"]:
             for name in labels:
-                found.append({"dataset": name, "seed": seed, **fit(name, labels, tap, seed, out)})
+                found.append(
+                    {"dataset": name, "seed": seed, **fit(name, labels, hook_point, seed, out)}
+                )
                 progress.update(1, dataset=name)
     table = pa.Table.from_pylist(found)
     pq.write_table(table, Path(out) / "baselines.parquet", compression="zstd")
     return {
-        "tap": tap,
+        "hook_point": hook_point,
         "d": rows.shape[1],
         "examples": {name: len(values) for name, values in labels.items()},
         "seeds": list(settings["seeds"]),
     }
 
 
-def fit(name: str, labels: Mapping, tap: str, seed: int, cache: Path) -> dict[str, float]:
+def fit(name: str, labels: Mapping, hook_point: str, seed: int, cache: Path) -> dict[str, float]:
     """Test AUROC, accuracy and validation AUROC of the baseline on one data set."""
     with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
-        where = {"hook_name": tap, "model_name": upstream.MODEL, "results_path": results}
+        where = {"hook_name": hook_point, "model_name": upstream.MODEL, "results_path": results}
         run_baseline_dataset_layer(
             numbered_dataset=name, method_name=METHOD, model_cache_path=cache, seed=seed, **where
         )

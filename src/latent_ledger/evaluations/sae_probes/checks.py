@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.problems import Problem, reads, show, suggest
+from latent_ledger.config.problems import Problem, needs_sections, show, suggest
 from latent_ledger.config.sources import model_shape
 from latent_ledger.text.corpora import embedded
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _datasets(config: dict[str, Any]) -> Iterator[Problem]:
     """Every data set is a file of the installed package."""
     block = config["evaluations"].get("sae_probes")
@@ -25,7 +25,7 @@ def _datasets(config: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-@reads("model", "evaluations")
+@needs_sections("model", "evaluations")
 def _context(config: dict[str, Any]) -> Iterator[Problem]:
     block, shape = config["evaluations"].get("sae_probes"), model_shape(config["model"])
     if block is None or shape is None or shape.context is None:

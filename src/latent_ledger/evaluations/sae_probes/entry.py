@@ -2,7 +2,7 @@
 
     texts      draw examples of its data sets that neither model nor coder was trained on
     upstream   let the package see those examples and their activations, and nothing else
-    baselines  its logistic regression on the raw last-token activations, once per read tap
+    baselines  its logistic regression on the raw last-token activations, once per input hook
     probes     its sparse probes on a coder's latents of the same activations
 
 Source: Kantamneni et al. 2025 (arXiv 2502.16681); https://github.com/sae-probes/sae-probes.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance
+from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.formatting import count, interval, per_coder, share
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to
 from latent_ledger.planning.stage import (
@@ -16,8 +16,8 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
     coder_columns,
+    coders_measured_by,
     embedded,
     metrics_of,
     named,
@@ -44,7 +44,9 @@ def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
 
 def captures(config: Config) -> set[Capture]:
     """What the coders read."""
-    return {Capture(SPLIT, one.model, one.site.reads) for one in chosen(config, NAME)}
+    return {
+        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
+    }
 
 
 def trained_on(config: Config) -> list[str]:
@@ -52,26 +54,26 @@ def trained_on(config: Config) -> list[str]:
     return [paths.corpus(part) for part in (["model"] if embedded(config) else []) + ["coder"]]
 
 
-def baseline(tap: Tap | str, model: str = paths.ORIGINAL) -> str:
-    """The prefilled activations and the logistic regression on them, of one tap."""
-    return f"results/{BASELINE}/{paths.over(SPLIT, model)}/{tap}.json"
+def baseline(hook_point: HookPoint | str, model: str = paths.ORIGINAL) -> str:
+    """The prefilled activations and the logistic regression on them, of one hook point."""
+    return f"results/{BASELINE}/{paths.over(SPLIT, model)}/{hook_point}.json"
 
 
-def gate(one: CoderInstance) -> str:
+def gate(one: CoderSpec) -> str:
     """The adapter's fidelity gate, which blocks the probes."""
     return paths.gate("saelens", one.name)
 
 
 def jobs(config: Config) -> Jobs:
-    """The draw of texts, a baseline per tap, and the probes per coder."""
+    """The draw of texts, a baseline per hook point, and the probes per coder."""
     block = config["evaluations"].get(NAME)
     if block is None:
         return {}
     draw = {key: block[key] for key in ("datasets", "examples", "seed")}
     found: Jobs = {TEXTS_PATH: (TEXTS, draw)}
-    for one in chosen(config, NAME):
-        tap = baseline(one.site.reads, one.model)
-        found[tap] = (BASELINE, {"seeds": block["seeds"]})
+    for one in coders_measured_by(config, NAME):
+        hook_point = baseline(one.site.input_hook, one.model)
+        found[hook_point] = (BASELINE, {"seeds": block["seeds"]})
         found[paths.evaluation(NAME, one.name)] = (NAME, {key: block[key] for key in OWN})
     return found
 
@@ -79,7 +81,7 @@ def jobs(config: Config) -> Jobs:
 def rows(config: Config) -> list[RowPlan]:
     """One row per coder."""
     found = []
-    for one in chosen(config, NAME):
+    for one in coders_measured_by(config, NAME):
         sets = len(config["evaluations"][NAME]["datasets"])
         columns = {
             **coder_columns(config, one, "sae_probes"),
@@ -91,8 +93,8 @@ def rows(config: Config) -> list[RowPlan]:
             gate(one),
             TEXTS_PATH,
             paths.tokens(SPLIT),
-            paths.activations(SPLIT, one.site.reads, one.model),
-            baseline(one.site.reads, one.model),
+            paths.activations(SPLIT, one.site.input_hook, one.model),
+            baseline(one.site.input_hook, one.model),
             path,
         ]
         found.append(RowPlan(f"saeprobes-{one.name}", NAME, path, columns, needs=needs))
@@ -118,9 +120,9 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"{interval(gap, signed=True)}, better on {share(win)} of the data sets"
     )
     notes = "Texts that trained the model or a coder, or share a passage with one, are left out."
-    tap = Tap.parse(payload.facts["tap"])
-    if tap.point != Point.RESID_POST:
-        notes += f" Read site {tap.point}; not comparable with SAEs on the residual."
+    hook_point = HookPoint.parse(payload.facts["hook_point"])
+    if hook_point.point != HookPointName.RESID_POST:
+        notes += f" Input hook {hook_point.point}; not comparable with SAEs on the residual."
     if len(seeds) > 1:
         notes += f" Seed sd {by[f'seed_sd_k{k}']['estimate']:.4f}."
     return Finding(text, main=main, null=0.5, notes=notes, metrics=metrics)
@@ -128,7 +130,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
 
 def section(current) -> str:
     """The ledger's table of all coders."""
-    found = [row for row in current if row.kind == NAME and row.metrics]
+    found = [row for row in current if row.row_type == NAME and row.metrics]
     if not found:
         return ""
     columns = {}

@@ -31,15 +31,16 @@ Runs = dict[tuple[str, int, int], dict[str, float]]
 
 
 def produce(
-    settings: Mapping[str, Any], sae: Any, tokens: Path, baselines: Path, tap: str, out: Path
+    settings: Mapping[str, Any], sae: Any, tokens: Path, baselines: Path, hook_point: str, out: Path
 ) -> dict[str, Any]:
     """Run the benchmark on one coder; write ``metrics.json`` and tables into `out`.
 
     `settings`: top_k, penalty ("l1" | "l2"), seeds, resamples, seed. `sae`: what sae_probes needs
     of a SAELens object, ``encode([n, d]) -> [n, width]``. `baselines`: the artifact of
-    :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the tap that the coder reads.
+    :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the hook point that the coder reads.
     Tables: ``runs.parquet`` (one row per data set, seed and probe) and ``datasets.parquet`` (means
-    over seeds, one row per data set). Returns facts: tap, data sets with their examples, seeds.
+    over seeds, one row per data set). Returns facts: hook point, data sets with their examples,
+    seeds.
     """
     labels = upstream.read_labels(tokens)
     raw = pq.read_table(Path(baselines) / "baselines.parquet").to_pylist()
@@ -48,7 +49,7 @@ def produce(
     with threadpool_limits(1), work as progress:
         for seed in settings["seeds"]:
             for name in labels:
-                for k, found in fit(sae, name, labels, tap, seed, baselines, settings):
+                for k, found in fit(sae, name, labels, hook_point, seed, baselines, settings):
                     runs[name, seed, k] = found
                 progress.update(1, dataset=name)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
@@ -56,7 +57,7 @@ def produce(
     records.table("datasets.parquet", dataset_table(runs, raw, settings))
     record_metrics(records, runs, settings)
     facts = {
-        "tap": tap,
+        "hook_point": hook_point,
         "examples": {name: len(values) for name, values in labels.items()},
         "seeds": list(settings["seeds"]),
     }
@@ -68,7 +69,7 @@ def fit(
     sae: Any,
     name: str,
     labels: Mapping[str, np.ndarray],
-    tap: str,
+    hook_point: str,
     seed: int,
     cache: Path,
     settings: Mapping[str, Any],
@@ -77,7 +78,7 @@ def fit(
     with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
         where = {
             "dataset": name,
-            "hook_name": tap,
+            "hook_name": hook_point,
             "reg_type": settings["penalty"],
             "setting": "normal",
         }

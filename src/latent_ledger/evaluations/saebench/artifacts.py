@@ -1,6 +1,6 @@
 """Prefilled activations for sae_bench's sparse probing: what it would have cached itself.
 
-    token set (probing's, or one of SAEBench's data sets) + activations of one tap
+    token set (probing's, or one of SAEBench's data sets) + activations of one hook point
         -> {"train": {class: [N, L, D]}, "test": {...}, "llm_results": {...}}  in one file
 
 Of the probing texts a class is a concept; its texts are the concept's positive examples (a text of
@@ -49,12 +49,12 @@ Classes = dict[str, torch.Tensor]
 
 
 def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
-    """Write the activation file of one tap and size, and ``meta.json``, which names it.
+    """Write the activation file of one hook point and size, and ``meta.json``, which names it.
 
     `settings`: dataset (its short name), concepts (None: the classes of a drawn data set), train
     and test (examples per probe), top_k, seed. `tokens`: the token set of the texts; `raw`: one
-    tap's activations over it. Returns ``meta.json``: name, dataset, tap, sizes, texts per class,
-    and the baselines (class -> test accuracy, by sae_bench's names).
+    hook point's activations over it. Returns ``meta.json``: name, dataset, hook point, sizes, texts
+    per class, and the baselines (class -> test accuracy, by sae_bench's names).
     """
     texts = class_texts(Path(tokens), settings)
     shards, context = ActivationShards(raw), read_json(Path(tokens) / "meta.json")["context"]
@@ -69,7 +69,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     meta = {
         "name": name,
         "dataset": settings["dataset"],
-        "tap": shards.tap,
+        "hook_point": shards.hook_point,
         "d": shards.d,
         "context": context,
         "train": settings["train"],
@@ -153,7 +153,8 @@ def fill(
 def llm_results(
     train: Classes, test: Classes, top_k: Sequence[int], seed: int
 ) -> dict[str, dict[str, float]]:
-    """sae_bench's baselines on the tap itself: all dimensions, then the k best, in its order.
+    """sae_bench's baselines on the hook point itself: all dimensions, then the k best, in its
+    order.
 
     In fp32, by its own functions and from the seed, as its first run does.
     """

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.coder_specs import chosen
-from latent_ledger.config.problems import Problem, reads
+from latent_ledger.config.coder_specs import coders_measured_by
+from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.config.sources import model_shape
 
 FEWEST = 2
 """Classes: the others are a class's negatives."""
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _classes(config: dict[str, Any]) -> Iterator[Problem]:
     """The probing concepts give the classes, and enough texts for every size."""
     block = config["evaluations"].get("saebench")
@@ -56,7 +56,7 @@ def _divisible(sizes: list[str]) -> Iterator[Problem]:
                 yield Problem(("evaluations", "saebench", "sizes", index), what)
 
 
-@reads("model", "evaluations")
+@needs_sections("model", "evaluations")
 def _context(config: dict[str, Any]) -> Iterator[Problem]:
     block, shape = config["evaluations"].get("saebench"), model_shape(config["model"])
     if block is None or not block["datasets"] or shape is None or shape.context is None:
@@ -66,11 +66,11 @@ def _context(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("evaluations", "saebench", "context"), what)
 
 
-@reads("evaluations", "coders", "training")
+@needs_sections("evaluations", "coders", "training")
 def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
     """No probe asks for more latents than the narrowest coder has."""
     for name in ("saebench", "sae_probes"):
-        measured = [one for one in chosen(config, name) if one.width is not None]
+        measured = [one for one in coders_measured_by(config, name) if one.width is not None]
         if not measured:
             continue
         narrow = min(measured, key=lambda one: one.width)

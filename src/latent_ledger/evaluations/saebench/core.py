@@ -20,7 +20,7 @@ Conventions are sae_bench's own on both sides: special tokens are neither measur
 loss counts by its predicting token, and ablation sets *every* position to zero. (The ledger's loss
 recovered ablates non-special positions only, and does not count the prediction of special tokens.)
 
-sae_bench knows no write site: it decodes a transcoder against its input. For transcoders only what
+sae_bench knows no output hook: it decodes a transcoder against its input. For transcoders only what
 is about the latents is compared.
 """
 
@@ -43,7 +43,7 @@ from latent_ledger.evaluations.reconstruction.evaluation import decode
 from latent_ledger.evaluations.saebench.artifacts import quiet
 from latent_ledger.lib.files import read_json
 from latent_ledger.models import language_model, splice
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics import metrics
 from latent_ledger.statistics.records import Records
@@ -72,14 +72,14 @@ WRONG = ("explained_variance", "explained_variance_legacy", "mse")
 class Replay:
     """A stand-in for sae_bench's model and token stream, over whole contexts of a token set.
 
-    `ids` [contexts, context] and `values` [contexts, context, d] are the tokens and one tap's
-    stored activations; `network` is the live model, only needed for the losses.
+    `ids` [contexts, context] and `values` [contexts, context, d] are the tokens and one hook
+    point's stored activations; `network` is the live model, only needed for the losses.
     """
 
     def __init__(
-        self, ids: torch.Tensor, values: torch.Tensor, tap: Tap, network: Any = None
+        self, ids: torch.Tensor, values: torch.Tensor, hook_point: HookPoint, network: Any = None
     ) -> None:
-        self.ids, self.values, self.tap, self.network = ids, values, tap, network
+        self.ids, self.values, self.hook_point, self.network = ids, values, hook_point, network
         self.at = slice(0, 0)
 
     def get_batch_tokens(self, contexts: int) -> torch.Tensor:
@@ -97,9 +97,9 @@ class Replay:
         return self.run_with_hooks(tokens, fwd_hooks=[], **kwargs)
 
     def run_with_hooks(self, tokens: torch.Tensor, fwd_hooks: list, **_kwargs: Any):
-        """Logits and losses with every hook's function in place of the tap's value."""
+        """Logits and losses with every hook's function in place of the hook point's value."""
         functions = [function for _, function in fwd_hooks]  # one at most: one hook name
-        replace = {self.tap: lambda value, _: functions[0](value, None)} if functions else {}
+        replace = {self.hook_point: lambda value, _: functions[0](value, None)} if functions else {}
         everywhere = torch.ones_like(tokens)
         logits = splice.forward_with(self.network, tokens, everywhere, replace)
         losses = splice.token_losses(logits, tokens, everywhere)
@@ -111,7 +111,7 @@ def produce(
     sae: Any,
     model: Path,
     tokens: Path,
-    reads: Path,
+    input_hook: Path,
     codes: Path,
     coder: Path,
     out: Path,
@@ -119,14 +119,14 @@ def produce(
     """Compare on the first contexts of a packed token set; write ``metrics.json`` and a table.
 
     `settings`: contexts and batch (contexts at a time; whole batches are measured). `sae`: the
-    coder as a SAELens object. `reads`, `codes`: stored activations and codes of the coder on the
-    token set `tokens`. Table: ``core.parquet`` (metric, ours, theirs, relative difference, and
-    whether theirs is right). Returns facts: kind, tap, contexts, tokens, and the
+    coder as a SAELens object. `input_hook`, `codes`: stored activations and codes of the coder on
+    the token set `tokens`. Table: ``core.parquet`` (metric, ours, theirs, relative difference, and
+    whether theirs is right). Returns facts: architecture, hook point, contexts, tokens, and the
     names of :data:`WRONG`.
     """
     device = torch.device(sae.device)  # where the adapter put the coder, all else goes
     loaded = load_coder(coder, str(device))
-    shards = ActivationShards(reads)
+    shards = ActivationShards(input_hook)
     arrays = load_file(Path(tokens) / "tokens.safetensors")
     batch = min(settings["batch"], len(arrays["input_ids"]))
     count = min(settings["contexts"], len(arrays["input_ids"])) // batch * batch
@@ -136,7 +136,7 @@ def produce(
     special = special_ids(Path(tokens))
     autoencodes = loaded.site.autoencodes
     network = language_model.load_model(model, device=device) if autoencodes else None
-    replay = Replay(ids, values, loaded.site.reads, network)
+    replay = Replay(ids, values, loaded.site.input_hook, network)
     with torch.inference_mode():
         theirs = measured_by_them(sae, replay, special, batch, losses=autoencodes)
         ours = measured_by_us(loaded, replay, special, CodeShards(codes), losses=autoencodes)
@@ -145,8 +145,8 @@ def produce(
     records.table("core.parquet", table)
     record_metrics(records, table)
     facts = {
-        "kind": loaded.kind,
-        "tap": str(loaded.site.reads),
+        "architecture": loaded.architecture,
+        "hook_point": str(loaded.site.input_hook),
         "wrong": list(WRONG),
         "contexts": count,
         "tokens": int(ordinary_positions(ids, special).sum()),
@@ -171,8 +171,8 @@ def measured_by_them(
 ) -> dict[str, Any]:
     """sae_bench's metrics, by its own names; ``feature_density`` is an array [width]."""
     for name, value in (
-        ("hook_name", str(replay.tap)),
-        ("hook_layer", replay.tap.layer),
+        ("hook_name", str(replay.hook_point)),
+        ("hook_layer", replay.hook_point.layer),
         ("hook_head_index", None),
     ):
         setattr(sae.cfg, name, value)  # as its own loader does for SAELens objects

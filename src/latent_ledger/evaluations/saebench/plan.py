@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance
+from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.formatting import count, interval, per_coder, table
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to, way_to_codes
 from latent_ledger.planning.stage import (
@@ -16,8 +16,8 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
     coder_columns,
+    coders_measured_by,
     dataset,
     metrics_of,
     named,
@@ -55,32 +55,34 @@ def texts(dataset: str) -> str:
 def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
     """One text per row, the beginning of a long one, as SAEBench reads it."""
     block = config["evaluations"].get(NAME)
-    if block is None or not block["datasets"] or not chosen(config, NAME):
+    if block is None or not block["datasets"] or not coders_measured_by(config, NAME):
         return {}
     how = {"layout": "examples", "keep": "beginning", "context": block["context"]}
     return {split: (texts(name), how) for name, split in datasets(config).items()}
 
 
-def artifact(size: str, tap: Tap | str, model: str = paths.ORIGINAL, split: str = SPLIT) -> str:
-    """The prefilled activations of one tap at one size."""
-    return f"results/{ARTIFACTS}/{paths.over(split, model)}/{tap}/{size}.json"
+def artifact(
+    size: str, hook_point: HookPoint | str, model: str = paths.ORIGINAL, split: str = SPLIT
+) -> str:
+    """The prefilled activations of one hook point at one size."""
+    return f"results/{ARTIFACTS}/{paths.over(split, model)}/{hook_point}/{size}.json"
 
 
-def artifacts(config: Config, one: CoderInstance) -> list[str]:
+def artifacts(config: Config, one: CoderSpec) -> list[str]:
     """What a coder's sparse probing reads: one manifest per data set and size."""
     return [
-        artifact(size, one.site.reads, one.model, split)
+        artifact(size, one.site.input_hook, one.model, split)
         for split in datasets(config).values()
         for size in config["evaluations"][NAME]["sizes"]
     ]
 
 
-def inputs(config: Config, one: CoderInstance) -> dict[str, str]:
+def inputs(config: Config, one: CoderSpec) -> dict[str, str]:
     """The same under the names of the job's inputs."""
     return {f"artifact{i}": path for i, path in enumerate(artifacts(config, one))}
 
 
-def gate(one: CoderInstance) -> str:
+def gate(one: CoderSpec) -> str:
     """The adapter's fidelity gate, which blocks everything here."""
     return paths.gate("saelens", one.name)
 
@@ -88,21 +90,23 @@ def gate(one: CoderInstance) -> str:
 def captures(config: Config) -> set[Capture]:
     """What the coders read, over the labelled texts and over the evaluation part."""
     return {
-        Capture(split, one.model, one.site.reads)
-        for one in chosen(config, NAME)
+        Capture(split, one.model, one.site.input_hook)
+        for one in coders_measured_by(config, NAME)
         for split in (*datasets(config).values(), "evaluation")
     }
 
 
 def codes(config: Config) -> set[tuple[str, str]]:
     """Our codes of the evaluation part, for the cross-check; sparse probing encodes by itself."""
-    return {("evaluation", one.name) for one in chosen(config, NAME)}
+    return {("evaluation", one.name) for one in coders_measured_by(config, NAME)}
 
 
 def jobs(config: Config) -> Jobs:
-    """Texts per data set, artifacts per tap and size, then sparse probing and core per coder."""
+    """Texts per data set, artifacts per hook point and size, then sparse probing and core per
+    coder.
+    """
     found: Jobs = {}
-    for one in chosen(config, NAME):
+    for one in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
         drawn = dict(zip(datasets(config), block["datasets"], strict=False))
         concepts = None if drawn else config["evaluations"]["probing"]["concepts"]
@@ -112,7 +116,7 @@ def jobs(config: Config) -> Jobs:
         for short, split in datasets(config).items():
             for size in block["sizes"]:
                 train, _, test = size.partition("-")
-                found[artifact(size, one.site.reads, one.model, split)] = (
+                found[artifact(size, one.site.input_hook, one.model, split)] = (
                     ARTIFACTS,
                     {
                         "dataset": short,
@@ -132,10 +136,10 @@ def jobs(config: Config) -> Jobs:
 def rows(config: Config) -> list[RowPlan]:
     """Two rows per coder: sparse probing, and the cross-check of our metrics."""
     found = []
-    for one in chosen(config, NAME):
+    for one in coders_measured_by(config, NAME):
         read = []
         for split in datasets(config).values():
-            read += [paths.tokens(split), paths.activations(split, one.site.reads, one.model)]
+            read += [paths.tokens(split), paths.activations(split, one.site.input_hook, one.model)]
         read += artifacts(config, one)
         path = paths.evaluation(NAME, one.name)
         drawn = ", ".join(config["evaluations"][NAME]["datasets"])
@@ -163,7 +167,8 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
     first, *others = payload.facts["sizes"]
     ks = [name.removeprefix("top_") for name in by if name.startswith("top_") and "/" not in name]
     parts = [
-        f"k={k} {interval(by[f'top_{k}'])}, tap itself {by[f'llm_top_{k}']['estimate']:.3f}, "
+        f"k={k} {interval(by[f'top_{k}'])}, hook point itself "
+        f"{by[f'llm_top_{k}']['estimate']:.3f}, "
         f"gap {interval(by[f'gap_{k}'], signed=True)}"
         for k in ks
     ]
@@ -171,7 +176,7 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
     for size in others:
         listed = ", ".join(
             f"k={k} {by[f'top_{k}/{size}']['estimate']:.3f} "
-            f"(tap {by[f'llm_top_{k}/{size}']['estimate']:.3f})"
+            f"(hook point {by[f'llm_top_{k}/{size}']['estimate']:.3f})"
             for k in ks
         )
         text += f"; at {size}: {listed}"
@@ -181,9 +186,9 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
         text += f"; k={ks[0]} by data set: {each}"
     units = "data sets" if len(over) > 1 else "classes"
     notes = [f"SAEBench gives no values per example; the interval is over {units}."]
-    tap = Tap.parse(payload.facts["tap"])
-    if tap.point != Point.RESID_POST:
-        notes.append(f"Read site {tap.point}; not comparable with SAEs on the residual.")
+    hook_point = HookPoint.parse(payload.facts["hook_point"])
+    if hook_point.point != HookPointName.RESID_POST:
+        notes.append(f"Input hook {hook_point.point}; not comparable with SAEs on the residual.")
     return Finding(text, main=by[f"top_{ks[0]}"], null=0.5, notes=" ".join(notes), metrics=metrics)
 
 
@@ -217,7 +222,8 @@ def section(current) -> str:
         "## SAEBench\n\n"
         "Test accuracy of SAEBench's own sparse probes, mean over classes (or data sets) at the "
         "first of its sizes; chance is 0.5. The gap is to the same probe on the best dimensions of "
-        "the tap that the coder reads, so coders at different sites compare by their gaps only.",
+        "the hook point that the coder reads, so coders at different sites compare by their gaps "
+        "only.",
         {
             "top 1": lambda m: interval(m["top_1"]) if "top_1" in m else "",
             "top 5": lambda m: interval(m["top_5"]) if "top_5" in m else "",
@@ -226,7 +232,7 @@ def section(current) -> str:
             "n": lambda m: count(next(iter(m.values())))[2:],
         },
     )
-    checked = [row for row in current if row.kind == CORE and row.metrics]
+    checked = [row for row in current if row.row_type == CORE and row.metrics]
     if not checked:
         return probed
     lines = []

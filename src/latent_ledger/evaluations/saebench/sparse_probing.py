@@ -62,10 +62,10 @@ def produce(
     `settings`: datasets (short names), sizes (the first one is what the plain metric names are
     about; the others carry their size, ``top_1/400-200``), top_k, batch (texts encoded at a time),
     resamples, seed. `artifacts`: ``<data set>/<size>`` -> folder of
-    :mod:`~latent_ledger.evaluations.saebench.artifacts`, of the tap that the coder reads. Tables:
-    ``classes.parquet`` and, for several data sets, ``datasets.parquet``; metrics of one of them are
-    called ``top_1/<data set>``. Returns facts: datasets, sizes, tap, context, and by data set its
-    classes and texts per class.
+    :mod:`~latent_ledger.evaluations.saebench.artifacts`, of the hook point that the coder reads.
+    Tables: ``classes.parquet`` and, for several data sets, ``datasets.parquet``; metrics of one of
+    them are called ``top_1/<data set>``. Returns facts: datasets, sizes, hook point, context, and
+    by data set its classes and texts per class.
     """
     rows: dict[str, list] = {}
     facts: dict[str, Any] = {key: list(settings[key]) for key in ("datasets", "sizes")}
@@ -80,7 +80,7 @@ def produce(
                 rows.setdefault(column, []).extend(values)
             facts["classes"][dataset] = meta["classes"]
             facts["texts"].setdefault(dataset, {})[size] = meta["texts"]
-            facts |= {key: meta[key] for key in ("tap", "context")}
+            facts |= {key: meta[key] for key in ("hook_point", "context")}
             progress.update(1, dataset=dataset, size=size)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     records.table(CLASSES, rows)
@@ -121,7 +121,7 @@ def probe(
             Encoder(sae),
             model=None,
             layer=-1,  # layer and hook are only read when there is no artifact
-            hook_point=meta["tap"],
+            hook_point=meta["hook_point"],
             device="cpu",
             artifacts_folder=str(folder),
             save_activations=False,
@@ -177,7 +177,7 @@ def record_metrics(
     for k in settings["top_k"]:
         for name, text, higher_is_better in (
             (f"top_{k}", f"accuracy of sae_bench's probe on the {k} best latents", True),
-            (f"llm_top_{k}", f"the same on the {k} best dimensions of the tap itself", None),
+            (f"llm_top_{k}", f"the same on the {k} best dimensions of the hook point itself", None),
             (f"gap_{k}", f"top_{k} minus llm_top_{k}", True),
         ):
             records.measure(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.coder_specs import chosen
-from latent_ledger.config.problems import Problem, reads, show, suggest
+from latent_ledger.config.coder_specs import coders_measured_by
+from latent_ledger.config.problems import Problem, needs_sections, show, suggest
 from latent_ledger.config.sources import model_shape
 
 WHERE = ("evaluations", "steering")
 
 
-@reads("evaluations")
+@needs_sections("evaluations")
 def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
     """Directions and judges are learnt from the probing examples of a concept."""
     steering, probing = (config["evaluations"].get(name) for name in ("steering", "probing"))
@@ -43,11 +43,11 @@ def _protocols(steering: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict
         yield (*WHERE, "variants", name), variant
 
 
-@reads("evaluations", "coders", "training")
+@needs_sections("evaluations", "coders", "training")
 def _variants(config: dict[str, Any]) -> Iterator[Problem]:
     """A further protocol steers coders that the block steers."""
     steering = config["evaluations"].get("steering")
-    known = list(dict.fromkeys(one.coder for one in chosen(config, "steering")))
+    known = list(dict.fromkeys(one.coder for one in coders_measured_by(config, "steering")))
     for where, block in _protocols(steering) if steering else ():
         for index, name in enumerate(block.get("coders", [])):
             if name not in known:
@@ -55,7 +55,7 @@ def _variants(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem((*where, "coders", index), what)
 
 
-@reads("model", "evaluations")
+@needs_sections("model", "evaluations")
 def _judge_layer(config: dict[str, Any]) -> Iterator[Problem]:
     layer = config["evaluations"].get("steering", {}).get("judge_layer")
     shape = model_shape(config["model"])
@@ -66,14 +66,14 @@ def _judge_layer(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem((*WHERE, "judge_layer"), what)
 
 
-@reads("evaluations", "coders", "training")
+@needs_sections("evaluations", "coders", "training")
 def _steerable(config: dict[str, Any]) -> Iterator[Problem]:
     """A decoder direction must lie in the residual stream, or in what the MLP adds to it."""
-    for name in dict.fromkeys(one.coder for one in chosen(config, "steering")):
-        writes = config["coders"][name]["writes"]
-        if writes == "mlp_in":
-            what = f"{name} writes {writes}, where nothing can be steered; leave it out"
-            yield Problem((*WHERE, "at"), what)
+    for name in dict.fromkeys(one.coder for one in coders_measured_by(config, "steering")):
+        output_hook = config["coders"][name]["output_hook"]
+        if output_hook == "mlp_in":
+            what = f"{name} writes {output_hook}, where nothing can be steered; leave it out"
+            yield Problem((*WHERE, "select"), what)
 
 
 CHECKS = (_concepts, _variants, _judge_layer, _steerable)

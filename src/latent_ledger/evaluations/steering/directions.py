@@ -1,11 +1,12 @@
 """Directions to steer along, each learnt from the training examples of a concept.
 
     latent   decoder direction of the latent whose mean code differs most between the classes
-    dom      difference of class means of the raw activations at the coder's write tap
+    dom      difference of class means of the raw activations at the coder's output hook
     random   a direction drawn uniformly, another one for every generation
 
-All are unit vectors. A coefficient of 1 adds one root-mean-square norm of the tap's activations,
-so that coders at taps of different scale are steered equally hard for where they write.
+All are unit vectors. A coefficient of 1 adds one root-mean-square norm of the hook point's
+activations, so that coders at hook points of different scale are steered equally hard for where
+they write.
 
 Source: difference of means as in Marks and Tegmark (arXiv 2310.06824); AxBench (arXiv 2501.17148)
 for its comparison with SAE latents.
@@ -39,7 +40,7 @@ def best_latent(codes: Features, labels: np.ndarray) -> tuple[int, float]:
 
 
 def decoder_direction(coder: Coder, latent: int) -> np.ndarray:
-    """Unit vector [d] that one more unit of `latent` adds at the coder's write tap.
+    """Unit vector [d] that one more unit of `latent` adds at the coder's output hook.
 
     Read off what the coder decodes with and without the latent, so that any format will do.
     """

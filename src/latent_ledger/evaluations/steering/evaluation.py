@@ -44,7 +44,7 @@ def produce(
     settings: Mapping[str, Any],
     model: Path,
     tokens: Path,
-    writes: Path,
+    output_hook: Path,
     judged: Path,
     codes: Path,
     coder: Path,
@@ -54,8 +54,9 @@ def produce(
 
     `settings`: concepts, prompts, scan (texts per prompt), generations (texts per cell),
     new_tokens, temperature, coefficients, perplexity_cap, batch (texts per forward pass),
-    model_dtype, resamples, seed. `tokens`: a token set of layout "examples"; `writes`, `judged`:
-    its activations at the coder's write tap and at the judge's tap; `codes`: the coder's codes.
+    model_dtype, resamples, seed. `tokens`: a token set of layout "examples"; `output_hook`,
+    `judged`: its activations at the coder's output hook and at the judge's hook point; `codes`: the
+    coder's codes.
 
     Tables: ``generations.parquet`` (every text), ``scan.parquet`` (every text of the prompt scan),
     ``cells.parquet`` (success and perplexity of every cell on either half), ``outcomes.parquet``
@@ -65,7 +66,7 @@ def produce(
     does not give the stored activations.
     """
     loaded = load_coder(Path(coder))
-    at_write, at_judge = ActivationShards(writes), ActivationShards(judged)
+    at_write, at_judge = ActivationShards(output_hook), ActivationShards(judged)
     steered = []
     # One BLAS thread: the probes are small, and the bytes must not depend on the core count.
     with threadpool_limits(1):
@@ -83,7 +84,7 @@ def produce(
     for task, (_, of) in zip(learnt.tasks, steered, strict=True):
         outcomes.record_judge(records, task.concept, of["judge_accuracy"], len(task.test))
     facts = {
-        "steered_at": str(writer.writes),
+        "steered_at": str(writer.output_hook),
         "judged_at": str(writer.judged),
         "rms": learnt.rms,
         "generations": settings["generations"],

@@ -31,9 +31,9 @@ from latent_ledger.statistics.probes import Features
 class Learnt:
     """One row per example of the token set: [examples, features] each.
 
-    `codes` and `raw` are means over all tokens, at the coder's read and write tap; `judged` and
-    `bags` over the leading tokens. `rms`: root-mean-square norm at the write tap, over the training
-    examples. `meta`: the token set's.
+    `codes` and `raw` are means over all tokens, at the coder's read and output hook; `judged` and
+    `bags` over the leading tokens. `rms`: root-mean-square norm at the output hook, over the
+    training examples. `meta`: the token set's.
     """
 
     tasks: list[Task]
@@ -48,7 +48,7 @@ class Learnt:
 def learn(
     settings: Mapping[str, Any],
     tokens: Path,
-    writes: ActivationShards,
+    output_hook: ActivationShards,
     judged: ActivationShards,
     codes: CodeShards,
     coder: Coder,
@@ -58,24 +58,26 @@ def learn(
     `settings`: concepts, new_tokens. Raises :class:`LedgerError` if the inputs do not belong
     together.
     """
-    if writes.tap != str(coder.site.writes):
+    if output_hook.hook_point != str(coder.site.output_hook):
         raise LedgerError(
-            f"The coder writes {coder.site.writes}, but the activations are of {writes.tap}."
+            f"The coder writes {coder.site.output_hook}, but the activations are of "
+            f"{output_hook.hook_point}."
         )
-    if codes.width != coder.width or not len(codes) == len(writes) == len(judged):
+    if codes.width != coder.width or not len(codes) == len(output_hook) == len(judged):
         raise LedgerError(
             f"The codes ({len(codes)} rows of {codes.width} latents) do not belong to this coder "
-            f"({coder.width} latents) and these activations ({len(writes)} rows): encode again."
+            f"({coder.width} latents) and these activations ({len(output_hook)} rows): encode "
+            "again."
         )
     meta = read_json(tokens / "meta.json")
     examples, first = meta["n_contexts"], settings["new_tokens"]
     tasks = read_tasks(tokens, settings["concepts"])
     training = np.unique(np.concatenate([task.train for task in tasks]))
-    norms = example_means(writes, squared_norms(writes), examples)[training]
+    norms = example_means(output_hook, squared_norms(output_hook), examples)[training]
     return Learnt(
         tasks,
-        codes=example_means(writes, codes.shards(), examples),
-        raw=example_means(writes, activation_rows(writes), examples),
+        codes=example_means(output_hook, codes.shards(), examples),
+        raw=example_means(output_hook, activation_rows(output_hook), examples),
         judged=example_means(judged, activation_rows(judged), examples, first=first),
         bags=example_means(judged, token_rows(judged, meta["vocab_size"]), examples, first=first),
         rms=float(np.sqrt(norms.mean())),

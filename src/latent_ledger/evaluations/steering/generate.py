@@ -1,10 +1,10 @@
 """Sampling under a steering vector, on common random numbers, and reading the text back.
 
-    prompt --prefill--> cache --one token at a time--> text        vector added at the tap
+    prompt --prefill--> cache --one token at a time--> text        vector added at the hook point
     BOS + prompt + text --one pass, no hook--> perplexity, activations that the judge reads
 
-*Steering* adds a row's vector to the tap's value at every position of prompt and text; BOS keeps
-its value, as special positions do in every splice here.
+*Steering* adds a row's vector to the hook point's value at every position of prompt and text; BOS
+keeps its value, as special positions do in every splice here.
 
 *Common random numbers.* Token t of generation i is ``argmax(logits / T + g[i, t])`` with Gumbel
 noise g, which samples the softmax exactly. The noise of a generation comes from a stream of its
@@ -27,7 +27,7 @@ from transformers import PreTrainedModel
 
 from latent_ledger.lib.files import digest_json
 from latent_ledger.models import hooks
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def stream(*what: int | str) -> np.random.Generator:
 @torch.inference_mode()
 def write(
     model: PreTrainedModel,
-    tap: Tap,
+    hook_point: HookPoint,
     prompt: Sequence[int],
     vectors: torch.Tensor,
     streams: Sequence[np.random.Generator],
@@ -57,8 +57,8 @@ def write(
 ) -> np.ndarray:
     """Sample a text of `new_tokens` tokens per cell and generation: ids [cells, n, new_tokens].
 
-    `prompt`: token ids, BOS first. `vectors` [cells, n, d] are added at `tap`. `streams`: the n
-    generations' noise, shared by the cells. `never`: ids that are not sampled.
+    `prompt`: token ids, BOS first. `vectors` [cells, n, d] are added at `hook_point`. `streams`:
+    the n generations' noise, shared by the cells. `never`: ids that are not sampled.
     """
     cells, n, d = vectors.shape
     added = vectors.reshape(cells * n, 1, d)
@@ -68,7 +68,9 @@ def write(
     cache, written = None, []
     for _ in range(new_tokens):
         step = added * inside if cache is None else added
-        with hooks.hooked(model, {tap: lambda value, step=step: value + step.to(value.dtype)}):
+        with hooks.hooked(
+            model, {hook_point: lambda value, step=step: value + step.to(value.dtype)}
+        ):
             output = model(token, past_key_values=cache, use_cache=True)
         cache = output.past_key_values
         logits = output.logits[:, -1].float() / temperature
@@ -81,11 +83,13 @@ def write(
 
 
 @torch.inference_mode()
-def read(model: PreTrainedModel, tap: Tap, prompt: Sequence[int], texts: np.ndarray) -> Reading:
+def read(
+    model: PreTrainedModel, hook_point: HookPoint, prompt: Sequence[int], texts: np.ndarray
+) -> Reading:
     """Read `texts` [n, new_tokens] behind `prompt` in one pass without any steering.
 
-    Perplexity is exp of the mean loss of a text's tokens; features are the mean of `tap` over
-    them, in float64. Neither counts the prompt.
+    Perplexity is exp of the mean loss of a text's tokens; features are the mean of `hook_point`
+    over them, in float64. Neither counts the prompt.
     """
     device = next(model.parameters()).device
     written = torch.from_numpy(texts).to(device)
@@ -95,7 +99,7 @@ def read(model: PreTrainedModel, tap: Tap, prompt: Sequence[int], texts: np.ndar
     def see(value: torch.Tensor) -> None:
         seen.append(value[:, len(prompt) :].double().mean(dim=1))
 
-    with hooks.hooked(model, {tap: see}):
+    with hooks.hooked(model, {hook_point: see}):
         logits = model(ids, use_cache=False).logits[:, len(prompt) - 1 : -1]
     losses = functional.cross_entropy(
         logits.float().flatten(0, 1), written.flatten(), reduction="none"

@@ -4,7 +4,7 @@ Two logistic probes, each fit on the training examples of one concept and on as 
 as a generation has, so that both average over texts of one length:
 
 * the judge reads the mean raw activation of the *unsteered* model over the text, at one residual
-  tap that is the same for every coder of a layer;
+  hook point that is the same for every coder of a layer;
 * the second opinion reads the bag of tokens (the share of each token id) and needs no model.
 
 Success is a score above 0: the probe says the concept. How often a judge is right on test examples

@@ -130,7 +130,7 @@ def cell_rows(
                 "bag_success": float(cell.bag_success[half].mean()),
                 "perplexity": float(cell.perplexity[half].mean()),
                 "fluent": is_fluent(cell, baseline, half, cap),
-                "chosen": chosen[cell.arm] is cell,
+                "coders_measured_by": chosen[cell.arm] is cell,
             }
 
 

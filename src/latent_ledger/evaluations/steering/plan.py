@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.config.coder_specs import CoderInstance
+from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.formatting import count, interval, per_coder
-from latent_ledger.models.hook_points import Point, Tap
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to_codes
 from latent_ledger.planning.stage import (
@@ -19,8 +19,8 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     Stage,
-    chosen,
     coder_columns,
+    coders_measured_by,
     dataset,
     metrics_of,
     named,
@@ -31,29 +31,31 @@ NAME = "steering"
 SPLIT = "probing"
 
 
-def judge_tap(config: Config, one: CoderInstance) -> Tap:
+def judge_hook_point(config: Config, one: CoderSpec) -> HookPoint:
     """Where the judge reads: the residual stream behind the declared layer, or the coder's own."""
     layer = config["evaluations"][NAME]["judge_layer"]
-    return Tap(one.site.writes.layer if layer is None else layer, Point.RESID_POST)
+    return HookPoint(
+        one.site.output_hook.layer if layer is None else layer, HookPointName.RESID_POST
+    )
 
 
-def judged(config: Config, one: CoderInstance) -> str:
+def judged(config: Config, one: CoderSpec) -> str:
     """The activations over the labelled examples from which a coder's judge is fit."""
-    return paths.activations("probing", judge_tap(config, one), one.model)
+    return paths.activations("probing", judge_hook_point(config, one), one.model)
 
 
 def captures(config: Config) -> set[Capture]:
     """What the coders write, for the difference of means, and what the judge reads."""
     return {
-        Capture(SPLIT, one.model, tap)
-        for one in chosen(config, NAME)
-        for tap in (one.site.writes, judge_tap(config, one))
+        Capture(SPLIT, one.model, hook_point)
+        for one in coders_measured_by(config, NAME)
+        for hook_point in (one.site.output_hook, judge_hook_point(config, one))
     }
 
 
 def codes(config: Config) -> set[tuple[str, str]]:
     """Codes of the labelled examples, which choose the latents."""
-    return {(SPLIT, one.name) for one in chosen(config, NAME)}
+    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
 
 
 def variants(config: Config) -> dict[str, Settings]:
@@ -65,13 +67,15 @@ def variants(config: Config) -> dict[str, Settings]:
     return {"": common} | {name: common | own for name, own in block["variants"].items()}
 
 
-def measured(config: Config) -> list[tuple[str, CoderInstance]]:
+def measured(config: Config) -> list[tuple[str, CoderSpec]]:
     """(protocol, coder) of everything that is steered."""
     found = []
     for name, block in variants(config).items():
         coders = block.get("coders")
         found += [
-            (name, one) for one in chosen(config, NAME) if coders is None or one.coder in coders
+            (name, one)
+            for one in coders_measured_by(config, NAME)
+            if coders is None or one.coder in coders
         ]
     return found
 
@@ -87,7 +91,7 @@ def jobs(config: Config) -> Jobs:
     """The protocol's own block, and the number format in which the model runs."""
     found: Jobs = {}
     for variant, one in measured(config):
-        settings = without(variants(config)[variant], "at", "judge_layer", "coders")
+        settings = without(variants(config)[variant], "select", "judge_layer", "coders")
         settings |= {"model_dtype": config["model"]["dtype"]}
         found[path_of(variant, one.name)] = (NAME, settings)
     return found
@@ -105,10 +109,10 @@ def rows(config: Config) -> list[RowPlan]:
             "tokens": f"n_scan={block['scan']}/prompt, n_gen={block['generations']}/coef, "
             f"coefs[{','.join(f'{value:g}' for value in block['coefficients'])}]xRMS",
         }
-        taps = (one.site.writes, judge_tap(config, one))
+        hook_points = (one.site.output_hook, judge_hook_point(config, one))
         needs = [
             *way_to_codes(one, SPLIT),
-            *(paths.activations(SPLIT, tap, one.model) for tap in taps),
+            *(paths.activations(SPLIT, hook_point, one.model) for hook_point in hook_points),
             path,
         ]
         run_id = f"steer-{one.name}" + (f"-{variant}" if variant else "")
@@ -162,7 +166,7 @@ def section(current) -> str:
         NAME,
         "## Can the model be steered by a latent?\n\n"
         "Share of generated texts that a concept probe takes for the concept, when a direction is "
-        "added at the coder's write tap: the decoder direction of the concept's best latent, the "
+        "added at the coder's output hook: the decoder direction of the concept's best latent, the "
         "difference of means of the raw activations, or random directions. The probe reads the "
         "text back in the unsteered model. Coefficients are chosen on one half of the generations, "
         "among those that keep perplexity within the cap; the other half is reported. Gaps are "

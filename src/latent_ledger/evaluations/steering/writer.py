@@ -20,7 +20,7 @@ from latent_ledger.evaluations.reconstruction.splicing import check_live
 from latent_ledger.evaluations.steering import generate
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import hooks, language_model
-from latent_ledger.models.hook_points import Tap
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.text.tokens import encode
 
@@ -30,15 +30,15 @@ CHECKED = 8
 
 @dataclass(frozen=True)
 class Writer:
-    """A model that is steered at `writes` and read by the judge at `judged`.
+    """A model that is steered at `output_hook` and read by the judge at `judged`.
 
     `never`: token ids that it may not sample. `settings`: those of the evaluation.
     """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    writes: Tap
-    judged: Tap
+    output_hook: HookPoint
+    judged: HookPoint
     meta: Mapping[str, Any]
     settings: Mapping[str, Any]
 
@@ -48,13 +48,13 @@ class Writer:
         settings: Mapping[str, Any],
         folder: Path,
         meta: Mapping[str, Any],
-        writes: ActivationShards,
+        output_hook: ActivationShards,
         judged: ActivationShards,
     ) -> Writer:
-        """The model in `folder`, at the taps of two captures; `meta` is their token set's."""
+        """The model in `folder`, at two captures' hook points; `meta` is their token set's."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = language_model.load_model(folder, settings["model_dtype"], device)
-        at = (Tap.parse(writes.tap), Tap.parse(judged.tap))
+        at = (HookPoint.parse(output_hook.hook_point), HookPoint.parse(judged.hook_point))
         return cls(model, language_model.load_tokenizer(folder), *at, meta, settings)
 
     @property
@@ -75,8 +75,10 @@ class Writer:
         ids = arrays["input_ids"][:CHECKED].long().to(self.device)
         own = arrays["doc_ids"][:CHECKED] >= 0
         for capture in captures:
-            tap = Tap.parse(capture.tap)
-            check_live(hooks.read(self.model, ids, [tap])[tap].cpu()[own], capture, CHECKED)
+            hook_point = HookPoint.parse(capture.hook_point)
+            check_live(
+                hooks.read(self.model, ids, [hook_point])[hook_point].cpu()[own], capture, CHECKED
+            )
 
     def prompt(self, text: str) -> list[int]:
         """Token ids of a prompt, BOS first. Raises :class:`LedgerError` if it is too long."""
@@ -95,7 +97,7 @@ class Writer:
     ) -> tuple[np.ndarray, generate.Reading]:
         """One text per cell and generation: ids [cells, n, new_tokens], and their reading.
 
-        `vectors` [cells, n, d] are added at the write tap. `purpose` names the random streams.
+        `vectors` [cells, n, d] are added at the output hook. `purpose` names the random streams.
         The reading's perplexity is [cells, n], its features [cells, n, d].
         """
         cells, n, d = vectors.shape
@@ -105,7 +107,7 @@ class Writer:
             part = np.ascontiguousarray(vectors[:, low : low + size], dtype=np.float32)
             ids = generate.write(
                 self.model,
-                self.writes,
+                self.output_hook,
                 prompt,
                 torch.from_numpy(part).to(self.device),
                 [generate.stream(*purpose, low + index) for index in range(part.shape[1])],

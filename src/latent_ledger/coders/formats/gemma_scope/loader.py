@@ -27,7 +27,7 @@ from torch import Tensor
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 
 FORMAT = "gemma_scope"
 """This format's name in ``site.json``."""
@@ -36,14 +36,14 @@ ARRAYS = ("W_enc", "W_dec", "b_enc", "b_dec", "threshold")
 
 
 class GemmaScopeCoder:
-    """A JumpReLU coder at a hook site; see :class:`latent_ledger.coders.sparse_coder.Coder`.
+    """A JumpReLU coder at a hook point; see :class:`latent_ledger.coders.sparse_coder.Coder`.
 
-    `weights` are named as in ``params.npz``. A coder that writes another tap than it reads is a
-    transcoder; the arithmetic is the same.
+    `weights` are named as in ``params.npz``. A coder that writes another hook point than it reads
+    is a transcoder; the arithmetic is the same.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], site: HookSite) -> None:
-        self.site, self.kind = site, "sae" if site.autoencodes else "transcoder"
+    def __init__(self, weights: Mapping[str, Tensor], site: CoderSite) -> None:
+        self.site, self.architecture = site, "sae" if site.autoencodes else "transcoder"
         self.weights = {name: value.float() for name, value in weights.items()}
         self.d_in, self.width = self.weights["W_enc"].shape
 
@@ -69,11 +69,11 @@ class GemmaScopeCoder:
         )
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """x [n, d_in] -> the coder's output [n, d_in] at its write tap."""
+        """x [n, d_in] -> the coder's output [n, d_in] at its output hook."""
         return self.decode(*self.encode(x), x)
 
 
-def load(folder: Path, site: HookSite, device: str = "cpu") -> GemmaScopeCoder:
+def load(folder: Path, site: CoderSite, device: str = "cpu") -> GemmaScopeCoder:
     """Load the ``params.npz`` in `folder`. Raises :class:`LedgerError` if it is not whole."""
     path = Path(folder) / FILE
     if not path.exists():
@@ -101,21 +101,23 @@ def produce_pretrained(settings: Mapping[str, Any], out: Path) -> dict[str, Any]
 
     `settings`: source (a hub id such as ``google/gemma-scope-2b-pt-res``, or a local folder), path
     (the folder in it, such as ``layer_12/width_16k/average_l0_82``; may be absent), revision (may
-    be absent), layer, reads, writes. Returns facts: kind, d_in, width. Raises :class:`LedgerError`
-    if the file cannot be had, and for embedding coders, which were trained on scaled inputs.
+    be absent), layer, reads, writes. Returns facts: architecture, d_in, width. Raises
+    :class:`LedgerError` if the file cannot be had, and for embedding coders, which were trained on
+    scaled inputs.
     """
     path = (settings.get("path") or "").strip("/")
     if "embedding" in path:
         raise LedgerError(
-            f"{path}: Gemma Scope's embedding coders read scaled embeddings, which is no tap here; "
+            f"{path}: Gemma Scope's embedding coders read scaled embeddings, which is no hook "
+            "point here; "
             "choose a layer_<number> folder."
         )
     params = _find(settings["source"], path, settings.get("revision"))
-    site = HookSite.at(settings["layer"], settings["reads"], settings.get("writes"))
+    site = CoderSite.at(settings["layer"], settings["input_hook"], settings.get("output_hook"))
     coder = load(params.parent, site)
     shutil.copyfile(params, Path(out) / FILE)
     write_json(Path(out) / "site.json", {**site.as_dict(), "format": FORMAT})
-    return {"kind": coder.kind, "d_in": coder.d_in, "width": coder.width}
+    return {"architecture": coder.architecture, "d_in": coder.d_in, "width": coder.width}
 
 
 def _find(source: str, path: str, revision: str | None) -> Path:

@@ -6,7 +6,8 @@ in fp32: bf16 alone changes about 1% of the active set.
 
 Reading a coder takes torch alone. Importing sparsify loads its trainer and, with it, all of
 transformers, datasets and torch.distributed: seconds in each of the many jobs that only encode. The
-arithmetic is therefore written out here, and tested to equal ``SparseCoder``'s for every kind.
+arithmetic is therefore written out here, and tested to equal ``SparseCoder``'s for every
+architecture.
 """
 
 from __future__ import annotations
@@ -23,37 +24,43 @@ from torch import Tensor
 from latent_ledger.coders.top_k import top_k
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json, write_json
-from latent_ledger.models.hook_points import HookSite
+from latent_ledger.models.hook_points import CoderSite
 
 if TYPE_CHECKING:
     from sparsify import SparseCoder
 
 
-def kind_of(cfg: Mapping[str, Any]) -> str:
+def architecture_of(cfg: Mapping[str, Any]) -> str:
     """ "sae", "transcoder" or "skip-transcoder", from a ``cfg.json``."""
     if not cfg.get("transcode"):
         return "sae"
     return "skip-transcoder" if cfg.get("skip_connection") else "transcoder"
 
 
-def check_site(kind: str, site: HookSite) -> None:
-    """An SAE reads and writes one tap, a transcoder two; else raise :class:`LedgerError`."""
-    if (kind == "sae") != site.autoencodes:
-        wanted = "the tap it reads" if kind == "sae" else "another tap than it reads"
-        raise LedgerError(f"Coder at {site}: {kind} must write {wanted}; correct `writes`.")
+def check_site(architecture: str, site: CoderSite) -> None:
+    """An SAE reads and writes one hook point, a transcoder two; else raise :class:`LedgerError`."""
+    if (architecture == "sae") != site.autoencodes:
+        wanted = (
+            "the hook point it reads"
+            if architecture == "sae"
+            else "another hook point than it reads"
+        )
+        raise LedgerError(
+            f"Coder at {site}: {architecture} must write {wanted}; correct `output_hook`."
+        )
 
 
 class SparsifyCoder:
-    """A trained TopK coder at a hook site; see :class:`latent_ledger.coders.sparse_coder.Coder`.
+    """A trained TopK coder at a hook point; see :class:`latent_ledger.coders.sparse_coder.Coder`.
 
     `weights` are named as in ``sae.safetensors``: ``encoder.weight`` and ``W_dec`` [width, d],
     ``encoder.bias`` [width], ``b_dec`` [d] and, for a skip-transcoder, ``W_skip`` [d, d].
     """
 
     def __init__(
-        self, cfg: Mapping[str, Any], weights: Mapping[str, Tensor], site: HookSite
+        self, cfg: Mapping[str, Any], weights: Mapping[str, Tensor], site: CoderSite
     ) -> None:
-        self.cfg, self.site, self.kind = cfg, site, kind_of(cfg)
+        self.cfg, self.site, self.architecture = cfg, site, architecture_of(cfg)
         self.weights = {name: value.float() for name, value in weights.items()}
         self.width, self.d_in = self.weights["encoder.weight"].shape
         self.k = int(cfg["k"])
@@ -62,14 +69,14 @@ class SparsifyCoder:
                 f"Coder at {site}: only the activation topk is read, not {cfg['activation']!r}; "
                 "add it to coders/sparsify.py."
             )
-        check_site(self.kind, site)
+        check_site(self.architecture, site)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x [n, d_in] -> CSR latents (indptr [n + 1], indices [nnz], values [nnz] > 0)."""
         weights = self.weights
         x = x.to(weights["b_dec"])
-        if self.kind == "sae":
+        if self.architecture == "sae":
             x = x - weights["b_dec"]
         pre_acts = F.relu(F.linear(x, weights["encoder.weight"], weights["encoder.bias"]))
         acts, indices = top_k(pre_acts, self.k)
@@ -96,11 +103,11 @@ class SparsifyCoder:
         return y
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """x [n, d_in] -> the coder's output [n, d_in] at its write tap."""
+        """x [n, d_in] -> the coder's output [n, d_in] at its output hook."""
         return self.decode(*self.encode(x), x)
 
 
-def load(folder: Path, site: HookSite, device: str = "cpu") -> SparsifyCoder:
+def load(folder: Path, site: CoderSite, device: str = "cpu") -> SparsifyCoder:
     """Load a folder written by ``SparseCoder.save_to_disk``."""
     for name in ("cfg.json", "sae.safetensors"):
         if not (Path(folder) / name).exists():
@@ -113,9 +120,9 @@ def produce_pretrained(settings: Mapping[str, Any], out: Path) -> dict[str, Any]
     """Write a pretrained sparsify coder, in fp32 and with its site, into `out`.
 
     `settings`: source (a local folder or a hub id), revision and hookpoint (a subfolder; both may
-    be absent), layer, reads, writes. Returns facts: kind, d_in, width, k. Transcoders trained by
-    sparsify before February 2025 subtracted ``b_dec`` from their input; their files do not say so,
-    and the encode-fidelity gate is what finds them.
+    be absent), layer, reads, writes. Returns facts: architecture, d_in, width, k. Transcoders
+    trained by sparsify before February 2025 subtracted ``b_dec`` from their input; their files do
+    not say so, and the encode-fidelity gate is what finds them.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -137,13 +144,18 @@ def produce_pretrained(settings: Mapping[str, Any], out: Path) -> dict[str, Any]
                 f"Coder {source!r} is neither a local folder nor reachable on the hub "
                 f"({type(error).__name__}): correct `source`, or download it first."
             ) from error
-    site = HookSite.at(settings["layer"], settings["reads"], settings.get("writes"))
+    site = CoderSite.at(settings["layer"], settings["input_hook"], settings.get("output_hook"))
     coder = load(folder / hookpoint, site)
     save(SparseCoder.load_from_disk(folder / hookpoint).float(), site, out)
-    return {"kind": coder.kind, "d_in": coder.d_in, "width": coder.width, "k": coder.k}
+    return {
+        "architecture": coder.architecture,
+        "d_in": coder.d_in,
+        "width": coder.width,
+        "k": coder.k,
+    }
 
 
-def save(coder: SparseCoder, site: HookSite, out: Path) -> None:
+def save(coder: SparseCoder, site: CoderSite, out: Path) -> None:
     """Write ``cfg.json``, ``sae.safetensors`` and ``site.json``; equal coders give equal bytes."""
     coder.save_to_disk(out)
     write_json(Path(out) / "site.json", site.as_dict())

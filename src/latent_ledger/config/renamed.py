@@ -1,0 +1,50 @@
+"""Old names of keys, which a configuration may use until version 0.3.
+
+Each use is one line on standard error that says what to write. Where the old and the new name
+stand side by side nobody can know which is meant: the old one is then an unknown key.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from latent_ledger.config.problems import Where, dotted
+
+ANY = "*"
+RENAMED: dict[tuple[str, ...], dict[str, str]] = {
+    ("coders", ANY): {"kind": "architecture", "reads": "input_hook", "writes": "output_hook"},
+    ("evaluations", ANY): {"at": "select"},
+    ("evaluations", "autointerp", "scorers", ANY): {"kind": "backend"},
+    ("comparisons", "families", ANY): {"at": "select"},
+}
+"""Place of a mapping -> old name of a key -> its name now."""
+
+
+def with_new_names(config: dict[str, Any]) -> dict[str, Any]:
+    """Rename old keys of a plain configuration in place, and say so on standard error."""
+    for pattern, names in RENAMED.items():
+        for path, mapping in _places(config, pattern):
+            for old, new in names.items():
+                if old not in mapping or new in mapping:
+                    continue
+                # rebuilt, so that the key keeps its place and problems their order
+                entries = [(new if key == old else key, value) for key, value in mapping.items()]
+                mapping.clear()
+                mapping.update(entries)
+                where = dotted((*path, old))
+                print(f"{where} is now called {new}; the old name ends with 0.3.", file=sys.stderr)
+    return config
+
+
+def _places(value: Any, pattern: tuple[str, ...], path: Where = ()) -> Iterator[tuple[Where, dict]]:
+    """Every mapping that a pattern names, with its path."""
+    if not isinstance(value, dict):
+        return
+    if not pattern:
+        yield path, value
+        return
+    first, *rest = pattern
+    for key in list(value) if first == ANY else [first]:
+        yield from _places(value.get(key), tuple(rest), (*path, key))
