@@ -70,7 +70,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("backend", FAULTS)
+@pytest.mark.parametrize("kind", FAULTS)
 def test_all_answers_arrive_although_half_of_the_requests_fail(kind):
     injected = FAULTS[kind]
     with Endpoint(lambda prompt, attempt: injected if coin(prompt, attempt) else None) as endpoint:

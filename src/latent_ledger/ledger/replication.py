@@ -18,7 +18,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from latent_ledger.evaluations.formatting import digits_for, interval, table
-from latent_ledger.evaluations.headtohead.plan import NAME, family_of
+from latent_ledger.evaluations.headtohead.plan import NAME
+from latent_ledger.evaluations.headtohead.rows import family_of
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
 

@@ -9,11 +9,13 @@ import pytest
 from latent_ledger import experiment
 from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.config.schema_file import schema
-from latent_ledger.evaluations.autointerp import embed, score
+from latent_ledger.evaluations.autointerp import embed, rows, score
 from latent_ledger.evaluations.autointerp import plan as stage
 from latent_ledger.evaluations.headtohead import plan as headtohead
+from latent_ledger.evaluations.headtohead import rows as headtohead_rows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.planning.stage import RowPlan
 from tests.evaluations.autointerp.planted import Reader
 from tests.project import PROJECT
 
@@ -151,8 +153,11 @@ def test_a_matched_family_has_rows_of_its_own_and_says_how():
     assert rows[f"h2h-detection-lexical-{one}"].manifest != (
         rows[f"h2h-detection-lexical-matched-{one}"].manifest
     )
-    assert headtohead.pairing({"matched_on": "frequency", "paired": True}) == "matched on frequency"
-    assert headtohead.pairing({"matched_on": None, "paired": False}) == "unpaired"
+    assert (
+        headtohead_rows.pairing({"matched_on": "frequency", "paired": True})
+        == "matched on frequency"
+    )
+    assert headtohead_rows.pairing({"matched_on": None, "paired": False}) == "unpaired"
 
 
 @pytest.mark.parametrize(
@@ -206,14 +211,14 @@ def test_what_delphi_sets_aside_is_the_number_the_check_knows():
 
 def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
     _, folders, _ = run(Reader(latents))
-    plan = stage.RowPlan(
+    plan = RowPlan(
         "ai-planted-k1-s0-it",
         stage.NAME,
         "",
         {"coder_type": "eval (auto-interp, scorer: it (no model), sae)"},
         metric="detection_it",
     )
-    found = stage.read(plan, Payload(folders["collect"]))
+    found = rows.read(plan, Payload(folders["collect"]))
     assert found.main["estimate"] == 1.0 and found.null == 0.5
     assert found.key_results.startswith("detection 1.000 [1.000, 1.000] (frequency-adjusted 1.000")
     assert (
@@ -221,15 +226,15 @@ def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
         "unread answers 0.0% of 96 prompts; scorer: it (no model)" in found.key_results
     )
     row = SimpleNamespace(row_type=stage.NAME, run_id=plan.run_id, metrics=found.metrics)
-    text = stage.section([row])
+    text = rows.section([row])
     assert "| `planted-k1-s0-it` | 1.000 [1.000, 1.000] |" in text and text.endswith("12 latents |")
-    assert stage.section([]) == ""
+    assert rows.section([]) == ""
 
 
 def test_the_sample_says_once_which_latents_have_no_examples(made):
     folder, facts = made
-    row = stage.RowPlan("sample-planted-k1-s0", stage.SAMPLE, "", {})
-    found = stage.read_sample(row, SimpleNamespace(facts=facts))
+    row = RowPlan("sample-planted-k1-s0", stage.SAMPLE, "", {})
+    found = rows.read_sample(row, SimpleNamespace(facts=facts))
     assert found.key_results == (
         "12 of 15 latents drawn have examples; dropped: 1 fires almost everywhere, 1 never fires, "
         "1 too few windows"

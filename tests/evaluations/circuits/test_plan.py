@@ -10,10 +10,12 @@ import pytest
 
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.evaluations.circuits import plan as circuits
+from latent_ledger.evaluations.circuits import rows as circuits_rows
 from latent_ledger.experiment import ConfigError, load, validate
 from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.files import read_json
 from latent_ledger.planning import paths
+from latent_ledger.planning.stage import RowPlan
 from tests.evaluations.circuits.planted import Planted
 from tests.project import PROJECT
 
@@ -150,9 +152,9 @@ def test_concepts_are_those_of_probing(config):
 
 def row_of(out: Path, row_type: str, hookpoint: str, run_id: str):
     """A row's finding from a measured folder, and the row as the ledger's sections see it."""
-    plan = circuits.RowPlan(run_id, row_type, "", {"hookpoint": hookpoint})
+    plan = RowPlan(run_id, row_type, "", {"hookpoint": hookpoint})
     facts = read_json(out / "metrics.json")["facts"]
-    found = circuits.read(plan, SimpleNamespace(folder=lambda: out, facts=facts))
+    found = circuits_rows.read(plan, SimpleNamespace(folder=lambda: out, facts=facts))
     row = SimpleNamespace(
         run_id=run_id, row_type=row_type, metrics=found.metrics, values={"hookpoint": hookpoint}
     )
@@ -181,11 +183,11 @@ def test_rows_state_every_size_every_concept_and_the_build_up(tmp_path):
     assert "build-up (4 per layer) layers.1.resid_post 0." in across.key_results
     assert "-> + layers.2.resid_post 0." in across.key_results
 
-    text = circuits.section([first, second])
+    text = circuits_rows.section([first, second])
     assert text.count("| `sae-k8-s0` |") == 2 and text.count("| `residual` |") == 2
     assert "| 2/2 |" in text and "### Across layers" in text
     assert "Build-up of `residual`: layers.1.resid_post 0." in text
-    assert circuits.section([]) == ""
+    assert circuits_rows.section([]) == ""
 
 
 def test_chance_is_inconclusive_and_an_undefined_share_is_said(tmp_path):
@@ -196,7 +198,7 @@ def test_chance_is_inconclusive_and_an_undefined_share_is_said(tmp_path):
     world.run(tmp_path)
     found, row = row_of(tmp_path, "circuits", "layers.2.resid_post", "circuit-sae-k8-s0")
     assert "undefined share of ceiling" in found.key_results
-    assert "| undefined |" in circuits.section([row])
+    assert "| undefined |" in circuits_rows.section([row])
 
     nothing = Planted(("actor",), train=60, test=60)
     nothing.run(tmp_path / "nothing")

@@ -13,8 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from latent_ledger.evaluations.edges import edge_metrics, export
-from latent_ledger.evaluations.edges import plan as stage
+from latent_ledger.evaluations.edges import edge_metrics, export, rows
 from latent_ledger.evaluations.edges.evaluation import evaluate, produce
 from latent_ledger.evaluations.edges.measure import Attribution
 from latent_ledger.evaluations.edges.network import Network
@@ -73,7 +72,7 @@ def run(out, model, **changes):
     facts = evaluate(toys.settings(**changes), model, byte_tokenizer(), toys.coders(), out)
     by = {one["name"]: one for one in read_json(out / "metrics.json")["metrics"]}
     payload = SimpleNamespace(folder=lambda: out, facts=facts)
-    finding = stage.read(None, payload)
+    finding = rows.read(None, payload)
     return facts, by, finding, verdict(finding.main, null=finding.null, alpha=0.05)
 
 
@@ -88,7 +87,7 @@ def test_a_planted_graph_earns_its_row(tmp_path):
     assert by["edge/1"]["description"] == ("layer 0 latent 0 (on 'A') -> layer 1 latent 2 (on 'p')")
     assert by["faithfulness_gap"]["estimate"] > 0
     assert label == "novel" and finding.main["name"] == "edge_gap"
-    text = stage.section(
+    text = rows.section(
         [
             SimpleNamespace(
                 row_type="edges", run_id="edges-toy", metrics=finding.metrics, label=label

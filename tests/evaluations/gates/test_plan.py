@@ -10,6 +10,7 @@ import pytest
 from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Manifest
 from latent_ledger.evaluations.gates import plan as gates
+from latent_ledger.evaluations.gates import rows as gates_rows
 from latent_ledger.experiment import load
 from latent_ledger.lib.files import write_json
 from latent_ledger.models.hook_points import HookPoint
@@ -111,7 +112,7 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
     metrics = [metric("jaccard", 1.0), metric("value_error_random", 2e-7, 512)]
     metrics += [metric("value_error_real", 1e-7, 2048), metric("output_error_real", 3e-7, 2048)]
     payload = FakePayload(tmp_path, "saelens_fidelity", facts, metrics)
-    found = gates.read(row(config, f"gate-reader-{ONE}"), payload)
+    found = gates_rows.read(row(config, f"gate-reader-{ONE}"), payload)
     assert found.reference == {"value": 1.0, "tolerance": 0.0}
     assert found.main["estimate"] == 1.0
     assert "on 512 random and 2,048 real rows (n=2,560 rows)" in found.key_results
@@ -121,7 +122,7 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
         "With apply_b_dec_to_input=False the same check fails: Jaccard 0.25 and 0.22."
     )
     facts["wrong_variant"] |= {"fails": False, "b_dec_norm": 0.0002}
-    again = gates.read(row(config, f"gate-reader-{ONE}"), payload)
+    again = gates_rows.read(row(config, f"gate-reader-{ONE}"), payload)
     assert "passes too: b_dec is only 0.0002 of a row's norm" in again.notes
 
 
@@ -133,7 +134,7 @@ def test_nulls_are_read_against_their_bounds(config, tmp_path):
     ]
     facts = {"tolerance": 1e-6, "largest_deviation": 0.0}
     payload = FakePayload(tmp_path, "reconstruction_nulls", facts, metrics)
-    found = gates.read(row(config, "gate-nulls-reconstruction-layers.2.resid_post"), payload)
+    found = gates_rows.read(row(config, "gate-nulls-reconstruction-layers.2.resid_post"), payload)
     assert found.reference == {"value": 0.0, "tolerance": 1e-6}
     assert "0.000000 for the mean, 1.000000 for the target" in found.key_results
     assert "n=219 documents" in found.key_results
@@ -141,7 +142,7 @@ def test_nulls_are_read_against_their_bounds(config, tmp_path):
     facts = {"bound": 0.068, "false_alarm": 1e-6, "checks": 10, "true_auroc": 0.61}
     shuffles = [metric("largest_deviation", 0.017, 24, "shuffle")]
     payload = FakePayload(tmp_path, "probing_nulls", facts, shuffles)
-    found = gates.read(row(config, "gate-nulls-probing-layers.2.resid_post"), payload)
+    found = gates_rows.read(row(config, "gate-nulls-probing-layers.2.resid_post"), payload)
     assert found.reference == {"value": 0.0, "tolerance": 0.068}
     assert "at most 0.017 from 0.5 over 10 means" in found.key_results
     assert "n=24 shuffles" in found.key_results
@@ -155,11 +156,11 @@ def test_the_section_counts_what_holds_and_shows_the_worst():
         Shown("gate-nulls-probing-layers.2.mlp_in", metrics=[metric("largest_deviation", 0.017)]),
         Shown("probe-sae-resid-k32-s0"),
     ]
-    text = gates.section(rows)
+    text = gates_rows.section(rows)
     assert "| encode fidelity, reader |" in text and "| 1 of 2 | Jaccard 1.000 |" in text
     assert "| hook-point parity |" in text and "| 0.017 off |" in text
     assert "SAELens" not in text, "no gate of that sort was asked for"
-    assert gates.section([Shown("probe-sae-resid-k32-s0")]) == ""
+    assert gates_rows.section([Shown("probe-sae-resid-k32-s0")]) == ""
 
 
 def test_only_what_the_gate_blocks_reaches_the_saelens_adapter():

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from latent_ledger.evaluations.headtohead import plan as stage
+from latent_ledger.evaluations.headtohead import rows
 from latent_ledger.evaluations.headtohead.evaluation import metric_record, produce, values_of
 from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.errors import GateError, LedgerError
@@ -200,13 +200,13 @@ def test_a_contrast_without_alike_latents_is_told_and_takes_no_other_along(table
     assert label == "inconclusive", "absence of a like is no failure, and no effect either"
     row = RowPlan("h2h", "headtohead", "", {}, metric=lost["name"])
     payload = SimpleNamespace(folder=lambda: tmp_path / "out")
-    found = stage.read(row, payload)
+    found = rows.read(row, payload)
     assert found.key_results.endswith("good - twin has no number: " + lost["not_made"])
     columns = {"coder_type": "head-to-head (controls)"}
     shown = SimpleNamespace(
         row_type="headtohead", metrics=found.metrics, label=label, values=columns
     )
-    assert stage.section([shown]).splitlines()[-1] == (
+    assert rows.section([shown]).splitlines()[-1] == (
         f"| controls | share latent | good - twin |  |  | none: {lost['not_made']} | inconclusive |"
     )
 

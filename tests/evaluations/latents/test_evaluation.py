@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.latents import evaluation as latents
-from latent_ledger.evaluations.latents import plan as stage
+from latent_ledger.evaluations.latents import rows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.planning.stage import RowPlan
@@ -255,16 +255,16 @@ def test_the_row_and_the_section_tell_what_was_found(tmp_path):
     facts, metrics, _ = measure(tmp_path, planted)
     payload = SimpleNamespace(folder=lambda: tmp_path / "out", facts=facts)
     row = RowPlan("latents-sae-k8-s0", "latents", "results/latents/sae-k8-s0.json", {})
-    finding = stage.read(row, payload)
+    finding = rows.read(row, payload)
     assert finding.main["name"] == "token_entropy"
     assert finding.null == facts["corpus_entropy"]  # what latents without a preference would have
     assert "(n=4 latents; the corpus has 5.3" in finding.key_results
     assert "token detectors 75.0% of live latents" in finding.key_results
     assert "4 live, 1 rare, 1 dead latents" in finding.key_results
     values = {"model": "a model"}
-    told = stage.section([SimpleNamespace(**vars(row), metrics=finding.metrics, values=values)])
+    told = rows.section([SimpleNamespace(**vars(row), metrics=finding.metrics, values=values)])
     assert "| `sae-k8-s0` |" in told and "0.750 [" in told and "4 latents" in told
-    assert stage.section([]) == ""
+    assert rows.section([]) == ""
 
 
 def test_what_does_not_belong_together_or_is_too_little_is_one_line(tmp_path):

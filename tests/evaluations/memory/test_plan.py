@@ -8,6 +8,7 @@ import pytest
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.evaluations.memory import evaluation
 from latent_ledger.evaluations.memory import plan as memory
+from latent_ledger.evaluations.memory import rows as memory_rows
 from latent_ledger.experiment import load, validate
 from latent_ledger.lib.files import read_json
 from latent_ledger.planning import graph
@@ -80,7 +81,7 @@ def finding(tmp_path):
     _, settings = memory.jobs(plans)[row.manifest]
     evaluation.produce(settings, tmp_path)
     payload = Written(tmp_path)
-    return memory.read(row, payload), payload.facts
+    return memory_rows.read(row, payload), payload.facts
 
 
 def test_the_row_answers_the_references_failed_attempt(finding):
@@ -96,7 +97,7 @@ def test_the_row_answers_the_references_failed_attempt(finding):
 
 def test_the_section_has_a_line_per_gpu(finding):
     found, facts = finding
-    text = memory.section([Shown("memory-seven", "memory", found.metrics, facts)])
+    text = memory_rows.section([Shown("memory-seven", "memory", found.metrics, facts)])
     lines = [line for line in text.splitlines() if "Qwen" in line]
     assert ["does not fit" in line for line in lines] == [True, False]
-    assert memory.section([]) == ""
+    assert memory_rows.section([]) == ""

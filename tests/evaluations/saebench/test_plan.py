@@ -8,6 +8,7 @@ import pytest
 
 from latent_ledger.evaluations.sae_probes import plan as sae_probes
 from latent_ledger.evaluations.saebench import plan as saebench
+from latent_ledger.evaluations.saebench import rows as saebench_rows
 from latent_ledger.experiment import load
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import graph
@@ -125,7 +126,7 @@ def test_a_transcoder_is_labelled_by_its_read_site(tmp_path):
         metric("gap_1", 0.05, [-0.01, 0.1]),
     ]
     for hook_point, note in (("layers.2.mlp_in", "mlp_in"), ("layers.2.resid_post", None)):
-        found = saebench.read_probing(
+        found = saebench_rows.read_probing(
             ROW,
             payload(
                 tmp_path, metrics, datasets=["occupations"], sizes=["6-4"], hook_point=hook_point
@@ -142,6 +143,6 @@ def test_the_cross_check_is_judged_against_a_difference_of_zero(tmp_path):
         *(metric(f"{name}/{side}", 0.5) for name in ("l0", "mse") for side in ("ours", "theirs")),
     ]
     facts = {"wrong": ["explained_variance", "mse"], "tokens": 8000}
-    found = saebench.read_core(ROW, payload(tmp_path, metrics, **facts))
+    found = saebench_rows.read_core(ROW, payload(tmp_path, metrics, **facts))
     assert found.reference == {"value": 0.0, "tolerance": 1e-4}
     assert "SAEBench is wrong in mse" in found.key_results

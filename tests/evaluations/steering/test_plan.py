@@ -8,6 +8,7 @@ import pytest
 
 from latent_ledger import experiment
 from latent_ledger.evaluations.steering import plan as steering
+from latent_ledger.evaluations.steering import rows
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph
 from latent_ledger.planning.stage import Capture
@@ -116,11 +117,11 @@ def test_a_row_says_what_was_chosen(config):
     facts |= {"perplexity_cap": 1.5, "concepts": {"researcher": concept}}
     row = steering.rows(config)[0]
     payload = SimpleNamespace(facts=facts, folder=lambda: None)
-    original, steering.metrics_of = steering.metrics_of, lambda _: metrics
+    original, rows.metrics_of = rows.metrics_of, lambda _: metrics
     try:
-        found = steering.read(row, payload)
+        found = rows.read(row, payload)
     finally:
-        steering.metrics_of = original
+        rows.metrics_of = original
     assert found.main["name"] == "gap_dom"
     assert found.null == 0.0
     assert "-0.060 [-0.160, +0.040] (n=144 generations)" in found.key_results
@@ -129,10 +130,10 @@ def test_a_row_says_what_was_chosen(config):
     assert "difference of means 0.5" in found.notes
     assert "judge right on 0.650 [0.550, 0.750] of test examples (bag" in found.notes
     weak = {"judge_accuracy/researcher": metric("judge_accuracy/researcher", 0.55)}
-    assert "no better than chance" in steering.concept_line("researcher", concept, weak)
+    assert "no better than chance" in rows.concept_line("researcher", concept, weak)
     columns = {"model": "a model"}
     current = [
         SimpleNamespace(row_type="steering", metrics=metrics, run_id=row.run_id, values=columns)
     ]
-    assert "| `sae-resid-k32-s0` |" in steering.section(current)
-    assert steering.section([]) == ""
+    assert "| `sae-resid-k32-s0` |" in rows.section(current)
+    assert rows.section([]) == ""

@@ -50,12 +50,7 @@ with stand_ins():
         pool_max_activation_windows,
         random_non_activating_windows,
     )
-    from delphi.latents.latents import (
-        ActivatingExample,
-        Latent,
-        LatentRecord,
-        NonActivatingExample,
-    )
+    from delphi.latents.latents import ActivatingExample, Latent, LatentRecord, NonActivatingExample
     from delphi.latents.samplers import normalize_activations, test, train
     from delphi.scorers import (
         DetectionScorer,

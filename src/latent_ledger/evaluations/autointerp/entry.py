@@ -28,6 +28,15 @@ windows centred wrongly        uncentred windows (what delphi calls ``center_exa
 Every stage is a process of its own and writes Parquet; nothing is pickled.
 """
 
-from latent_ledger.evaluations.autointerp.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.autointerp import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME,
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={plan.NAME: rows.read, plan.SAMPLE: rows.read_sample},
+    section=rows.section,
+    captures=plan.captures,
+    codes=plan.codes,
+)

@@ -6,24 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import count, interval, share, table
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to_codes
 from latent_ledger.planning.stage import (
     Capture,
     Config,
-    Finding,
     Jobs,
     RowPlan,
     Settings,
-    Stage,
     coder_columns,
     coders_measured_by,
     dataset,
-    metrics_of,
-    named,
     without,
 )
 
@@ -53,8 +47,8 @@ SERVED = (
 ADDRESS = ("base_url", "api_key_env")
 """Settings of a scorer that is somewhere else."""
 INTRUDER, EMBEDDING = "intruder", "embedding"
-KINDS = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
-METRIC = re.compile(rf"(?:{'|'.join(KINDS)})_(?P<reader>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
+SCORES = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
+METRIC = re.compile(rf"(?:{'|'.join(SCORES)})_(?P<reader>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
 """A metric's name; a reader's has no underscore."""
 SAMPLE = "latent_examples"
 """Kind of the row of a coder's sample of latents."""
@@ -177,97 +171,3 @@ def rows(config: Config) -> list[RowPlan]:
                 )
             )
     return found
-
-
-def read_sample(row: RowPlan, payload: Payload) -> Finding:
-    """How many of the latents drawn have examples, and why the others have none."""
-    facts = payload.facts
-    requested, statuses = facts["requested"], dict(facts["statuses"])
-    shares = {"scorable": statuses.pop("scorable", 0)}
-    shares |= {f"dropped/{reason.replace(' ', '_')}": number for reason, number in statuses.items()}
-    metrics = [
-        {"name": name, "estimate": number / requested, "ci": None, "unit": "latent", "n": requested}
-        for name, number in shares.items()
-    ]
-    lost = ", ".join(f"{number} {reason}" for reason, number in statuses.items()) or "none"
-    text = f"{shares['scorable']} of {requested} latents drawn have examples; dropped: {lost}"
-    return Finding(text, main=metrics[0], metrics=metrics)
-
-
-def read(row: RowPlan, payload: Payload) -> Finding:
-    """The main score first; beside it the others, the adjusted ones, and every latent dropped."""
-    metrics = metrics_of(payload)
-    by, facts = named(metrics), payload.facts
-    main = by[row.metric]
-    parts = []
-    for name in facts["statuses"]:
-        text = f"{name.removesuffix('_' + facts['reader']).replace('_', ' ')} {interval(by[name])}"
-        if f"{name}_auroc" in by:
-            text += f", AUROC {by[f'{name}_auroc']['estimate']:.3f}"
-        if f"{name}_adjusted" in by:
-            far = ", extrapolated" if name in facts["extrapolated"] else ""
-            text += f" (frequency-adjusted {by[f'{name}_adjusted']['estimate']:.3f}{far})"
-        parts.append(text)
-    dropped = {k: v for k, v in facts["statuses"][row.metric].items() if k != "scored"}
-    lost = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "none"
-    unread = by[f"{row.metric}_unread"]
-    text = (
-        f"{'; '.join(parts)}; {count(main)} of {facts['requested']}, dropped: {lost}; "
-        f"unread answers {share(unread)} of {unread['n']:,} prompts; "
-        f"{row.columns['coder_type'].partition('auto-interp, ')[2].rpartition(',')[0]}"
-    )
-    null = None if main["name"].startswith(INTRUDER) else 0.5
-    return Finding(text, main=main, null=null, metrics=metrics)
-
-
-def section(current) -> str:
-    """The ledger's table of coders and scorers."""
-    lines = []
-    for row in current:
-        if row.row_type != NAME or not row.metrics:
-            continue
-        by = named(row.metrics)
-        scores = {
-            kind: metric
-            for kind in KINDS
-            for name, metric in by.items()
-            if name.startswith(f"{kind}_") and row.run_id.endswith(f"-{name[len(kind) + 1 :]}")
-        }
-        main = next(iter(scores.values()))
-        adjusted = by.get(f"{main['name']}_adjusted")
-        lines.append(
-            (
-                f"`{row.run_id.partition('-')[2]}`",
-                *(interval(scores[kind]) if kind in scores else "" for kind in KINDS),
-                f"{adjusted['estimate']:.3f}" if adjusted else "",
-                count(main)[2:],
-            )
-        )
-    header = (
-        "coder and scorer",
-        *(kind.replace("_", ", ") for kind in KINDS),
-        "first, frequency-adjusted",
-        "n",
-    )
-    return (
-        "## Can a reader of a latent's examples tell where it fires?\n\n"
-        "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
-        "won). The scorer is the last part of the name; lexical is a rule and no model. Chance is "
-        "0.5, for intruders one in the number shown. In *fuzzing* wrong marks are where delphi "
-        "puts them, always on the same token; in *fuzzing, matched* they are where right ones are. "
-        "Frequency-adjusted: at one firing frequency for all coders.\n\n"
-        + table(header, lines, range(1, len(header)))
-        if lines
-        else ""
-    )
-
-
-STAGE = Stage(
-    NAME,
-    jobs=jobs,
-    rows=rows,
-    readers={NAME: read, SAMPLE: read_sample},
-    section=section,
-    captures=captures,
-    codes=codes,
-)

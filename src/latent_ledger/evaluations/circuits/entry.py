@@ -20,6 +20,15 @@ Sources: Marks et al. 2024 (arXiv 2403.19647) for faithfulness against a ceiling
 2010 (SAGMB 9:39) for the p-value; Holm 1979 for its correction.
 """
 
-from latent_ledger.evaluations.circuits.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.circuits import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME,
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={plan.NAME: rows.read, plan.MULTILAYER: rows.read},
+    section=rows.section,
+    captures=plan.captures,
+    codes=plan.codes,
+)

@@ -22,6 +22,9 @@ Limits: one coder per layer; nodes are sums over positions; the graph starts at 
 does not trace attention; edges join the chosen top nodes only.
 """
 
-from latent_ledger.evaluations.edges.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.edges import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME, jobs=plan.jobs, rows=plan.rows, readers={plan.NAME: rows.read}, section=rows.section
+)

@@ -1,5 +1,13 @@
 """Gates: what must hold before a number may earn its row."""
 
-from latent_ledger.evaluations.gates.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.gates import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    "gates",
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={"gate": rows.read},
+    section=rows.section,
+    captures=plan.captures,
+)

@@ -1,5 +1,8 @@
 """Head to head: which coder is better, and by how much?"""
 
-from latent_ledger.evaluations.headtohead.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.headtohead import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME, jobs=plan.jobs, rows=plan.rows, readers={plan.NAME: rows.read}, section=rows.section
+)

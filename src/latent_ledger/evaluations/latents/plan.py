@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import count, interval, per_coder, share
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
-from latent_ledger.planning.stage import (
-    Capture,
-    Config,
-    Finding,
-    Jobs,
-    RowPlan,
-    Stage,
-    coders_measured_by,
-    metrics_of,
-    named,
-    without,
-)
+from latent_ledger.planning.stage import Capture, Config, Jobs, RowPlan, coders_measured_by, without
 
 NAME = "latents"
 SPLIT = "evaluation"
@@ -46,59 +33,3 @@ def jobs(config: Config) -> Jobs:
 def rows(config: Config) -> list[RowPlan]:
     """One row per coder."""
     return measured(config, NAME, SPLIT, "latents")
-
-
-def read(row: RowPlan, payload: Payload) -> Finding:
-    """Token entropy first: without any token preference it is the corpus' own."""
-    metrics = metrics_of(payload)
-    by, facts = named(metrics), payload.facts
-    bits = by["token_entropy"]
-    text = (
-        f"token entropy {interval(bits)} bits ({count(bits)}; the corpus has "
-        f"{facts['corpus_entropy']:.2f}); token detectors {share(by['token_share'])} of live "
-        f"latents; {_context(by)}top token {share(by['top_token_share'])} of firings; "
-        f"{facts['live']:,} live, {facts['rare']:,} rare, {facts['dead']:,} dead latents"
-    )
-    return Finding(text, main=bits, null=facts["corpus_entropy"], metrics=metrics)
-
-
-def _context(by) -> str:
-    """The context dependence, if any latent has one."""
-    metric = by.get("context_dependence")
-    return f"context dependence {interval(metric)}; " if metric else ""
-
-
-def section(current) -> str:
-    """The ledger's table of all coders."""
-    return per_coder(
-        current,
-        NAME,
-        "## What do the latents fire on?\n\n"
-        "Token entropy is that of the token at a latent's firings, in bits: 0 for a latent of one "
-        "token. Normalised, 1 is a latent that fires on any token as the corpus comes. Detectors "
-        "are live latents of low token entropy; context dependence is 0 where the token alone "
-        "decides whether they fire, and 1 where it says nothing. Means over live latents with 95% "
-        "bootstrap intervals.",
-        {
-            "token entropy (bits)": lambda m: interval(m["token_entropy"], digits=2),
-            "normalised": lambda m: interval(m["normalised_entropy"]),
-            "token detectors": lambda m: interval(m["token_share"]),
-            "context dependence": lambda m: (
-                interval(m["context_dependence"]) if "context_dependence" in m else ""
-            ),
-            "median frequency": lambda m: f"{100 * m['frequency_p50']['estimate']:.2f}%",
-            "live": lambda m: share(m["live_share"]),
-            "n": lambda m: count(m["token_entropy"])[2:],
-        },
-    )
-
-
-STAGE = Stage(
-    NAME,
-    jobs=jobs,
-    rows=rows,
-    readers={NAME: read},
-    section=section,
-    captures=captures,
-    codes=codes,
-)

@@ -1,5 +1,8 @@
 """The memory planner: on which GPU does a scorer fit, beside the model under study and alone?"""
 
-from latent_ledger.evaluations.memory.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.memory import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME, jobs=plan.jobs, rows=plan.rows, readers={plan.NAME: rows.read}, section=rows.section
+)

@@ -1,5 +1,12 @@
 """Overview: interpretability against loss recovered, the sweep over k, and seeds."""
 
-from latent_ledger.evaluations.overview.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.overview import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME,
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={"pareto": rows.read_pareto, "seeds": rows.read_seeds},
+    section=rows.section,
+)

@@ -8,6 +8,15 @@
 Source: Kantamneni et al. 2025 (arXiv 2502.16681); https://github.com/sae-probes/sae-probes.
 """
 
-from latent_ledger.evaluations.sae_probes.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.sae_probes import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME,
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={plan.NAME: rows.read},
+    section=rows.section,
+    captures=plan.captures,
+    token_sets=plan.token_sets,
+)

@@ -7,6 +7,16 @@
 Source: Karvonen et al. 2025 (arXiv 2503.09532); https://github.com/adamkarvonen/SAEBench.
 """
 
-from latent_ledger.evaluations.saebench.plan import STAGE as EVALUATION
+from latent_ledger.evaluations.saebench import plan, rows
+from latent_ledger.planning.stage import Stage
 
-__all__ = ["EVALUATION"]
+EVALUATION = Stage(
+    plan.NAME,
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={plan.NAME: rows.read_probing, plan.CORE: rows.read_core},
+    section=rows.section,
+    captures=plan.captures,
+    codes=plan.codes,
+    token_sets=plan.token_sets,
+)

@@ -1,0 +1,91 @@
+"""Rows of autointerp: how each is read from its payload, and their section of the ledger."""
+
+from __future__ import annotations
+
+from latent_ledger.artifacts.store import Payload
+from latent_ledger.evaluations.autointerp.plan import INTRUDER, NAME, SCORES
+from latent_ledger.evaluations.formatting import count, interval, share, table
+from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
+
+
+def read_sample(row: RowPlan, payload: Payload) -> Finding:
+    """How many of the latents drawn have examples, and why the others have none."""
+    facts = payload.facts
+    requested, statuses = facts["requested"], dict(facts["statuses"])
+    shares = {"scorable": statuses.pop("scorable", 0)}
+    shares |= {f"dropped/{reason.replace(' ', '_')}": number for reason, number in statuses.items()}
+    metrics = [
+        {"name": name, "estimate": number / requested, "ci": None, "unit": "latent", "n": requested}
+        for name, number in shares.items()
+    ]
+    lost = ", ".join(f"{number} {reason}" for reason, number in statuses.items()) or "none"
+    text = f"{shares['scorable']} of {requested} latents drawn have examples; dropped: {lost}"
+    return Finding(text, main=metrics[0], metrics=metrics)
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """The main score first; beside it the others, the adjusted ones, and every latent dropped."""
+    metrics = metrics_of(payload)
+    by, facts = named(metrics), payload.facts
+    main = by[row.metric]
+    parts = []
+    for name in facts["statuses"]:
+        text = f"{name.removesuffix('_' + facts['reader']).replace('_', ' ')} {interval(by[name])}"
+        if f"{name}_auroc" in by:
+            text += f", AUROC {by[f'{name}_auroc']['estimate']:.3f}"
+        if f"{name}_adjusted" in by:
+            far = ", extrapolated" if name in facts["extrapolated"] else ""
+            text += f" (frequency-adjusted {by[f'{name}_adjusted']['estimate']:.3f}{far})"
+        parts.append(text)
+    dropped = {k: v for k, v in facts["statuses"][row.metric].items() if k != "scored"}
+    lost = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "none"
+    unread = by[f"{row.metric}_unread"]
+    text = (
+        f"{'; '.join(parts)}; {count(main)} of {facts['requested']}, dropped: {lost}; "
+        f"unread answers {share(unread)} of {unread['n']:,} prompts; "
+        f"{row.columns['coder_type'].partition('auto-interp, ')[2].rpartition(',')[0]}"
+    )
+    null = None if main["name"].startswith(INTRUDER) else 0.5
+    return Finding(text, main=main, null=null, metrics=metrics)
+
+
+def section(current) -> str:
+    """The ledger's table of coders and scorers."""
+    lines = []
+    for row in current:
+        if row.row_type != NAME or not row.metrics:
+            continue
+        by = named(row.metrics)
+        scores = {
+            score: metric
+            for score in SCORES
+            for name, metric in by.items()
+            if name.startswith(f"{score}_") and row.run_id.endswith(f"-{name[len(score) + 1 :]}")
+        }
+        main = next(iter(scores.values()))
+        adjusted = by.get(f"{main['name']}_adjusted")
+        lines.append(
+            (
+                f"`{row.run_id.partition('-')[2]}`",
+                *(interval(scores[score]) if score in scores else "" for score in SCORES),
+                f"{adjusted['estimate']:.3f}" if adjusted else "",
+                count(main)[2:],
+            )
+        )
+    header = (
+        "coder and scorer",
+        *(score.replace("_", ", ") for score in SCORES),
+        "first, frequency-adjusted",
+        "n",
+    )
+    return (
+        "## Can a reader of a latent's examples tell where it fires?\n\n"
+        "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
+        "won). The scorer is the last part of the name; lexical is a rule and no model. Chance is "
+        "0.5, for intruders one in the number shown. In *fuzzing* wrong marks are where delphi "
+        "puts them, always on the same token; in *fuzzing, matched* they are where right ones are. "
+        "Frequency-adjusted: at one firing frequency for all coders.\n\n"
+        + table(header, lines, range(1, len(header)))
+        if lines
+        else ""
+    )

@@ -1,0 +1,120 @@
+"""Rows of causal edges: how each is read from its payload, and their section of the ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from latent_ledger.artifacts.store import Payload
+from latent_ledger.evaluations.edges.plan import NAME
+from latent_ledger.evaluations.formatting import count, digits_for, interval, share, table
+from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """What ablating the top edges costs, against random edges; first, whether there is a task.
+
+    Where the model answers no better than chance there is no behaviour to explain: the accuracy
+    itself is then the main metric, against its null of one half.
+    """
+    metrics, facts = metrics_of(payload), payload.facts
+    by = named(metrics)
+    accuracy, gap = by["task_accuracy"], by["edge_gap"]
+    task = f"task accuracy {interval(accuracy)} ({count(accuracy)})"
+    text = f"{told(by)}; {task}; {areas(by)}" if gap["n"] else f"no edges found; {task}"
+    dropped = sum(facts["dropped"].values())
+    notes = (
+        f"Error nodes hold {errors(facts)} of the absolute effect; {facts['kept_nodes']} of "
+        f"{facts['nodes']:,} nodes in the graph, {dropped} template pairs left out."
+    )
+    if not solved(accuracy):
+        notes = f"The model does not solve the task, so the graph explains nothing. {notes}"
+        return Finding(f"at chance: {text}", accuracy, 0.5, notes, metrics=metrics)
+    return Finding(text, main=gap, null=0.0, notes=notes, metrics=metrics)
+
+
+def solved(accuracy: Metric) -> bool:
+    """Whether the model answers better than chance."""
+    return accuracy["ci"] is not None and accuracy["ci"][0] > 0.5
+
+
+def told(by: dict[str, Metric]) -> str:
+    """The gap, and how well weights predict ablations."""
+    gap = by["edge_gap"]
+    text = (
+        f"ablating a top edge costs {interval(gap, signed=True, digits=digits_for(gap))} logits "
+        f"more than a random one ({count(gap)})"
+    )
+    if "edge_spearman" in by:
+        one = by["edge_spearman"]
+        text += f"; weight against ablation, Spearman {interval(one)} ({count(one)})"
+    return text
+
+
+def areas(by: dict[str, Metric]) -> str:
+    """CPR, completeness and CMD, each beside its random baseline."""
+    if "cmd" not in by:
+        return "nothing at stake, so no faithfulness"
+    return ", ".join(
+        f"{title} {interval(by[name])} (random {by[f'{name}_random']['estimate']:.3f})"
+        for name, title in (
+            ("faithfulness_area", "faithfulness area"),
+            ("completeness_area", "completeness area"),
+            ("cmd", "CMD"),
+        )
+    )
+
+
+def errors(facts: dict[str, Any]) -> str:
+    """The share of each coder's effect in its error node, in the group's order."""
+    shares = [facts["error_share"][name] for name in facts["coders"]]
+    known = [value for value in shares if value is not None]
+    return ", ".join(share({"estimate": value}) for value in known) or "nothing"
+
+
+def section(current) -> str:
+    """The graphs: their strongest edges in words, and the areas of their curves."""
+    shown = [row for row in current if row.row_type == NAME and row.metrics]
+    if not shown:
+        return ""
+    lines = []
+    for row in shown:
+        by = named(row.metrics)
+        lines.append(
+            (
+                f"`{row.run_id.partition('-')[2]}`",
+                interval(by["task_accuracy"]),
+                interval(by["edge_gap"], signed=True),
+                *(interval(by[name]) if name in by else "" for name in COLUMNS),
+                row.label,
+            )
+        )
+    header = ("group", "task accuracy", "top - random edges", *COLUMNS.values(), "verdict")
+    parts = [
+        "## Which latent drives which?\n\n"
+        "Top edges of the attribution graph against random edges of the same graph: how many "
+        "logits more it costs to ablate one, on prompts the graph was not found on. The gap says "
+        "whether the drawn edges are real; it grows with whatever a coder's nodes carry and does "
+        "not rank coders, which the rank correlation and the areas do (over the share of nodes "
+        "kept; CMD is better when smaller).",
+        table(header, lines, range(1, len(header) - 1)),
+    ]
+    for row in shown:
+        strongest = [metric for metric in row.metrics if metric["name"].startswith("edge/")]
+        if strongest:
+            parts.append(
+                f"Strongest edges of `{row.run_id.partition('-')[2]}`, weight in logits:\n\n"
+                + "\n".join(
+                    f"* {one['description']}: {interval(one, signed=True)}" for one in strongest
+                )
+            )
+    return "\n\n".join(parts)
+
+
+COLUMNS = {
+    "edge_spearman": "weight vs ablation (Spearman)",
+    "faithfulness_area": "faithfulness area",
+    "faithfulness_gap": "- random",
+    "completeness_area": "completeness area",
+    "completeness_gap": "- random",
+    "cmd": "CMD",
+}

@@ -1,0 +1,123 @@
+"""Rows of the gates: how each is read from its payload, and their section of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from latent_ledger.artifacts.store import Payload
+from latent_ledger.evaluations.formatting import table
+from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """What was measured, how sharp the check is, and the bound it had to keep."""
+    return READERS[payload.manifest.rule](payload)
+
+
+def read_fidelity(payload: Payload) -> Finding:
+    """Jaccard first; beside it how far values and outputs are apart, and the wrong variant."""
+    facts, metrics = payload.facts, metrics_of(payload)
+    by = named(metrics)
+    rows = " and ".join(f"{count:,} {kind}" for kind, count in facts["rows"].items())
+    text = (
+        f"Jaccard {by['jaccard']['estimate']:.3f} against {facts['against']} on {rows} rows "
+        f"(n={by['jaccard']['n']:,} rows); largest relative error of a value "
+        f"{worst(metrics, 'value_error'):.1e}, of an output {worst(metrics, 'output_error'):.1e} "
+        f"(bound 1e-04); {facts['tied_rows']:,} rows with a tie at the boundary"
+    )
+    wrong, notes = facts.get("wrong_variant"), ""
+    if wrong:
+        found = " and ".join(f"{jaccard:.2f}" for jaccard in wrong["jaccard"].values())
+        notes = f"With apply_b_dec_to_input=False the same check fails: Jaccard {found}."
+        if not wrong["fails"]:
+            notes = (
+                f"With apply_b_dec_to_input=False the same check passes too: b_dec is only "
+                f"{wrong['b_dec_norm']:g} of a row's norm, so the two are one function."
+            )
+    reference = {"value": 1.0, "tolerance": 0.0}
+    return Finding(text, main=by["jaccard"], notes=notes, metrics=metrics, reference=reference)
+
+
+def worst(metrics: Sequence[dict[str, Any]], name: str) -> float:
+    """The largest estimate among the metrics of this name, over the kinds of rows."""
+    return max(one["estimate"] for one in metrics if one["name"].startswith(name))
+
+
+def read_reconstruction_nulls(payload: Payload) -> Finding:
+    """Variance explained of the mean and of the target itself."""
+    facts, metrics = payload.facts, metrics_of(payload)
+    by = named(metrics)
+    main = by["largest_deviation"]
+    text = (
+        f"variance explained {abs(by['variance_explained_of_mean']['estimate']):.6f} for the mean, "
+        f"{by['variance_explained_of_target']['estimate']:.6f} for the target itself, with and "
+        f"without BOS within {main['estimate']:.0e} (n={main['n']:,} documents)"
+    )
+    reference = {"value": 0.0, "tolerance": facts["tolerance"]}
+    return Finding(text, main=main, metrics=metrics, reference=reference)
+
+
+def read_probing_nulls(payload: Payload) -> Finding:
+    """The AUROC farthest from chance, and how far it may be."""
+    facts, metrics = payload.facts, metrics_of(payload)
+    main = named(metrics)["largest_deviation"]
+    text = (
+        f"AUROC after shuffling labels or latents at most {main['estimate']:.3f} from 0.5 over "
+        f"{facts['checks']} means (bound {facts['bound']:g}, which a correct evaluation exceeds "
+        f"with probability {facts['false_alarm']:g}; n={main['n']:,} shuffles); with the true "
+        f"labels {facts['true_auroc']:.3f}"
+    )
+    reference = {"value": 0.0, "tolerance": facts["bound"]}
+    return Finding(text, main=main, metrics=metrics, reference=reference)
+
+
+READERS: dict[str, Callable[[Payload], Finding]] = {
+    "reader_fidelity": read_fidelity,
+    "saelens_fidelity": read_fidelity,
+    "reconstruction_nulls": read_reconstruction_nulls,
+    "probing_nulls": read_probing_nulls,
+}
+"""Rule of a gate -> how its payload is read."""
+
+
+GATES = {
+    "parity-": ("hook-point parity", "every captured row is TransformerLens' value"),
+    "gate-reader-": ("encode fidelity, reader", "our reader is the library's coder: Jaccard 1"),
+    "gate-saelens-": ("encode fidelity, SAELens", "the adapted coder is ours: Jaccard 1"),
+    "gate-nulls-reconstruction-": (
+        "metric nulls, reconstruction",
+        "variance explained 0 for the mean, 1 for the target",
+    ),
+    "gate-nulls-probing-": ("metric nulls, probing", "AUROC 0.5 after a shuffle"),
+}
+"""Beginning of a run id -> name of the gate, and what must hold."""
+
+
+def section(current) -> str:
+    """All gates at a glance: how many were asked, how many hold."""
+    lines = []
+    for start, (name, must) in GATES.items():
+        mine = [row for row in current if row.run_id.startswith(start)]
+        held = sum(row.label == "reproduced" for row in mine)
+        if mine:
+            lines.append((name, must, f"{held} of {len(mine)}", _worst_seen(mine)))
+    if not lines:
+        return ""
+    title = (
+        "## Gates\n\n"
+        "What must hold before a number is measured. A gate that fails blocks what depends on it: "
+        "those rows say so and carry no number."
+    )
+    header = ("gate", "what must hold", "held", "worst of these")
+    return f"{title}\n\n{table(header, lines, {2, 3})}"
+
+
+def _worst_seen(rows: Sequence[Any]) -> str:
+    """The worst main number among the gates that were measured."""
+    by = [named(row.metrics) for row in rows if row.metrics]
+    jaccards = [metrics["jaccard"]["estimate"] for metrics in by if "jaccard" in metrics]
+    deviations = [m["largest_deviation"]["estimate"] for m in by if "largest_deviation" in m]
+    if jaccards:
+        return f"Jaccard {min(jaccards):.3f}"
+    return f"{max(deviations):.2g} off" if deviations else ""

@@ -1,0 +1,88 @@
+"""Rows of the head-to-heads: how each is read from its payload, and their section of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from latent_ledger.artifacts.store import Payload
+from latent_ledger.evaluations.formatting import count, digits_for, interval, table
+from latent_ledger.evaluations.headtohead.plan import NAME
+from latent_ledger.planning.stage import Finding, RowPlan, by_name, metrics_of
+
+
+def read(row: RowPlan, payload: Payload) -> Finding:
+    """One contrast, with its tests beside it."""
+    contrast = by_name(metrics_of(payload), row.metric or "", row.run_id)
+    if contrast["not_made"]:
+        text = f"{row.metric} has no number: {contrast['not_made']}"
+        return Finding(text, main=contrast, null=0.0, metrics=[dict(contrast)])
+    how = pairing(contrast)
+    text = (
+        f"{row.metric} = {interval(contrast, signed=True, digits=digits_for(contrast))} "
+        f"({how}, {count(contrast)}; p={contrast['p']:.2g}, Holm {contrast['p_holm']:.2g})"
+    )
+    beside = [
+        f"{name} p={contrast[key]:.2g}"
+        for name, key in (("Welch", "p_welch"), ("Mann-Whitney", "p_mannwhitney"))
+        if contrast.get(key) is not None
+    ]
+    low, high = contrast["bca"]
+    notes = "; ".join([f"BCa [{low:+.3f}, {high:+.3f}]", *beside]) + "."
+    if contrast.get("unfair"):
+        notes += (
+            f" The coders differ in {', '.join(contrast['unfair'])}, as the configuration allows."
+        )
+    return Finding(text, main=contrast, null=0.0, notes=notes, metrics=[dict(contrast)])
+
+
+def pairing(contrast: Any) -> str:
+    """How the two coders' units were set against each other."""
+    if contrast["matched_on"]:
+        return f"matched on {contrast['matched_on']}"
+    return "paired" if contrast["paired"] else "unpaired"
+
+
+def family_of(values: Mapping[str, Any]) -> str:
+    """The family that a row's contrast was declared in, from its columns."""
+    return values["coder_type"].partition("(")[2].removesuffix(")")
+
+
+def section(current: list[Any]) -> str:
+    """The ledger's table of all contrasts."""
+    lines = []
+    for row in current:
+        if row.row_type != NAME or not row.metrics:
+            continue
+        contrast = row.metrics[0]
+        metric, _, pair = contrast["name"].partition(": ")
+        if contrast["not_made"]:
+            told = ("", "", f"none: {contrast['not_made']}")
+        else:
+            told = (
+                interval(contrast, signed=True, digits=digits_for(contrast)),
+                f"{contrast['p_holm']:.2g}",
+                f"{pairing(contrast)}, {count(contrast)[2:]}",
+            )
+        lines.append(
+            (
+                family_of(row.values),
+                metric.partition(".")[2].replace("_", " "),
+                pair,
+                *told,
+                row.label,
+            )
+        )
+    if not lines:
+        return ""
+    header = ("family", "metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict")
+    return (
+        "## Head to head\n\nEvery declared contrast, whether it flatters or not. A verdict is "
+        "*inconclusive* when the interval includes 0 or Holm's correction over its family says "
+        "so. Families named *controls* say what is left of a number where there was nothing to "
+        "be learnt. Latents of two coders are not the same units: they stay unpaired, or are "
+        "matched one to one on how often they fire. An interval answers for other documents, "
+        "examples or latents, not for another training run: what you build on deserves a second "
+        "seed, of the coders and of the model; `latent-ledger compare` lays the ledgers side by "
+        "side.\n\n" + table(header, lines, (3, 4))
+    )

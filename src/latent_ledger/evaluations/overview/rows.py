@@ -1,0 +1,103 @@
+"""Rows of the overview: how each is read from its payload, and their section of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from latent_ledger.artifacts.store import Payload
+from latent_ledger.evaluations.formatting import table
+from latent_ledger.planning.stage import Finding, RowPlan, metrics_of
+
+
+def read_pareto(row: RowPlan, payload: Payload) -> Finding:
+    """The contenders on the front, with the share of resamples that agree."""
+    facts = payload.facts
+    front = [point for point in facts["pareto"] if point["on_front"]]
+    said = "; ".join(
+        f"{point['name']} (on the front in {point['front_share']:.0%} of resamples)"
+        for point in front
+    )
+    contenders = sum(not point["control"] for point in facts["pareto"])
+    text = (
+        f"Pareto front of {facts['x']} and {facts['y']}: {said} "
+        f"(n={contenders} contenders, {len(facts['pareto']) - contenders} controls)"
+    )
+    return Finding(text, metrics=metrics_of(payload))
+
+
+def read_seeds(row: RowPlan, payload: Payload) -> Finding:
+    """Per metric, the largest ratio of the spread over seeds to the sampling error."""
+    found = payload.facts["seeds"]
+    if not found:
+        return Finding("one seed per coder: the spread over seeds was not measured")
+    said = []
+    for metric in dict.fromkeys(entry["metric"] for entry in found):
+        worst = max(
+            (entry for entry in found if entry["metric"] == metric),
+            key=lambda entry: entry["seed_sd"] / max(entry["sampling_se"], 1e-12),
+        )
+        said.append(
+            f"{metric}: at most {worst['seed_sd']:.4f} over seeds against "
+            f"{worst['sampling_se']:.4f} of sampling "
+            f"({worst['coder']}, k={worst['k']}, n={worst['seeds']} seeds)"
+        )
+    return Finding("; ".join(said))
+
+
+def section(current: Sequence[Any]) -> str:
+    """The Pareto figure and table, the sweep, and the table of seeds."""
+    facts = next((row.facts for row in current if row.row_type == "pareto" and row.facts), None)
+    if facts is None:
+        return ""
+    lines = [
+        (
+            f"`{point['name']}`" + (" (control)" if point["control"] else ""),
+            _with_interval(point, "x"),
+            _with_interval(point, "y"),
+            "" if point["control"] else "yes" if point["on_front"] else "no",
+            "" if point["control"] else f"{point['front_share']:.0%}",
+        )
+        for point in facts["pareto"]
+    ]
+    header = ("coder", facts["x"], facts["y"], "on the front", "share of resamples")
+    parts = [
+        "## Who is on the Pareto front?",
+        "![Fidelity against interpretability](figures/pareto.svg)",
+        "Fidelity against interpretability, 95% intervals. A coder is on the front when no other "
+        "contender is at least as good on both and better on one; the share says in how many "
+        "bootstrap resamples that holds. Controls are never on it.",
+        table(header, lines, range(1, 5)),
+        "### What does k change?",
+        "![Metrics against k](figures/sweep.svg)",
+    ]
+    if facts["seeds"]:
+        header = ("metric", "coder", "k", "seeds", "mean", "sd over seeds", "sampling error")
+        parts += [
+            "### How much do seeds matter?",
+            "A difference smaller than the spread over seeds is a difference between runs, not "
+            "between coders.",
+            table(
+                header,
+                [
+                    (
+                        entry["metric"],
+                        f"`{entry['coder']}`",
+                        str(entry["k"]),
+                        str(entry["seeds"]),
+                        f"{entry['mean']:.3f}",
+                        f"{entry['seed_sd']:.4f}",
+                        f"{entry['sampling_se']:.4f}",
+                    )
+                    for entry in facts["seeds"]
+                ],
+                range(2, 7),
+            ),
+        ]
+    return "\n\n".join(parts)
+
+
+def _with_interval(point: dict[str, Any], axis: str) -> str:
+    low, high = point[f"{axis}_low"], point[f"{axis}_high"]
+    text = f"{point[axis]:.3f}"
+    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
