@@ -184,5 +184,6 @@ class Budget:
         if total > self.limit:
             raise ModalError(
                 f"{len(expected)} jobs are expected to cost ${total:.2f}, which is above the "
-                f"budget of ${self.limit:.2f}: raise --modal-budget-usd or `budget_usd`, or ask for less."
+                f"budget of ${self.limit:.2f}: raise --modal-budget-usd or `budget_usd`, or ask "
+                "for less."
             )
