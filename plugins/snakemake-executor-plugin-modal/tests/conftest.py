@@ -69,6 +69,8 @@ class Bench:
         return [
             *(sys.executable, "-m", "snakemake", "--executor", "modal", "--jobs", "8"),
             *("--nocolor", "--modal-volume", "bench", "--modal-poll-seconds", "0.1"),
+            # Snakemake's first wait may begin before the executor has set its seconds.
+            *("--seconds-between-status-checks", "1"),
             *arguments,
         ]
 

@@ -68,7 +68,7 @@ async def _exit(attempt: Attempt) -> tuple[int, bool, bool]:
 async def _fetched(
     attempt: Attempt, context: RunContext, local: Path, *, wait: bool
 ) -> tuple[dict[str, Any] | None, str]:
-    """(marker, log) of the result archive; (None, what log there is) without a whole one."""
+    """(marker, log) of the result archive; (None, the log from elsewhere) without it."""
     folder = attempt.folder(context.run_id)
     for seconds in LATE_COMMIT if wait else LATE_COMMIT[:2]:
         await asyncio.sleep(seconds)

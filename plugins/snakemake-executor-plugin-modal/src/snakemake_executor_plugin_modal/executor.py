@@ -68,7 +68,8 @@ class Executor(RemoteExecutor):
         jobs = [job for job in self.dag.needrun_jobs() if not job.is_local]
         if not jobs:
             return
-        from snakemake import __version__ as snakemake  # no dependency: it imports this package
+        # Not at the top: Snakemake imports this package, which does not depend on it.
+        from snakemake import __version__ as snakemake
 
         self.hook = _hook(settings.complete)
         prices = Prices.read(settings.prices)
@@ -342,7 +343,7 @@ def source_commit() -> str:
 
 
 def write_empty_benchmark(path: Path) -> None:
-    """A benchmark file for a job that did not run: Snakemake expects one."""
+    """Write a benchmark file, which Snakemake expects, for a job that did not run."""
     columns = [
         "s",
         "h:m:s",

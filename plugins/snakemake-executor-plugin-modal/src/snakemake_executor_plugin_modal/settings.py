@@ -81,7 +81,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         "Folders of the working directory that are sent whole and put on PYTHONPATH.", "FOLDER"
     )
     sources: List[str] = _many(  # noqa: UP006
-        "Files and folders sent with Snakemake's own list of sources (Snakefiles, script folders, "
+        "Files and folders sent besides Snakemake's list of sources (Snakefiles, script folders, "
         "configuration files, everything under git).",
         "PATH",
     )
@@ -106,7 +106,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         type=float,
     )
     prices: Optional[Path] = _option(  # noqa: UP045
-        "Price table that replaces the one of this package (same format)."
+        "Price table that replaces that of this package (same format)."
     )
     creations: int = _option("Most Sandboxes being created at the same time.", 16, type=int)
     poll_seconds: float = _option("Seconds between two looks at the Sandboxes.", 0.5, type=float)

@@ -25,7 +25,7 @@ SPEC = "job.json"
 """The job's description for the runner, in an input archive."""
 
 FILES = "files/"
-"""Prefix of the job's own files in a result archive."""
+"""Prefix of the job's files in a result archive."""
 
 
 class Broken(Exception):
