@@ -335,7 +335,7 @@ def test_equal_rows_give_equal_text_and_cells_cannot_break_the_table(planted):
 
 def test_the_ledger_of_this_configuration_is_not_outdated(planted):
     planted.write()
-    jobs = {name: None for name in INPUTS}
+    jobs = dict.fromkeys(INPUTS)
     assert ledger.why_outdated(planted.config, jobs, planted.root) is None
 
 
@@ -356,7 +356,7 @@ def test_a_ledger_of_something_else_is_outdated(planted, change, reason):
 def test_a_ledger_without_its_manifests_is_outdated(planted):
     planted.write()
     planted.at(paths.model()).unlink()
-    reason = ledger.why_outdated(planted.config, {name: None for name in INPUTS}, planted.root)
+    reason = ledger.why_outdated(planted.config, dict.fromkeys(INPUTS), planted.root)
     assert reason == "1 of its manifests are missing (model.json)"
     (planted.root / "results/ledger.json").write_text("no JSON")
     reason = ledger.why_outdated(planted.config, {}, planted.root)

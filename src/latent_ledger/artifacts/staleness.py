@@ -63,8 +63,8 @@ def outdated(
     present = [path for path in jobs if (root / path).exists()]
     if present and store is not None and not store.root.is_dir():
         raise LedgerError(
-            f"{len(present)} manifests ({present[0]}, ...) rest on the store {store.root}, and that "
-            "folder is not there: set LATENT_LEDGER_STORE or `store` to where it is, or delete the "
+            f"{len(present)} manifests ({present[0]}, ...) rest on the store {store.root}, which "
+            "is not there: set LATENT_LEDGER_STORE or `store` to where it is, or delete the "
             "manifests to make everything again."
         )
     reasons = {}
