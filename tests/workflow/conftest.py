@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.ledger.row import RUN_COLUMNS
 from latent_ledger.lib.files import read_json
 from tests.project import PROJECT
 

@@ -3,7 +3,7 @@
 import pytest
 
 from latent_ledger import experiment
-from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.ledger.row import RUN_COLUMNS
 from latent_ledger.planning import graph
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from latent_ledger.artifacts.store import Manifest
-from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.ledger.row import RUN_COLUMNS
 from latent_ledger.lib.files import read_json
 
 pytestmark = pytest.mark.slow
