@@ -42,7 +42,7 @@ def test_every_job_has_a_script(experiment):
 
 def test_settings_survive_json(experiment):
     """Settings enter action keys: what JSON cannot hold, or changes, is no setting."""
-    from latent_ledger.lib.files import canonical
+    from latent_ledger.lib.numbers import canonical
 
     for path, (_, settings) in graph.jobs(experiment).items():
         assert canonical(settings) == settings, path

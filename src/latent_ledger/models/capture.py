@@ -31,7 +31,8 @@ from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import canonical, read_json, sha256_file, write_json
+from latent_ledger.lib.files import read_json, sha256_file, write_json
+from latent_ledger.lib.numbers import canonical
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models import hooks, language_model, parity
 from latent_ledger.models.hook_points import HookPoint

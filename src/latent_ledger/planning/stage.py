@@ -11,7 +11,6 @@ the bootstrap resamples of one evaluation must not retrain a coder.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +26,7 @@ from latent_ledger.config.coder_specs import (
 )
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.lib.suggestions import nearest
 from latent_ledger.models.hook_points import HookPoint
 
 __all__ = [
@@ -191,8 +191,8 @@ def by_name(metrics: Sequence[Metric], name: str, run_id: str) -> Metric:
     for metric in metrics:
         if metric["name"] == name:
             return metric
-    near = difflib.get_close_matches(name, [metric["name"] for metric in metrics], 1)
-    hint = f"; the nearest is {near[0]!r}" if near else ""
+    near = nearest(name, [metric["name"] for metric in metrics])
+    hint = f"; the nearest is {near!r}" if near else ""
     raise LedgerError(f"{run_id} has no metric {name!r}{hint}.")
 
 

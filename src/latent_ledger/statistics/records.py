@@ -27,10 +27,8 @@ import pyarrow.parquet as pq
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
+from latent_ledger.lib.numbers import ROW_GROUP
 from latent_ledger.statistics.resampling import Values, estimate
-
-ROW_GROUP = 65_536
-"""Rows per Parquet row group, fixed so that equal tables are equal files."""
 
 ARGUMENTS = {
     "mean": ("value",),
