@@ -38,6 +38,7 @@ import time
 import traceback
 import uuid
 from pathlib import Path
+from typing import cast
 
 PLACE = "LATENT_LEDGER_ZYGOTE"
 """Environment variable: ``<machine>:<pid of the main process>:<folder of the socket>``."""
@@ -157,8 +158,8 @@ class Zygote:
             for key, _ in self.selector.select(timeout=0.05 if self.children else 1.0):
                 if key.fileobj is self.listener:
                     self.fork(self.listener.accept()[0])
-                else:  # a waiting script says nothing more: it was killed
-                    self.end(key.fileobj)
+                else:  # a waiting script sends nothing: it was killed
+                    self.end(cast(socket.socket, key.fileobj))
             self.reap()
         for connection in list(self.children.values()):
             self.end(connection)

@@ -240,7 +240,7 @@ class Job:
     def _describe(self, status: str, began: datetime, clock: float) -> dict[str, Any]:
         """The run record: when, where, how long, how much."""
         seconds = time.monotonic() - clock
-        torch = sys.modules.get("torch")
+        torch: Any = sys.modules.get("torch")
         on_gpu = torch is not None and torch.cuda.is_available()
         return {
             "status": status,

@@ -103,9 +103,9 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
 def _strip_docstrings(tree: ast.Module) -> None:
     """Remove every string that stands alone as a statement: docstrings, attribute docs."""
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
+        body: Any = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [
+            body[:] = [
                 n
                 for n in body
                 if not (

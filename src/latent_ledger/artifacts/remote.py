@@ -71,7 +71,7 @@ def complete(job: Any, read: Read) -> bool:
         scriptdir=str(script.parent),
     )
     task = Job.from_snakemake(seen, rule=script.stem)  # an action is named after its script
-    task.store = RemoteActions(read)
+    task.store = RemoteActions(read)  # type: ignore[assignment]  # the half that a lookup needs
     return task.restore_all()
 
 

@@ -23,6 +23,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -112,7 +113,7 @@ def real_rows(value: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 
 
 def forward_rows(
-    network: torch.nn.Module,
+    network: PreTrainedModel,
     tokens: Mapping[str, torch.Tensor],
     wanted: Sequence[HookPoint],
     see: Callable[[HookPoint, torch.Tensor], None],
@@ -276,7 +277,7 @@ def load_through_gate(
     theirs = parity.reference(
         model, wanted, batch["input_ids"].long(), batch["real"], dtype=dtype, device=device
     )
-    network = network.to(device)
+    network = network.to(device)  # type: ignore[arg-type]  # wrapped without its types
     ours: dict[HookPoint, torch.Tensor] = {}
     forward_rows(network, batch, wanted, ours.__setitem__)
     return network, parity.gate(
@@ -286,7 +287,7 @@ def load_through_gate(
 
 def check_vocabulary(tokens: Mapping[str, torch.Tensor], network: PreTrainedModel) -> None:
     """Raise :class:`LedgerError` if the token set belongs to another tokenizer."""
-    vocabulary = network.get_input_embeddings().num_embeddings
+    vocabulary = cast(torch.nn.Embedding, network.get_input_embeddings()).num_embeddings
     largest = int(tokens["input_ids"].max())
     if largest >= vocabulary:
         raise LedgerError(

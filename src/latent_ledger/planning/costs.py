@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from latent_ledger.models.sources.registry import source_of
 from latent_ledger.resources.memory import PROCESS, resident
 from latent_ledger.resources.work import Planned, Work
 
@@ -36,7 +37,7 @@ PROBE = 2e6
 
 
 def _language_model(job: Planned) -> Work:
-    if job.settings.get("source") == "embedded":
+    if source_of(job.settings["source"]).trained:
         recipe = job.settings
         seen = recipe["steps"] * recipe["batch"] * recipe["context"]
         return Work(exact=3.0 * seen * job.model.operations(), seconds=20)

@@ -28,6 +28,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
 from latent_ledger.lib.suggestions import nearest
 from latent_ledger.models.hook_points import HookPoint
+from latent_ledger.models.sources.registry import source_of
 
 __all__ = [
     "Capture",
@@ -126,7 +127,7 @@ def without(settings: Mapping[str, Any], *names: str) -> Settings:
 
 def embedded(config: Config) -> bool:
     """True when the language model is trained in the graph."""
-    return config["model"]["source"] == "embedded"
+    return source_of(config["model"]["source"]).trained
 
 
 # -- columns of a row -----------------------------------------------------------------------------
@@ -139,10 +140,7 @@ PUBLISHED = "as published"
 def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
     """Which model a row is about, and the seed of its training."""
     block = base_block(config, model)
-    name = block["source"]
-    if name == "embedded":
-        shape = block["training"]
-        name = f"embedded GPT-NeoX {shape['layers']}x{shape['width']}"
+    name = source_of(block["source"]).label(block)
     if model != base(config, model):
         name += f", {model}"
     return {"model": name, "seed": str(block.get("training", {}).get("seed", ""))}

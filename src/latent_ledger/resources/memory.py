@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.devices import Gpu
+from latent_ledger.resources.transformer import Architecture
 
 GIB = 1024**3
 PROCESS = 1.1

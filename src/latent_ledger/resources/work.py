@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base_block
-from latent_ledger.resources.architectures import BYTES, Architecture
 from latent_ledger.resources.memory import PROCESS
+from latent_ledger.resources.transformer import BYTES, Architecture
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
 from latent_ledger.lib.numbers import ROW_GROUP
-from latent_ledger.statistics.resampling import Values, estimate
+from latent_ledger.statistics.resampling import Statistic, Values, estimate
 
 ARGUMENTS = {
     "mean": ("value",),
@@ -90,7 +90,7 @@ class Records:
             )
         roles = ("unit_id", *ARGUMENTS[statistic])
         ids, *arguments = (rows[columns[role]].to_numpy()[keep] for role in roles)
-        values = Values(ids, statistic, *arguments)
+        values = Values(ids, cast(Statistic, statistic), *arguments)  # it knows which there are
         interval = estimate(values, resamples=self.resamples, seed=self.seed, level=self.level)
         self.add(
             name,
