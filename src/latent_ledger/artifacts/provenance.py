@@ -1,4 +1,4 @@
-"""What a result depends on, as one digest: the action key.
+"""Action key: what a result depends on, as a digest.
 
     key = sha256(rule, settings, code digest, environment digest, digests of the inputs' content)
 

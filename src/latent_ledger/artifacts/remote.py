@@ -1,4 +1,4 @@
-"""The workflow when its store is not on this machine but on a Modal Volume.
+"""Workflow with its store on a Modal Volume instead of this machine.
 
 The caller then has manifests and records, and no payload. Three things need another way:
 

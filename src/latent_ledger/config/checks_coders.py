@@ -126,7 +126,7 @@ def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("coders", "training")
 def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
-    told = set()
+    reported = set()
     for name, coder in config["coders"].items():
         if is_pretrained(coder):
             continue
@@ -134,8 +134,8 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
         path = ("coders", name, "k") if "k" in coder else ("training", "k")
         for index, k in enumerate(effective(config, name, "k")):
             where = (*path, index)
-            if k > width and where not in told:
-                told.add(where)
+            if k > width and where not in reported:
+                reported.add(where)
                 owner = "" if "width" not in coder else f" of {name}"
                 yield Problem(where, f"{k} active latents exceed the width{owner}, {width}")
 
@@ -143,8 +143,8 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("coders", "training", "evaluations")
 def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     widths = {name: effective(config, name, "width") for name in config["coders"]}
-    told = [name for name, width in widths.items() if width is not None]
-    narrow = min(told, key=widths.__getitem__, default=None)
+    known = [name for name, width in widths.items() if width is not None]
+    narrow = min(known, key=widths.__getitem__, default=None)
     if narrow is None:
         return
     width = widths[narrow]

@@ -1,4 +1,4 @@
-"""The closed schema: what is wrong with a configuration, and what its defaults make of it.
+"""Closed schema: what is wrong with a configuration, and what its defaults make of it.
 
 Two passes over the same schema, both without side effects::
 
@@ -94,7 +94,7 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
             for key in value
             if key not in error.schema["properties"]
         }
-        # jsonschema raises one error per missing key; each is told by its own message
+        # jsonschema raises one error per missing key; each is known by its message
         key = next(key for key in missing if error.message.startswith(repr(key)))
         if key not in misspelt:
             example = resolve(error.schema["properties"][key]).get("examples", [None])[0]

@@ -1,4 +1,4 @@
-"""Origins of the ``source`` keys of a configuration: which section names which kind of source."""
+"""Origins of the ``source`` keys of a configuration: what the source of a section names."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@
   a capture resumable: with a `partial` folder, finished shards survive a kill and are kept, and the
   final bytes are those of an uninterrupted run.
 * Before the first shard is written, :mod:`latent_ledger.models.parity` compares the first batch of
-  every
-  hook point with TransformerLens.
+  every hook point with TransformerLens.
 """
 
 from __future__ import annotations

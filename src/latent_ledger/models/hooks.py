@@ -1,5 +1,4 @@
-"""From a :class:`~latent_ledger.models.hook_points.HookPoint` to the module of a Hugging Face
-model.
+"""Modules of a Hugging Face model behind each hook point.
 
 =================  ==============================================================  ===============
 point              module                                                          which side

@@ -184,7 +184,7 @@ class _Checkpoint:
         write_bytes(self.path, buffer.getvalue())
 
     def restore(self, model, optimizers, schedulers) -> int:
-        """Load the state, if there is one of this very run; return the steps already done."""
+        """Load the state, if there is a state of this very run; return the steps already done."""
         if self.path is None or not self.path.exists():
             return 0
         state = torch.load(self.path, weights_only=True)

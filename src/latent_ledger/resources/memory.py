@@ -1,4 +1,4 @@
-"""Does a model fit on a GPU, before money is spent, and why not?
+"""Fit of a model on a GPU, and the reason, before money is spent.
 
 A served model (vLLM) takes one share of the GPU's memory, ``gpu_memory_utilization``, and
 
@@ -125,7 +125,7 @@ def room(needed: float, gpu: Gpu) -> Fit:
 
 
 def smallest(gpus: Iterable[Gpu], judge: Callable[[Gpu], Fit]) -> tuple[Gpu | None, list[Fit]]:
-    """The first of the listed GPUs that fits (None: none does), and what was found up to it."""
+    """The first of the listed GPUs that fits (None: none does), and the judgements up to it."""
     found = []
     for gpu in gpus:
         found.append(judge(gpu))

@@ -1,4 +1,4 @@
-"""One planned job as an estimate sees it, and the work that it comes to.
+"""Planned job as an estimate sees it, and the work that it comes to.
 
 :class:`Planned` answers what the formulas of :mod:`.work` ask (sizes of model, coder, token set);
 :class:`Work` is their answer, in operations, bytes and seconds, for the planner to weigh.
@@ -71,7 +71,7 @@ class Planned:
 
     @property
     def width(self) -> int:
-        """Latents of the coder; one that is fetched may not say."""
+        """Latents of the coder; a fetched coder may not say."""
         return self.coders[0].width or 16_384 if self.coders else 0
 
     @property

@@ -1,4 +1,4 @@
-"""What is measured about a coder, as pure functions: arrays in, numbers out, no files.
+"""Metrics of a coder as pure functions: arrays in, numbers out, no files.
 
 The central quantity is the variance explained on the coder's own target ``y``::
 

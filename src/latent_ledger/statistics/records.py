@@ -1,4 +1,4 @@
-"""Metric records: what every evaluation writes, and how anybody recomputes it.
+"""Metric records: what every evaluation writes, and how it is recomputed.
 
 An evaluation is a folder with ``metrics.json`` and Parquet tables of per-unit values::
 

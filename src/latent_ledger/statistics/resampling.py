@@ -1,4 +1,4 @@
-"""How sure a number is: bootstrap intervals, and contrasts between two coders.
+"""Bootstrap intervals, and contrasts between two coders.
 
 Every metric of the ledger is a function of *integer weights over units* (documents, examples,
 latents): a mean, a ratio of sums, or an area under the ROC curve. A bootstrap resample of n units

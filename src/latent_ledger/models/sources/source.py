@@ -1,4 +1,4 @@
-"""Origin of language models: the one description that each kind of source gives of itself.
+"""Origin of language models: the description that each origin gives of itself.
 
 Everything here is light to import. What makes a model is imported by the function that makes it.
 """

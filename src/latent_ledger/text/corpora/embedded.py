@@ -42,7 +42,7 @@ COLUMNS = {"text": "prompt", "label": "target"}
 
 
 def accepts(source: str) -> bool:
-    """True for the one name of this source."""
+    """True for the name of this source."""
     return source == "embedded"
 
 

@@ -1,4 +1,4 @@
-"""Origin of texts: the one description that each kind of corpus gives of itself."""
+"""Origin of texts: the description that each origin gives of itself."""
 
 from __future__ import annotations
 
