@@ -326,7 +326,7 @@ from latent_ledger.models.hook_points import HookPoint
 from tests.models.test_capture import KILLED, SETTINGS
 
 root = Path(sys.argv[1])
-outs = {hook point: root / "killed" / str(hook point) for hook point in KILLED}
+outs = {hook_point: root / "killed" / str(hook_point) for hook_point in KILLED}
 settings = SETTINGS | {"dtype": "float16", "batch": 1, "shard_tokens": 128}
 capture(settings, Path(sys.argv[2]), root / "tokens", outs, partial=root / "partial")
 """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from latent_ledger.artifacts.provenance import Project
@@ -77,3 +80,16 @@ def test_code_of_a_job_that_loads_a_model_reaches_no_origin(rule):
 def test_text_imports_nothing_of_models():
     for path in (PROJECT / "src/latent_ledger/text").rglob("*.py"):
         assert "latent_ledger.models" not in path.read_text().replace(":mod:`", ""), path
+
+
+def test_registries_load_no_model_library():
+    code = (
+        "import sys\n"
+        "from latent_ledger.config import sources\n"
+        "from latent_ledger.models.sources import checks\n"
+        "from latent_ledger.text.corpora import checks\n"
+        "heavy = {'torch', 'transformers', 'huggingface_hub', 'numpy', 'pyarrow', 'datasets'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
