@@ -15,9 +15,11 @@ from latent_ledger.evaluations.headtohead import plan as headtohead
 from latent_ledger.evaluations.headtohead import rows as headtohead_rows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.planning import graph
 from latent_ledger.planning.stage import RowPlan
 from tests.evaluations.autointerp.planted import Reader
 from tests.project import PROJECT
+from tests.ways import way
 
 VLLM = {"backend": "vllm", "model": "acme/tiny"}
 TINY = PROJECT / "config/tiny.yaml"
@@ -46,25 +48,23 @@ def test_every_coder_has_its_jobs_and_a_row_per_reader():
     coders = [one.name for one in coders_measured_by(config, "autointerp")]
     jobs = stage.jobs(config)
     assert len(jobs) == 6 * len(coders)
-    assert jobs["results/explanations/sae-resid-k32-s0/lexical.json"] == (
-        "explain",
-        {"scorer": {"backend": "lexical"}},
-    )
-    rows = {row.run_id: row for row in stage.rows(config)}
+    explain = jobs["explanations/sae-resid-k32-s0/lexical.json"]
+    assert (explain.rule, explain.settings) == ("explain", {"scorer": {"backend": "lexical"}})
+    rows = {row.run_id: row for row in stage.rows(config, jobs)}
     assert len(rows) == 3 * len(coders)
     row = rows["ai-sae-resid-k32-s0-lexical"]
-    assert row.metric == "detection_lexical" and row.needs[-1] == row.manifest
+    assert row.metric == "detection_lexical" and way(row, config)[-1] == row.manifest
     assert "scorer: lexical (no model)" in row.columns["coder_type"]
-    assert set(row.needs) & set(jobs) == {
-        "results/latent_examples/sae-resid-k32-s0.json",
-        "results/explanations/sae-resid-k32-s0/lexical.json",
-        "results/latent_scores/sae-resid-k32-s0/lexical.json",
-        "results/autointerp/lexical/sae-resid-k32-s0.json",
+    assert set(way(row, config)) & set(jobs) == {
+        "latent_examples/sae-resid-k32-s0.json",
+        "explanations/sae-resid-k32-s0/lexical.json",
+        "latent_scores/sae-resid-k32-s0/lexical.json",
+        "autointerp/lexical/sae-resid-k32-s0.json",
     }
-    assert set(rows["ai-sae-resid-k32-s0-minilm"].needs) & set(jobs) == {
-        "results/latent_examples/sae-resid-k32-s0.json",
-        "results/embedding_scores/sae-resid-k32-s0/minilm.json",
-        "results/autointerp/minilm/sae-resid-k32-s0.json",
+    assert set(way(rows["ai-sae-resid-k32-s0-minilm"], config)) & set(jobs) == {
+        "latent_examples/sae-resid-k32-s0.json",
+        "embedding_scores/sae-resid-k32-s0/minilm.json",
+        "autointerp/minilm/sae-resid-k32-s0.json",
     }
     assert rows["sample-sae-resid-k32-s0"].manifest == stage.examples("sae-resid-k32-s0")
     controls = [row for row in rows.values() if "sae-random-k32" in row.run_id]
@@ -78,7 +78,7 @@ def test_every_kind_of_scorer_gets_the_settings_that_are_for_it():
     config = tiny(scorers=scorers)
     jobs = stage.jobs(config)
     far, near = (
-        jobs[f"results/latent_scores/sae-resid-k32-s0/{name}.json"][1]["scorer"] for name in scorers
+        jobs[f"latent_scores/sae-resid-k32-s0/{name}.json"].settings["scorer"] for name in scorers
     )
     common = {"backend", "model", "concurrency", "retries", "timeout"}
     common |= {"temperature", "max_tokens", "logprobs"}
@@ -91,7 +91,7 @@ def test_every_kind_of_scorer_gets_the_settings_that_are_for_it():
 def test_a_change_of_how_scores_are_averaged_asks_nobody_anything_again():
     before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
     changed = {path for path in before if before[path] != after[path]}
-    assert changed and all(path.startswith("results/autointerp/") for path in changed)
+    assert changed and all(path.startswith("autointerp/") for path in changed)
 
 
 @pytest.mark.parametrize(
@@ -126,26 +126,29 @@ def test_its_metrics_can_be_compared():
     config = experiment.load(TINY, [{"comparisons": comparison}])
     read = {
         f"autointerp/{reader}": [
-            f"results/autointerp/{reader}/sae-resid-k32-s0.json",
-            f"results/autointerp/{reader}/transcoder-k32-s0.json",
+            f"autointerp/{reader}/sae-resid-k32-s0.json",
+            f"autointerp/{reader}/transcoder-k32-s0.json",
         ]
         for reader in ("lexical", "minilm")
     }
     assert headtohead.compared(config, "meaning") == read
-    assert headtohead.settings(config, "meaning")["sources"] == {
+    jobs = graph.jobs(config)
+    assert jobs["headtohead/meaning.json"].settings["sources"] == {
         "autointerp.detection_lexical": "autointerp/lexical",
         "autointerp.embedding_minilm_auroc": "autointerp/minilm",
     }
-    rows = [row for row in headtohead.rows(config) if row.manifest.endswith("/meaning.json")]
+    rows = [row for row in headtohead.rows(config, jobs) if row.manifest.endswith("/meaning.json")]
     assert len(rows) == 2
     for row in rows:
-        assert {*row.needs} == {*sum(read.values(), []), row.manifest}
+        assert {*jobs[row.manifest].manifests()} == {*sum(read.values(), [])}
+        assert set(row.closest) <= {*sum(read.values(), [])}
 
 
 def test_a_matched_family_has_rows_of_its_own_and_says_how():
     config = tiny()
     raw, matched = (
-        headtohead.settings(config, f"controls-autointerp{tail}") for tail in ("", "-matched")
+        graph.jobs(config)[f"headtohead/controls-autointerp{tail}.json"].settings
+        for tail in ("", "-matched")
     )
     assert "match" not in raw and matched.pop("match") == "frequency" and matched == raw
     rows = {row.run_id: row for row in headtohead.rows(config)}

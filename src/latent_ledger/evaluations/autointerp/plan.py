@@ -8,11 +8,10 @@ from typing import Any
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import paths
-from latent_ledger.planning.coders import way_to_codes
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
     Settings,
     coder_columns,
@@ -22,7 +21,7 @@ from latent_ledger.planning.stage import (
 )
 
 NAME = "autointerp"
-SPLIT = "scoring"
+TOKEN_SET = "scoring"
 EXAMPLES = (
     "latents",
     "strata",
@@ -56,12 +55,12 @@ SAMPLE = "latent_examples"
 
 def examples(coder: str) -> str:
     """The sampled latents of a coder and their examples."""
-    return f"results/latent_examples/{coder}.json"
+    return f"latent_examples/{coder}.json"
 
 
 def of_reader(what: str, coder: str, reader: str) -> str:
     """What one scorer or encoder made of a coder's latents."""
-    return f"results/{what}/{coder}/{reader}.json"
+    return f"{what}/{coder}/{reader}.json"
 
 
 def answers(config: Config, coder: str, reader: str) -> dict[str, str]:
@@ -109,65 +108,65 @@ def who(config: Config, reader: str) -> str:
     return f"scorer: {reader} ({settings['model']}{served})"
 
 
-def captures(config: Config) -> set[Capture]:
-    """What the coders read."""
-    return {
-        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
-    }
-
-
-def codes(config: Config) -> set[tuple[str, str]]:
-    """Codes of the part of the corpus that nothing was trained on or measured with."""
-    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
-
-
 def jobs(config: Config) -> Jobs:
     """Examples, then explanations and scores by each scorer, then what each reader made of it."""
-    found: Jobs = {}
-    for one in coders_measured_by(config, NAME):
+    planned: Jobs = {}
+    for spec in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
-        found[examples(one.name)] = ("latent_examples", {key: block[key] for key in EXAMPLES})
+        about = {"token_set": TOKEN_SET, "model": spec.model, "coders": (spec,)}
+        sample = {"examples": examples(spec.name)}
+        planned[examples(spec.name)] = PlannedJob(
+            "latent_examples",
+            {key: block[key] for key in EXAMPLES},
+            {
+                "model": paths.model(),
+                "tokens": paths.Tokens(TOKEN_SET),
+                "codes": paths.Codes(TOKEN_SET, spec.name),
+            },
+            **about,
+        )
         for reader in block["scorers"]:
             settings = {"scorer": scorer(block["scorers"][reader])}
-            found[of_reader("explanations", one.name, reader)] = ("explain", settings)
-            found[of_reader("latent_scores", one.name, reader)] = (
+            explanations = of_reader("explanations", spec.name, reader)
+            planned[explanations] = PlannedJob("explain", settings, sample, **about)
+            planned[of_reader("latent_scores", spec.name, reader)] = PlannedJob(
                 "score_latents",
                 settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
+                {**sample, "explanations": explanations},
+                **about,
             )
         for reader in block["encoders"]:
             settings = {**block["encoders"][reader], "seed": block["seed"]}
-            found[of_reader("embedding_scores", one.name, reader)] = ("embed_latents", settings)
-        how = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
+            scores = of_reader("embedding_scores", spec.name, reader)
+            planned[scores] = PlannedJob("embed_latents", settings, sample, **about)
+        collected = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
         for reader in [*block["scorers"], *block["encoders"]]:
-            path = paths.evaluation(f"{NAME}/{reader}", one.name)
-            found[path] = (NAME, {"reader": reader, **how})
-    return found
+            path = paths.evaluation(f"{NAME}/{reader}", spec.name)
+            inputs = answers(config, spec.name, reader)
+            planned[path] = PlannedJob(NAME, {"reader": reader, **collected}, inputs, **about)
+    return planned
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """Per coder a row of its sample of latents, and one per scorer and per encoder."""
-    found = []
-    for one in coders_measured_by(config, NAME):
-        sample = examples(one.name)
-        way = [*way_to_codes(one, SPLIT), sample]
+    planned = []
+    for spec in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
         columns = {
-            **coder_columns(config, one, "auto-interp, sample of latents"),
-            "dataset": dataset(config, SPLIT),
+            **coder_columns(config, spec, "auto-interp, sample of latents"),
+            "dataset": dataset(config, TOKEN_SET),
         }
-        found.append(RowPlan(f"sample-{one.name}", SAMPLE, sample, columns, needs=way))
+        planned.append(RowPlan(f"sample-{spec.name}", SAMPLE, examples(spec.name), columns))
         for reader in [*block["scorers"], *block["encoders"]]:
             first = block["scores"][0] if reader in block["scorers"] else EMBEDDING
-            path = paths.evaluation(f"{NAME}/{reader}", one.name)
-            read_by = coder_columns(config, one, f"auto-interp, {who(config, reader)}")
-            found.append(
+            read_by = coder_columns(config, spec, f"auto-interp, {who(config, reader)}")
+            planned.append(
                 RowPlan(
-                    f"ai-{one.name}-{reader}",
+                    f"ai-{spec.name}-{reader}",
                     NAME,
-                    path,
+                    paths.evaluation(f"{NAME}/{reader}", spec.name),
                     columns | read_by,
                     metric=f"{first}_{reader}",
-                    needs=[*way, *answers(config, one.name, reader).values(), path],
                 )
             )
-    return found
+    return planned
