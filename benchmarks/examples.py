@@ -41,6 +41,7 @@ from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.autointerp import delphi_io, examples
 from latent_ledger.evaluations.autointerp.records import LATENTS
 from latent_ledger.models import capture, language_model
+from latent_ledger.text.tokenizer import load_tokenizer
 
 with delphi_io.stand_ins():
     from delphi.config import CacheConfig, ConstructorConfig, SamplerConfig
@@ -72,7 +73,7 @@ class Theirs:
     def __init__(self, model: Path, tokens: Path, coder: Path) -> None:
         self.network, self.tokenizer = (
             language_model.load_model(model),
-            language_model.load_tokenizer(model),
+            load_tokenizer(model),
         )
         self.ids = torch.from_numpy(load_file(tokens / "tokens.safetensors")["input_ids"]).long()
         self.coder = SparseCoder.load_from_disk(coder, device="cpu")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latent_ledger.config.schema_file import schema
-from latent_ledger.config.sources import CONCEPTS
+from latent_ledger.text.concept_sets import CONCEPTS
 from tests.config.experiments import REMOVED, lines, put
 
 CASES = [
@@ -69,10 +69,7 @@ CASES = [
     ),
     (
         {"model.revision": "main"},
-        [
-            "model.revision: only goes with a source of kind hub, and this one is embedded; "
-            "remove it"
-        ],
+        ["model.revision: only goes with the origin hub, and this source is embedded; remove it"],
     ),
     (
         {"corpus.source": "embeded"},
@@ -96,7 +93,7 @@ CASES = [
     (
         {"corpus.text_field": "body"},
         [
-            "corpus.text_field: only goes with a source of kind hub or folder, and this one is "
+            "corpus.text_field: only goes with the origin hub or folder, and this source is "
             "embedded; remove it"
         ],
     ),
@@ -137,8 +134,8 @@ CASES = [
     (
         {"evaluations.probing.label_field": "profession"},
         [
-            "evaluations.probing.label_field: only goes with a source of kind hub or folder, and "
-            "this one is embedded; remove it"
+            "evaluations.probing.label_field: only goes with the origin hub or folder, and this "
+            "source is embedded; remove it"
         ],
     ),
     (
@@ -161,7 +158,7 @@ def test_what_does_not_go_together(tiny, tmp_path, changes, expected):
 
 
 def test_missing_data_of_a_concept(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr("latent_ledger.config.sources.concept_folder", lambda: tmp_path)
+    monkeypatch.setattr("latent_ledger.text.corpora.embedded.wheel_folder", lambda: tmp_path)
     tiny["evaluations"]["probing"]["concepts"] = ["actor"]
     assert lines(tiny) == [
         'evaluations.probing.concepts[0]: the data of "actor" (set 61 of the sae-probes package) '
@@ -169,13 +166,9 @@ def test_missing_data_of_a_concept(tiny, tmp_path, monkeypatch):
     ]
 
 
-def test_concepts_and_families_are_those_the_corpus_offers():
-    from latent_ledger.text.concepts import EMBEDDED
+def test_concepts_and_families_of_the_schema_are_those_of_the_corpus():
     from latent_ledger.text.corpora.embedded import FAMILIES, read_set
 
-    assert {name: entry.number for name, entry in CONCEPTS.items()} == {
-        name: number for name, (number, _) in EMBEDDED.items()
-    }
     families = schema()["properties"]["corpus"]["properties"]["families"]
     assert families["items"]["enum"] == list(FAMILIES)
     assert len(read_set(CONCEPTS["researcher"].number)) == CONCEPTS["researcher"].rows

@@ -2,6 +2,8 @@
 
 from latent_ledger.config import schema_file
 from latent_ledger.experiment import load
+from latent_ledger.resources.devices import gpus
+from latent_ledger.resources.prices import prices
 from tests.config.experiments import TINY, lines, put, small
 
 
@@ -52,3 +54,13 @@ def test_the_words_of_a_scheduler_are_for_gpus_that_exist():
     assert schema_file.schema()["properties"]["hardware"]["properties"]["names"]
     (line,) = told(hardware__names={"A100-40": "a100"})
     assert 'did you mean "A100-40GB"?' in line
+
+
+def test_gpus_of_the_schema_are_those_with_numbers_and_prices():
+    block = schema_file.schema()["properties"]["hardware"]["properties"]
+    known = list(gpus())
+    assert block["gpus"]["items"]["enum"] == known
+    assert list(block["names"]["properties"]) == known
+    for part in block["gpu"]["properties"].values():
+        assert part["enum"] == known
+    assert list(prices().gpus) == known

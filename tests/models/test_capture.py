@@ -17,6 +17,7 @@ from latent_ledger.models import capture as capturing
 from latent_ledger.models import hooks, language_model, shards
 from latent_ledger.models.capture import ActivationShards, Capture, TokenSet, capture
 from latent_ledger.models.hook_points import HookPoint, HookPointName
+from latent_ledger.text.tokenizer import load_tokenizer
 from tests.project import PROJECT
 from tests.tiny_models import PAD, example_tokens, folder_digest, packed_tokens
 
@@ -201,7 +202,7 @@ def test_a_value_beyond_float16_is_refused_with_the_way_out(tmp_path, neox):
     network = language_model.load_model(neox)
     network.gpt_neox.embed_in.weight *= 1e5
     network.save_pretrained(tmp_path / "loud")
-    language_model.load_tokenizer(neox).save_pretrained(tmp_path / "loud")
+    load_tokenizer(neox).save_pretrained(tmp_path / "loud")
     hook_point = HookPoint(0, "resid_pre")
     with pytest.raises(LedgerError, match=r"layers.0.resid_pre.*overflows float16.*use bfloat16"):
         run(tmp_path / "fp16", tmp_path / "loud", tokens, [hook_point], dtype="float16")
@@ -325,7 +326,7 @@ from latent_ledger.models.hook_points import HookPoint
 from tests.models.test_capture import KILLED, SETTINGS
 
 root = Path(sys.argv[1])
-outs = {hook point: root / "killed" / str(hook point) for hook point in KILLED}
+outs = {hook_point: root / "killed" / str(hook_point) for hook_point in KILLED}
 settings = SETTINGS | {"dtype": "float16", "batch": 1, "shard_tokens": 128}
 capture(settings, Path(sys.argv[2]), root / "tokens", outs, partial=root / "partial")
 """

@@ -11,9 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
+from latent_ledger.artifacts import references
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import read_json, sha256_file
 from latent_ledger.models import language_model
+from latent_ledger.models.sources.registry import source_of
+from latent_ledger.text.tokenizer import load_tokenizer
 from tests.tiny_models import gemma2_folder, neox_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -65,9 +68,7 @@ def test_models_are_loaded_to_be_read(tmp_path, build):
     assert language_model.num_layers(model) == len(language_model.layers(model)) == 3
     assert language_model.layers(model)[1] is model.base_model.layers[1]
     assert language_model.load_model(folder, dtype="bfloat16").dtype == torch.bfloat16
-    assert language_model.load_tokenizer(folder).decode([72, 105]) == language_model.load_tokenizer(
-        tmp_path
-    ).decode([72, 105])
+    assert load_tokenizer(folder).decode([72, 105]) == load_tokenizer(tmp_path).decode([72, 105])
 
 
 def test_unknown_dtype(neox):
@@ -85,7 +86,7 @@ def test_missing_weights_are_never_filled_with_random_numbers(copy):
 
 
 def test_a_folder_without_a_model(tmp_path):
-    for load in (language_model.load_model, language_model.load_tokenizer):
+    for load in (language_model.load_model, load_tokenizer):
         with pytest.raises(LedgerError, match="holds no") as caught:
             load(tmp_path)
         assert "\n" not in str(caught.value)
@@ -94,10 +95,15 @@ def test_a_folder_without_a_model(tmp_path):
 # --- references ----------------------------------------------------------------------------------
 
 
+def produce(settings: dict, out: Path) -> dict:
+    """The reference of a published model, as its job writes it."""
+    return source_of(settings["source"]).produce(settings, {}, out, lambda: out)
+
+
 def reference(source: str, tmp_path: Path, **settings) -> Path:
     out = tmp_path / "reference"
     out.mkdir()
-    facts = language_model.produce_reference({"source": source, **settings}, out)
+    facts = produce({"source": source, **settings}, out)
     assert read_json(out / "reference.json") == facts
     assert sorted(path.name for path in out.iterdir()) == ["reference.json"]
     return out
@@ -114,7 +120,7 @@ def test_a_local_reference_loads_the_same_model(copy, neox, tmp_path):
     assert torch.equal(
         logits(language_model.load_model(folder)), logits(language_model.load_model(neox))
     )
-    assert language_model.load_tokenizer(folder).bos_token == "<bos>"
+    assert load_tokenizer(folder).bos_token == "<bos>"
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
@@ -127,15 +133,13 @@ def test_a_changed_file_is_named_and_never_used(copy, tmp_path, name):
         language_model.load_model(folder)
     (copy / name).unlink()
     with pytest.raises(CorruptPayload, match=f"lost its file {name}"):
-        language_model.load_tokenizer(folder)
+        load_tokenizer(folder)
 
 
 def test_files_are_hashed_once_per_process(copy, tmp_path, monkeypatch):
     folder = reference(str(copy), tmp_path)
     language_model.load_model(folder)
-    monkeypatch.setattr(
-        language_model, "sha256_file", lambda path: pytest.fail(f"hashed {path} again")
-    )
+    monkeypatch.setattr(references, "sha256_file", lambda path: pytest.fail(f"hashed {path} again"))
     language_model.load_model(folder)
 
 
@@ -166,12 +170,12 @@ def test_an_evicted_snapshot_says_what_to_type(hub_cache, tmp_path):
         ("owner/absent", None, r"owner/absent \(revision main\) is not in the local cache"),
         ("owner/tiny", "v9", r"owner/tiny \(revision v9\) is not in the local cache"),
         ("./nowhere", None, "the folder ./nowhere does not exist"),
-        ("a/b/c", None, "neither 'embedded', an existing folder, nor a hub id"),
+        ("a/b/c", None, 'write "embedded", a hub id as owner/name, or a folder as ./name'),
     ],
 )
 def test_models_that_cannot_be_had(hub_cache, tmp_path, source, revision, line):
     with pytest.raises(LedgerError, match=line) as caught:
-        language_model.produce_reference({"source": source, "revision": revision}, tmp_path)
+        produce({"source": source, "revision": revision}, tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -187,20 +191,18 @@ def test_refusals_of_the_hub_say_what_to_type(monkeypatch, tmp_path):
         return snapshot_download
 
     for error, line in {
-        language_model.GatedRepoError: "is gated: accept its licence .* `hf auth login`",
-        language_model.RepositoryNotFoundError: "no model 'google/gemma-2-2b', or it is private",
-        language_model.RevisionNotFoundError: "has no revision 'v9'",
-        language_model.HfHubHTTPError: "hub cannot be reached",
+        references.GatedRepoError: "is gated: accept its licence .* `hf auth login`",
+        references.RepositoryNotFoundError: "no model 'google/gemma-2-2b', or it is private",
+        references.RevisionNotFoundError: "has no revision 'v9'",
+        references.HfHubHTTPError: "hub cannot be reached",
     }.items():
-        monkeypatch.setattr(language_model, "snapshot_download", refuse(error))
+        monkeypatch.setattr(references, "snapshot_download", refuse(error))
         with pytest.raises(LedgerError, match=line) as caught:
-            language_model.produce_reference(
-                {"source": "google/gemma-2-2b", "revision": "v9"}, tmp_path
-            )
+            produce({"source": "google/gemma-2-2b", "revision": "v9"}, tmp_path)
         assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_weights_is_no_reference(copy, tmp_path):
     (copy / "model.safetensors").unlink()
     with pytest.raises(LedgerError, match="config.json and model.safetensors are expected"):
-        language_model.produce_reference({"source": str(copy)}, tmp_path)
+        produce({"source": str(copy)}, tmp_path)

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from latent_ledger.artifacts import references
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import language_model, randomise
+from latent_ledger.models import published as published_models
+from latent_ledger.text.tokenizer import load_tokenizer
 from tests.tiny_models import folder_digest
 
 ENDS = {
@@ -54,8 +57,7 @@ def test_the_model_runs_and_reads_the_same_tokens(case, tmp_path):
     _, folder = case
     randomise.produce({"keep": "embeddings", "seed": 0}, folder, tmp_path)
     ids, again = (
-        language_model.load_tokenizer(where)("a text, read twice").input_ids
-        for where in (folder, tmp_path)
+        load_tokenizer(where)("a text, read twice").input_ids for where in (folder, tmp_path)
     )
     assert ids == again
     batch = torch.tensor([ids])
@@ -82,14 +84,14 @@ def test_a_seed_fixes_the_bytes_and_leaves_torchs_generator_alone(neox, tmp_path
 def test_a_published_model_is_randomised_in_its_own_number_format(neox, tmp_path):
     published = tmp_path / "published"
     language_model.load_model(neox, "bfloat16").save_pretrained(published)
-    language_model.load_tokenizer(neox).save_pretrained(published)
+    load_tokenizer(neox).save_pretrained(published)
     reference = tmp_path / "reference"
     reference.mkdir()
-    language_model.produce_reference({"source": str(published)}, reference)
+    published_models.reference_folder({"source": str(published)}, reference)
     out = tmp_path / "out"
     facts = randomise.produce({"keep": "embeddings", "seed": 0}, reference, out)
     assert facts["kept"] == ENDS["neox"]
-    assert not (out / language_model.REFERENCE).exists()
+    assert not (out / references.REFERENCE).exists()
     assert randomise.native_dtype(out) == "bfloat16"
     model = parameters(out)
     torch.testing.assert_close(model[ENDS["neox"][0]], parameters(reference)[ENDS["neox"][0]])

@@ -70,7 +70,7 @@ def test_every_job_has_a_script(experiment):
 
 def test_settings_survive_json(experiment):
     """Settings enter action keys: what JSON cannot hold, or changes, is no setting."""
-    from latent_ledger.lib.files import canonical
+    from latent_ledger.lib.numbers import canonical
 
     for name, job in graph.jobs(experiment).items():
         assert canonical(job.settings) == job.settings, name

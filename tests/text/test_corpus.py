@@ -13,6 +13,7 @@ from pyarrow import parquet
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import sha256_file
 from latent_ledger.text import concepts, corpus
+from latent_ledger.text.concept_sets import CONCEPTS
 from latent_ledger.text.corpora.passages import Passages
 from latent_ledger.text.corpora.splits import position, text_digest
 
@@ -166,7 +167,7 @@ def test_examples_are_balanced_dense_and_distinct(examples):
 def test_labels_are_those_of_the_wheel(examples):
     from latent_ledger.text.corpora.embedded import read_set
 
-    truth = {name: dict(read_set(concepts.EMBEDDED[name][0])) for name in PROBING["concepts"]}
+    truth = {name: dict(read_set(CONCEPTS[name].number)) for name in PROBING["concepts"]}
     assert all(truth[row["concept"]][row["text"]] == str(row["label"]) for row in examples)
 
 

@@ -4,14 +4,11 @@ from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    if job.settings["source"] == "embedded":
-        from latent_ledger.models import training
+    from latent_ledger.models.sources.registry import source_of
 
-        text = job.input("text").folder()
-        return training.produce(job.settings, text, out, job.checkpoint())
-    from latent_ledger.models import language_model
-
-    return language_model.produce_reference(job.settings, out)
+    origin = source_of(job.settings["source"])
+    inputs = {"text": job.input("text").folder()} if origin.trained else {}
+    return origin.produce(job.settings, inputs, out, job.checkpoint)
 
 
 Job.from_snakemake(snakemake, "language_model").run(fill(compute))

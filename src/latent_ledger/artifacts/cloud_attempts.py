@@ -1,4 +1,4 @@
-"""What a cloud executor tells of a job's attempts: what they cost, and why the last one failed.
+"""Attempts of a job in a cloud: what they cost, and why the last attempt failed.
 
 An attempts file lies beside a run record and has one JSON line per Sandbox, oldest first. It covers
 what a record cannot: attempts that failed, the time a container needed to start, and ends at which
@@ -18,7 +18,7 @@ Attempt = Mapping[str, Any]
 
 
 def read(record: Path) -> list[Attempt]:
-    """The attempts told beside a run record, oldest first; none where the job ran here."""
+    """The attempts recorded beside a run record, oldest first; none where the job ran here."""
     path = Path(f"{record}.attempts.jsonl")
     if not path.exists():
         return []
@@ -28,29 +28,29 @@ def read(record: Path) -> list[Attempt]:
         raise LedgerError(f"{path} is not readable ({error}): delete it and run again.") from None
 
 
-def cost(record: Mapping[str, Any], told: Sequence[Attempt]) -> float:
+def cost(record: Mapping[str, Any], attempts: Sequence[Attempt]) -> float:
     """USD of a record's run: its own attempt and the failed ones directly before it.
 
     A record without an attempt (a local run, or one of another checkout) keeps its own figure.
     """
-    ids = [attempt["sandbox"] for attempt in told]
+    ids = [attempt["sandbox"] for attempt in attempts]
     if not record.get("sandbox") or record["sandbox"] not in ids:
         return record["cost_usd"]
     last = len(ids) - 1 - ids[::-1].index(record["sandbox"])
     first = last
-    while first > 0 and told[first - 1]["outcome"] == "failed":
+    while first > 0 and attempts[first - 1]["outcome"] == "failed":
         first -= 1
-    return sum(attempt["cost_usd"] or 0.0 for attempt in told[first : last + 1])
+    return sum(attempt["cost_usd"] or 0.0 for attempt in attempts[first : last + 1])
 
 
-def failure(record: Mapping[str, Any], told: Sequence[Attempt]) -> dict[str, Any] | None:
-    """A record of the last attempt, if it failed without leaving one itself; else None.
+def failure(record: Mapping[str, Any], attempts: Sequence[Attempt]) -> dict[str, Any] | None:
+    """A record of the last attempt, if it failed without leaving a record; else None.
 
-    `record` is the one that lies there, which may be of an earlier run.
+    `record` is the existing record, which may be of an earlier run.
     """
-    if not told or told[-1]["outcome"] != "failed":
+    if not attempts or attempts[-1]["outcome"] != "failed":
         return None
-    last = told[-1]
+    last = attempts[-1]
     newer = record.get("started", "") >= last["started"] and record.get("status") != "restored"
     if record.get("sandbox") == last["sandbox"] or (record and newer):
         return None

@@ -1,4 +1,4 @@
-"""A process that has the heavy libraries loaded, and forks jobs from itself.
+"""Fork server: a process that has the heavy libraries loaded, and forks jobs from itself.
 
 A job of the laptop experiment computes for seconds and would import torch, transformers and SAELens
 for just as long. So the first job that has to compute starts a *zygote* in the background: it
@@ -9,7 +9,7 @@ its script over::
     script ends with the child's exit code  <----------------------------- zygote <--exit--
 
 * The zygote loads no module of this project but this one, so the child reads the code as it is.
-* Nobody waits for it: as long as it loads, or if it cannot be had, the job imports by itself.
+* No job waits for it: while it loads, or where it cannot run, the job imports by itself.
 * It serves jobs of one thread, for OpenMP's threads do not survive a fork, and only on the machine
   and under the main process that asked for it (:func:`offer`).
 * A child dies with the script that waits for it, the zygote with the workflow's main process.
@@ -38,6 +38,7 @@ import time
 import traceback
 import uuid
 from pathlib import Path
+from typing import cast
 
 PLACE = "LATENT_LEDGER_ZYGOTE"
 """Environment variable: ``<machine>:<pid of the main process>:<folder of the socket>``."""
@@ -119,7 +120,7 @@ def run_script() -> int | None:
 def _start(folder: Path, main_process: str) -> None:
     """Start the zygote in the background, unless another job has done so."""
     try:
-        folder.mkdir(mode=0o700)  # nobody else may connect; and whoever makes it starts the zygote
+        folder.mkdir(mode=0o700)  # for this user alone; the job that makes it starts the zygote
     except FileExistsError:
         return
     subprocess.Popen(
@@ -157,8 +158,8 @@ class Zygote:
             for key, _ in self.selector.select(timeout=0.05 if self.children else 1.0):
                 if key.fileobj is self.listener:
                     self.fork(self.listener.accept()[0])
-                else:  # a waiting script says nothing more: it was killed
-                    self.end(key.fileobj)
+                else:  # a waiting script sends nothing: it was killed
+                    self.end(cast(socket.socket, key.fileobj))
             self.reap()
         for connection in list(self.children.values()):
             self.end(connection)
@@ -242,7 +243,7 @@ def main(folder: str, main_process: str) -> None:
                 listener.bind(str(Path(folder, SOCKET)))
                 listener.listen(64)
                 Zygote(listener, main_process).serve()
-        while _alive(main_process):  # a fork would lose threads: stay in nobody's way
+        while _alive(main_process):  # a fork would lose threads: serve no job
             time.sleep(1)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,6 +1,6 @@
-"""One job: look the action key up, compute only on a miss, always leave a record.
+"""Job of a rule: look the action key up, compute only on a miss, always leave a record.
 
-A rule's script unpacks Snakemake's object into a :class:`Job` and hands it one function::
+A rule's script unpacks Snakemake's object into a :class:`Job` and hands it a function::
 
     Job.from_snakemake(snakemake).run(compute)
 
@@ -8,9 +8,8 @@ A rule's script unpacks Snakemake's object into a :class:`Job` and hands it one 
 empty folder(s) to fill, and returns the facts. It imports heavy libraries inside, so a job whose
 key is in the store ends without loading torch.
 
-A rule with several outputs (one activation artifact per hook point, one corpus part per split)
-names a
-*part* per output; each part has a key of its own and only the missing ones are computed.
+A rule with several outputs (an activation artifact per hook point, a corpus part per split) names
+a *part* per output. Each part has a key, and only the missing parts are computed.
 
 The record of a run (when, where, how long, how much memory, which versions) is written to the
 rule's log path, never into a manifest: on failure too, with the reason, which becomes a ledger row.
@@ -162,7 +161,7 @@ class Job:
     def restore_all(self) -> bool:
         """Restore every part and write the record; False, with nothing written, if one lacks.
 
-        For whoever can look a key up without this job's process: the Modal executor's hook.
+        The Modal executor's hook calls it, which looks a key up without this job's process.
         """
         keys = {part: action_key(self.made_by(part)) for part in self.outputs}
         if self.recompute or not all(self.store.lookup(key) for key in keys.values()):
@@ -240,7 +239,7 @@ class Job:
     def _describe(self, status: str, began: datetime, clock: float) -> dict[str, Any]:
         """The run record: when, where, how long, how much."""
         seconds = time.monotonic() - clock
-        torch = sys.modules.get("torch")
+        torch: Any = sys.modules.get("torch")
         on_gpu = torch is not None and torch.cuda.is_available()
         return {
             "status": status,

@@ -1,4 +1,4 @@
-"""What a result depends on, as one digest: the action key.
+"""Action key: what a result depends on, as a digest.
 
     key = sha256(rule, settings, code digest, environment digest, digests of the inputs' content)
 
@@ -6,7 +6,9 @@ The *code digest* covers a script and every project module it reaches by import,
 trees without docstrings, comments or layout: those cost nothing, a corrected adapter makes exactly
 its dependents stale. It is kept per function as well, so that the ledger can say *which* function
 changed between two rows. Modules that only carry bytes or words (the store, this one, progress
-lines) are left out: they are checked by digests themselves and cannot change a number.
+lines) are left out: they are checked by digests themselves and cannot change a number. What they
+import is followed all the same: the rounding of numbers, which :mod:`latent_ledger.lib.files`
+calls, is part of every job's code.
 
 Imports are followed statically, so a registry must import its entries by name, not by a computed
 string; :func:`code_of` raises for ``import_module`` with anything but a literal.
@@ -36,6 +38,7 @@ CARRIERS = frozenset(
         "lib.errors",
         "lib.files",
         "lib.progress",
+        "lib.suggestions",
     )
 )
 """Modules that move or announce results but never make one."""
@@ -56,11 +59,12 @@ def code_of(script: Path, source: Path) -> Code:
     todo, seen = [(Path(script).stem, Path(script))], set()
     while todo:
         name, path = todo.pop()
-        if name in seen or name in CARRIERS:
+        if name in seen:
             continue
         seen.add(name)
         parts, imports = _read_module(path, name)
-        functions.update({f"{name}:{part}": digest for part, digest in parts.items()})
+        if name not in CARRIERS:
+            functions.update({f"{name}:{part}": digest for part, digest in parts.items()})
         for module in imports:
             found = _module_file(module, source)
             if found is not None:
@@ -99,9 +103,9 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
 def _strip_docstrings(tree: ast.Module) -> None:
     """Remove every string that stands alone as a statement: docstrings, attribute docs."""
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
+        body: Any = getattr(node, "body", None)
         if isinstance(body, list):
-            node.body = [
+            body[:] = [
                 n
                 for n in body
                 if not (
@@ -129,6 +133,8 @@ def _imports(tree: ast.Module, module: str, *, is_package: bool) -> set[str]:
         elif isinstance(node, ast.Call) and _called(node) == "import_module":
             argument = node.args[0] if node.args else None
             if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+                if module in CARRIERS:  # the fork server loads libraries, no module of the project
+                    continue
                 raise LedgerError(
                     f"{module}:{node.lineno}: import_module with a computed name hides code from "
                     "the action key; import the module by name."

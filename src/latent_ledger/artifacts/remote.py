@@ -1,4 +1,4 @@
-"""The workflow when its store is not on this machine but on a Modal Volume.
+"""Workflow with its store on a Modal Volume instead of this machine.
 
 The caller then has manifests and records, and no payload. Two things need another way:
 
@@ -66,7 +66,7 @@ def complete(job: Any, read: Read) -> bool:
         scriptdir=str(script.parent),
     )
     task = Job.from_snakemake(seen, rule=script.stem)  # an action is named after its script
-    task.store = RemoteActions(read)
+    task.store = RemoteActions(read)  # type: ignore[assignment]  # the half that a lookup needs
     return task.restore_all()
 
 

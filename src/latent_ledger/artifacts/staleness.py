@@ -21,7 +21,7 @@ from typing import Any
 from latent_ledger.artifacts.provenance import Project, describe_change, ingredients
 from latent_ledger.artifacts.store import Manifest, Store
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import canonical
+from latent_ledger.lib.numbers import canonical
 
 Jobs = Mapping[str, tuple[str, Mapping[str, Any]]]
 """Path of a manifest -> (rule, settings) that it should have been made with."""

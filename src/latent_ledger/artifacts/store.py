@@ -185,7 +185,7 @@ class Store:
         if folder.exists() and self.first_wrong_file(manifest) is not None:
             self.set_aside(manifest)
         for entry in files:
-            (staged / entry["path"]).chmod(0o444)
+            (staged / str(entry["path"])).chmod(0o444)
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             staged.rename(folder)

@@ -1,4 +1,4 @@
-"""Can every coder be trained at its site, and every comparison be made, and made fairly?"""
+"""Checks of the coders and their comparisons: sites, sizes, and equal conditions."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from latent_ledger.config.coder_specs import (
     is_pretrained,
     pairs,
 )
-from latent_ledger.config.problems import Problem, Where, needs_sections, show, suggest, words
+from latent_ledger.config.problems import Problem, Where, needs_sections
 from latent_ledger.config.schema_file import schema
-from latent_ledger.config.sources import kind_of_source, local, model_shape
+from latent_ledger.lib.suggestions import show, suggest, words
+from latent_ledger.models.sources import checks as source_checks
+from latent_ledger.models.sources.registry import shape as model_shape
 
 DEPTH = ("resid_pre", "mlp_in", "mlp_out", "mlp_out_normed", "resid_post")
 """Points of one block in the order in which a forward pass reaches them."""
@@ -113,12 +115,8 @@ def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
             if coder["model"] != "original":
                 what = "a pretrained coder is of the model itself; train one of this model instead"
                 yield Problem(("coders", name, "model"), what)
-            source, path = coder["source"], ("coders", name, "source")
-            if kind_of_source("coders", source) is None:
-                hint = "write a hub id as owner/name, or a folder as ./name"
-                yield Problem(path, f"{show(source)} is no source of coders; {hint}")
-            elif kind_of_source("coders", source) == "folder" and not local(source).is_dir():
-                yield Problem(path, f"the folder {show(source)} does not exist")
+            for what in source_checks.coder_problems(coder["source"]):
+                yield Problem(("coders", name, "source"), what)
             continue
         for key in ("path", "revision", "format"):
             if coder.get(key) is not None:
@@ -128,7 +126,7 @@ def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("coders", "training")
 def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
-    told = set()
+    reported = set()
     for name, coder in config["coders"].items():
         if is_pretrained(coder):
             continue
@@ -136,8 +134,8 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
         path = ("coders", name, "k") if "k" in coder else ("training", "k")
         for index, k in enumerate(effective(config, name, "k")):
             where = (*path, index)
-            if k > width and where not in told:
-                told.add(where)
+            if k > width and where not in reported:
+                reported.add(where)
                 owner = "" if "width" not in coder else f" of {name}"
                 yield Problem(where, f"{k} active latents exceed the width{owner}, {width}")
 
@@ -145,8 +143,8 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("coders", "training", "evaluations")
 def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     widths = {name: effective(config, name, "width") for name in config["coders"]}
-    told = [name for name, width in widths.items() if width is not None]
-    narrow = min(told, key=widths.__getitem__, default=None)
+    known = [name for name, width in widths.items() if width is not None]
+    narrow = min(known, key=widths.__getitem__, default=None)
     if narrow is None:
         return
     width = widths[narrow]
@@ -161,7 +159,7 @@ def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("coders", "training", "tokens")
 def _whole_contexts(config: dict[str, Any]) -> Iterator[Problem]:
     context = config["tokens"]["context"]
-    blocks = {("training",): config["training"]}
+    blocks: dict[Where, dict[str, Any]] = {("training",): config["training"]}
     blocks |= {("coders", name): coder for name, coder in config["coders"].items()}
     for path, block in blocks.items():
         batch = block.get("batch_tokens", context)

@@ -1,23 +1,19 @@
-"""Do the store, the model, the texts and the labelled examples exist and go together?"""
+"""Checks of the store, the models, the texts and the labelled examples, and that they fit."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.config.problems import Problem, nearest, needs_sections, show, suggest
-from latent_ledger.config.sources import (
-    CONCEPTS,
-    CORPUS_SUFFIXES,
-    HUB_ID,
-    corpus_kind,
-    installed,
-    local,
-    model_kind,
-    model_shape,
-)
+from latent_ledger.config.problems import Problem, Where, needs_sections
+from latent_ledger.lib.suggestions import show, suggest
+from latent_ledger.models.sources import checks as model_checks
+from latent_ledger.models.sources.registry import find, shape
+from latent_ledger.text.concept_sets import CONCEPTS
+from latent_ledger.text.corpora import checks as corpus_checks
+from latent_ledger.text.corpora import embedded
+from latent_ledger.text.corpora.registry import source_of
 
 
 @needs_sections("store")
@@ -36,79 +32,18 @@ def _store(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 @needs_sections("model")
-def _model_source(config: dict[str, Any]) -> Iterator[Problem]:
-    yield from _published(config["model"]["source"], ("model", "source"))
+def _models(config: dict[str, Any]) -> Iterator[Problem]:
+    for path, what in model_checks.problems(config["model"]):
+        yield Problem(("model", *path), what)
     for name, other in config["model"]["others"].items():
-        path = ("model", "others", name, "source")
-        if other["source"] == "embedded":
-            yield Problem(path, "another model is a published one; write a hub id or a folder")
-        else:
-            yield from _published(other["source"], path)
-
-
-def _published(source: str, path: tuple[str, ...]) -> Iterator[Problem]:
-    """A model can be meant as it is written."""
-    kind = model_kind(source)
-    if kind is None:
-        if source.startswith("hub:"):
-            hint = f"write the hub id alone, {show(source.removeprefix('hub:'))}"
-        elif nearest(source, ["embedded"]):
-            hint = 'did you mean "embedded"?'
-        else:
-            hint = 'write "embedded", a hub id as owner/name, or a folder as ./name'
-        yield Problem(path, f"{show(source)} is no model source; {hint}")
-    elif kind == "hub" and local(source).is_dir():
-        yield Problem(
-            path,
-            f"{show(source)} may be a hub id or the folder of that name here; "
-            f"write {show('./' + source)} for the folder, or rename the folder",
-        )
-    elif kind == "folder" and not local(source).is_dir():
-        yield Problem(path, f"the folder {show(source)} does not exist")
-    elif kind == "folder" and not (local(source) / "config.json").is_file():
-        yield Problem(path, f"the folder {show(source)} holds no config.json, so no model")
-
-
-@needs_sections("model")
-def _embedded_model(config: dict[str, Any]) -> Iterator[Problem]:
-    training = config["model"].get("training")
-    if training is None:
-        return
-    width, heads = training["width"], training["heads"]
-    step = 8 * heads  # rotary embeddings turn a quarter of a head's dimensions, in pairs
-    if width % step:
-        down, up = width // step * step, (width // step + 1) * step
-        yield Problem(
-            ("model", "training", "width"),
-            f"{width} with {heads} heads does not give every head a multiple of 8 dimensions; "
-            f"{f'{down} or {up}' if down else up} would",
-        )
+        for path, what in model_checks.problems(other, trained=False):
+            yield Problem(("model", "others", name, *path), what)
 
 
 @needs_sections("corpus")
 def _corpus_source(config: dict[str, Any]) -> Iterator[Problem]:
-    yield from _texts(config["corpus"]["source"], ("corpus", "source"))
-
-
-def _texts(source: str, path: tuple[str, ...]) -> Iterator[Problem]:
-    """A source of texts, labelled or not, can be meant as it is written."""
-    kind = corpus_kind(source)
-    if kind == "hub":
-        name = source.removeprefix("hub:").partition(":")[0]
-        if not (HUB_ID.fullmatch(name) or re.fullmatch(r"[\w.-]+", name)):
-            yield Problem(path, f"{show(source)} names no data set; write hub:owner/name")
-    elif kind == "folder" and not local(source).exists():
-        what = f"the folder {show(source)} does not exist"
-        if nearest(source, ["embedded"]):
-            what += '; did you mean "embedded"?'
-        elif HUB_ID.fullmatch(source):
-            what += f"; a hub data set is written {show('hub:' + source)}"
-        yield Problem(path, what)
-    elif kind == "folder" and not any(
-        file.suffix in CORPUS_SUFFIXES for file in (local(source), *local(source).rglob("*"))
-    ):
-        kinds = ", ".join(CORPUS_SUFFIXES)
-        yield Problem(path, f"{show(source)} holds no text ({kinds})")
+    for what in corpus_checks.problems(config["corpus"]["source"]):
+        yield Problem(("corpus", "source"), what)
 
 
 @needs_sections("corpus")
@@ -122,16 +57,17 @@ def _parts(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("model", "corpus")
 def _model_part(config: dict[str, Any]) -> Iterator[Problem]:
-    if config["model"]["source"] == "embedded" and "model" not in config["corpus"]["parts"]:
-        yield Problem(
-            ("corpus", "parts", "model"), "missing; the embedded model needs text to train on"
-        )
+    origin = find(config["model"]["source"])
+    part = origin.trained_on if origin else None
+    if origin and part and part not in config["corpus"]["parts"]:
+        what = f"missing; the {origin.name} model needs text to train on"
+        yield Problem(("corpus", "parts", part), what)
 
 
 @needs_sections("model", "tokens")
 def _budgets(config: dict[str, Any]) -> Iterator[Problem]:
     context = config["tokens"]["context"]
-    budgets = {("tokens", "budget"): config["tokens"]["budget"]}
+    budgets: dict[Where, dict[str, int]] = {("tokens", "budget"): config["tokens"]["budget"]}
     for name, other in config["model"]["others"].items():
         budgets["model", "others", name, "tokens"] = other["tokens"]
     for path, parts in budgets.items():
@@ -144,12 +80,12 @@ def _budgets(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("model", "tokens", "evaluations")
 def _contexts(config: dict[str, Any]) -> Iterator[Problem]:
     for name, other in config["model"]["others"].items():
-        shape, context = model_shape(other), config["tokens"]["context"]
-        if shape and shape.context and context > shape.context:
-            what = f"its context of {shape.context} is shorter than tokens.context, {context}"
+        other_shape, context = shape(other), config["tokens"]["context"]
+        if other_shape and other_shape.context and context > other_shape.context:
+            what = f"its context of {other_shape.context} is shorter than tokens.context, {context}"
             yield Problem(("model", "others", name), what)
-    shape = model_shape(config["model"])
-    if shape is None or shape.context is None:
+    model = shape(config["model"])
+    if model is None or model.context is None:
         return
     probing = config["evaluations"].get("probing", {})
     contexts = {
@@ -157,8 +93,8 @@ def _contexts(config: dict[str, Any]) -> Iterator[Problem]:
         ("evaluations", "probing", "context"): probing.get("context", 0),
     }
     for path, context in contexts.items():
-        if context > shape.context:
-            yield Problem(path, f"{context} is longer than the model's context of {shape.context}")
+        if context > model.context:
+            yield Problem(path, f"{context} is longer than the model's context of {model.context}")
 
 
 @needs_sections("evaluations")
@@ -167,8 +103,9 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
     if probing is None:
         return
     source = probing["source"]
-    if source != "embedded":
-        yield from _texts(source, ("evaluations", "probing", "source"))
+    if not source_of(source).named_concepts:
+        for what in corpus_checks.problems(source):
+            yield Problem(("evaluations", "probing", "source"), what)
         if "label_field" not in probing:
             yield Problem(
                 ("evaluations", "probing", "label_field"),
@@ -181,7 +118,7 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
         data = CONCEPTS.get(concept)
         if data is None:
             yield Problem(path, f"no data for {show(concept)}; {suggest(concept, CONCEPTS)}")
-        elif not installed(data):
+        elif not embedded.installed(data.number):
             yield Problem(
                 path,
                 f"the data of {show(concept)} (set {data.number} of the sae-probes package) is not "
@@ -196,8 +133,7 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
 
 CHECKS = (
     _store,
-    _model_source,
-    _embedded_model,
+    _models,
     _corpus_source,
     _parts,
     _model_part,

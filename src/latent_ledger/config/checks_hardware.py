@@ -1,4 +1,4 @@
-"""Are the GPUs listed so that the cheapest that fits is found first?"""
+"""Checks of the GPUs: the cheapest that fits comes first, and those named are listed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.resources.devices import gpus
 
 
 @needs_sections("hardware")
 def _cheapest_first(config: dict[str, Any]) -> Iterator[Problem]:
     """Jobs take the first GPU they fit on: a large one in front would take them all."""
-    from latent_ledger.resources.devices import (
-        gpus,  # small, but not needed by every reader of configs
-    )
-
     listed = config["hardware"]["gpus"]
-    for index, (one, other) in enumerate(zip(listed, listed[1:], strict=False)):
-        if gpus()[one].memory_gib > gpus()[other].memory_gib:
-            what = f"{other} is smaller than {one} before it, so no job would get it; swap them"
+    for index, (first, other) in enumerate(zip(listed, listed[1:], strict=False)):
+        if gpus()[first].memory_gib > gpus()[other].memory_gib:
+            what = f"{other} is smaller than {first} before it, so no job would get it; swap them"
             yield Problem(("hardware", "gpus", index + 1), what)
 
 
 @needs_sections("hardware")
 def _listed(config: dict[str, Any]) -> Iterator[Problem]:
-    """A rule's own GPU means nothing where no job has one."""
+    """The GPU of a rule means nothing where no job has one."""
     hardware = config["hardware"]
     for name in hardware["gpu"]:
         if not hardware["gpus"]:

@@ -1,8 +1,8 @@
-"""From the coders of a configuration to the instances that are trained and compared.
+"""Coder specs: the runs that follow from the coders of a configuration.
 
-A coder is a architecture at a site; an instance is that coder at one k and one seed, named
-``<coder>-k<k>-s<seed>``. The recipe is the one under ``training``, with what the coder overrides.
-A coder with a ``source`` comes trained: it is one instance, named as the coder, whose k, seed and
+An entry is an architecture at a site; a spec is that entry at one k and one seed, named
+``<entry>-k<k>-s<seed>``. The recipe is the one under ``training``, with what the entry overrides.
+An entry with a ``source`` comes trained: it is a single spec of the same name, whose k, seed and
 recipe are its publisher's.
 """
 
@@ -79,7 +79,7 @@ class CoderSpec:
 
     @property
     def pretrained(self) -> bool:
-        """Whether somebody else trained it."""
+        """Whether it was trained elsewhere."""
         return self.source is not None
 
     @property

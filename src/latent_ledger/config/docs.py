@@ -1,4 +1,4 @@
-"""docs/configuration.md, made from the schema: one table row per key, nothing written twice."""
+"""Page docs/configuration.md, made from the schema: a table row per key."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def _table(part: Mapping[str, Any], keys: list[str]) -> Iterator[str]:
 
 
 def _only_for(part: Mapping[str, Any]) -> str:
-    kinds = " or ".join(part["x-for"])
+    origins = " or ".join(part["x-for"])
     other = "set aside" if part.get("x-ignored") else "refused"
-    return f"*Only for a source of kind {kinds}; {other} for any other.*"
+    return f"*Only for the origin {origins}; {other} for any other.*"
 
 
 def _values(part: Mapping[str, Any]) -> str:

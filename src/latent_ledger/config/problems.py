@@ -1,18 +1,28 @@
-"""A problem is a path and a sentence; a check finds problems in parts that each look right alone.
+"""Problems, each a path and a sentence, and checks that look for them.
 
-How values, lists of words and near misses are worded lives here too, so that every message of a
-configuration reads the same.
+A check reads several parts of a configuration that each look right alone.
 """
 
 from __future__ import annotations
 
-import datetime
-import difflib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from latent_ledger.lib.suggestions import nearest, show, suggest, words
+
+__all__ = [
+    "Check",
+    "Problem",
+    "Where",
+    "contradictions",
+    "dotted",
+    "needs_sections",
+    "nearest",
+    "show",
+    "suggest",
+    "words",
+]
 Where = tuple[str | int, ...]
 """A path into a configuration: keys and list positions."""
 
@@ -58,26 +68,3 @@ def dotted(path: Iterable[str | int]) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
-
-
-def show(value: Any) -> str:
-    """A value as it would be written in YAML's flow style."""
-    return str(value) if isinstance(value, datetime.date) else json.dumps(value, default=str)
-
-
-def words(values: Iterable[Any]) -> str:
-    """Values in one line, separated by commas; text without quotes."""
-    return ", ".join(value if isinstance(value, str) else show(value) for value in values)
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The known word that `word` most likely stands for, or None if nothing is near."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
-    return found[0] if found else None
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """What to write instead of `word`: the nearest known word, or all of them."""
-    known = list(known)
-    near = nearest(word, known)
-    return f'did you mean "{near}"?' if near else f"known: {words(known)}"

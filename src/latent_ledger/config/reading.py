@@ -14,8 +14,10 @@ import yaml
 
 from latent_ledger.lib.errors import LedgerError
 
+Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+
+class StrictLoader(Loader):  # type: ignore[misc, valid-type]  # one of two equal loaders
     """PyYAML's safe loader (the C one where it was built), refusing repeated keys."""
 
 
@@ -68,6 +70,7 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for key, value in overlay.items():
         below = merged.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(below, value) if both else value
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = merge(below, value)
+        merged[key] = value
     return merged

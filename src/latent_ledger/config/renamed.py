@@ -1,7 +1,7 @@
 """Old names of keys, which a configuration may use until version 0.3.
 
-Each use is one line on standard error that says what to write. Where the old and the new name
-stand side by side nobody can know which is meant: the old one is then an unknown key.
+Each use gives a line on standard error that says what to write. Where the old and the new name
+stand side by side, it is not known which is meant: the old name is then an unknown key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The closed schema: what is wrong with a configuration, and what its defaults make of it.
+"""Closed schema: what is wrong with a configuration, and what its defaults make of it.
 
 Two passes over the same schema, both without side effects::
 
@@ -20,9 +20,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
-from latent_ledger.config.problems import Problem, Where, dotted, nearest, show, words
+from latent_ledger.config.problems import Problem, Where, dotted
 from latent_ledger.config.reading import read_yaml
-from latent_ledger.config.sources import kind_of_source
+from latent_ledger.config.sources import origin_of
+from latent_ledger.lib.suggestions import nearest, show, words
 
 FOLDER = Path(__file__).parent
 """Where ``schema.yaml`` lies, with the blocks that have files of their own."""
@@ -93,7 +94,7 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
             for key in value
             if key not in error.schema["properties"]
         }
-        # jsonschema raises one error per missing key; each is told by its own message
+        # jsonschema raises one error per missing key; each is known by its message
         key = next(key for key in missing if error.message.startswith(repr(key)))
         if key not in misspelt:
             example = resolve(error.schema["properties"][key]).get("examples", [None])[0]
@@ -217,7 +218,7 @@ def _complete_mapping(
 ) -> tuple[dict[str, Any], list[Problem]]:
     known, others = part.get("properties", {}), part.get("additionalProperties")
     source = value.get("source", known.get("source", {}).get("default"))
-    kind = kind_of_source(dotted(path), source)
+    origin = origin_of(dotted(path), source)
     filled, found = {}, []
     for key in [*known, *(key for key in value if key not in known)]:
         below = known.get(key, others)
@@ -228,10 +229,12 @@ def _complete_mapping(
         # A coder's own recipe key points to the common one and, left out, means that one's value.
         overrides = below.get("$ref", "").startswith("#/properties/")
         below = resolve(below)
-        if kind and kind not in below.get("x-for", [kind]):
+        if origin and origin.name not in below.get("x-for", [origin.name]):
             if present and value[key] is not None and not below.get("x-ignored"):
                 fit = " or ".join(below["x-for"])
-                what = f"only goes with a source of kind {fit}, and this one is {kind}; remove it"
+                what = (
+                    f"only goes with the origin {fit}, and this source is {origin.name}; remove it"
+                )
                 found.append(Problem((*path, key), what))
             continue
         if present or ("default" in below and not overrides):

@@ -107,7 +107,7 @@ def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
 def _paths(value: Any, path: Where = ()) -> Iterable[Where]:
     """Every path of a configuration, in the order in which it is written."""
     yield path
-    children = ()
+    children: Iterable[tuple[str | int, Any]] = ()
     if isinstance(value, Mapping):
         children = value.items()
     elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The one exception that reaches a person.
+"""Errors that reach a person, each in a single line.
 
 A :class:`LedgerError` carries a single line of prose: what is wrong, where, and what to do about
 it. Jobs print that line, write it into their run record, and exit with a code that is not zero;

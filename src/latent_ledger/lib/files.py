@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,9 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from latent_ledger.lib.errors import LedgerError
-
-SIGNIFICANT_DIGITS = 10
-"""Digits kept of a float in JSON: enough for any metric, few enough to read."""
+from latent_ledger.lib.numbers import canonical
 
 
 @contextmanager
@@ -75,23 +72,11 @@ def read_json(path: Path) -> Any:
         raise LedgerError(f"{path} is not valid JSON ({error}): delete it and run again.") from None
 
 
-def canonical(value: Any) -> Any:
-    """Round floats to :data:`SIGNIFICANT_DIGITS` and replace NaN by null, recursively."""
-    if isinstance(value, bool) or value is None or isinstance(value, int | str):
-        return value
-    if isinstance(value, float):
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [canonical(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy scalars and arrays
-        return canonical(value.tolist())
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
-
-
 def dumps(value: Any) -> str:
-    """Serialise to JSON with sorted keys: equal content gives equal bytes."""
+    """Serialise to canonical JSON with sorted keys: equal content gives equal bytes.
+
+    Floats are rounded by :func:`latent_ledger.lib.numbers.canonical`.
+    """
     return json.dumps(canonical(value), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -104,3 +89,22 @@ def sha256_file(path: Path) -> str:
     """sha256 of a file's content, as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def local(source: str) -> Path:
+    """The path that a source names, ``~`` expanded."""
+    return Path(source).expanduser()
+
+
+def listing(source: str) -> dict[str, str]:
+    """Digest of names, sizes and times of a local folder's files, so that an edit is seen.
+
+    A touched file costs one job at most: equal content has an equal digest, which cuts off below.
+    """
+    root = local(source)
+    files = sorted(
+        path for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file()
+    )
+    stats = [(path, path.stat()) for path in files]
+    entries = [[str(path.relative_to(root)), s.st_size, s.st_mtime_ns] for path, s in stats]
+    return {"files": digest_json(entries)}

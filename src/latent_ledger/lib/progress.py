@@ -1,4 +1,4 @@
-"""Progress that reads well in a terminal, a log file and a remote job alike.
+"""Progress lines that read well in a terminal, a log file and a remote job alike.
 
 One line every few seconds, never a carriage return: a log of a long job stays a log.
 """
@@ -32,19 +32,19 @@ class Progress:
         self.done = self.start = start
         self.stream = stream or sys.stderr
         self.values: dict[str, float | str] = {}
-        self.began = self.said = time.monotonic()
+        self.began = self.last_line = time.monotonic()
 
     def update(self, amount: int = 1, **values: float | str) -> None:
         """Count `amount` more units; `values` (a loss, a rate) are shown on the next line."""
         self.done += amount
         self.values.update(values)
-        if time.monotonic() - self.said >= self.every:
+        if time.monotonic() - self.last_line >= self.every:
             self.say()
 
     def say(self) -> None:
         """Print the current state now."""
-        self.said = time.monotonic()
-        seconds = max(self.said - self.began, 1e-9)
+        self.last_line = time.monotonic()
+        seconds = max(self.last_line - self.began, 1e-9)
         rate = (self.done - self.start) / seconds
         of = f"/{self.total:,}" if self.total else ""
         parts = [f"{self.task}: {self.done:,}{of} {self.unit}".rstrip(), f"{rate:,.3g}/s"]

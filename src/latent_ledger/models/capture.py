@@ -12,8 +12,7 @@
   a capture resumable: with a `partial` folder, finished shards survive a kill and are kept, and the
   final bytes are those of an uninterrupted run.
 * Before the first shard is written, :mod:`latent_ledger.models.parity` compares the first batch of
-  every
-  hook point with TransformerLens.
+  every hook point with TransformerLens.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -31,7 +31,8 @@ from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import canonical, read_json, sha256_file, write_json
+from latent_ledger.lib.files import read_json, sha256_file, write_json
+from latent_ledger.lib.numbers import canonical
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models import hooks, language_model, parity
 from latent_ledger.models.hook_points import HookPoint
@@ -111,7 +112,7 @@ def real_rows(value: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 
 
 def forward_rows(
-    network: torch.nn.Module,
+    network: PreTrainedModel,
     tokens: Mapping[str, torch.Tensor],
     wanted: Sequence[HookPoint],
     see: Callable[[HookPoint, torch.Tensor], None],
@@ -275,7 +276,7 @@ def load_through_gate(
     theirs = parity.reference(
         model, wanted, batch["input_ids"].long(), batch["real"], dtype=dtype, device=device
     )
-    network = network.to(device)
+    network = network.to(device)  # type: ignore[arg-type]  # wrapped without its types
     ours: dict[HookPoint, torch.Tensor] = {}
     forward_rows(network, batch, wanted, ours.__setitem__)
     return network, parity.gate(
@@ -285,7 +286,7 @@ def load_through_gate(
 
 def check_vocabulary(tokens: Mapping[str, torch.Tensor], network: PreTrainedModel) -> None:
     """Raise :class:`LedgerError` if the token set belongs to another tokenizer."""
-    vocabulary = network.get_input_embeddings().num_embeddings
+    vocabulary = cast(torch.nn.Embedding, network.get_input_embeddings()).num_embeddings
     largest = int(tokens["input_ids"].max())
     if largest >= vocabulary:
         raise LedgerError(

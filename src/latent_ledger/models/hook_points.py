@@ -1,4 +1,4 @@
-"""Where a sparse coder reads and writes, as a type.
+"""Hook points as a type: where a sparse coder reads and writes.
 
 A transformer block of layer ``L`` is read at one of these points::
 

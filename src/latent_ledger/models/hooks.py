@@ -1,5 +1,4 @@
-"""From a :class:`~latent_ledger.models.hook_points.HookPoint` to the module of a Hugging Face
-model.
+"""Modules of a Hugging Face model behind each hook point.
 
 =================  ==============================================================  ===============
 point              module                                                          which side
@@ -20,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -52,7 +51,7 @@ LAYOUTS = {
 
 def layout_of(model: nn.Module) -> Layout:
     """The layout of a causal language model. Raises :class:`LedgerError` for an unknown one."""
-    kind = model.config.model_type
+    kind = config_of(model).model_type
     layout = LAYOUTS.get(kind) or _like_llama(model)
     if layout is None:
         raise LedgerError(
@@ -76,7 +75,12 @@ def _like_llama(model: nn.Module) -> Layout | None:
 
 def width(model: nn.Module) -> int:
     """Channels of every hook point (d_model)."""
-    return model.config.get_text_config().hidden_size
+    return config_of(model).get_text_config().hidden_size
+
+
+def config_of(model: nn.Module) -> Any:
+    """The model's configuration, which transformers sets on every model."""
+    return model.config
 
 
 def locate(model: nn.Module, hook_point: HookPoint) -> tuple[nn.Module, Side]:
@@ -84,7 +88,7 @@ def locate(model: nn.Module, hook_point: HookPoint) -> tuple[nn.Module, Side]:
     model.
     """
     layout = layout_of(model)
-    blocks = model.get_submodule(layout.blocks)
+    blocks = cast(nn.ModuleList, model.get_submodule(layout.blocks))
     if hook_point.layer >= len(blocks):
         raise LedgerError(
             f"{hook_point} does not exist: the model's layers are 0 to {len(blocks) - 1}."
@@ -177,7 +181,7 @@ def visit(
 
     with hooked(model, {hook_point: edit_for(hook_point) for hook_point in sorted(waiting)}):
         try:
-            model.base_model(input_ids, use_cache=False)
+            cast(nn.Module, model.base_model)(input_ids, use_cache=False)
         except _Enough:
             return
     raise LedgerError(f"The model never computed {', '.join(map(str, sorted(waiting)))}.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ class Muon(torch.optim.Muon):
         super().__init__(params, lr, weight_decay, adjust_lr_fn="match_rms_adamw")
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # without a closure
         """Update every parameter that has a gradient: Nesterov momentum, decoupled decay."""
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
@@ -34,11 +35,12 @@ class Muon(torch.optim.Muon):
             for shape, parameters in shapes.items():
                 updates = []
                 for parameter in parameters:
+                    gradient = cast(Tensor, parameter.grad)
                     state = self.state[parameter]
                     if "momentum_buffer" not in state:
                         state["momentum_buffer"] = torch.zeros_like(parameter)
-                    state["momentum_buffer"].lerp_(parameter.grad, 1 - momentum)
-                    updates.append(parameter.grad.lerp(state["momentum_buffer"], momentum))
+                    state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+                    updates.append(gradient.lerp(state["momentum_buffer"], momentum))
                 directions = orthogonalize(
                     torch.stack(updates), group["ns_coefficients"], group["ns_steps"], group["eps"]
                 )

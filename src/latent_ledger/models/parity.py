@@ -25,8 +25,8 @@ from pathlib import Path
 
 import torch
 
+from latent_ledger.artifacts import references
 from latent_ledger.lib.errors import GateError
-from latent_ledger.models import language_model
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.models.shards import dtype_named
 
@@ -72,7 +72,7 @@ def reference(
     """
     from transformer_lens.model_bridge import TransformerBridge  # seconds to import
 
-    folder = str(language_model.resolve(model))
+    folder = str(references.resolve(model))
     try:
         bridge = TransformerBridge.boot_transformers(
             folder, dtype=dtype_named(dtype), device=device

@@ -1,14 +1,14 @@
-"""A control of the language model: its architecture and tokenizer, its weights drawn anew.
+"""Re-randomised control of a language model: architecture and tokenizer kept, weights drawn anew.
 
     config --the model's own initialisation, one seed--> new weights
            --keep: embeddings--> token embeddings and unembedding copied back from the original
 
 Every parameter is made as transformers makes it before any training: matrices from a normal
 distribution of the configuration's ``initializer_range``, biases at zero, norm gains at one. What a
-coder finds in such a model, it finds in text and architecture, not in anything that was learnt.
+coder detects in such a model lies in text and architecture, not in anything that was learnt.
 
 ``keep: embeddings`` leaves the tokens their learnt vectors, and with them all that a bag of tokens
-tells. Both ends are kept: in a tied model (Gemma-2, the reference) they are one matrix, so a model
+holds. Both ends are kept: in a tied model (Gemma-2, the reference) they are one matrix, so a model
 with two (GPT-NeoX) keeps both, and the control means the same in both. Learnt positions, where a
 model has them, are drawn anew. Heap et al. (2025), arXiv 2501.17727, use the same two controls.
 """
@@ -22,8 +22,10 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from latent_ledger.artifacts import references
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import language_model
+from latent_ledger.text.tokenizer import load_tokenizer
 
 KEEPS = ("embeddings", "nothing")
 
@@ -40,7 +42,7 @@ def produce(settings: Mapping[str, Any], model: Path, out: Path) -> dict[str, An
     kept = embeddings(drawn) if settings["keep"] == "embeddings" else []
     sizes = {name: parameter.numel() for name, parameter in drawn.named_parameters()}
     drawn.save_pretrained(out)
-    language_model.load_tokenizer(model).save_pretrained(out)
+    load_tokenizer(model).save_pretrained(out)
     return {
         "keep": settings["keep"],
         "seed": settings["seed"],
@@ -79,5 +81,5 @@ def embeddings(model: PreTrainedModel) -> list[str]:
 
 def native_dtype(folder: Path) -> str:
     """Number format that a model's weights are stored in, as its configuration says."""
-    config = AutoConfig.from_pretrained(language_model.resolve(folder), local_files_only=True)
+    config = AutoConfig.from_pretrained(references.resolve(folder), local_files_only=True)
     return str(config.dtype or torch.float32).removeprefix("torch.")

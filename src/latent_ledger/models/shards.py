@@ -20,6 +20,7 @@ import functools
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -122,7 +123,8 @@ class ShardBuffer:
 
     def clear(self) -> None:
         """Start the next shard."""
-        self.filled, self.largest = 0, None
+        self.filled = 0
+        self.largest: torch.Tensor | None = None
 
     def put(self, rows: torch.Tensor) -> None:
         """Append rows [n, d] of the model's dtype."""
@@ -135,7 +137,7 @@ class ShardBuffer:
 
     def finished(self) -> torch.Tensor:
         """The shard's rows. Raises :class:`LedgerError` if the stored dtype cannot hold them."""
-        largest = float(self.largest)
+        largest = float(cast(torch.Tensor, self.largest))
         if not np.isfinite(largest):
             raise LedgerError(
                 f"{self.hook_point}: the model computes infinite or undefined values there."

@@ -91,7 +91,7 @@ def build(settings: Mapping) -> GPTNeoXForCausalLM:
         eos_token_id=1,
         pad_token_id=2,
         use_cache=False,
-        attn_implementation=ATTENTION,
+        attn_implementation=ATTENTION,  # type: ignore[call-arg]  # taken by the base class
     )
     return GPTNeoXForCausalLM(config)
 
@@ -184,7 +184,7 @@ class _Checkpoint:
         write_bytes(self.path, buffer.getvalue())
 
     def restore(self, model, optimizers, schedulers) -> int:
-        """Load the state, if there is one of this very run; return the steps already done."""
+        """Load the state, if there is a state of this very run; return the steps already done."""
         if self.path is None or not self.path.exists():
             return 0
         state = torch.load(self.path, weights_only=True)
@@ -204,7 +204,8 @@ class _Checkpoint:
 
 def _optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for everything else."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         hidden = ".layers." in name and parameter.dim() == 2
         (matrices if hidden else rest).append(parameter)

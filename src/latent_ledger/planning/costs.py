@@ -10,6 +10,7 @@ laptop experiment scaled by its sizes. Estimates are meant to be right within a 
 
 from __future__ import annotations
 
+from latent_ledger.models.sources.registry import source_of
 from latent_ledger.resources.memory import PROCESS, resident
 from latent_ledger.resources.work import (
     DOWNLOAD,
@@ -23,7 +24,7 @@ from latent_ledger.resources.work import (
 
 
 def _language_model(job: Planned) -> Work:
-    if job.settings.get("source") == "embedded":
+    if source_of(job.settings["source"]).trained:
         recipe = job.settings
         seen = recipe["steps"] * recipe["batch"] * recipe["context"]
         return Work(exact=3.0 * seen * job.model.operations(), seconds=20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import ORIGINAL, base, base_block, coder_specs
 from latent_ledger.models.hook_points import HookPoint
+from latent_ledger.models.sources.registry import source_of
 from latent_ledger.planning import costs, paths
 from latent_ledger.planning.stage import (
     Config,
@@ -19,16 +20,12 @@ from latent_ledger.planning.stage import (
     embedded,
     model_columns,
 )
-from latent_ledger.planning.text import listing
 
 
 def model_settings(config: Config, name: str = ORIGINAL) -> Settings:
     """A training recipe for the embedded model, else the pinned source of a published one."""
     model = base_block(config, name)
-    if model["source"] == "embedded":
-        return {**model["training"], "source": "embedded"}
-    source = model["source"]
-    return {"source": source, "revision": model.get("revision"), **listing("model", source)}
+    return source_of(model["source"]).settings(model)
 
 
 def randomised(config: Config) -> dict[str, Settings]:

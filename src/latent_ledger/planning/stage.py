@@ -14,7 +14,6 @@ the bootstrap resamples of one evaluation must not retrain a coder.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +29,8 @@ from latent_ledger.config.coder_specs import (
 )
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.lib.suggestions import nearest
+from latent_ledger.models.sources.registry import source_of
 from latent_ledger.resources.work import Cost
 
 __all__ = [
@@ -193,7 +194,7 @@ def without(settings: Mapping[str, Any], *names: str) -> Settings:
 
 def embedded(config: Config) -> bool:
     """True when the language model is trained in the graph."""
-    return config["model"]["source"] == "embedded"
+    return source_of(config["model"]["source"]).trained
 
 
 # -- columns of a row -----------------------------------------------------------------------------
@@ -206,10 +207,7 @@ PUBLISHED = "as published"
 def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
     """Which model a row is about, and the seed of its training."""
     block = base_block(config, model)
-    name = block["source"]
-    if name == "embedded":
-        shape = block["training"]
-        name = f"embedded GPT-NeoX {shape['layers']}x{shape['width']}"
+    name = source_of(block["source"]).label(block)
     if model != base(config, model):
         name += f", {model}"
     return {"model": name, "seed": str(block.get("training", {}).get("seed", ""))}
@@ -258,8 +256,8 @@ def by_name(metrics: Sequence[Metric], name: str, run_id: str) -> Metric:
     for metric in metrics:
         if metric["name"] == name:
             return metric
-    near = difflib.get_close_matches(name, [metric["name"] for metric in metrics], 1)
-    hint = f"; the nearest is {near[0]!r}" if near else ""
+    near = nearest(name, [metric["name"] for metric in metrics])
+    hint = f"; the nearest is {near!r}" if near else ""
     raise LedgerError(f"{run_id} has no metric {name!r}{hint}.")
 
 

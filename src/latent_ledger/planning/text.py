@@ -5,33 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from latent_ledger.config import sources
 from latent_ledger.config.coder_specs import ORIGINAL
-from latent_ledger.config.sources import kind_of_source, local
-from latent_ledger.lib.files import digest_json
 from latent_ledger.planning import costs, paths
 from latent_ledger.planning.stage import Config, Context, Jobs, PlannedJob, Settings, Stage, without
-
-OCCUPATIONS = ("journalist", "athlete", "actor", "politician", "singer", "researcher")
-"""Concepts that are always held out, so that adding one of them retrains nothing."""
+from latent_ledger.text.concept_sets import OCCUPATIONS
+from latent_ledger.text.corpora.registry import source_of
 
 CORPUS_TOKEN_SETS = ("coder", "evaluation", "scoring")
 """Token sets that are parts of the corpus; others hold labelled examples, one per row."""
 
 
 def listing(section: str, source: str) -> Settings:
-    """Names, sizes and times of a local folder's files, so that editing one is seen; else nothing.
-
-    A touched file costs one job at most: equal content has an equal digest, which cuts off below.
-    """
-    if kind_of_source(section, source) != "folder":
-        return {}
-    root = local(source)
-    files = sorted(
-        path for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file()
-    )
-    stats = [(path, path.stat()) for path in files]
-    found = [[str(path.relative_to(root)), s.st_size, s.st_mtime_ns] for path, s in stats]
-    return {"files": digest_json(found)}
+    """Digest of a local folder's files, so that an edit is seen; nothing for any other source."""
+    return sources.listing(section, source)
 
 
 def corpus_settings(config: Config) -> Settings:
@@ -52,9 +39,12 @@ def slice_settings(config: Config, name: str) -> Settings:
 
 
 def _held_out_concepts(config: Config) -> bool | list[str]:
-    """Concepts whose texts no model or coder may see: the occupations, and any other probed one."""
+    """Concepts whose texts no model or coder may see: the occupations, and any other probed one.
+
+    All occupations are held out, so that probing for one more of them retrains nothing.
+    """
     probing = config["evaluations"].get("probing", {})
-    if probing.get("source") != "embedded":
+    if "source" not in probing or not source_of(probing["source"]).named_concepts:
         return True
     others = sorted(name for name in probing["concepts"] if name not in OCCUPATIONS)
     return sorted([*OCCUPATIONS, *others]) if others else True

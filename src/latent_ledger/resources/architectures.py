@@ -1,174 +1,51 @@
-"""Parameters and cache of a language model, computed from the numbers in its ``config.json``.
+"""Architectures of models, as far as they can be known before a job has run.
 
-The counts equal the published ones: 7,615,616,512 for Qwen2.5-7B, 2,614,341,888 for Gemma-2-2B. A
-model is looked up where it can be known without a network: a local folder, the hub's cache, then
-the numbers that travel with this package (architectures.yaml).
+A model is looked up without a network: first what its source says (the recipe of an embedded model,
+the ``config.json`` of a folder or of the hub's cache), then the numbers that travel with this
+package (architectures.yaml).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from latent_ledger.config.sources import cached_config, local, model_kind
+from latent_ledger.models.sources.registry import find
+from latent_ledger.resources.transformer import Architecture
+
+__all__ = ["Architecture", "of_model", "of_source", "published"]
 
 TABLE = Path(__file__).with_name("architectures.yaml")
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
-"""Bytes of a number, by the dtype's name; ``auto`` is what published models come in."""
-
-
-@dataclass(frozen=True)
-class Family:
-    """What the blocks of a family of models have beside their matrices."""
-
-    norms: int
-    """Vectors of `width` in a block's norms (a LayerNorm has two, an RMSNorm one)."""
-    attention_bias: tuple[bool, bool]
-    """Whether queries, keys and values have a bias, and whether the output has."""
-    mlp_matrices: int
-    mlp_bias: bool
-    head_norms: bool = False
-    """Whether queries and keys are normalised per head."""
-
-
-FAMILIES = {
-    "gpt_neox": Family(norms=4, attention_bias=(True, True), mlp_matrices=2, mlp_bias=True),
-    "qwen2": Family(norms=2, attention_bias=(True, False), mlp_matrices=3, mlp_bias=False),
-    "qwen3": Family(2, (False, False), 3, False, head_norms=True),
-    "llama": Family(norms=2, attention_bias=(False, False), mlp_matrices=3, mlp_bias=False),
-    "mistral": Family(norms=2, attention_bias=(False, False), mlp_matrices=3, mlp_bias=False),
-    "gemma": Family(norms=2, attention_bias=(False, False), mlp_matrices=3, mlp_bias=False),
-    "gemma2": Family(norms=4, attention_bias=(False, False), mlp_matrices=3, mlp_bias=False),
-}
-"""By ``model_type`` of the Hugging Face configuration."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A decoder-only transformer in numbers."""
-
-    family: str
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_size: int
-    mlp_width: int
-    vocabulary: int
-    tied: bool
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Architecture | None:
-        """From the content of a ``config.json``; None for a family that is not known here."""
-        family = config.get("model_type")
-        if family not in FAMILIES:
-            return None
-        width, heads = config["hidden_size"], config["num_attention_heads"]
-        return cls(
-            family=family,
-            layers=config["num_hidden_layers"],
-            width=width,
-            heads=heads,
-            kv_heads=config.get("num_key_value_heads") or heads,
-            head_size=config.get("head_dim") or width // heads,
-            mlp_width=config["intermediate_size"],
-            vocabulary=config["vocab_size"],
-            # transformers leaves the key out where it has the family's default
-            tied=config.get("tie_word_embeddings", family.startswith("gemma")),
-        )
-
-    @property
-    def block_parameters(self) -> int:
-        """Parameters of one block."""
-        family, d = FAMILIES[self.family], self.width
-        queries, keys = self.heads * self.head_size, self.kv_heads * self.head_size
-        attention = d * (queries + 2 * keys) + queries * d
-        biases = family.attention_bias[0] * (queries + 2 * keys) + family.attention_bias[1] * d
-        mlp = family.mlp_matrices * d * self.mlp_width
-        biases += family.mlp_bias * (self.mlp_width * (family.mlp_matrices - 1) + d)
-        return attention + mlp + biases + family.norms * d + 2 * self.head_size * family.head_norms
-
-    @property
-    def vocabulary_parameters(self) -> int:
-        """Parameters of one table of all tokens."""
-        return self.vocabulary * self.width
-
-    @property
-    def parameters(self) -> int:
-        """All parameters, as published."""
-        final_norm = self.width * (2 if self.family == "gpt_neox" else 1)
-        tables = self.vocabulary_parameters * (1 if self.tied else 2)
-        return tables + self.layers * self.block_parameters + final_norm
-
-    def operations(self, layers: int | None = None) -> int:
-        """Floating-point operations per token of a forward pass: two per multiplied weight.
-
-        With `layers` the pass stops behind that many blocks and has no unembedding.
-        """
-        if layers is None:
-            return 2 * (self.layers * self.block_parameters + self.vocabulary_parameters)
-        return 2 * min(layers, self.layers) * self.block_parameters
-
-    def weights_bytes(self, dtype: str) -> int:
-        """Bytes of all weights."""
-        return self.parameters * BYTES[dtype]
-
-    def cache_bytes(self, dtype: str) -> int:
-        """Bytes of keys and values per token."""
-        return 2 * self.layers * self.kv_heads * self.head_size * BYTES[dtype]
 
 
 @cache
 def published() -> dict[str, Architecture]:
     """The models whose numbers travel with this package, by their hub id."""
     table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
-    return {name: Architecture.from_config(numbers) for name, numbers in table.items()}
-
-
-def embedded(training: Mapping[str, Any]) -> Architecture:
-    """The GPT-NeoX that is trained in the graph, from the block ``model.training``."""
-    return Architecture(
-        family="gpt_neox",
-        layers=training["layers"],
-        width=training["width"],
-        heads=training["heads"],
-        kv_heads=training["heads"],
-        head_size=training["width"] // training["heads"],
-        mlp_width=4 * training["width"],
-        vocabulary=training["vocabulary"],
-        tied=False,
-    )
+    known = {name: Architecture.from_config(numbers) for name, numbers in table.items()}
+    return {name: architecture for name, architecture in known.items() if architecture}
 
 
 @cache
 def of_source(source: str, revision: str | None = None) -> Architecture | None:
-    """A published model or a local folder; None where it cannot be known here and now."""
-    kind = model_kind(source)
-    path = None
-    if kind == "folder":
-        path = local(source) / "config.json"
-    elif kind == "hub":
-        path = cached_config(source, revision or "main")
-    return (read(path) if path else None) or published().get(source)
-
-
-def read(path: Path) -> Architecture | None:
-    """From a ``config.json``; None where it is missing, unreadable or of another family."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        return Architecture.from_config(config.get("text_config", config))
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
+    """The architecture of a published model or a local folder; None where it is not known yet."""
+    return of_model({"source": source, "revision": revision})
 
 
 def of_model(model: Mapping[str, Any]) -> Architecture | None:
-    """The configured language model (the block ``model``); None where it is not known yet."""
-    if model["source"] == "embedded":
-        return embedded(model["training"])
-    return of_source(model["source"], model.get("revision"))
+    """The architecture of a block that names a model; None where it is not known yet."""
+    origin = find(model["source"])
+    numbers = origin.numbers(model) if origin else None
+    return _known(numbers) or published().get(model["source"])
+
+
+def _known(numbers: Mapping[str, Any] | None) -> Architecture | None:
+    """From a ``config.json``; None where it is missing, incomplete or of another family."""
+    try:
+        return Architecture.from_config(numbers) if numbers else None
+    except KeyError:
+        return None

@@ -1,4 +1,4 @@
-"""The table of a dry run: every job with its GPU, minutes and dollars, and the total."""
+"""Table of a dry run: every job with its GPU, minutes and dollars, and the total."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GPUs that may be asked for, and what each of them can do."""
+"""GPUs that may be asked for, and what each of them can do."""
 
 from __future__ import annotations
 

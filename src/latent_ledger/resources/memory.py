@@ -1,4 +1,4 @@
-"""Does a model fit on a GPU, before money is spent, and why not?
+"""Fit of a model on a GPU, and the reason, before money is spent.
 
 A served model (vLLM) takes one share of the GPU's memory, ``gpu_memory_utilization``, and
 
@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.devices import Gpu
+from latent_ledger.resources.transformer import Architecture
 
 GIB = 1024**3
 PROCESS = 1.1
@@ -125,7 +125,7 @@ def room(needed: float, gpu: Gpu) -> Fit:
 
 
 def smallest(gpus: Iterable[Gpu], judge: Callable[[Gpu], Fit]) -> tuple[Gpu | None, list[Fit]]:
-    """The first of the listed GPUs that fits (None: none does), and what was found up to it."""
+    """The first of the listed GPUs that fits (None: none does), and the judgements up to it."""
     found = []
     for gpu in gpus:
         found.append(judge(gpu))

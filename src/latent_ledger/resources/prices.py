@@ -1,4 +1,4 @@
-"""The one dated table of prices: the file that the Modal executor plugin carries.
+"""Dated table of prices: the file that the Modal executor plugin carries.
 
 It is read where the plugin is installed, else where the checkout has it, and never imported: the
 plugin's package needs Modal's client, an estimate does not.
@@ -36,7 +36,7 @@ class Prices:
                 f"There is no price for the GPU {gpu}: add it to {FILE} of {PACKAGE}, which has "
                 f"{', '.join(self.gpus)}."
             )
-        rate = gpus * self.gpus[gpu] if gpus else 0.0
+        rate = gpus * self.gpus[gpu] if gpus and gpu else 0.0
         # mem_mb is in units of 10^6 bytes, memory is sold by GiB
         rate += cores * self.cpu_core + mem_mb * 1e6 / 1024**3 * self.memory_gib
         return seconds * rate

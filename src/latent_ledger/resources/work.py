@@ -1,4 +1,4 @@
-"""One planned job as an estimate sees it, and the work that it comes to.
+"""Planned job as an estimate sees it, and the work that it comes to.
 
 :class:`Planned` answers what the formulas of :mod:`.work` ask (sizes of model, coder, token set);
 :class:`Work` is their answer, in operations, bytes and seconds, for the planner to weigh.
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base_block
-from latent_ledger.resources.architectures import BYTES, Architecture
 from latent_ledger.resources.memory import PROCESS
+from latent_ledger.resources.transformer import BYTES, Architecture
 
 MB, GIB = 1e6, 1024**3
 DOWNLOAD = 1e8
@@ -77,7 +77,7 @@ class Planned:
 
     @property
     def width(self) -> int:
-        """Latents of the coder; one that is fetched may not say."""
+        """Latents of the coder; a fetched coder may not say."""
         return self.coders[0].width or 16_384 if self.coders else 0
 
     @property

@@ -1,10 +1,10 @@
-"""Units that are alike, not the same: latents of two coders paired by how often they fire.
+"""Matched units: latents of two coders, paired by how often they fire.
 
     log keys of both arms -> which pairs may be (caliper) -> the assignment of least cost -> pairs
 
-A latent of one coder is none of another, so their scores cannot be subtracted unit by unit; and
-where firing frequency moves a score, two samples that differ in it differ in the score without any
-coder being the better one. Matched on it, the pairs are units that a paired bootstrap can draw.
+A latent of a coder is no latent of another, so their scores cannot be subtracted unit by unit.
+Where firing frequency moves a score, two samples that differ in it differ in the score without any
+coder being better. Matched on it, the pairs are units that a paired bootstrap can draw.
 
 Sources: Rosenbaum, Optimal matching for observational studies (1989); Austin, Optimal caliper
 widths (2011).

@@ -1,4 +1,4 @@
-"""What is measured about a coder, as pure functions: arrays in, numbers out, no files.
+"""Metrics of a coder as pure functions: arrays in, numbers out, no files.
 
 The central quantity is the variance explained on the coder's own target ``y``::
 
@@ -50,7 +50,7 @@ class RunningMean:
     @property
     def mean(self) -> np.ndarray:
         """The mean so far, shape [d]. Raises ValueError before the first row."""
-        if self._shift is None:
+        if self._shift is None or self._sum is None:
             raise ValueError("The mean of no rows is not defined.")
         return self._shift + self._sum / self.count
 
@@ -63,7 +63,7 @@ def squared_errors(
     `target` and `reconstruction` are [n, d], `mean` is [d] and belongs to the whole evaluation.
     """
     target = np.asarray(target, dtype=np.float64)
-    error = target - np.asarray(reconstruction, dtype=np.float64)
+    error: np.ndarray = target - np.asarray(reconstruction, dtype=np.float64)
     spread = target - mean
     return np.einsum("nd,nd->n", error, error), np.einsum("nd,nd->n", spread, spread)
 
@@ -75,7 +75,8 @@ def fvu(target: np.ndarray, reconstruction: np.ndarray) -> float:
     target has no variance to explain: 0 if it is matched exactly, otherwise infinite.
     """
     mean = np.asarray(target, dtype=np.float64).mean(axis=0)
-    error, total = (part.sum() for part in squared_errors(target, reconstruction, mean))
+    errors, spreads = squared_errors(target, reconstruction, mean)
+    error, total = errors.sum(), spreads.sum()
     if total == 0:
         return 0.0 if error == 0 else float("inf")
     return float(error / total)

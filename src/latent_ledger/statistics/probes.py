@@ -15,6 +15,7 @@ and Clarke-Pearson 1988 (Biometrics 44:837) for the components of the AUROC.
 from __future__ import annotations
 
 import warnings
+from typing import TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -24,7 +25,7 @@ from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-Features = np.ndarray | sparse.csr_matrix
+Features: TypeAlias = np.ndarray | sparse.csr_matrix
 """One row per example: [n, features]."""
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -1,4 +1,4 @@
-"""Metric records: what every evaluation writes, and how anybody recomputes it.
+"""Metric records: what every evaluation writes, and how it is recomputed.
 
 An evaluation is a folder with ``metrics.json`` and Parquet tables of per-unit values::
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -27,10 +27,8 @@ import pyarrow.parquet as pq
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
-from latent_ledger.statistics.resampling import Values, estimate
-
-ROW_GROUP = 65_536
-"""Rows per Parquet row group, fixed so that equal tables are equal files."""
+from latent_ledger.lib.numbers import ROW_GROUP
+from latent_ledger.statistics.resampling import Statistic, Values, estimate
 
 ARGUMENTS = {
     "mean": ("value",),
@@ -92,7 +90,7 @@ class Records:
             )
         roles = ("unit_id", *ARGUMENTS[statistic])
         ids, *arguments = (rows[columns[role]].to_numpy()[keep] for role in roles)
-        values = Values(ids, statistic, *arguments)
+        values = Values(ids, cast(Statistic, statistic), *arguments)  # it knows which there are
         interval = estimate(values, resamples=self.resamples, seed=self.seed, level=self.level)
         self.add(
             name,

@@ -1,4 +1,4 @@
-"""How sure a number is: bootstrap intervals, and contrasts between two coders.
+"""Bootstrap intervals, and contrasts between two coders.
 
 Every metric of the ledger is a function of *integer weights over units* (documents, examples,
 latents): a mean, a ratio of sums, or an area under the ROC curve. A bootstrap resample of n units
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from scipy import stats as tests
@@ -75,13 +75,18 @@ class Values:
         if len(np.unique(ids)) != len(ids):
             raise LedgerError("A unit id occurs twice: aggregate the rows of a unit into one.")
         object.__setattr__(self, "unit_ids", ids)
-        if self.statistic == "auroc" and set(np.unique(self.b)) != {0.0, 1.0}:
+        if self.statistic == "auroc" and set(np.unique(columns["b"])) != {0.0, 1.0}:
             raise LedgerError("An AUROC needs labels 0 and 1, and at least one unit of each.")
-        if self.statistic == "ratio" and self.b.sum() == 0:
+        if self.statistic == "ratio" and columns["b"].sum() == 0:
             raise LedgerError("A ratio's denominators sum to zero, so it is undefined.")
 
     def __len__(self) -> int:
         return len(self.unit_ids)
+
+    @property
+    def _second(self) -> np.ndarray:
+        """`b` of a statistic of two columns, which has it."""
+        return cast(np.ndarray, self.b)
 
     def ordered(self) -> Values:
         """The same values in ascending order of unit ids."""
@@ -103,7 +108,7 @@ class Values:
             if self.statistic == "mean":
                 return (counts @ self.a) / counts.sum(axis=1)
             if self.statistic == "ratio":
-                denominator = counts @ self.b
+                denominator = counts @ self._second
                 return np.where(denominator != 0, (counts @ self.a) / denominator, np.nan)
             positive, negative, low, high = self._ranks()
             won, lost = counts[:, positive], counts[:, negative]
@@ -119,7 +124,7 @@ class Values:
             if self.statistic == "mean":
                 return (self.a.sum() - self.a) / (len(self) - 1)
             if self.statistic == "ratio":
-                denominator = self.b.sum() - self.b
+                denominator = self._second.sum() - self._second
                 return np.where(denominator != 0, (self.a.sum() - self.a) / denominator, np.nan)
             positive, negative, low, high = self._ranks()
             scores = np.sort(self.a[positive])
@@ -138,11 +143,12 @@ class Values:
             return None
         if self.statistic == "mean":
             return self.a
-        return np.divide(self.a, self.b, out=np.full(len(self), np.nan), where=self.b != 0)
+        b = self._second
+        return np.divide(self.a, b, out=np.full(len(self), np.nan), where=b != 0)
 
     def _ranks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Positive units, negative units by score, negatives strictly below and up to each."""
-        positive, negative = np.flatnonzero(self.b == 1), np.flatnonzero(self.b == 0)
+        positive, negative = np.flatnonzero(self._second == 1), np.flatnonzero(self._second == 0)
         negative = negative[np.argsort(self.a[negative], kind="stable")]
         scores = self.a[negative]
         low = np.searchsorted(scores, self.a[positive], "left")
@@ -227,7 +233,8 @@ def estimate(
     point = values.estimate()
     n = len(values)
     if n == 1:
-        return Interval(point, *[np.nan] * 5, n=n, resamples=resamples, seed=seed, level=level)
+        nan = np.nan
+        return Interval(point, nan, nan, nan, nan, nan, n, resamples, seed, level=level)
     drawn = _defined(distribution(values, resamples=resamples, seed=seed))
     bounds = _bounds(drawn, point, [values.jackknife()], level)
     excluded = resamples - len(drawn)
@@ -273,7 +280,7 @@ def compare(
     if paired and not same:
         raise LedgerError("A paired comparison was asked for, but the arms' unit ids differ.")
     paired = same if paired is None else paired
-    if paired and a.statistic == "auroc" and not np.array_equal(a.b, b.b):
+    if paired and a.statistic == "auroc" and not np.array_equal(a._second, b._second):
         raise LedgerError("Paired AUROCs disagree on labels: the ids do not mean the same units.")
     sequence = np.random.SeedSequence(seed)
     left_out = [a.jackknife(), -b.jackknife()]
@@ -312,13 +319,13 @@ def compare(
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """Holm-Bonferroni adjusted p-values of a family, in the order given -> [len(p)]."""
-    p = np.asarray(p, dtype=np.float64)
-    if not ((p >= 0) & (p <= 1)).all():
-        raise LedgerError(f"p-values lie between 0 and 1; the family holds {p.tolist()}.")
+    values = np.asarray(p, dtype=np.float64)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise LedgerError(f"p-values lie between 0 and 1; the family holds {values.tolist()}.")
     # Three lines: statsmodels' multipletests loads pandas and collects garbage, 0.5 s per call.
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
 

@@ -7,15 +7,15 @@ A group lies on one side as a whole, for *all* concepts: a text in training of o
 in testing of another, nor is an overlapping excerpt of it. The sides and the draw are functions of
 text and seed, so the order of the source has no say.
 
-Sources: ``embedded`` (the sets of sae_probes' wheel named in :data:`EMBEDDED`), or a hub data set
-or local folder with a ``text_field`` and a ``label_field``, whose values are the concepts' names
-and where every other value is a negative. There a concept may also be a contrast of two values,
-``19 vs 21``: texts of the first are positive, of the second negative, and all others are left out.
+Sources: ``embedded`` (the sets of sae_probes' wheel in :mod:`latent_ledger.text.concept_sets`), or
+a hub data set or local folder with a ``text_field`` and a ``label_field``, whose values are the
+concepts' names and where every other value is a negative. There a concept may also be a contrast of
+two values, ``19 vs 21``: texts of the first are positive, of the second negative, and all others
+are left out.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,30 +24,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.suggestions import nearest
+from latent_ledger.text.concept_sets import CONCEPTS, OCCUPATIONS, ConceptSet
 from latent_ledger.text.corpora import embedded
 from latent_ledger.text.corpora.passages import clusters
-from latent_ledger.text.corpora.registry import records
+from latent_ledger.text.corpora.registry import records, source_of
 from latent_ledger.text.corpora.splits import position, text_digest
-
-OCCUPATIONS: dict[str, tuple[int, str]] = {
-    "journalist": (59, "1"),
-    "athlete": (60, "1"),
-    "actor": (61, "1"),
-    "politician": (62, "1"),
-    "singer": (63, "1"),
-    "researcher": (64, "1"),
-}
-"""What people mentioned at the end of a web text do: the offline bias_in_bios."""
-
-EMBEDDED: dict[str, tuple[int, str]] = OCCUPATIONS | {
-    "female": (56, "female"),
-    "alive": (57, "True"),
-    "republican": (58, "Republican Party"),
-    "code-c": (158, "1"),
-    "code-python": (159, "1"),
-    "code-html": (160, "1"),
-}
-"""Concept -> number of its set in the wheel, and the label that means the concept."""
 
 SPLITS = ("train", "test")
 VERSUS = " vs "
@@ -70,7 +52,7 @@ SCHEMA = pa.schema(
 def all_texts(concepts: bool | Sequence[str] = True) -> list[str]:
     """Every distinct text of some embedded concepts (True: the occupations), sorted."""
     names = list(OCCUPATIONS) if concepts is True else list(concepts or ())
-    return sorted({text for name in names for text, _ in embedded.read_set(_known(name)[0])})
+    return sorted({text for name in names for text, _ in embedded.read_set(_known(name).number)})
 
 
 def produce(settings: Mapping, out: Path) -> dict:
@@ -109,14 +91,14 @@ def produce(settings: Mapping, out: Path) -> dict:
     }
 
 
-def _known(concept: str) -> tuple[int, str]:
-    if concept not in EMBEDDED:
-        near = difflib.get_close_matches(concept, EMBEDDED, 1, 0.0)[0]
+def _known(concept: str) -> ConceptSet:
+    if concept not in CONCEPTS:
+        near = nearest(concept, CONCEPTS, cutoff=0.0)
         raise LedgerError(
             f"probing.concepts: there is no embedded concept {concept!r}; the nearest is {near!r} "
-            f"(there are {', '.join(EMBEDDED)})."
+            f"(there are {', '.join(CONCEPTS)})."
         )
-    return EMBEDDED[concept]
+    return CONCEPTS[concept]
 
 
 def contrast(concept: str) -> tuple[str, str | None]:
@@ -127,11 +109,11 @@ def contrast(concept: str) -> tuple[str, str | None]:
 
 def _labelled(settings: Mapping) -> Iterator[tuple[str, str, int]]:
     """Yield (concept, text, label) from the source."""
-    if embedded.accepts(settings["source"]):
+    if source_of(settings["source"]).named_concepts:
         for concept in settings["concepts"]:
-            number, positive = _known(concept)
-            for text, value in embedded.read_set(number):
-                yield concept, text, int(value == positive)
+            labelled = _known(concept)
+            for text, value in embedded.read_set(labelled.number):
+                yield concept, text, int(value == labelled.positive)
         return
     if not settings.get("label_field"):
         raise LedgerError("probing.label_field: name the field that holds the concept of a text.")
@@ -160,10 +142,10 @@ def _pools(settings: Mapping, keep: int, salt: str) -> dict[str, dict[str, int]]
         left = {0: keep, 1: keep}
         pools[concept] = {}
         for text in sorted(pool, key=lambda text: position(text_digest(text), salt)):
-            label = pool[text]
-            if label is not None and left[label]:
-                left[label] -= 1
-                pools[concept][text] = label
+            vote = pool[text]
+            if vote is not None and left[vote]:
+                left[vote] -= 1
+                pools[concept][text] = vote
     return pools
 
 

@@ -32,8 +32,8 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
-from latent_ledger.models.language_model import load_tokenizer
 from latent_ledger.text.corpus import read
+from latent_ledger.text.tokenizer import load_tokenizer
 
 BATCH = 1024
 """Documents tokenized at a time."""

@@ -15,7 +15,7 @@ from latent_ledger.evaluations.steering.outcomes import CONTRASTS
 from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.errors import GateError, LedgerError
 from latent_ledger.lib.files import read_json
-from latent_ledger.models import language_model
+from latent_ledger.text.tokenizer import load_tokenizer
 from tests.evaluations.steering import planted
 from tests.evaluations.steering.planted import World
 from tests.tiny_models import folder_digest
@@ -133,7 +133,7 @@ def test_the_prompt_is_the_one_nearest_one_half(world, output_hook):
 
     class Scripted:
         settings = {"prompts": list(shares), "scan": 16, "seed": 0}
-        tokenizer = language_model.load_tokenizer(world.model)
+        tokenizer = load_tokenizer(world.model)
 
         def prompt(self, text):
             return text
@@ -158,7 +158,7 @@ def test_every_generation_is_kept(world, output_hook):
     assert len(table) == n * arms
     assert set(table.half) == {"selection", "reported"}
     assert (table[table.half == "selection"]["index"] % 2 == 0).all()
-    tokenizer = language_model.load_tokenizer(world.model)
+    tokenizer = load_tokenizer(world.model)
     row = table.iloc[7]
     assert len(row.token_ids) == planted.SETTINGS["new_tokens"]
     assert row.text == tokenizer.decode(row.token_ids)

@@ -15,7 +15,6 @@ and the recorded estimate is what the table gives. A comparison that is unfair b
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +26,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from latent_ledger.lib.errors import GateError, LedgerError
-from latent_ledger.lib.files import canonical, read_json, write_json
+from latent_ledger.lib.files import read_json, write_json
+from latent_ledger.lib.numbers import ROW_GROUP, canonical
+from latent_ledger.lib.suggestions import nearest
 from latent_ledger.statistics import matching, resampling
 
 VERSION = 1
@@ -80,7 +81,7 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
         "smallest_p_holm": min(1.0, 2 * len(contrasts) / (settings["resamples"] + 1)),
     }
     write_json(out / "metrics.json", {"metrics": contrasts, "facts": facts})
-    pq.write_table(_table(contrasts), out / "contrasts.parquet", row_group_size=65_536)
+    pq.write_table(_table(contrasts), out / "contrasts.parquet", row_group_size=ROW_GROUP)
     return facts
 
 
@@ -334,8 +335,8 @@ def _finite(bounds: Sequence[float]) -> list[float] | None:
 def _nearest(name: str, known: Iterable[str]) -> str:
     """The end of an error line: the nearest known name, or all there are."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(known) or 'none'}."
+    near = nearest(name, known)
+    return f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known) or 'none'}."
 
 
 def _table(contrasts: Sequence[Mapping[str, Any]]) -> pa.Table:

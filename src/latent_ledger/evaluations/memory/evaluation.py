@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.devices import Gpu
 from latent_ledger.resources.memory import DEFAULT_SHARE, Served, fit, resident
+from latent_ledger.resources.transformer import Architecture
 from latent_ledger.statistics.records import Records
 
 

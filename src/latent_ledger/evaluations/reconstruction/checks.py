@@ -7,7 +7,7 @@ from typing import Any
 
 from latent_ledger.config.coder_specs import coder_specs
 from latent_ledger.config.problems import Problem, needs_sections, show, suggest
-from latent_ledger.config.sources import model_shape
+from latent_ledger.models.sources.registry import shape as model_shape
 
 TAKEN = ("coder", "evaluation", "scoring", "model", "probing", "sae-probes", "concepts")
 """Names of other token sets and corpus parts."""

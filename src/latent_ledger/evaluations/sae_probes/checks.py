@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.problems import Problem, needs_sections, show, suggest
-from latent_ledger.config.sources import model_shape
+from latent_ledger.models.sources.registry import shape as model_shape
 from latent_ledger.text.corpora import embedded
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.config.problems import Problem, needs_sections
-from latent_ledger.config.sources import model_shape
+from latent_ledger.models.sources.registry import shape as model_shape
 
 FEWEST = 2
 """Classes: the others are a class's negatives."""

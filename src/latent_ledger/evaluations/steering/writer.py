@@ -22,6 +22,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import hooks, language_model
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import ActivationShards
+from latent_ledger.text.tokenizer import load_tokenizer
 from latent_ledger.text.tokens import encode
 
 CHECKED = 8
@@ -55,7 +56,7 @@ class Writer:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = language_model.load_model(folder, settings["model_dtype"], device)
         at = (HookPoint.parse(output_hook.hook_point), HookPoint.parse(judged.hook_point))
-        return cls(model, language_model.load_tokenizer(folder), *at, meta, settings)
+        return cls(model, load_tokenizer(folder), *at, meta, settings)
 
     @property
     def device(self) -> torch.device:

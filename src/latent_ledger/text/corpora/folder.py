@@ -1,4 +1,4 @@
-"""A local folder (or one file) of text: ``.txt``, ``.jsonl`` and ``.parquet``, found recursively.
+"""Texts of a local folder (or file): ``.txt``, ``.jsonl`` and ``.parquet``, in all subfolders.
 
 A ``.txt`` file is one document; a line of ``.jsonl`` and a row of ``.parquet`` are one record each.
 Files are read in the order of their relative paths, which also name the data set of a document.
@@ -6,12 +6,14 @@ Files are read in the order of their relative paths, which also name the data se
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import listing, local
+from latent_ledger.lib.suggestions import nearest
+from latent_ledger.text.corpora.source import CorpusSource
 
 
 def accepts(source: str) -> bool:
@@ -24,28 +26,28 @@ def files(source: str) -> list[Path]:
 
     Raises :class:`LedgerError` for a path that does not exist or holds no file of a known kind.
     """
-    root = Path(source).expanduser()
+    root = local(source)
     if not root.exists():
-        near = difflib.get_close_matches(source, ["embedded"], 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(source, ["embedded"])
+        hint = f"did you mean {near!r}? " if near else ""
         raise LedgerError(
             f"The corpus {source!r} does not exist: {hint}Name an existing folder, 'embedded', or "
             "'hub:<data set id>'."
         )
-    found = [root] if root.is_file() else sorted(root.rglob("*"))
-    found = [path for path in found if path.suffix in READERS and path.is_file()]
-    if not found:
+    paths = [root] if root.is_file() else sorted(root.rglob("*"))
+    paths = [path for path in paths if path.suffix in READERS and path.is_file()]
+    if not paths:
         raise LedgerError(
             f"The corpus folder {source} holds no {', '.join(READERS)} file: put text there, or "
             "name another folder."
         )
-    return found
+    return paths
 
 
 def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
     """Yield the records of every file, file by file, in the order of :func:`files`."""
     source = settings["source"]
-    root = Path(source).expanduser()
+    root = local(source)
     for path in files(source):
         name = path.name if path == root else path.relative_to(root).as_posix()
         for values in READERS[path.suffix](path, fields):
@@ -95,8 +97,8 @@ def _parquet(path: Path, fields: tuple[str, ...]) -> Iterator[tuple]:
 def _require(fields: tuple[str, ...], names: list[str], where: str) -> None:
     for field in fields:
         if field not in names:
-            near = difflib.get_close_matches(field, names, 1, 0.0)
-            hint = f"; the nearest is {near[0]!r} (of {', '.join(names)})" if near else ""
+            near = nearest(field, names, cutoff=0.0)
+            hint = f"; the nearest is {near!r} (of {', '.join(names)})" if near else ""
             raise LedgerError(
                 f"{where} has no field {field!r}{hint}. Name one in the configuration's text_field."
             )
@@ -108,3 +110,5 @@ READERS: dict[str, Callable[[Path, tuple[str, ...]], Iterator[tuple]]] = {
     ".parquet": _parquet,
 }
 """File suffix -> how its records are read."""
+
+SOURCE = CorpusSource("folder", accepts, records, listing)

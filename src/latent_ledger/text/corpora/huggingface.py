@@ -1,16 +1,17 @@
-"""Data sets of the Hugging Face hub: ``hub:<id>``, or ``hub:<id>:<configuration>``.
+"""Texts of a data set of the Hugging Face hub: ``hub:<id>``, or ``hub:<id>:<configuration>``.
 
-``settings``: ``revision`` (a commit keeps the corpus the same for ever), ``split`` with slices as
+``settings``: ``revision`` (with a commit the corpus stays the same), ``split`` with slices as
 the datasets library writes them (``train[:1%]``, ``train[:20000]``), ``text_field``. A data set in
 the local cache is read without a network.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.suggestions import nearest
+from latent_ledger.text.corpora.source import CorpusSource
 
 PREFIX = "hub:"
 
@@ -35,9 +36,9 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
     )
     for field in fields:
         if field not in dataset.column_names:
-            near = difflib.get_close_matches(field, dataset.column_names, 1, 0.0)
+            near = nearest(field, dataset.column_names, cutoff=0.0)
             raise LedgerError(
-                f"The data set {name} has no field {field!r}; the nearest is {near[0]!r} (it has "
+                f"The data set {name} has no field {field!r}; the nearest is {near!r} (it has "
                 f"{', '.join(dataset.column_names)}). Name one in the configuration's text_field."
             )
     dataset = dataset.select_columns(list(fields))
@@ -91,3 +92,6 @@ def _load(name: str, configuration: str | None, revision: str | None, split: str
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+SOURCE = CorpusSource("hub", accepts, records)

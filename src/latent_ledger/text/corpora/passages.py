@@ -1,9 +1,9 @@
-"""Which texts share a passage: 64 equal bytes in a row, wherever they stand.
+"""Passages that texts share: 64 equal bytes in a row, wherever they stand.
 
-Exact duplicates are not the only way for probing text to slip into training text: web text is cut
-into overlapping excerpts, quoted and re-posted. Every window of 64 bytes gets a polynomial hash
+Probing text gets into training text not only as exact duplicates: web text is cut into overlapping
+excerpts, quoted and re-posted. Every window of 64 bytes gets a polynomial hash
 (Karp and Rabin, 1987) modulo 2**64; prefix sums make that one vectorised pass over the bytes, so
-tens of megabytes cost about a second. A collision would only drop or group one text too many.
+tens of megabytes cost about a second. A collision would only drop or group a text too many.
 """
 
 from __future__ import annotations

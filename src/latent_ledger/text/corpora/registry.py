@@ -1,4 +1,4 @@
-"""Where text comes from: one module per kind of source, chosen by ``settings["source"]``.
+"""Registry of the origins of text: a module each, chosen by ``settings["source"]``.
 
 ===================== ==================================================== =====================
 source                what it is                                           further settings
@@ -8,23 +8,23 @@ source                what it is                                           furth
 a folder or file      local ``.txt``, ``.jsonl`` and ``.parquet`` files
 ===================== ==================================================== =====================
 
-A source module offers ``accepts(source)`` and ``records(settings, fields)``, which yields
-``(name of the data set, values of the fields)``. A new kind of source is one such module, its line
-in :data:`SOURCES`, and its test. Every source has a field with the text, ``text_field`` (default
-``text``); labelled ones have a field with a label too, which concepts are drawn from.
+A new origin is a module with a :class:`~latent_ledger.text.corpora.source.CorpusSource`, its line
+in :data:`SOURCES`, and its test; what can be checked before any job goes to ``checks.py``. Every
+source has a field with the text, ``text_field`` (default ``text``); labelled ones have a field with
+a label too, which concepts are drawn from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.text.corpora import embedded, folder, huggingface
+from latent_ledger.text.corpora.source import CorpusSource
 
-SOURCES: tuple[ModuleType, ...] = (embedded, huggingface, folder)
-"""Asked in this order; `folder` takes whatever the others leave, as a path."""
+SOURCES: tuple[CorpusSource, ...] = (embedded.SOURCE, huggingface.SOURCE, folder.SOURCE)
+"""Asked in this order; the folder takes what the others leave, as a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,14 @@ class Document:
     source: str
 
 
+def source_of(source: str) -> CorpusSource:
+    """The origin that a source of texts names; the folder takes what no other does."""
+    return next(origin for origin in SOURCES if origin.accepts(source))
+
+
 def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
     """Yield ``(data set, values of `fields`)`` of every record of ``settings["source"]``."""
-    source = settings["source"]
-    module = next(module for module in SOURCES if module.accepts(source))
-    return module.records(settings, fields)
+    return source_of(settings["source"]).records(settings, fields)
 
 
 def documents(settings: Mapping) -> Iterator[Document]:

@@ -1,4 +1,4 @@
-"""Sides that depend on a text alone: identity, and a place in [0, 1), both by sha256."""
+"""Identity of a text, and its place in [0, 1), by sha256: functions of the text alone."""
 
 from __future__ import annotations
 

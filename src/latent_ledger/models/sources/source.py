@@ -1,0 +1,75 @@
+"""Origin of language models: the description that each origin gives of itself.
+
+Everything here is light to import. What makes a model is imported by the function that makes it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Block = Mapping[str, Any]
+"""A block of the configuration that names a model: ``source``, perhaps ``revision``, ``training``.
+"""
+Produce = Callable[[Mapping[str, Any], Mapping[str, Path], Path, Callable[[], Path]], dict]
+"""(settings, input folders by name, out, folder for checkpoints) -> facts."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """All that differs between one origin of language models and the others."""
+
+    name: str
+    """The origin's name in ``x-for`` of the configuration's schema."""
+    form: str
+    """How a source of this origin is written."""
+    accepts: Callable[[str], bool]
+    """Whether a ``source`` names this origin."""
+    numbers: Callable[[Block], dict[str, Any] | None]
+    """The model's ``config.json``, or None where it cannot be known before a job has run."""
+    settings: Callable[[Block], dict[str, Any]]
+    """What the job needs that provides the model."""
+    produce: Produce
+    """The job that provides the model; its input ``text`` is the corpus part `trained_on`."""
+    label: Callable[[Block], str]
+    """The model's name in a row of the ledger."""
+    listing: Callable[[str], dict[str, str]]
+    """Settings that change with the files a source names on this machine."""
+    trained_on: str | None = None
+    """The part of the corpus the model is trained on, or None where it comes trained."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether the model is trained in the graph."""
+        return self.trained_on is not None
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """Layers and context of a model; None where its files do not say."""
+
+    layers: int | None
+    context: int | None
+
+
+def read_numbers(path: Path | None) -> dict[str, Any] | None:
+    """A ``config.json``, the part about text; None where the file is missing or unreadable."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8")) if path else None
+    except (OSError, ValueError):
+        return None
+    config = config.get("text_config", config) if isinstance(config, dict) else None
+    return config if isinstance(config, dict) else None
+
+
+def source_label(block: Block) -> str:
+    """The label of a published model: its source."""
+    return block["source"]
+
+
+def no_files(source: str) -> dict[str, str]:
+    """The listing of an origin that has no files on this machine."""
+    return {}
