@@ -11,6 +11,7 @@ from pathlib import Path
 from latent_ledger import experiment
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.planning import graph
+from latent_ledger.planning.registry import STAGES
 from latent_ledger.lib.errors import LedgerError
 from snakemake.exceptions import WorkflowError
 
@@ -29,23 +30,14 @@ except LedgerError as error:
 
 include: "rules/common.smk"
 include: "rules/resources.smk"
-include: "rules/corpus.smk"
-include: "rules/model.smk"
-include: "rules/activations.smk"
-include: "rules/coders.smk"
-include: "rules/gates.smk"
-include: "rules/reconstruction.smk"
-include: "rules/latents.smk"
-include: "rules/probing.smk"
-include: "rules/sae_probes.smk"
-include: "rules/saebench.smk"
-include: "rules/memory.smk"
-include: "rules/autointerp.smk"
-include: "rules/steering.smk"
-include: "rules/circuits.smk"
-include: "rules/edges.smk"
-include: "rules/headtohead.smk"
-include: "rules/overview.smk"
+
+
+# One file per stage, with the stage's name.
+for stage in STAGES:
+
+    include: f"rules/{stage.name}.smk"
+
+
 include: "rules/ledger.smk"
 
 

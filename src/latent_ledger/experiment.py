@@ -15,28 +15,14 @@ from typing import Any
 from latent_ledger.config import checks_coders, checks_data, checks_hardware, validation
 from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.config.validation import ConfigError
-from latent_ledger.evaluations.autointerp import checks as autointerp
-from latent_ledger.evaluations.circuits import checks as circuits
-from latent_ledger.evaluations.edges import checks as edges
-from latent_ledger.evaluations.overview import checks as overview
-from latent_ledger.evaluations.reconstruction import checks as reconstruction
-from latent_ledger.evaluations.sae_probes import checks as sae_probes
-from latent_ledger.evaluations.saebench import checks as saebench
-from latent_ledger.evaluations.steering import checks as steering
 from latent_ledger.ledger import reference_checks
+from latent_ledger.planning.registry import STAGES
 
 CHECKS = (
-    checks_data.CHECKS
-    + checks_coders.CHECKS
-    + autointerp.CHECKS
-    + circuits.CHECKS
-    + edges.CHECKS
-    + checks_hardware.CHECKS
-    + overview.CHECKS
-    + sae_probes.CHECKS
-    + saebench.CHECKS
-    + reconstruction.CHECKS
-    + steering.CHECKS
+    *checks_data.CHECKS,
+    *checks_coders.CHECKS,
+    *checks_hardware.CHECKS,
+    *(check for stage in STAGES for check in stage.checks),
 )
 
 

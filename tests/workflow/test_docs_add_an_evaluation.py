@@ -43,7 +43,8 @@ def test_the_page_gives_rows_with_numbers_and_a_section(tmp_path):
     checkout = Checkout(root, (MICRO, CORE, "usage.yaml"))
     checkout.snakemake()
     row = checkout.row("usage-sae-mlp-k8-s0")
-    assert row["key_results"].endswith("% of latents fire") and 0 < row["metrics"][0]["estimate"] <= 1
+    assert row["key_results"].endswith("% of latents fire")
+    assert 0 < row["metrics"][0]["estimate"] <= 1
     assert checkout.row("h2h-used-share-sae-mlp-vs-transcoder-k8-s0")["key_results"]
     text = (root / "results/ledger.md").read_text()
     assert "## Which share of its latents is used?" in text

@@ -27,6 +27,7 @@ from latent_ledger.config.coder_specs import (
     coder_specs,
     coders_measured_by,
 )
+from latent_ledger.config.problems import Check
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
 from latent_ledger.lib.suggestions import nearest
@@ -157,6 +158,8 @@ class Stage:
     costs: Mapping[str, Cost]
     """Rule -> what its jobs have to do. Every rule of the graph belongs to one stage."""
     jobs: Callable[[Config], Jobs] = _no_jobs
+    checks: tuple[Check, ...] = ()
+    """What its part of a configuration must not contradict."""
     makes: Mapping[type[str], Maker] = field(default_factory=dict)
     """Class of a manifest's name -> how its job is planned when another job takes it."""
     rows: Callable[[Config, Jobs], Sequence[RowPlan]] = _no_rows

@@ -29,6 +29,7 @@ Every stage is a process of its own and writes Parquet; nothing is pickled.
 """
 
 from latent_ledger.evaluations.autointerp import plan, rows
+from latent_ledger.evaluations.autointerp.checks import CHECKS
 from latent_ledger.evaluations.autointerp.cost import COSTS
 from latent_ledger.planning.stage import Evaluation
 
@@ -37,6 +38,7 @@ EVALUATION = Evaluation(
     token_set=plan.TOKEN_SET,
     gates=(),
     costs=COSTS,
+    checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read, plan.SAMPLE: rows.read_sample},

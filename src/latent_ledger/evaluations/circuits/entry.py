@@ -21,6 +21,7 @@ Sources: Marks et al. 2024 (arXiv 2403.19647) for faithfulness against a ceiling
 """
 
 from latent_ledger.evaluations.circuits import plan, rows
+from latent_ledger.evaluations.circuits.checks import CHECKS
 from latent_ledger.evaluations.circuits.cost import COSTS
 from latent_ledger.planning.stage import Evaluation
 
@@ -29,6 +30,7 @@ EVALUATION = Evaluation(
     token_set=plan.TOKEN_SET,
     gates=(),
     costs=COSTS,
+    checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read, plan.MULTILAYER: rows.read},

@@ -23,6 +23,7 @@ does not trace attention; edges join the chosen top nodes only.
 """
 
 from latent_ledger.evaluations.edges import plan, rows
+from latent_ledger.evaluations.edges.checks import CHECKS
 from latent_ledger.evaluations.edges.cost import COSTS
 from latent_ledger.planning.stage import Evaluation
 
@@ -31,6 +32,7 @@ EVALUATION = Evaluation(
     token_set="",
     gates=(),
     costs=COSTS,
+    checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read},

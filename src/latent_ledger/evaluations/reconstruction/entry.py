@@ -1,6 +1,7 @@
 """Reconstruction: how faithfully does each coder rebuild its target?"""
 
 from latent_ledger.evaluations.reconstruction import plan, rows
+from latent_ledger.evaluations.reconstruction.checks import CHECKS
 from latent_ledger.evaluations.reconstruction.cost import COSTS
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Evaluation
@@ -10,6 +11,7 @@ EVALUATION = Evaluation(
     token_set=plan.TOKEN_SET,
     gates=(paths.NullsGate,),
     costs=COSTS,
+    checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read},

@@ -9,6 +9,7 @@ Source: Kantamneni et al. 2025 (arXiv 2502.16681); https://github.com/sae-probes
 """
 
 from latent_ledger.evaluations.sae_probes import plan, rows
+from latent_ledger.evaluations.sae_probes.checks import CHECKS
 from latent_ledger.evaluations.sae_probes.cost import COSTS
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Evaluation
@@ -18,6 +19,7 @@ EVALUATION = Evaluation(
     token_set=plan.TOKEN_SET,
     gates=(paths.SaelensGate,),
     costs=COSTS,
+    checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read},

@@ -8,6 +8,7 @@ Source: Karvonen et al. 2025 (arXiv 2503.09532); https://github.com/adamkarvonen
 """
 
 from latent_ledger.evaluations.saebench import plan, rows
+from latent_ledger.evaluations.saebench.checks import CHECKS
 from latent_ledger.evaluations.saebench.cost import COSTS
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Evaluation
@@ -17,6 +18,7 @@ EVALUATION = Evaluation(
     token_set=plan.TOKEN_SET,
     gates=(paths.SaelensGate,),
     costs=COSTS,
+    checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read_probing, plan.CORE: rows.read_core},

@@ -1,6 +1,7 @@
 """Steering: does adding a direction make the model write about a concept?"""
 
 from latent_ledger.evaluations.steering import plan, rows
+from latent_ledger.evaluations.steering.checks import CHECKS
 from latent_ledger.evaluations.steering.cost import COSTS
 from latent_ledger.planning.stage import Evaluation
 
@@ -9,6 +10,7 @@ EVALUATION = Evaluation(
     token_set=plan.TOKEN_SET,
     gates=(),
     costs=COSTS,
+    checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read},

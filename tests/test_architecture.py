@@ -1,0 +1,86 @@
+"""The plan of the house: imports run downwards, without a circle, and `__init__` files are empty."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+from tests.project import PROJECT
+
+SOURCE = PROJECT / "src/latent_ledger"
+LAYERS = (
+    ("cli", "experiment"),
+    ("ledger",),
+    ("evaluations", "planning"),
+    ("resources",),
+    ("config",),
+    ("scorers",),
+    ("coders",),
+    ("models",),
+    ("text",),
+    ("statistics", "artifacts"),
+    ("lib",),
+)
+"""Packages and top modules, from the top; a module imports from its own layer and those below."""
+
+LIGHT = {"config": ("models.hook_points", "resources.devices")}
+"""What a layer may take from above or beside it: types and tables that rest on nothing."""
+
+TELLING = ("plan", "rows", "checks", "cost", "entry")
+"""Modules of an evaluation that plan, show, check and price: what computes never imports them."""
+
+
+def modules() -> dict[str, Path]:
+    """Module, without the package's name -> its file."""
+    return {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts): path
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path.name != "__init__.py"
+    }
+
+
+def imports(path: Path, known: set[str]) -> set[str]:
+    """Project modules that a file imports anywhere, inside functions too."""
+    taken = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            taken |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            taken |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name.removeprefix("latent_ledger.") for name in taken} & known
+
+
+MODULES = modules()
+IMPORTS = {name: imports(path, set(MODULES)) for name, path in MODULES.items()}
+
+
+def layer(module: str) -> int:
+    room = module.split(".")[0]
+    return next(index for index, rooms in enumerate(LAYERS) if room in rooms)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_downwards(module):
+    light = LIGHT.get(module.split(".")[0], ())
+    upwards = {one for one in IMPORTS[module] if layer(one) < layer(module) and one not in light}
+    assert not upwards, f"{module} imports {', '.join(sorted(upwards))}"
+
+
+def test_modules_import_without_a_circle():
+    graphlib.TopologicalSorter(IMPORTS).prepare()  # raises CycleError with the circle's names
+
+
+def test_init_files_are_empty():
+    assert [path for path in SOURCE.rglob("__init__.py") if path.stat().st_size] == []
+
+
+def test_what_computes_imports_neither_plan_rows_nor_checks():
+    for module, taken in IMPORTS.items():
+        room, _, name = module.rpartition(".")
+        if not room.startswith("evaluations.") or name in TELLING:
+            continue
+        told = {one for one in taken if one.split(".")[0] == "planning"}
+        told |= {one for one in taken if one.startswith("evaluations.")}
+        told = {one for one in told if one.rpartition(".")[2] in TELLING or "planning" in one}
+        assert not told, f"{module} imports {', '.join(sorted(told))}"
