@@ -19,7 +19,7 @@ import json, sys
 from pathlib import Path
 import datasets, torch
 from latent_ledger.models import language_model
-from latent_ledger.coders.formats.gemma_scope import loader as gemma_scope
+from latent_ledger.coders.formats.gemma_scope import fetch as gemma_scope
 from latent_ledger.models.hook_points import CoderSite
 out = Path(sys.argv[1])
 reference = language_model.produce_reference({"source": "google/gemma-2-2b", "revision": None}, out)
@@ -32,8 +32,8 @@ for layer, name in ((5, 68), (12, 82), (19, 73)):
     folder = out / f"scope-{layer}"
     folder.mkdir()
     coders[layer] = gemma_scope.produce_pretrained(
-        {"source": "google/gemma-scope-2b-pt-res", "layer": layer, "reads": "resid_post",
-         "writes": "resid_post", "path": f"layer_{layer}/width_16k/average_l0_{name}"}, folder)
+        {"source": "google/gemma-scope-2b-pt-res", "layer": layer, "input_hook": "resid_post",
+         "output_hook": "resid_post", "path": f"layer_{layer}/width_16k/average_l0_{name}"}, folder)
 print(json.dumps({
     "files": sorted(reference["files"]), "layers": language_model.num_layers(model),
     "dtype": str(next(model.parameters()).dtype),
