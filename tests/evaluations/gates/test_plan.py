@@ -105,6 +105,7 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
         "rows": {"random": 512, "real": 2048},
         "tied_rows": 3,
         "wrong_variant": {
+            "option": "apply_b_dec_to_input=False",
             "fails": True,
             "jaccard": {"random": 0.25, "real": 0.2187},
             "b_dec_norm": 0.5,

@@ -106,6 +106,7 @@ def test_without_b_dec_the_gate_says_that_it_cannot_tell_the_variants_apart(tmp_
     sparsify_folder(tmp_path / "coder", "sae")
     scale_b_dec(tmp_path / "coder", 0.0)
     assert gate("sae")["wrong_variant"] == {
+        "option": "apply_b_dec_to_input=False",
         "fails": False,
         "jaccard": {"random": 1.0, "real": 1.0},
         "b_dec_norm": 0.0,

@@ -252,6 +252,6 @@ def test_inputs_of_another_coder_are_refused(world, output_hook):
         '"output_hook": "resid_post"}'
     )
     encoded = world.folder / "codes-elsewhere"
-    encoded.symlink_to(world.folder / "codes-writes")
+    encoded.symlink_to(world.folder / "codes-output_hook")
     with pytest.raises(LedgerError, match=r"writes layers.1.resid_post"):
         world.steer(elsewhere)

@@ -88,6 +88,7 @@ def judge_wrong_variant(
             "this check cannot fail, so it shows nothing."
         )
     return {
+        "option": wrong.option,
         "fails": not passed,
         "jaccard": {kind: round(found.jaccard, 4) for kind, found in agreements.items()},
         "b_dec_norm": float(f"{size:.2g}"),

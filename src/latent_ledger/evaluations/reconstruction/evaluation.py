@@ -138,8 +138,8 @@ def check_inputs(
 ) -> None:
     """Raise :class:`LedgerError` unless activations and codes are the coder's and of one length."""
     for role, shards, hook_point in (
-        ("input_hook", sources, coder.site.input_hook),
-        ("output_hook", targets, coder.site.output_hook),
+        ("reads", sources, coder.site.input_hook),
+        ("writes", targets, coder.site.output_hook),
     ):
         if shards.hook_point != str(hook_point):
             raise LedgerError(
