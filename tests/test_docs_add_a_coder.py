@@ -1,4 +1,4 @@
-"""docs/add-a-coder.md, carried out word for word in a copy of the library."""
+"""The pages that add a format and an architecture, carried out in a copy of the library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.project import PROJECT
 
-PAGE = PROJECT / "docs" / "add-a-coder.md"
+PAGES = [PROJECT / "docs" / name for name in ("add-a-coder.md", "add-an-architecture.md")]
 BLOCK = re.compile(r"`(src/[^`]+\.py)`:\n\n```(python|diff)\n(.*?)```", re.DOTALL)
 D, WIDTH, K = 16, 64, 5
 
@@ -33,7 +33,7 @@ from latent_ledger.planning import graph, paths
 from tests.coders.shard_folders import synthetic
 
 folder = Path(sys.argv[1])
-config = experiment.load(Path("config/tiny.yaml"), [folder / "overlay.yaml"])
+config = experiment.load(Path("config/tiny.yaml"), sorted(folder.glob("*.yaml")))
 jobs = graph.jobs(config)
 rule, settings = jobs[paths.coder("published")]
 assert rule == "pretrained_coder", rule
@@ -68,10 +68,10 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory) -> Path:
-    """A copy of the library with everything that the page says."""
+    """A copy of the library with everything that the pages say."""
     root = tmp_path_factory.mktemp("checkout")
     shutil.copytree(PROJECT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    blocks = [block for page in PAGES for block in BLOCK.findall(page.read_text("utf-8"))]
     assert len(blocks) == 8
     for path, language, text in blocks:
         file = root / path
@@ -98,16 +98,15 @@ def arrays() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def done(checkout, arrays, tmp_path_factory) -> dict:
-    """What the copy makes of the page's configuration."""
+    """What the copy makes of the pages' configurations."""
     folder = tmp_path_factory.mktemp("run")
     source = folder / "coders" / "layer-2"
     source.mkdir(parents=True)
     np.savez(source / "coder.npz", **arrays)
-    (snippet,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert "./coders/layer-2" in snippet
-    snippet = snippet.replace("./coders/layer-2", str(source))
-    snippet += "  whole-block: {architecture: block-transcoder, layer: 2, seeds: [0]}\n"
-    (folder / "overlay.yaml").write_text(snippet)
+    for page in PAGES:
+        (snippet,) = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        snippet = snippet.replace("./coders/layer-2", str(source))
+        (folder / f"{page.stem}.yaml").write_text(snippet)
     environment = {**os.environ, "PYTHONPATH": f"{checkout / 'src'}:{PROJECT}"}
     run = subprocess.run(
         [sys.executable, "-c", RUN, str(folder)],

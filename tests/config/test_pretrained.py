@@ -110,3 +110,15 @@ def test_a_trained_coder_has_no_path(tiny):
     assert lines(tiny) == [
         "coders.sae-mlp.path: only goes with a source, from which the coder is fetched"
     ]
+
+
+def test_a_repository_whose_name_tells_no_format_must_say_it(with_scope):
+    with_scope["coders"]["scope"]["source"] = "somebody/sae-of-mine"
+    assert lines(with_scope) == [
+        "coders.scope.format: the format of the hub repository somebody/sae-of-mine cannot be told "
+        "from its name: set `format` to one of gemma_scope, sparsify."
+    ]
+    with_scope["coders"]["scope"]["format"] = "sparsify"
+    assert [one.place["format"] for one in coder_specs(validate(with_scope)) if one.pretrained] == [
+        "sparsify"
+    ]

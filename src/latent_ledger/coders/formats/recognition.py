@@ -43,7 +43,7 @@ def of_repository(repository: str) -> str:
     fitting = [name for name in NAMES if entry(name).fits_repository(repository)]
     if len(fitting) != 1:
         raise LedgerError(
-            f"The format of the hub repository {repository} cannot be told from its name: set "
+            f"the format of the hub repository {repository} cannot be told from its name: set "
             f"`format` to one of {', '.join(NAMES)}."
         )
     return fitting[0]
