@@ -1,4 +1,4 @@
-"""The plan of the house: imports run downwards, without a circle, and `__init__` files are empty."""
+"""The plan of the house: imports run downwards without a circle, `__init__` files are empty."""
 
 import ast
 import graphlib

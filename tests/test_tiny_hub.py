@@ -19,7 +19,7 @@ import json, sys
 from pathlib import Path
 import datasets, torch
 from latent_ledger.models import language_model, published
-from latent_ledger.coders.formats.gemma_scope import loader as gemma_scope
+from latent_ledger.coders.formats.gemma_scope import fetch as gemma_scope
 from latent_ledger.models.hook_points import CoderSite
 out = Path(sys.argv[1])
 reference = published.reference_hub({"source": "google/gemma-2-2b", "revision": None}, out)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from latent_ledger.coders.formats.site_file import write_site
 from latent_ledger.lib.files import write_json
 from latent_ledger.models.hook_points import CoderSite
 
@@ -42,7 +43,7 @@ def sparsify_folder(folder: Path, architecture: str, *, dtype: torch.dtype = tor
         "skip_connection": architecture == "skip-transcoder",
     }
     write_json(folder / "cfg.json", cfg)
-    write_json(folder / "site.json", SITES[architecture].as_dict())
+    write_site(folder, "sparsify", SITES[architecture])
     return folder
 
 
@@ -63,5 +64,5 @@ def gemma_scope_folder(folder: Path, architecture: str = "sae") -> Path:
     """A Gemma Scope coder as this project stores it."""
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "params.npz", **gemma_scope_arrays())
-    write_json(folder / "site.json", {**SITES[architecture].as_dict(), "format": "gemma_scope"})
+    write_site(folder, "gemma_scope", SITES[architecture])
     return folder

@@ -8,7 +8,7 @@ from sae_lens import SAE
 from sae_lens.saes import topk_sae
 from scipy.sparse import csr_matrix
 
-from latent_ledger.coders.saelens import to_saelens
+from latent_ledger.coders.saelens import to_saelens, wrong_variant
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.coders.topk_transcoder import TopK, TopKSkipTranscoder, TopKTranscoder
 from tests.coders.coder_folders import SITES, WIDTH, D, K, gemma_scope_folder, sparsify_folder
@@ -84,12 +84,17 @@ def test_adapted_coders_survive_a_save(architecture, tmp_path, x):
 @torch.no_grad()
 def test_without_b_dec_at_the_input_it_is_another_coder(tmp_path, x):
     folder = sparsify_folder(tmp_path, "sae")
-    right, wrong = to_saelens(folder), to_saelens(folder, apply_b_dec_to_input=False)
+    right, wrong = to_saelens(folder), wrong_variant(folder).sae
     both, either = (
         operation(right.encode(x) > 0, wrong.encode(x) > 0).sum()
         for operation in (torch.logical_and, torch.logical_or)
     )
     assert both / either < 0.7
+
+
+def test_only_a_sparsify_sae_has_a_variant_that_is_known_to_be_wrong(tmp_path):
+    assert wrong_variant(sparsify_folder(tmp_path / "a", "transcoder")) is None
+    assert wrong_variant(gemma_scope_folder(tmp_path / "b", "sae")) is None
 
 
 def test_nothing_is_normalised_and_everything_is_fp32(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from latent_ledger.config.coder_specs import coder_specs, coders_measured_by, pairs, unfair
+from latent_ledger.config.coder_specs import coder_specs, coders_measured_by, pairs
 from latent_ledger.evaluations.headtohead import plan as headtohead
 from latent_ledger.experiment import validate
 from latent_ledger.planning import graph, paths
@@ -78,7 +78,6 @@ def test_it_meets_every_instance_where_the_source_may_differ(with_scope):
         "sae-resid-k32-s0",
         "sae-resid-k32-s1",
     ]
-    assert unfair(*met[0]) == ["source"]
     (entry,) = [e for e in headtohead.allowed(config, "reconstruction") if "source" not in e][:1]
     assert entry["pair"] == ["scope", "sae-resid-k16-s0"] and "optimizer" in entry["fields"]
     assert "width" not in entry["fields"], "an unlike width is not covered by the source"
@@ -111,4 +110,16 @@ def test_a_trained_coder_has_no_path(tiny):
     tiny["coders"]["sae-mlp"]["path"] = "layer_2"
     assert lines(tiny) == [
         "coders.sae-mlp.path: only goes with a source, from which the coder is fetched"
+    ]
+
+
+def test_a_repository_whose_name_tells_no_format_must_say_it(with_scope):
+    with_scope["coders"]["scope"]["source"] = "somebody/sae-of-mine"
+    assert lines(with_scope) == [
+        "coders.scope.format: the format of the hub repository somebody/sae-of-mine cannot be told "
+        "from its name: set `format` to one of gemma_scope, sparsify."
+    ]
+    with_scope["coders"]["scope"]["format"] = "sparsify"
+    assert [one.place["format"] for one in coder_specs(validate(with_scope)) if one.pretrained] == [
+        "sparsify"
     ]

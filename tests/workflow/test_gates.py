@@ -8,7 +8,7 @@ from latent_ledger.planning import graph
 
 pytestmark = pytest.mark.slow
 
-ADAPTER = "src/latent_ledger/coders/saelens.py"
+ADAPTER = "src/latent_ledger/coders/formats/sparsify/saelens.py"
 RIGHT, WRONG = "APPLY_B_DEC_TO_INPUT = True", "APPLY_B_DEC_TO_INPUT = False"
 MICRO = ("config/tiny.yaml", "tests/workflow/micro.yaml")
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
-from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import full_disk_in_one_line, read_json, write_json
 from latent_ledger.lib.progress import Progress
@@ -36,7 +36,7 @@ BLOCK_ROWS = 2048
 
 
 def encode_rows(
-    coder: Coder, activations: Tensor, block_rows: int = BLOCK_ROWS
+    coder: SparseCoder, activations: Tensor, block_rows: int = BLOCK_ROWS
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Encode activations [rows, d] of any float dtype: indptr [rows + 1], indices, values [nnz]."""
     blocks = [
@@ -92,6 +92,13 @@ def produce(
         "dead": dead,
         "alive": loaded.width - dead,
     }
+
+
+class CodeSource(Protocol):
+    """Codes of a token set, shard by shard."""
+
+    def shards(self) -> Iterator[csr_matrix]:
+        """Every shard [rows, width], in token order."""
 
 
 class CodeShards:

@@ -1,78 +1,93 @@
-"""Sparse coders of every origin behind one small interface.
+"""Sparse coders of every format behind one interface.
 
-A coder folder holds the weights in the format of the library they come from, and ``site.json``
-with the hook point and, if it is not sparsify's, the format. :func:`load_coder` looks the format up
-in :data:`FORMATS`, whose entry imports only that one module, so this package imports nothing heavy.
-A new format is one module with a ``load(folder, site, device)`` function, its entry here, and its
-test.
+    coder folder --site.json: format, site--> coders/formats/<format>/loader.py --> SparseCoder
+
+A coder folder holds the weights as their publisher wrote them, and ``site.json`` with the coder's
+format and hook points. :func:`load_coder` imports the loader of that format alone, so this module
+imports nothing heavy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import read_json
+from latent_ledger.coders.formats.site_file import read_site
 from latent_ledger.models.hook_points import CoderSite
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from latent_ledger.coders.csr import Csr
 
-class Coder(Protocol):
-    """What every evaluation needs of a sparse coder. All tensors are fp32 on the coder's device.
 
-    Sparse latents of ``n`` rows travel in CSR form: ``indptr`` int64 [n + 1], ``indices`` int32
-    [nnz] ascending within a row, ``values`` float32 [nnz], all of them > 0.
-    """
+class LatentDecoder(Protocol):
+    """The half of a coder that maps latents to an output."""
 
-    site: CoderSite
-    architecture: str  # "sae" | "transcoder" | "skip-transcoder"
-    d_in: int
-    width: int
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Sparse latents (indptr, indices, values) of activations ``x`` [n, d_in]."""
+    @property
+    def width(self) -> int:
+        """Number of latents."""
 
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:
-        """Output [n, d_in] at ``site.output_hook``; a skip connection reads ``x``, the coder's
-        input.
+        """Output [n, d] at the output hook of latents in CSR form.
+
+        See :mod:`latent_ledger.coders.csr` for that form. A skip connection reads `x` [n, d_in],
+        the coder's input.
         """
 
+
+class SparseCoder(LatentDecoder, Protocol):
+    """A trained coder at its site. All tensors are fp32 on the coder's device.
+
+    ``encode`` selects some of the pre-activations; which of them is the architecture's affair. An
+    active latent's value is its encoder row times the input, and a bias.
+    """
+
+    @property
+    def site(self) -> CoderSite:
+        """Where it reads its input and where its output belongs."""
+
+    @property
+    def architecture(self) -> str:
+        """Name of its architecture, as in the configuration."""
+
+    @property
+    def d_in(self) -> int:
+        """Size of the activations it reads."""
+
+    @property
+    def k(self) -> int | None:
+        """Most latents that are active on a row; None where only thresholds limit them."""
+
+    def encode(self, x: Tensor) -> Csr:
+        """Sparse latents (indptr, indices, values) of activations `x` [n, d_in]."""
+
     def reconstruct(self, x: Tensor) -> Tensor:
-        """``decode(*encode(x), x)``: [n, d_in] -> [n, d_in]."""
+        """``decode(*encode(x), x)``: [n, d_in] -> [n, d]."""
+
+    def pre_activations(self, x: Tensor) -> Tensor:
+        """Rectified pre-activations [n, width] of `x` [n, d_in]: what ``encode`` selects from."""
+
+    def boundary(self, latents: Tensor) -> Tensor:
+        """Pre-activation below which a latent is silent, [n, 1] by row or [width] by latent.
+
+        `latents` [n, width] are the coder's own dense latents of these rows, on any device.
+        """
+
+    def encoder_rows(self, latents: Tensor | None = None) -> Tensor:
+        """Encoder rows [n, d_in] of the `latents` [n] (int64), or of all of them [width, d_in]."""
+
+    def decoder_rows(self, latents: Tensor | None = None) -> Tensor:
+        """Decoder rows [n, d] of the `latents` [n] (int64), or of all of them [width, d]."""
 
 
-def _sparsify(folder: Path, site: CoderSite, device: str) -> Coder:
-    from latent_ledger.coders.formats.sparsify import loader as sparsify
+def load_coder(folder: Path, device: str = "cpu") -> SparseCoder:
+    """Load the coder in `folder`.
 
-    return sparsify.load(folder, site, device)
-
-
-def _gemma_scope(folder: Path, site: CoderSite, device: str) -> Coder:
-    from latent_ledger.coders.formats.gemma_scope import loader as gemma_scope
-
-    return gemma_scope.load(folder, site, device)
-
-
-FORMATS: dict[str, Callable[[Path, CoderSite, str], Coder]] = {
-    "sparsify": _sparsify,
-    "gemma_scope": _gemma_scope,
-}
-"""Format name -> loader. Each imports its module by name, so that the code digest sees it."""
-
-
-def load_coder(folder: Path, device: str = "cpu") -> Coder:
-    """Load the coder in `folder`. Raises :class:`LedgerError` if it has no usable site."""
-    folder = Path(folder)
-    record = read_json(folder / "site.json")
-    name = record.get("format", "sparsify")
-    if name not in FORMATS:
-        raise LedgerError(
-            f"{folder / 'site.json'}: unknown coder format {name!r}; known: {', '.join(FORMATS)}."
-        )
-    if missing := {"layer", "input_hook", "output_hook"} - set(record):
-        raise LedgerError(f"{folder / 'site.json'} lacks {', '.join(sorted(missing))}.")
-    return FORMATS[name](folder, CoderSite.from_dict(record), device)
+    Raises :class:`~latent_ledger.lib.errors.LedgerError` if its ``site.json`` does not say its site
+    and a known format, or if its files are not of that format.
+    """
+    name, site = read_site(folder)
+    loader = import_module(f"latent_ledger.coders.formats.{name}.loader")
+    return loader.load(Path(folder), site, device)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from latent_ledger.coders.formats.recognition import of_repository
+from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.config.coder_specs import (
     FAIR,
     LEARNT_HERE,
@@ -20,12 +22,12 @@ from latent_ledger.config.coder_specs import (
 )
 from latent_ledger.config.problems import Problem, Where, needs_sections
 from latent_ledger.config.schema_file import schema
+from latent_ledger.config.sources import coder_source
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.suggestions import show, suggest, words
+from latent_ledger.models.hook_points import HookPointName
 from latent_ledger.models.sources import checks as source_checks
 from latent_ledger.models.sources.registry import shape as model_shape
-
-DEPTH = ("resid_pre", "mlp_in", "mlp_out", "mlp_out_normed", "resid_post")
-"""Points of one block in the order in which a forward pass reaches them."""
 
 
 @needs_sections("model", "coders")
@@ -45,30 +47,26 @@ def _layers(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("coders")
 def _sites(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
-        architecture, input_hook, output_hook = (
-            coder["architecture"],
-            coder["input_hook"],
-            coder["output_hook"],
-        )
-        if architecture == "sae":
+        kind = ARCHITECTURES[coder["architecture"]]
+        input_hook, output_hook = coder["input_hook"], coder["output_hook"]
+        later = list(HookPointName)[HookPointName(input_hook).depth + 1 :]
+        if kind.autoencodes:
             if output_hook != input_hook:
+                other = next(name for name, kind in ARCHITECTURES.items() if not kind.autoencodes)
                 yield Problem(
                     ("coders", name, "output_hook"),
-                    f"an sae writes what it reads, {input_hook}; remove this key, or make the "
-                    "coder a "
-                    "transcoder",
+                    f"{kind.label} writes what it reads, {input_hook}; remove this key, or make "
+                    f"the coder {ARCHITECTURES[other].label}",
                 )
-            continue
-        later = DEPTH[DEPTH.index(input_hook) + 1 :]
-        if not later:
+        elif not later:
             yield Problem(
                 ("coders", name, "input_hook"),
-                f"a {architecture} cannot read {input_hook}: nothing comes after it",
+                f"{kind.label} cannot read {input_hook}: nothing comes after it",
             )
         elif output_hook not in later:
             yield Problem(
                 ("coders", name, "output_hook"),
-                f"a {architecture} that reads {input_hook} must write one of {words(later)}, not "
+                f"{kind.label} that reads {input_hook} must write one of {words(later)}, not "
                 f"{output_hook}",
             )
 
@@ -115,13 +113,25 @@ def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
             if coder["model"] != "original":
                 what = "a pretrained coder is of the model itself; train one of this model instead"
                 yield Problem(("coders", name, "model"), what)
-            for what in source_checks.coder_problems(coder["source"]):
+            wrong = list(source_checks.coder_problems(coder["source"]))
+            for what in wrong:
                 yield Problem(("coders", name, "source"), what)
+            if not wrong and coder.get("format") is None and _on_the_hub(coder["source"]):
+                try:
+                    of_repository(coder["source"])
+                except LedgerError as error:
+                    yield Problem(("coders", name, "format"), str(error))
             continue
         for key in ("path", "revision", "format"):
             if coder.get(key) is not None:
                 what = "only goes with a source, from which the coder is fetched"
                 yield Problem(("coders", name, key), what)
+
+
+def _on_the_hub(source: str) -> bool:
+    """Whether a pretrained coder is fetched from a repository, not read from a folder."""
+    origin = coder_source(source)
+    return origin is not None and origin.name == "hub"
 
 
 @needs_sections("coders", "training")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from latent_ledger.models.hook_points import CoderSite, HookPoint
+from latent_ledger.models.hook_points import CoderSite
 
 RECIPE = (
     "batch_tokens",
@@ -183,13 +183,6 @@ def _within(at: Mapping[str, Any], one: CoderSpec) -> bool:
     )
 
 
-def hook_points(config: Mapping[str, Any]) -> list[HookPoint]:
-    """Every distinct hook point that some coder reads or writes, sorted."""
-    return sorted(
-        {hook_point for spec in coder_specs(config) for hook_point in spec.site.hook_points}
-    )
-
-
 def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderSpec, CoderSpec]]:
     """The instances that meet in one comparison family: equal k and seed, limited by its
     ``select``.
@@ -215,18 +208,3 @@ def _meet(one: CoderSpec, other: CoderSpec) -> bool:
     if one.pretrained or other.pretrained:
         return True
     return (one.k, one.seed) == (other.k, other.seed)
-
-
-def unfair(one: CoderSpec, other: CoderSpec) -> list[str]:
-    """Recipe keys in which two instances differ although a fair comparison holds them equal."""
-    first, second = (_recipe(each) for each in (one, other))
-    return [key for key in FAIR if first.get(key) != second.get(key) and not _open(key, one, other)]
-
-
-def _recipe(one: CoderSpec) -> dict[str, Any]:
-    return {**one.settings, "model": one.model, "weights": one.weights, "source": one.source}
-
-
-def _open(key: str, *both: CoderSpec) -> bool:
-    """Whether `key` is about training and one side was trained elsewhere: ``source`` says that."""
-    return key in LEARNT_HERE and any(one.pretrained for one in both)

@@ -20,6 +20,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
+from latent_ledger.coders.formats import registry as formats
+from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.config.problems import Problem, Where, dotted
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.config.sources import origin_of
@@ -46,10 +48,25 @@ def schema() -> dict[str, Any]:
             if "$ref" in part:
                 placed.add((FOLDER / part["$ref"]).resolve())
                 parts[name] = read_yaml(FOLDER / part["$ref"])
+    _fill_enums(found)
     for file in sorted(EVALUATIONS.glob("*/schema.yaml")):
         if file.resolve() not in placed:
             top["evaluations"]["properties"][file.parent.name] = read_yaml(file)
     return found
+
+
+ENTRIES = {"architectures": tuple(ARCHITECTURES), "coder formats": formats.NAMES}
+"""Annotation ``x-names`` -> the names of a registry, which are the values a key may have."""
+
+
+def _fill_enums(part: Any) -> None:
+    """Give every key below `part` that names a registry the registry's names as its ``enum``."""
+    if isinstance(part, dict):
+        if "x-names" in part:
+            part["enum"] = list(ENTRIES[part["x-names"]])
+        part = list(part.values())
+    for below in part if isinstance(part, list) else ():
+        _fill_enums(below)
 
 
 def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:

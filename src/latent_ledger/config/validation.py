@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from latent_ledger.config import checks_coders
+from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.config.problems import Check, Problem, Where, contradictions, words
 from latent_ledger.config.renamed import with_new_names
 from latent_ledger.config.schema_file import complete, plain, problems, schema
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models.hook_points import HookPointName
 
 ABSENT = "absent"
 REMOVABLE = (
@@ -89,19 +90,19 @@ def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
     """Fill the points that follow from a coder's architecture, which no default in a schema can
     say.
 
-    Returns the sites that stay open: an autoencoder may stand anywhere, so it has to say where.
+    Returns one problem per coder that must name its input hook and does not.
     """
-    found = []
+    siteless = []
     for name, coder in coders.items():
-        if coder["architecture"] != "sae":
-            coder.setdefault("input_hook", "mlp_in")
-            coder.setdefault("output_hook", "mlp_out")
-        elif "input_hook" in coder:
-            coder.setdefault("output_hook", coder["input_hook"])
+        kind = ARCHITECTURES[coder["architecture"]]
+        if kind.input_hook is not None:
+            coder.setdefault("input_hook", kind.input_hook)
+        if "input_hook" in coder:
+            coder.setdefault("output_hook", kind.output_hook or coder["input_hook"])
         else:
-            what = f"missing; an sae names one of {words(checks_coders.DEPTH)}"
-            found.append(Problem(("coders", name, "input_hook"), what))
-    return found
+            what = f"missing; {kind.label} names one of {words(HookPointName)}"
+            siteless.append(Problem(("coders", name, "input_hook"), what))
+    return siteless
 
 
 def _paths(value: Any, path: Where = ()) -> Iterable[Where]:

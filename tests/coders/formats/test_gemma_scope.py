@@ -1,4 +1,4 @@
-"""Gemma Scope's coders behind the Coder interface, against SAELens' own loader."""
+"""Gemma Scope's coders behind the SparseCoder interface, against SAELens' own loader."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder, produce_pretrained
+from latent_ledger.coders.formats.gemma_scope.fetch import produce_pretrained
+from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json

@@ -1,4 +1,4 @@
-"""sparsify coders behind the Coder interface: the same numbers as sparsify, in sparse form."""
+"""sparsify coders as SparseCoders: the same numbers as sparsify, in sparse form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from scipy.sparse import csr_matrix
 from sparsify import SparseCoder, SparseCoderConfig
 
-from latent_ledger.coders.formats.sparsify.loader import produce_pretrained, save
+from latent_ledger.coders.formats.site_file import write_site
+from latent_ledger.coders.formats.sparsify.fetch import produce_pretrained
+from latent_ledger.coders.formats.sparsify.writer import save
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
@@ -110,7 +112,7 @@ def test_pretrained_coders_get_a_site_and_keep_their_weights(tmp_path):
     (tmp_path / "hub" / "layers.1.mlp" / "site.json").unlink()
     out = tmp_path / "out"
     out.mkdir()
-    settings = {"source": str(tmp_path / "hub"), "hookpoint": "layers.1.mlp"}
+    settings = {"source": str(tmp_path / "hub"), "path": "layers.1.mlp"}
     settings |= {"layer": 1, "input_hook": "mlp_in", "output_hook": "mlp_out"}
     facts = produce_pretrained(settings, out)
     assert facts == {"architecture": "skip-transcoder", "d_in": 16, "width": 64, "k": 5}
@@ -123,20 +125,23 @@ def test_pretrained_coders_get_a_site_and_keep_their_weights(tmp_path):
     with pytest.raises(LedgerError, match="neither a local folder nor"):
         produce_pretrained(settings | {"source": "nobody/nothing"}, tmp_path)
     with pytest.raises(LedgerError, match="cfg.json is missing"):
-        produce_pretrained(settings | {"hookpoint": None}, tmp_path)
+        produce_pretrained(settings | {"path": None}, tmp_path)
 
 
 def test_sites_are_checked(tmp_path):
     folder = coder_folder(tmp_path, "sae")
-    write_json(folder / "site.json", SITES["transcoder"].as_dict())
+    write_site(folder, "sparsify", SITES["transcoder"])
     with pytest.raises(LedgerError, match="sae must write the hook point it reads"):
         load_coder(folder)
     write_json(folder / "site.json", {"layer": 1})
-    with pytest.raises(LedgerError, match="lacks reads, writes"):
+    with pytest.raises(LedgerError, match="lacks format, input_hook, output_hook"):
         load_coder(folder)
     write_json(folder / "site.json", SITES["sae"].as_dict() | {"format": "stone"})
-    with pytest.raises(LedgerError, match="unknown coder format 'stone'; known: sparsify"):
+    with pytest.raises(LedgerError, match="unknown coder format 'stone'; known: gemma_"):
         load_coder(folder)
+    write_json(folder / "site.json", SITES["sae"].as_dict())
+    with pytest.raises(LedgerError, match="lacks format"):
+        load_coder(folder)  # a folder that does not say its format is of no format
     (folder / "site.json").unlink()
     with pytest.raises(LedgerError, match="site.json does not exist"):
         load_coder(folder)
@@ -145,6 +150,9 @@ def test_sites_are_checked(tmp_path):
 def test_the_registry_imports_nothing_heavy():
     code = (
         "import sys, latent_ledger.coders.sparse_coder;"
-        "assert not {'torch', 'sparsify'} & set(sys.modules)"
+        "from latent_ledger.coders.formats import recognition, registry;"
+        "from latent_ledger.coders.training.architectures import registry as architectures;"
+        "assert all(recognition.entry(name).name == name for name in registry.NAMES);"
+        "assert not {'torch', 'sparsify', 'sae_lens', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

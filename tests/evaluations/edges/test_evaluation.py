@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from latent_ledger.coders.formats.site_file import write_site
 from latent_ledger.evaluations.edges import edge_metrics, export, rows
 from latent_ledger.evaluations.edges.evaluation import evaluate, produce
 from latent_ledger.evaluations.edges.measure import Attribution
@@ -20,6 +21,7 @@ from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json, write_json
+from latent_ledger.models.hook_points import CoderSite
 from latent_ledger.statistics.records import Records
 from tests.evaluations.edges import toys
 from tests.tiny_models import byte_tokenizer, folder_digest
@@ -217,10 +219,7 @@ def save_coder(folder, layer, seed, d=32, width=48):
         folder / "sae.safetensors",
     )
     write_json(folder / "cfg.json", {"k": 12})
-    write_json(
-        folder / "site.json",
-        {"layer": layer, "input_hook": "resid_post", "output_hook": "resid_post"},
-    )
+    write_site(folder, "sparsify", CoderSite.at(layer, "resid_post"))
     return folder
 
 

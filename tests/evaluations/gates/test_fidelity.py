@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from latent_ledger.coders import csr
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
 from latent_ledger.evaluations.gates.fidelity import (
@@ -27,8 +28,8 @@ def own(coder):
     """The coder's own latents and output: what a right implementation gives."""
 
     def compute(x):
-        csr = coder.encode(x)
-        return fidelity._dense(csr, coder.width), coder.decode(*csr, x)
+        latents = coder.encode(x)
+        return fidelity.dense(latents, coder.width), coder.decode(*latents, x)
 
     return compute
 
@@ -38,7 +39,7 @@ def changed(coder, change):
 
     def compute(x):
         latents = change(own(coder)(x)[0].clone())
-        return latents, coder.decode(*fidelity._sparse(latents), x)
+        return latents, coder.decode(*csr.from_dense(latents), x)
 
     return compute
 

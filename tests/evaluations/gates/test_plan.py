@@ -9,6 +9,7 @@ import pytest
 
 from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Manifest
+from latent_ledger.coders.formats import registry
 from latent_ledger.evaluations.gates import rows as gates_rows
 from latent_ledger.experiment import load
 from latent_ledger.lib.files import write_json
@@ -110,6 +111,7 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
         "rows": {"random": 512, "real": 2048},
         "tied_rows": 3,
         "wrong_variant": {
+            "option": "apply_b_dec_to_input=False",
             "fails": True,
             "jaccard": {"random": 0.25, "real": 0.2187},
             "b_dec_norm": 0.5,
@@ -171,13 +173,37 @@ def test_the_section_counts_what_holds_and_shows_the_worst():
 
 def test_only_what_the_gate_blocks_reaches_the_saelens_adapter():
     """Statically, what the workflow test shows by running: nothing else can become stale."""
+    bridges = {"latent_ledger.coders.saelens"}
+    bridges |= {f"latent_ledger.coders.formats.{name}.saelens" for name in registry.NAMES}
+    for bridge in bridges:
+        assert scripts_that_reach(bridge) == {
+            "saelens_fidelity",
+            "saebench",
+            "saebench_core",
+            "sae_probes",
+        }
+
+
+def test_codes_rest_on_loaders_and_on_no_other_part_of_a_format():
+    for name in registry.NAMES:
+        package = f"latent_ledger.coders.formats.{name}"
+        assert "encode" in scripts_that_reach(f"{package}.loader")
+        assert scripts_that_reach(f"{package}.reference") == {"reader_fidelity"}
+        assert scripts_that_reach(f"{package}.fetch") == {"pretrained_coder"}
+        assert "encode" not in scripts_that_reach(f"{package}.entry")
+    assert "train_coder" not in scripts_that_reach(
+        "latent_ledger.coders.formats.gemma_scope.loader"
+    )
+
+
+def scripts_that_reach(module: str) -> set[str]:
+    """Rules whose code digest covers a module."""
     project = Project(Path())
-    reached = {
+    return {
         script.stem
         for script in Path("workflow/scripts").glob("*.py")
-        if any("latent_ledger.coders.saelens" in name for name in project.functions(script.stem))
+        if any(name.startswith(f"{module}:") for name in project.functions(script.stem))
     }
-    assert reached == {"saelens_fidelity", "saebench", "saebench_core", "sae_probes"}
 
 
 def test_whoever_takes_a_saelens_object_waits_for_its_gate(config):

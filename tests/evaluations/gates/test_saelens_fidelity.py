@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from latent_ledger.coders.formats.sparsify import saelens
 from latent_ledger.coders.topk_transcoder import TopKSkipTranscoder
 from latent_ledger.evaluations.gates import fidelity, saelens_fidelity
 from latent_ledger.evaluations.gates.fidelity import Agreement
@@ -85,16 +86,11 @@ def test_the_wrong_variant_fails_in_the_same_run(tmp_path, gate):
 
 def test_a_flipped_adapter_is_a_gate_error(tmp_path, gate, monkeypatch):
     sparsify_folder(tmp_path / "coder", "sae")
-    to_saelens = saelens_fidelity.to_saelens
-
-    def flipped(folder, *, apply_b_dec_to_input=False, device="cpu"):
-        return to_saelens(folder, apply_b_dec_to_input=apply_b_dec_to_input, device=device)
-
-    monkeypatch.setattr(saelens_fidelity, "to_saelens", flipped)
+    monkeypatch.setattr(saelens, "APPLY_B_DEC_TO_INPUT", False)
     with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d \(") as told:
         gate("sae")
-    assert "sae_lens.TopKSAE made by adapters/saelens.py does not encode as our reader" in str(
-        told.value
+    assert "sae_lens.TopKSAE made by coders/formats/sparsify/saelens.py does not encode as our" in (
+        str(told.value)
     )
     assert not (tmp_path / "out" / "metrics.json").exists()
 
@@ -110,6 +106,7 @@ def test_without_b_dec_the_gate_says_that_it_cannot_tell_the_variants_apart(tmp_
     sparsify_folder(tmp_path / "coder", "sae")
     scale_b_dec(tmp_path / "coder", 0.0)
     assert gate("sae")["wrong_variant"] == {
+        "option": "apply_b_dec_to_input=False",
         "fails": False,
         "jaccard": {"random": 1.0, "real": 1.0},
         "b_dec_norm": 0.0,

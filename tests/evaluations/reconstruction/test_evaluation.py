@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from sparsify import SparseCoder, SparseCoderConfig
 
 from latent_ledger.coders import codes
-from latent_ledger.coders.formats.sparsify.loader import save
+from latent_ledger.coders.formats.sparsify.writer import save
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.reconstruction import evaluation as reconstruction

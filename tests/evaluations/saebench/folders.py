@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 
+from latent_ledger.coders.formats.site_file import write_site
 from latent_ledger.lib.files import write_json
 from latent_ledger.models.hook_points import CoderSite
 from tests.coders.shard_folders import token_meta, write_activations
@@ -49,7 +50,7 @@ def coder_folder(
         "skip_connection": architecture == "skip-transcoder",
     }
     write_json(folder / "cfg.json", cfg)
-    write_json(folder / "site.json", SITES[architecture].as_dict())
+    write_site(folder, "sparsify", SITES[architecture])
     return folder
 
 

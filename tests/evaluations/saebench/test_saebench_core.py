@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from latent_ledger.coders import codes
-from latent_ledger.coders.saelens import to_saelens
+from latent_ledger.coders.saelens import to_saelens, wrong_variant
 from latent_ledger.evaluations.saebench import core
 from latent_ledger.lib.files import read_json
 from latent_ledger.models.hook_points import HookPoint
@@ -34,7 +34,7 @@ def world(neox, tmp_path_factory):
     return neox, tokens, from_model(neox, tokens, folder / "acts", *sorted(hook_points))
 
 
-def checked(world, folder, architecture, **adapter):
+def checked(world, folder, architecture, adapt=to_saelens):
     """The table of the cross-check by metric, its metrics, and its facts."""
     model, tokens, acts = world
     coder = coder_folder(folder / "coder", architecture)
@@ -42,7 +42,7 @@ def checked(world, folder, architecture, **adapter):
     for name in ("codes", "out"):
         (folder / name).mkdir()
     codes.produce({}, input_hook, coder, folder / "codes")
-    sae = to_saelens(coder, **adapter)
+    sae = adapt(coder)
     out = folder / "out"
     facts = core.produce(SETTINGS, sae, model, tokens, input_hook, folder / "codes", coder, out)
     rows = {row["metric"]: row for row in pq.read_table(out / "core.parquet").to_pylist()}
@@ -63,7 +63,7 @@ def test_ours_equal_the_correct_ones_within_1e_4(world, tmp_path):
 
 
 def test_a_wrong_adapter_is_seen(world, tmp_path):
-    _, found, _ = checked(world, tmp_path, "sae", apply_b_dec_to_input=False)
+    _, found, _ = checked(world, tmp_path, "sae", lambda coder: wrong_variant(coder).sae)
     assert found["largest_difference"]["estimate"] > 1e-2
 
 

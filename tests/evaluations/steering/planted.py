@@ -26,6 +26,7 @@ from safetensors.torch import save_file
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from latent_ledger.coders import codes
+from latent_ledger.coders.formats.site_file import write_site
 from latent_ledger.evaluations.steering import evaluation as steering
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.models import hooks, language_model
@@ -174,7 +175,7 @@ class World:
             folder / "sae.safetensors",
         )
         write_json(folder / "cfg.json", {"k": 2, "transcode": False, "activation": "topk"})
-        write_json(folder / "site.json", SITE.as_dict())
+        write_site(folder, "sparsify", SITE)
         return folder
 
     def steer(self, coder: Path, out: str = "out", **settings) -> Path:

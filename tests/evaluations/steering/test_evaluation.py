@@ -248,9 +248,10 @@ def test_activations_of_another_model_are_refused(world):
 def test_inputs_of_another_coder_are_refused(world, output_hook):
     elsewhere = world.coder("elsewhere", planted.WRITE)
     (elsewhere / "site.json").write_text(
-        '{"layer": 1, "reads": "resid_post", "writes": "resid_post"}'
+        '{"format": "sparsify", "layer": 1, "input_hook": "resid_post", '
+        '"output_hook": "resid_post"}'
     )
     encoded = world.folder / "codes-elsewhere"
-    encoded.symlink_to(world.folder / "codes-writes")
+    encoded.symlink_to(world.folder / "codes-output_hook")
     with pytest.raises(LedgerError, match=r"writes layers.1.resid_post"):
         world.steer(elsewhere)

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from scipy.sparse import csr_matrix
 
+from latent_ledger.coders.formats.site_file import write_site
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.probing.evaluation import Task
 from latent_ledger.evaluations.steering import directions, examples, judge
@@ -101,7 +102,7 @@ def test_a_decoder_direction_is_the_decoder_row_alone(tmp_path, architecture):
         tmp_path / "cfg.json", {"k": 2, "transcode": transcode, "skip_connection": transcode}
     )
     site = CoderSite.at(0, "mlp_in", "mlp_out" if transcode else None)
-    write_json(tmp_path / "site.json", site.as_dict())
+    write_site(tmp_path, "sparsify", site)
     coder = load_coder(tmp_path)
     assert coder.architecture == architecture
     expected = weights["W_dec"][3] / np.linalg.norm(weights["W_dec"][3])

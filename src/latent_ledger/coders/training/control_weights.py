@@ -28,13 +28,16 @@ import torch
 from sparsify import SparseCoder
 from torch import Tensor
 
+from latent_ledger.coders.training.architectures.entry import Architecture
+
 LEARNT = {
-    "trained": ("encoder.weight", "encoder.bias", "W_dec", "b_dec", "W_skip"),
-    "frozen-decoder": ("encoder.weight", "encoder.bias", "b_dec", "W_skip"),
-    "soft-frozen-decoder": ("encoder.weight", "encoder.bias", "W_dec", "b_dec", "W_skip"),
-    "random": ("encoder.bias", "b_dec"),
+    "trained": ("encoder", "decoder", "biases", "skip"),
+    "frozen-decoder": ("encoder", "biases", "skip"),
+    "soft-frozen-decoder": ("encoder", "decoder", "biases", "skip"),
+    "random": ("biases",),
 }
-"""Setting ``weights`` -> parameters that learn, of those that the coder has."""
+"""Setting ``weights`` -> which of an architecture's
+:class:`~latent_ledger.coders.training.architectures.entry.Parameters` learn."""
 
 COSINE = 0.8
 """Least cosine of a soft-frozen decoder's row with the row as drawn."""
@@ -49,14 +52,15 @@ class Decoder:
     that goes on from a checkpoint finds the same first directions again.
     """
 
-    def __init__(self, coder: SparseCoder, weights: str) -> None:
+    def __init__(self, coder: SparseCoder, architecture: Architecture, weights: str) -> None:
         self.coder, self.soft = coder, weights == "soft-frozen-decoder"
-        if weights != "trained" and coder.cfg.transcode:
+        if weights != "trained" and not architecture.draws_decoder:
             torch.nn.init.normal_(coder.W_dec)
             coder.set_decoder_norm_to_unit_norm()
+        learnt = architecture.parameters.of_roles(LEARNT[weights])
         for name, parameter in coder.named_parameters():
-            parameter.requires_grad_(name in LEARNT[weights])
-        self.drawn = None if weights == "trained" else coder.W_dec.detach().clone()
+            parameter.requires_grad_(name in learnt)
+        self.drawn: Tensor | None = None if weights == "trained" else coder.W_dec.detach().clone()
 
     @property
     def learns(self) -> bool:
@@ -73,7 +77,7 @@ class Decoder:
     @torch.no_grad()
     def turn_back(self) -> None:
         """Turn the rows of a soft-frozen decoder that left their cones back into them."""
-        if self.soft:
+        if self.soft and self.drawn is not None:
             self.coder.W_dec.copy_(within_cosine(self.coder.W_dec, self.drawn, COSINE))
 
     def cosines(self) -> Tensor | None:

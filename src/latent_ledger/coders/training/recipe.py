@@ -5,7 +5,7 @@ Names, defaults and learning rates are sparsify's where it has them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
@@ -16,18 +16,17 @@ from sparsify.muon import Muon
 from sparsify.sign_sgd import SignSGD
 from transformers import get_linear_schedule_with_warmup
 
-from latent_ledger.coders.formats.sparsify.loader import check_site
+from latent_ledger.coders.formats.site_file import check_site
+from latent_ledger.coders.training.architectures.entry import Architecture
+from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.coders.training.control_weights import LEARNT
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import CoderSite
 
-ARCHITECTURES = {
-    "sae": {"transcode": False, "skip_connection": False},
-    "transcoder": {"transcode": True, "skip_connection": False},
-    "skip-transcoder": {"transcode": True, "skip_connection": True},
-}
-CHOICES = {
-    "architecture": ARCHITECTURES,
+TRAINER = "sparsify"
+"""The family of trainers that this recipe is for."""
+CHOICES: dict[str, Collection[str]] = {
+    "architecture": [name for name, kind in ARCHITECTURES.items() if kind.trainer == TRAINER],
     "weights": LEARNT,
     "optimizer": ("signum", "adam", "muon"),
 }
@@ -49,7 +48,7 @@ class Recipe:
     output_hook: str | None = None
     seed: int = 0
     weights: str = "trained"
-    unit_scale: bool = False  # train on activations of about unit size; see coders.units
+    unit_scale: bool = False  # train on activations of about unit size; see activation_scale.py
     optimizer: str = "signum"
     learning_rate: float | None = None  # None: sparsify's rule, by optimiser and width
     lr_warmup_steps: int = 1000  # adam only
@@ -74,8 +73,13 @@ class Recipe:
                 raise LedgerError(f"Training: {name} {value!r} is none of {', '.join(known)}.")
         if not 0 < recipe.k <= recipe.width:
             raise LedgerError(f"Training: k = {recipe.k} must be in 1 .. width = {recipe.width}.")
-        check_site(recipe.architecture, recipe.site)
+        check_site(recipe.architecture, recipe.kind.autoencodes, recipe.site)
         return recipe
+
+    @property
+    def kind(self) -> Architecture:
+        """The entry of its architecture."""
+        return ARCHITECTURES[self.architecture]
 
     @property
     def site(self) -> CoderSite:
@@ -90,7 +94,7 @@ class Recipe:
             num_latents=self.width,
             k=self.k,
             multi_topk=self.multi_topk,
-            **ARCHITECTURES[self.architecture],
+            **self.kind.options,
         )
 
 

@@ -33,7 +33,7 @@ import torch
 from schedulefree import ScheduleFreeWrapper
 from torch import Tensor
 
-from latent_ledger.coders.formats.sparsify.loader import save
+from latent_ledger.coders.formats.sparsify.writer import save
 from latent_ledger.coders.training.activation_scale import Units
 from latent_ledger.coders.training.batches import Batches
 from latent_ledger.coders.training.control_weights import Decoder
@@ -51,7 +51,7 @@ class Training:
         self.units = Units.of(*batches.load(0)) if recipe.unit_scale else Units()
         torch.manual_seed(recipe.seed)
         self.coder = TrainingCoder(batches.d, recipe.coder_config, device, dtype=torch.float32)
-        self.decoder = Decoder(self.coder, recipe.weights)
+        self.decoder = Decoder(self.coder, recipe.kind, recipe.weights)
         self.optimizers, self.schedulers = optimizers(self.coder, recipe, batches.full)
         self.decoder.bind(self.optimizers)
         self.step = 0
@@ -65,7 +65,7 @@ class Training:
     def first_biases(self, x: Tensor, y: Tensor) -> None:
         """Centre the pre-activations and the output on the first batch."""
         coder = self.coder
-        if coder.cfg.transcode:
+        if not self.recipe.kind.autoencodes:
             coder.encoder.bias.data = -x.mean(0) @ coder.encoder.weight.data.T
         coder.b_dec.data = y.mean(0)
 
@@ -75,8 +75,7 @@ class Training:
         x, y = self.units.divide(x, y)
         if self.step == 0:
             self.first_biases(x, y)
-        autoencodes = coder.cfg.normalize_decoder and not coder.cfg.transcode
-        unit_norm = autoencodes and self.decoder.learns
+        unit_norm = coder.cfg.normalize_decoder and recipe.kind.autoencodes and self.decoder.learns
         if unit_norm:
             coder.set_decoder_norm_to_unit_norm()
             self.decoder.turn_back()
@@ -180,7 +179,8 @@ def produce(
     out: Path,
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
-    """Train one coder on the activations ``{"reads": folder, "writes": folder}`` into `out`.
+    """Train one coder on the activations ``{"input_hook": folder, "output_hook":
+    folder}`` into `out`.
 
     Writes sparsify's ``cfg.json`` and ``sae.safetensors``, ``site.json``, and ``training.parquet``
     (per step: step, tokens seen, fvu, auxk, multi_topk_fvu, dead_share). Returns facts: tokens,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.edges import edge_metrics, export, measure, metrics, telling
 from latent_ledger.evaluations.edges.measure import Step
 from latent_ledger.evaluations.edges.network import Network
@@ -39,7 +39,7 @@ def evaluate(
     settings: Mapping[str, Any],
     model: nn.Module,
     tokenizer: Any,
-    coders: Mapping[str, Coder],
+    coders: Mapping[str, SparseCoder],
     out: Path,
 ) -> dict[str, Any]:
     """The same for a loaded model; its parameters must not ask for gradients.

@@ -111,7 +111,8 @@ def attribute(network: Network, of: Sequence[Step], settings: Mapping[str, Any])
     kept = [
         strongest(means["effects"][low:high], settings["top_nodes"]) for low, high in network.spans
     ]
-    weights, edges = [], []
+    weights: list[np.ndarray] = []
+    edges: list[tuple[int, int]] = []
     edge_points = nodes.midpoints(settings["edge_steps"])
     with Progress("edge weights", total=len(of), unit="batch") as progress:
         for step, at in zip(of, slopes, strict=True):
@@ -157,14 +158,16 @@ def ablate(
         for step in of:
             passes = (network, step.batch, step.clean, step.corrupted)
             if which:
-                by_node.append(graph.by_pair(nodes.ablate_nodes(*passes, which).cpu().double()))
+                by_node.append(
+                    graph.by_pair(nodes.ablate_nodes(*passes, list(which)).cpu().double())
+                )
             else:
                 by_node.append(torch.zeros(len(step.batch) // 2, 0))
             lost = graph.ablate_edges(*passes, edges).double()
             by_edge.append(graph.by_pair(lost))
             size.append(graph.by_pair(lost.abs()))
             progress.update(1)
-    return tuple(torch.cat(part).numpy() for part in (by_node, by_edge, size))
+    return torch.cat(by_node).numpy(), torch.cat(by_edge).numpy(), torch.cat(size).numpy()
 
 
 def curves(

@@ -29,7 +29,9 @@ NULLS = {
 
 
 def record_task(
-    records: Records, halves: Mapping[str, np.ndarray], texts: Mapping[str, Sequence[str]]
+    records: Records,
+    halves: Mapping[str, np.ndarray],
+    texts: Mapping[str, Sequence[tuple[str, str]]],
 ) -> None:
     """``task.parquet`` and the model's accuracy. `halves`: metric [pairs, 2 directions] each."""
     pair = [f"{half}/{number}" for half, rows in halves.items() for number in range(len(rows))]

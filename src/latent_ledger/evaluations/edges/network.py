@@ -18,23 +18,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.coders.csr import to_dense
+from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.evaluations.edges.task import Batch
-from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import hooks
-from latent_ledger.models.hook_points import HookPoint, HookPointName
+from latent_ledger.models.hook_points import HookPoint
 
 Edit = Callable[[Tensor, Tensor], Tensor]
 """``fn(x, y) -> y'``: what a site writes instead of y [rows, position, d]."""
-
-DEPTH = (
-    HookPointName.RESID_PRE,
-    HookPointName.MLP_IN,
-    HookPointName.MLP_OUT,
-    HookPointName.MLP_OUT_NORMED,
-    HookPointName.RESID_POST,
-)
-"""Points of a block in the order in which a forward pass reaches them."""
 
 
 class Site:
@@ -43,10 +34,10 @@ class Site:
     Nodes of a site are numbered 0 .. width - 1 (latents) and `width` (the error).
     """
 
-    def __init__(self, coder: Coder, name: str = "") -> None:
+    def __init__(self, coder: SparseCoder, name: str = "") -> None:
         self.coder, self.name, self.width = coder, name, coder.width
         self.input_hook, self.output_hook = coder.site.input_hook, coder.site.output_hook
-        self.encoder, self.decoder = matrices(coder, name)
+        self.encoder, self.decoder = coder.encoder_rows(), coder.decoder_rows()
 
     @property
     def size(self) -> int:
@@ -57,10 +48,7 @@ class Site:
     def latents(self, x: Tensor) -> Tensor:
         """Latents [rows, position, width] of what the coder reads [rows, position, d]."""
         rows = x.reshape(-1, x.shape[-1])
-        indptr, indices, values = self.coder.encode(rows.float())
-        dense = values.new_zeros(len(rows), self.width)
-        owner = torch.repeat_interleave(torch.arange(len(rows), device=x.device), indptr.diff())
-        dense[owner, indices.long()] = values
+        dense = to_dense(self.coder.encode(rows.float()), self.width)
         return dense.reshape(*x.shape[:-1], self.width)
 
     def rest(self, f: Tensor, y: Tensor) -> Tensor:
@@ -68,29 +56,18 @@ class Site:
         return y - f @ self.decoder
 
 
-def matrices(coder: Coder, name: str = "") -> tuple[Tensor, Tensor]:
-    """Encoder and decoder rows [width, d]; an active latent is its encoder row times x, and a bias.
-
-    That holds for TopK (sparsify) and for JumpReLU (Gemma Scope) alike.
-    """
-    weights = getattr(coder, "weights", {})
-    if "encoder.weight" in weights:
-        return weights["encoder.weight"], weights["W_dec"]
-    if "W_enc" in weights:
-        return weights["W_enc"].mT, weights["W_dec"]
-    raise LedgerError(
-        f"The coder {name} shows no encoder matrix: add its format to evals/edges/network.py."
-    )
+Values = Sequence[Tensor] | Mapping[int, Tensor]
+"""A tensor by the number of its site: of every site, or of those that a pass was asked for."""
 
 
 @dataclass(frozen=True)
 class State:
-    """One prompt's pass: per site what is read, written, the latents and the rest."""
+    """One prompt's pass: by site what is read, written, the latents and the rest."""
 
-    x: list[Tensor]
-    y: list[Tensor]
-    f: list[Tensor]
-    rest: list[Tensor]
+    x: Values
+    y: Values
+    f: Values
+    rest: Values
     metric: Tensor
 
     def part(self, site: Site, number: int, node: int) -> Tensor:
@@ -103,7 +80,7 @@ class State:
 class Network:
     """A causal language model with one coder per layer, in the order of the forward pass."""
 
-    def __init__(self, model: nn.Module, coders: Mapping[str, Coder]) -> None:
+    def __init__(self, model: nn.Module, coders: Mapping[str, SparseCoder]) -> None:
         self.model = model
         sites = [Site(coder, name) for name, coder in coders.items()]
         self.sites = sorted(sites, key=lambda site: _order(site.output_hook))
@@ -187,4 +164,4 @@ def pin(value: Tensor) -> Edit:
 
 
 def _order(hook_point: HookPoint) -> tuple[int, int]:
-    return hook_point.layer, DEPTH.index(hook_point.point)
+    return hook_point.layer, hook_point.point.depth

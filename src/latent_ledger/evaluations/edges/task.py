@@ -15,7 +15,7 @@ on a context that it was found on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -97,8 +97,8 @@ def _pair(
     tokenizer: Any, context: str, subjects: Sequence[str], link: str, answers: Sequence[str]
 ) -> Pair | str:
     """The pair of one template, or the reason why it cannot be used."""
-    texts = tuple(context + subject + link for subject in subjects)
-    ids = [row.tolist() for row in encode(tokenizer, list(texts))]
+    texts = [context + subject + link for subject in subjects]
+    ids = [row.tolist() for row in encode(tokenizer, texts)]
     if len(ids[0]) != len(ids[1]):
         return "prompts of unequal length"
     if ids[0] == ids[1]:
@@ -115,34 +115,30 @@ def _pair(
         return "answers that are equal or change with the prompt"
     bos = special_ids(tokenizer)[0]
     first, second = ((bos, *row) for row in ids)
-    return Pair(texts, tuple(answers), (first, second), (right, wrong))
+    return Pair((texts[0], texts[1]), (answers[0], answers[1]), (first, second), (right, wrong))
 
 
-def batches(pairs: Sequence[Pair], size: int, pad: int, device: str = "cpu") -> Iterator[Batch]:
+def batches(
+    pairs: Sequence[Pair], size: int, pad: int, device: str | torch.device = "cpu"
+) -> Iterator[Batch]:
     """The pairs in order as batches of at most `size` rows (at least one pair)."""
     step = max(1, size // 2)
     for low in range(0, len(pairs), step):
         part = pairs[low : low + step]
         longest = max(len(pair.prompts[0]) for pair in part)
-        rows = [
-            (
-                pair.prompts[way],
-                pair.prompts[1 - way],
-                pair.answer_ids[way],
-                pair.answer_ids[1 - way],
-            )
-            for pair in part
-            for way in (0, 1)
-        ]
+        rows = [(pair, way) for pair in part for way in (0, 1)]
 
-        def padded(column: int) -> torch.Tensor:
-            filled = [[*row[column], *[pad] * (longest - len(row[column]))] for row in rows]  # noqa: B023
+        def padded(prompts: Iterable[tuple[int, ...]]) -> torch.Tensor:
+            filled = [[*prompt, *[pad] * (longest - len(prompt))] for prompt in prompts]  # noqa: B023
             return torch.tensor(filled, device=device)
 
+        def column(values: Iterable[int]) -> torch.Tensor:
+            return torch.tensor(list(values), device=device)
+
         yield Batch(
-            clean=padded(0),
-            corrupted=padded(1),
-            last=torch.tensor([len(row[0]) - 1 for row in rows], device=device),
-            right=torch.tensor([row[2] for row in rows], device=device),
-            wrong=torch.tensor([row[3] for row in rows], device=device),
+            clean=padded(pair.prompts[way] for pair, way in rows),
+            corrupted=padded(pair.prompts[1 - way] for pair, way in rows),
+            last=column(len(pair.prompts[way]) - 1 for pair, way in rows),
+            right=column(pair.answer_ids[way] for pair, way in rows),
+            wrong=column(pair.answer_ids[1 - way] for pair, way in rows),
         )

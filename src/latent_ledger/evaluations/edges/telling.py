@@ -60,7 +60,7 @@ def prompt_shown(network: Network, step: Step, pair: Pair, tokenizer: Any) -> ex
 
 def positions(network: Network, step: Step, found: Attribution) -> dict[int, int]:
     """Position of the largest |delta x gradient| of each kept node in the first row of `step`."""
-    at = {}
+    at: dict[int, int] = {}
     for number, (low, _) in enumerate(network.spans):
         passes = (network, step.batch, step.clean, step.corrupted)
         gradient = nodes.slope(*passes, number, [1.0])

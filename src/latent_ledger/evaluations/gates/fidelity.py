@@ -17,15 +17,15 @@ median keeps rows near zero from being judged by rounding alone.
 
 *Ties.* Which of two latents with equal pre-activations takes the last place is arbitrary, and two
 correct implementations sum in different orders. A latent that is in one set only counts as agreed
-if *our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the boundary: our
-k-th largest latent (0 where fewer are active), or its threshold for a JumpReLU; and if they, should
-they have it, give it that value. Rows with such a latent are counted and reported. The output is
+if *our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the boundary
+(:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`): our k-th largest latent, 0 where
+fewer are active, or its threshold for a JumpReLU; and if they, should they have it, give it that
+value. Rows with such a latent are counted and reported. The output is
 compared on one side's latents, so a tie cannot touch it.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,11 +34,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder
-from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.coders.csr import Csr, from_dense, to_dense
+from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.lib.errors import GateError, LedgerError
 from latent_ledger.lib.files import write_json
 from latent_ledger.models.shards import ActivationShards
@@ -93,7 +92,7 @@ def below_one(jaccard: float) -> str:
 
 
 @torch.no_grad()
-def compare(coder: Coder, other: Other, x: Tensor, device: str = "cpu") -> Agreement:
+def compare(coder: SparseCoder, other: Other, x: Tensor, device: str = "cpu") -> Agreement:
     """Compare our `coder`, which lives on `device`, with `other` on activations `x` [n, d] fp32."""
     parts = [_rows(coder, other, block, device) for block in x.split(BLOCK_ROWS)]
     row = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -108,17 +107,17 @@ def compare(coder: Coder, other: Other, x: Tensor, device: str = "cpu") -> Agree
     )
 
 
-def _rows(coder: Coder, other: Other, x: Tensor, device: str) -> dict[str, np.ndarray]:
+def _rows(coder: SparseCoder, other: Other, x: Tensor, device: str) -> dict[str, np.ndarray]:
     """Per row of one block what :func:`compare` is made of; [n] each."""
-    ours = _dense(coder.encode(x.to(device)), coder.width)
+    ours = dense(coder.encode(x.to(device)), coder.width)
     theirs, output = (part.cpu() for part in other(x))
     largest = theirs.amax(1, keepdim=True)
     ties = _ties(coder, ours, theirs, x.to(device))
     ours, theirs_untied = ours.masked_fill(ties, 0), theirs.masked_fill(ties, 0)
     both = ((ours > 0) & (theirs_untied > 0)).sum(1).double()
     either = ((ours > 0) | (theirs_untied > 0)).sum(1).double()
-    csr = _sparse(theirs)
-    decoded = coder.decode(*(part.to(device) for part in csr), x.to(device)).cpu().double()
+    indptr, indices, values = (part.to(device) for part in from_dense(theirs))
+    decoded = coder.decode(indptr, indices, values, x.to(device)).cpu().double()
     found = {
         "jaccard": torch.where(either == 0, 1.0, both / either),
         "tied": ties.any(1),
@@ -131,39 +130,22 @@ def _rows(coder: Coder, other: Other, x: Tensor, device: str) -> dict[str, np.nd
     return {name: values.numpy() for name, values in found.items()}
 
 
-def _ties(coder: Coder, ours: Tensor, theirs: Tensor, x: Tensor) -> Tensor:
+def _ties(coder: SparseCoder, ours: Tensor, theirs: Tensor, x: Tensor) -> Tensor:
     """Which latents [n, width] are in one set only because of a tie, as defined above."""
     alone = (ours > 0) ^ (theirs > 0)
     if not alone.any():
         return alone
-    unlimited = copy.copy(coder)
-    if isinstance(coder, GemmaScopeCoder):
-        boundary = coder.weights["threshold"].cpu()
-        everything = torch.zeros_like(coder.weights["threshold"])
-        unlimited.weights = {**coder.weights, "threshold": everything}
-    else:
-        boundary = ours.topk(coder.k, dim=1).values[:, -1:]
-        unlimited.k = coder.width
-    positive = _dense(unlimited.encode(x), coder.width)  # every latent that could be active
+    boundary = coder.boundary(ours).cpu()
+    positive = coder.pre_activations(x).cpu()  # every latent that could be active
     near = TIE * ours.amax(1, keepdim=True)
     as_ours = (theirs == 0) | ((theirs - positive).abs() <= near)
     return alone & ((positive - boundary).abs() <= near) & as_ours
 
 
-def _dense(csr: tuple[Tensor, Tensor, Tensor], width: int) -> Tensor:
+def dense(latents: Csr, width: int) -> Tensor:
     """CSR latents as a dense matrix [n, width] on the CPU."""
-    indptr, indices, values = (part.cpu() for part in csr)
-    dense = torch.zeros(len(indptr) - 1, width)
-    rows = torch.repeat_interleave(torch.arange(len(dense)), indptr.diff())
-    dense[rows, indices.long()] = values
-    return dense
-
-
-def _sparse(latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Dense latents [n, width] in CSR form: what :meth:`Coder.decode` reads."""
-    active = latents > 0
-    indptr = F.pad(active.sum(1).cumsum(0), (1, 0))
-    return indptr, active.nonzero()[:, 1].int(), latents[active]
+    indptr, indices, values = latents
+    return to_dense((indptr.cpu(), indices.cpu(), values.cpu()), width)
 
 
 def _cosine(one: Tensor, other: Tensor) -> Tensor:
@@ -190,7 +172,7 @@ def _written(error: float) -> float:
 # -- the rows to compare on -----------------------------------------------------------------------
 
 
-def real_rows(activations: Path, coder: Coder, rows: int) -> Tensor:
+def real_rows(activations: Path, coder: SparseCoder, rows: int) -> Tensor:
     """`rows` activations [rows, d] in fp32, evenly spaced over a token set, BOS and EOS included.
 
     Raises :class:`LedgerError` if they are of another hook point than the coder reads.

@@ -29,10 +29,10 @@ def read_fidelity(payload: Payload) -> Finding:
     wrong, notes = facts.get("wrong_variant"), ""
     if wrong:
         found = " and ".join(f"{jaccard:.2f}" for jaccard in wrong["jaccard"].values())
-        notes = f"With apply_b_dec_to_input=False the same check fails: Jaccard {found}."
+        notes = f"With {wrong['option']} the same check fails: Jaccard {found}."
         if not wrong["fails"]:
             notes = (
-                f"With apply_b_dec_to_input=False the same check passes too: b_dec is only "
+                f"With {wrong['option']} the same check passes too: b_dec is only "
                 f"{wrong['b_dec_norm']:g} of a row's norm, so the two are one function."
             )
     reference = {"value": 1.0, "tolerance": 0.0}

@@ -1,11 +1,11 @@
 """Gate: a coder turned into a SAELens object is still the same coder.
 
-The adapter (:mod:`latent_ledger.coders.saelens`) is compared with our reader, which has passed a
+The bridge (:mod:`latent_ledger.coders.saelens`) is compared with our loader, which has passed a
 gate of its own against the coder's library. Compared are SAELens' ``encode`` and ``forward``, which
 adds the skip that ``decode`` omits.
 
-A check that cannot fail shows nothing. For a sparsify SAE the same check is therefore run on the
-variant that is known to be wrong, ``apply_b_dec_to_input=False``, and must fail there. Only a
+A check that cannot fail shows nothing. Where a format knows a wrong variant of its bridge, such as
+``apply_b_dec_to_input=False`` for a sparsify SAE, the same check runs on it and must fail. Only a
 ``b_dec`` that is next to nothing (below :data:`SMALL_B_DEC` of a row's norm) makes the two variants
 one function; the gate then says that it could not tell them apart.
 """
@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from sae_lens import SAE
 
-from latent_ledger.coders.formats.sparsify.loader import SparsifyCoder
-from latent_ledger.coders.saelens import to_saelens
-from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.coders.formats.saelens_object import WrongVariant
+from latent_ledger.coders.formats.site_file import read_site
+from latent_ledger.coders.saelens import to_saelens, wrong_variant
+from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
 from latent_ledger.evaluations.gates.fidelity import Other
 from latent_ledger.lib.errors import GateError
@@ -36,9 +37,9 @@ def produce(
     """Compare on random and real activations; write ``metrics.json`` into `out`; return facts.
 
     `settings`: coder (its name), random_rows, real_rows, seed. `activations`: of the coder's read
-    hook point. Facts: coder, against, rows, tied_rows and, for a sparsify SAE, wrong_variant.
-    Raises :class:`~latent_ledger.lib.errors.GateError` if the adapter differs, or if the wrong
-    variant passes although ``b_dec`` is not small.
+    hook point. Facts: coder, against, rows, tied_rows and, where the format knows one,
+    wrong_variant. Raises :class:`~latent_ledger.lib.errors.GateError` if the bridge differs, or if
+    the wrong variant passes although ``b_dec`` is not small.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     ours = load_coder(coder, device)
@@ -52,16 +53,17 @@ def produce(
     }
     name = f"sae_lens.{type(adapted).__name__}"
     fidelity.require(
-        agreements, f"{name} made by adapters/saelens.py does not encode as our reader does."
+        agreements,
+        f"{name} made by coders/formats/{read_site(coder)[0]}/saelens.py does not encode as our "
+        "loader does.",
     )
     facts: dict[str, Any] = {"coder": settings["coder"], "against": name}
-    if isinstance(ours, SparsifyCoder) and ours.architecture == "sae":
-        wrong = to_saelens(coder, apply_b_dec_to_input=False, device=device)
+    if (wrong := wrong_variant(coder, device=device)) is not None:
         found = {
-            kind: fidelity.compare(ours, computed_by(wrong, device), x, device)
+            kind: fidelity.compare(ours, computed_by(wrong.sae, device), x, device)
             for kind, x in rows.items()
         }
-        facts["wrong_variant"] = judge_wrong_variant(found, ours, real)
+        facts["wrong_variant"] = judge_wrong_variant(found, wrong, real)
     return fidelity.write(agreements, facts, out)
 
 
@@ -71,21 +73,22 @@ def computed_by(sae: SAE, device: str) -> Other:
 
 
 def judge_wrong_variant(
-    agreements: Mapping[str, fidelity.Agreement], coder: Coder, real: torch.Tensor
+    agreements: Mapping[str, fidelity.Agreement], wrong: WrongVariant, real: torch.Tensor
 ) -> dict[str, Any]:
     """What the check says of the wrong variant: does it fail, and by how much?
 
     Raises :class:`GateError` if it passes on some rows although ``b_dec`` matters.
     """
-    size = float(coder.weights["b_dec"].norm().cpu() / real.norm(dim=1).median())
+    size = float(wrong.b_dec.norm().cpu() / real.norm(dim=1).median())
     passed = [kind for kind, found in agreements.items() if found.failure is None]
     if passed and size >= SMALL_B_DEC:
         raise GateError(
-            f"{fidelity.GATE}, the wrong variant (apply_b_dec_to_input=False) passes on "
+            f"{fidelity.GATE}, the wrong variant ({wrong.option}) passes on "
             f"{' and '.join(passed)} activations although b_dec is {size:.2g} of a row's norm: "
             "this check cannot fail, so it shows nothing."
         )
     return {
+        "option": wrong.option,
         "fails": not passed,
         "jaccard": {kind: round(found.jaccard, 4) for kind, found in agreements.items()},
         "b_dec_norm": float(f"{size:.2g}"),

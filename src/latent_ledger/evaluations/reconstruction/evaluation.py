@@ -30,8 +30,8 @@ from safetensors.torch import load_file
 from scipy.sparse import csr_matrix
 from scipy.stats import binomtest
 
-from latent_ledger.coders.codes import CodeShards
-from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.coders.codes import CodeShards, CodeSource
+from latent_ledger.coders.sparse_coder import LatentDecoder, SparseCoder, load_coder
 from latent_ledger.evaluations.reconstruction.splicing import splice_sums
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
@@ -134,12 +134,12 @@ def produce(
 
 
 def check_inputs(
-    coder: Coder, sources: ActivationShards, targets: ActivationShards, codes: CodeShards
+    coder: SparseCoder, sources: ActivationShards, targets: ActivationShards, codes: CodeShards
 ) -> None:
     """Raise :class:`LedgerError` unless activations and codes are the coder's and of one length."""
     for role, shards, hook_point in (
-        ("input_hook", sources, coder.site.input_hook),
-        ("output_hook", targets, coder.site.output_hook),
+        ("reads", sources, coder.site.input_hook),
+        ("writes", targets, coder.site.output_hook),
     ):
         if shards.hook_point != str(hook_point):
             raise LedgerError(
@@ -180,10 +180,10 @@ def target_means(
 
 
 def reconstruction_sums(
-    coder: Coder,
+    coder: LatentDecoder,
     sources: ActivationShards,
     targets: ActivationShards,
-    codes: CodeShards,
+    codes: CodeSource,
     owners: list[np.ndarray],
     means: tuple[np.ndarray, np.ndarray],
     documents: int,
@@ -220,12 +220,12 @@ def reconstruction_sums(
     return sums, fired, total
 
 
-def decode(coder: Coder, latents: csr_matrix, x: torch.Tensor) -> np.ndarray:
+def decode(coder: LatentDecoder, latents: csr_matrix, x: torch.Tensor) -> np.ndarray:
     """The coder's output [n, d] for stored codes [n, width] and its input `x` [n, d_in]."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parts = (latents.indptr.astype(np.int64), latents.indices.astype(np.int32), latents.data)
-    csr = (torch.from_numpy(part).to(device) for part in parts)
-    return coder.decode(*csr, x.float().to(device)).cpu().numpy()
+    indptr, indices, values = (torch.from_numpy(part).to(device) for part in parts)
+    return coder.decode(indptr, indices, values, x.float().to(device)).cpu().numpy()
 
 
 def document_table(sums: Sums) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.lib.errors import GateError
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models import language_model, splice
@@ -34,7 +34,7 @@ def splice_sums(
     settings: Mapping[str, Any],
     model: Path,
     arrays: Mapping[str, torch.Tensor],
-    coder: Coder,
+    coder: SparseCoder,
     constant: np.ndarray,
     sources: ActivationShards,
     documents: int,

@@ -38,7 +38,7 @@ from sae_bench.evals.core import main as upstream
 from safetensors.torch import load_file
 
 from latent_ledger.coders.codes import CodeShards
-from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.reconstruction.evaluation import decode
 from latent_ledger.evaluations.saebench.artifacts import quiet
 from latent_ledger.lib.files import read_json
@@ -207,7 +207,7 @@ def measured_by_them(
 
 
 def measured_by_us(
-    coder: Coder, replay: Replay, special: set[int], codes: CodeShards, *, losses: bool
+    coder: SparseCoder, replay: Replay, special: set[int], codes: CodeShards, *, losses: bool
 ) -> dict[str, Any]:
     """The same quantities from our codes, decoder, metrics and splice."""
     ordinary = ordinary_positions(replay.ids, special)
@@ -241,7 +241,7 @@ def measured_by_us(
     )
 
 
-def splicing_losses(coder: Coder, replay: Replay, ordinary: torch.Tensor) -> dict[str, float]:
+def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) -> dict[str, float]:
     """Losses and KL by our splice, under sae_bench's conventions (see the module's text)."""
     totals: dict[str, list[torch.Tensor]] = {}
 

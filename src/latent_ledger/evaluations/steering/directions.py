@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.statistics.probes import Features, select_latents
 
@@ -39,7 +39,7 @@ def best_latent(codes: Features, labels: np.ndarray) -> tuple[int, float]:
     return int(latents[positive[0]]), float(differences[positive[0]])
 
 
-def decoder_direction(coder: Coder, latent: int) -> np.ndarray:
+def decoder_direction(coder: SparseCoder, latent: int) -> np.ndarray:
     """Unit vector [d] that one more unit of `latent` adds at the coder's output hook.
 
     Read off what the coder decodes with and without the latent, so that any format will do.

@@ -24,7 +24,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from latent_ledger.coders.codes import CodeShards
-from latent_ledger.coders.sparse_coder import Coder, load_coder
+from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.probing.evaluation import Task
 from latent_ledger.evaluations.steering import directions, generate, judge, outcomes
 from latent_ledger.evaluations.steering.examples import Learnt, learn
@@ -96,7 +96,7 @@ def produce(
 
 
 def steer(
-    task: Task, learnt: Learnt, coder: Coder, writer: Writer
+    task: Task, learnt: Learnt, coder: SparseCoder, writer: Writer
 ) -> tuple[dict[str, Columns], dict[str, Any]]:
     """The rows of every table of one concept, and its facts."""
     settings, concept = writer.settings, task.concept

@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from latent_ledger.coders.codes import CodeShards
-from latent_ledger.coders.sparse_coder import Coder
+from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.evaluations.probing.evaluation import Task, read_tasks
 from latent_ledger.evaluations.steering.judge import bag
 from latent_ledger.lib.errors import LedgerError
@@ -51,7 +51,7 @@ def learn(
     output_hook: ActivationShards,
     judged: ActivationShards,
     codes: CodeShards,
-    coder: Coder,
+    coder: SparseCoder,
 ) -> Learnt:
     """Pool the labelled examples of the token set in `tokens`.
 

@@ -14,20 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from latent_ledger.coders.top_k import top_k
+from latent_ledger.coders import csr
+from latent_ledger.coders.csr import Csr
+from latent_ledger.coders.formats.site_file import check_site
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import read_json, write_json
+from latent_ledger.lib.files import read_json
 from latent_ledger.models.hook_points import CoderSite
-
-if TYPE_CHECKING:
-    from sparsify import SparseCoder
 
 
 def architecture_of(cfg: Mapping[str, Any]) -> str:
@@ -37,21 +36,8 @@ def architecture_of(cfg: Mapping[str, Any]) -> str:
     return "skip-transcoder" if cfg.get("skip_connection") else "transcoder"
 
 
-def check_site(architecture: str, site: CoderSite) -> None:
-    """An SAE reads and writes one hook point, a transcoder two; else raise :class:`LedgerError`."""
-    if (architecture == "sae") != site.autoencodes:
-        wanted = (
-            "the hook point it reads"
-            if architecture == "sae"
-            else "another hook point than it reads"
-        )
-        raise LedgerError(
-            f"Coder at {site}: {architecture} must write {wanted}; correct `output_hook`."
-        )
-
-
 class SparsifyCoder:
-    """A trained TopK coder at a hook point; see :class:`latent_ledger.coders.sparse_coder.Coder`.
+    """A TopK :class:`~latent_ledger.coders.sparse_coder.SparseCoder` at a site.
 
     `weights` are named as in ``sae.safetensors``: ``encoder.weight`` and ``W_dec`` [width, d],
     ``encoder.bias`` [width], ``b_dec`` [d] and, for a skip-transcoder, ``W_skip`` [d, d].
@@ -60,47 +46,54 @@ class SparsifyCoder:
     def __init__(
         self, cfg: Mapping[str, Any], weights: Mapping[str, Tensor], site: CoderSite
     ) -> None:
-        self.cfg, self.site, self.architecture = cfg, site, architecture_of(cfg)
+        self.site, self.architecture = site, architecture_of(cfg)
+        self.transcodes = bool(cfg.get("transcode"))
         self.weights = {name: value.float() for name, value in weights.items()}
         self.width, self.d_in = self.weights["encoder.weight"].shape
         self.k = int(cfg["k"])
         if cfg.get("activation", "topk") != "topk":
             raise LedgerError(
                 f"Coder at {site}: only the activation topk is read, not {cfg['activation']!r}; "
-                "add it to coders/sparsify.py."
+                "add it to coders/formats/sparsify/loader.py."
             )
-        check_site(self.architecture, site)
+        check_site(self.architecture, not self.transcodes, site)
 
     @torch.no_grad()
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x [n, d_in] -> CSR latents (indptr [n + 1], indices [nnz], values [nnz] > 0)."""
+    def pre_activations(self, x: Tensor) -> Tensor:
+        """x [n, d_in] -> rectified pre-activations [n, width]."""
         weights = self.weights
         x = x.to(weights["b_dec"])
-        if self.architecture == "sae":
+        if not self.transcodes:
             x = x - weights["b_dec"]
-        pre_acts = F.relu(F.linear(x, weights["encoder.weight"], weights["encoder.bias"]))
-        acts, indices = top_k(pre_acts, self.k)
-        indices, order = indices.sort(dim=1)
-        acts = acts.gather(1, order)
-        active = acts > 0  # a row with fewer than k positive latents is filled up with zeros
-        indptr = F.pad(active.sum(1).cumsum(0), (1, 0))
-        return indptr, indices[active].int(), acts[active]
+        return F.relu(F.linear(x, weights["encoder.weight"], weights["encoder.bias"]))
+
+    def boundary(self, latents: Tensor) -> Tensor:
+        """The k-th largest latent [n, 1] of rows with dense `latents` [n, width]; 0 with fewer."""
+        return latents.topk(self.k, dim=1).values[:, -1:]
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Csr:
+        """x [n, d_in] -> CSR latents (indptr [n + 1], indices [nnz], values [nnz] > 0)."""
+        return csr.largest(self.pre_activations(x), self.k)
 
     @torch.no_grad()
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:
         """CSR latents and the coder's input x [n, d_in] -> output [n, d_in]."""
         weights = self.weights
-        y = weights["b_dec"] + F.embedding_bag(
-            indices.long(),
-            weights["W_dec"],
-            indptr,
-            mode="sum",
-            per_sample_weights=values,
-            include_last_offset=True,
-        )
+        y = csr.decode((indptr, indices, values), weights["W_dec"], weights["b_dec"])
         if "W_skip" in weights:
             y += x.to(weights["W_skip"]) @ weights["W_skip"].mT
         return y
+
+    def encoder_rows(self, latents: Tensor | None = None) -> Tensor:
+        """Encoder rows [n, d_in] of the `latents` [n], or of all."""
+        rows = self.weights["encoder.weight"]
+        return rows if latents is None else rows[latents]
+
+    def decoder_rows(self, latents: Tensor | None = None) -> Tensor:
+        """Decoder rows [n, d_in] of the `latents` [n], or of all."""
+        rows = self.weights["W_dec"]
+        return rows if latents is None else rows[latents]
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """x [n, d_in] -> the coder's output [n, d_in] at its output hook."""
@@ -114,48 +107,3 @@ def load(folder: Path, site: CoderSite, device: str = "cpu") -> SparsifyCoder:
             raise LedgerError(f"{folder} is no sparsify coder: {name} is missing.")
     weights = load_file(Path(folder) / "sae.safetensors", device=device)
     return SparsifyCoder(read_json(Path(folder) / "cfg.json"), weights, site)
-
-
-def produce_pretrained(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """Write a pretrained sparsify coder, in fp32 and with its site, into `out`.
-
-    `settings`: source (a local folder or a hub id), revision and hookpoint (a subfolder; both may
-    be absent), layer, reads, writes. Returns facts: architecture, d_in, width, k. Transcoders
-    trained by sparsify before February 2025 subtracted ``b_dec`` from their input; their files do
-    not say so, and the encode-fidelity gate is what finds them.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-    from sparsify import SparseCoder
-
-    source, hookpoint = settings["source"], settings.get("hookpoint") or ""
-    folder = Path(source)
-    if not folder.is_dir():
-        try:
-            folder = Path(
-                snapshot_download(
-                    source,
-                    revision=settings.get("revision"),
-                    allow_patterns=f"{hookpoint}/*" if hookpoint else None,
-                )
-            )
-        except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
-            raise LedgerError(
-                f"Coder {source!r} is neither a local folder nor reachable on the hub "
-                f"({type(error).__name__}): correct `source`, or download it first."
-            ) from error
-    site = CoderSite.at(settings["layer"], settings["input_hook"], settings.get("output_hook"))
-    coder = load(folder / hookpoint, site)
-    save(SparseCoder.load_from_disk(folder / hookpoint).float(), site, out)
-    return {
-        "architecture": coder.architecture,
-        "d_in": coder.d_in,
-        "width": coder.width,
-        "k": coder.k,
-    }
-
-
-def save(coder: SparseCoder, site: CoderSite, out: Path) -> None:
-    """Write ``cfg.json``, ``sae.safetensors`` and ``site.json``; equal coders give equal bytes."""
-    coder.save_to_disk(out)
-    write_json(Path(out) / "site.json", site.as_dict())

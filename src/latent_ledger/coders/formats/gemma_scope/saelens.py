@@ -1,0 +1,36 @@
+"""Gemma Scope's coders as SAELens objects.
+
+==========  =====================  ===========================
+coder       becomes                ``b_dec`` subtracted at input
+==========  =====================  ===========================
+SAE         ``JumpReLUSAE``        no
+transcoder  ``JumpReLUTranscoder`` no
+==========  =====================  ===========================
+"""
+
+from __future__ import annotations
+
+from sae_lens import (
+    SAE,
+    JumpReLUSAE,
+    JumpReLUSAEConfig,
+    JumpReLUTranscoder,
+    JumpReLUTranscoderConfig,
+)
+
+from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder
+from latent_ledger.coders.formats.saelens_object import WrongVariant, filled, sizes
+
+
+def to_saelens(coder: GemmaScopeCoder, device: str = "cpu") -> SAE:
+    """An fp32 SAELens object on `device` with the latents and the output of `coder`."""
+    config = sizes(coder) | {"apply_b_dec_to_input": False}
+    if coder.site.autoencodes:
+        return filled(JumpReLUSAE(JumpReLUSAEConfig(**config)), coder.weights, device)
+    transcoder = JumpReLUTranscoder(JumpReLUTranscoderConfig(**config, d_out=coder.d_in))
+    return filled(transcoder, coder.weights, device)
+
+
+def wrong_variant(coder: GemmaScopeCoder, device: str = "cpu") -> WrongVariant | None:
+    """None: no variant of these coders is known to be taken for the right one."""
+    return None

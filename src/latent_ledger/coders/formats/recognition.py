@@ -1,0 +1,49 @@
+"""Recognition of published coders: a folder by its files, a hub repository by its name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from latent_ledger.coders.formats.entry import Format
+from latent_ledger.coders.formats.registry import NAMES
+from latent_ledger.lib.errors import LedgerError
+
+
+def entry(name: str) -> Format:
+    """The entry of a format in :data:`~latent_ledger.coders.formats.registry.NAMES`."""
+    return import_module(f"latent_ledger.coders.formats.{name}.entry").FORMAT
+
+
+def recognise(source: str, path: str | None) -> str:
+    """Name of the format of a source: a local folder, or the id of a hub repository.
+
+    `path` is a folder inside the source. Raises :class:`LedgerError` that names the known formats
+    where none or several of them fit.
+    """
+    if not Path(source).is_dir():
+        return of_repository(source)
+    folder = Path(source) / (path or "")
+    formats = [entry(name) for name in NAMES]
+    fitting = [format.name for format in formats if format.fits_folder(folder)]
+    if len(fitting) != 1:
+        files = " or ".join(format.file for format in formats)
+        raise LedgerError(
+            f"{folder} holds {'several' if fitting else 'no'} coders: `path` must name a folder "
+            f"with one {files}."
+        )
+    return fitting[0]
+
+
+def of_repository(repository: str) -> str:
+    """Name of the format that the id of a hub repository stands for.
+
+    Raises :class:`LedgerError` where it stands for none or for several.
+    """
+    fitting = [name for name in NAMES if entry(name).fits_repository(repository)]
+    if len(fitting) != 1:
+        raise LedgerError(
+            f"the format of the hub repository {repository} cannot be told from its name: set "
+            f"`format` to one of {', '.join(NAMES)}."
+        )
+    return fitting[0]

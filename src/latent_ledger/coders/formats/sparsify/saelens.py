@@ -1,0 +1,69 @@
+"""sparsify's coders as SAELens objects.
+
+===============  =======================  ============================
+coder            becomes                  ``b_dec`` subtracted at input
+===============  =======================  ============================
+SAE              ``TopKSAE``              yes
+transcoder       ``TopKTranscoder``       no, it belongs to the output
+skip-transcoder  ``TopKSkipTranscoder``   no, it belongs to the output
+===============  =======================  ============================
+
+SAELens' own loader of sparsify folders is not used: it transposes ``W_dec`` and drops ``W_skip``.
+"""
+
+from __future__ import annotations
+
+from sae_lens import SAE, TopKSAE, TopKSAEConfig
+
+from latent_ledger.coders.formats.saelens_object import WrongVariant, filled, sizes
+from latent_ledger.coders.formats.sparsify.loader import SparsifyCoder
+from latent_ledger.coders.topk_transcoder import (
+    TopK,
+    TopKSkipTranscoder,
+    TopKSkipTranscoderConfig,
+    TopKTranscoder,
+    TopKTranscoderConfig,
+)
+
+APPLY_B_DEC_TO_INPUT = True
+"""sparsify's SAEs subtract ``b_dec`` from what they read. This line alone decides it."""
+
+
+def to_saelens(coder: SparsifyCoder, device: str = "cpu") -> SAE:
+    """An fp32 SAELens object on `device` with the latents and the output of `coder`.
+
+    ``decode`` omits the skip of a skip-transcoder; ``forward`` adds it.
+    """
+    if not coder.transcodes:
+        return _sae(coder, APPLY_B_DEC_TO_INPUT, device)
+    weights, config = _weights(coder), sizes(coder) | {"k": coder.k}
+    config |= {"apply_b_dec_to_input": False, "d_out": coder.d_in}
+    if "W_skip" not in coder.weights:
+        return filled(TopKTranscoder(TopKTranscoderConfig(**config)), weights, device)
+    weights["W_skip"] = coder.weights["W_skip"]
+    return filled(TopKSkipTranscoder(TopKSkipTranscoderConfig(**config)), weights, device)
+
+
+def wrong_variant(coder: SparsifyCoder, device: str = "cpu") -> WrongVariant | None:
+    """An SAE that reads its input as it is, ``b_dec`` included; None for a transcoder."""
+    if coder.transcodes:
+        return None
+    sae = _sae(coder, False, device)
+    return WrongVariant(sae, "apply_b_dec_to_input=False", coder.weights["b_dec"])
+
+
+def _sae(coder: SparsifyCoder, apply_b_dec_to_input: bool, device: str) -> SAE:
+    config = sizes(coder) | {"k": coder.k, "apply_b_dec_to_input": apply_b_dec_to_input}
+    sae = TopKSAE(TopKSAEConfig(**config))
+    sae.activation_fn = TopK(coder.k)
+    return filled(sae, _weights(coder), device)
+
+
+def _weights(coder: SparsifyCoder) -> dict:
+    """The weights under SAELens' names."""
+    return {
+        "W_enc": coder.weights["encoder.weight"].T.contiguous(),
+        "b_enc": coder.weights["encoder.bias"],
+        "W_dec": coder.weights["W_dec"],
+        "b_dec": coder.weights["b_dec"],
+    }

@@ -1,0 +1,27 @@
+"""The architectures that are trained here: one module of this package and one line for each.
+
+A module holds ``ARCHITECTURE``, an :class:`~latent_ledger.coders.training.architectures.entry.
+Architecture`. Nothing here imports a tensor library, because checks of a configuration ask it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from latent_ledger.coders.training.architectures.entry import Architecture
+
+MODULES = (
+    "sae",
+    "transcoder",
+    "skip_transcoder",
+)
+
+
+def _entry(module: str) -> Architecture:
+    return import_module(f"latent_ledger.coders.training.architectures.{module}").ARCHITECTURE
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    entry.name: entry for entry in (_entry(module) for module in MODULES)
+}
+"""Architectures by their names in a configuration."""
