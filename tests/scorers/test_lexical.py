@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import lexical
 from latent_ledger.scorers import registry as scorers
-from latent_ledger.scorers.patterns import Pattern, Place, parse, places, write
+from latent_ledger.scorers.lexical import client as lexical
+from latent_ledger.scorers.lexical.patterns import Pattern, Place, parse, places, write
 from tests.scorers import delphi_prompts as prompts
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import openai, vllm_faults, vllm_server
 from latent_ledger.scorers import registry as scorers
 from latent_ledger.scorers.client import Response
+from latent_ledger.scorers.openai import client as openai
+from latent_ledger.scorers.vllm import faults as vllm_faults
+from latent_ledger.scorers.vllm import server as vllm_server
 from tests.project import PROJECT
 from tests.scorers import vllm_stand_in
 from tests.scorers.test_openai import PROMPTS, expected

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -36,9 +37,13 @@ CARRIERS = frozenset(
         "lib.errors",
         "lib.files",
         "lib.progress",
+        "scorers.kind",
     )
 )
-"""Modules that move or announce results but never make one."""
+"""Modules that move, announce or describe results but never make one."""
+ENTRY, OPENER = re.compile(rf"{PACKAGE}\.scorers\.\w+\.entry"), "open_client"
+"""Entries of scorers, and the only function of an entry that a job runs: the rest of the module
+plans, prices and labels, so it is no part of the digest."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,11 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
         tree = ast.parse(path.read_text(), filename=str(path))
     except SyntaxError as error:
         raise LedgerError(f"{path}:{error.lineno}: {error.msg}; correct the syntax.") from None
+    if ENTRY.fullmatch(name):
+        opener = [node for node in tree.body if getattr(node, "name", "") == OPENER]
+        tree = ast.Module(opener, [])
+        if not opener:
+            raise LedgerError(f"{path} has no function {OPENER}: a job opens its scorer with it.")
     imports = frozenset(_imports(tree, name, is_package=path.name == "__init__.py"))
     _strip_docstrings(tree)
     parts: dict[str, list[ast.AST]] = {}
@@ -162,9 +172,10 @@ def environment_digest(lock: Path) -> str:
 def lock_of(settings: Mapping[str, Any]) -> str:
     """Name of the lock file, below envs/, of a job with these settings.
 
-    All jobs share one environment but those that serve their scorer: vLLM brings its own torch.
+    All jobs share one environment but those whose settings name another, as the plan writes it for
+    a scorer that brings its own torch.
     """
-    return "scorer" if settings.get("scorer", {}).get("backend") == "vllm" else "ledger"
+    return settings.get("environment", "ledger")
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from typing import Any
 
 from latent_ledger.resources.memory import PROCESS, resident
 from latent_ledger.resources.work import Planned, Work
+from latent_ledger.scorers.kind import Questions
+from latent_ledger.scorers.registry import kind_of
 
 MB, GIB = 1e6, 1024**3
 EXPLAIN_PROMPT, EXPLAIN_ANSWER = 2_900, 250
@@ -22,8 +24,6 @@ EXPLAIN_PROMPT, EXPLAIN_ANSWER = 2_900, 250
 PROMPTS = {"detection": 760, "fuzzing": 960, "fuzzing_matched": 960, "intruder": 960}
 SCORE_ANSWER = 20
 """Tokens of a scorer's prompt, by what it is asked, and of its answer."""
-SERVER_START = 150.0
-"""Seconds until `vllm serve` answers: weights, compilation, CUDA graphs."""
 DOWNLOAD = 1e8
 """Bytes per second from the Hugging Face hub."""
 CLASSES = 5
@@ -275,23 +275,10 @@ def _latent_examples(job: Planned) -> Work:
 
 
 def _answered(job: Planned, prompts: float, length: float, answer: float) -> Work:
-    """A scorer's answers: by a rule, by an endpoint somewhere, or by a model served here."""
-    scorer, latents = job.settings["scorer"], job.block("autointerp")["latents"]
-    if scorer["backend"] == "lexical":
-        return Work(seconds=5 + 0.1 * latents)
-    if scorer["backend"] == "openai" or job.scorer is None:
-        return Work(seconds=5 + 2.0 * prompts / scorer["concurrency"])
-    # Answers arrive while other prompts are read, so that a batch is full a quarter of the time.
-    together = max(1.0, scorer["concurrency"] / 4)
-    weights = job.scorer.weights_bytes(scorer["dtype"])
-    return Work(
-        forward=prompts * length * job.scorer.operations(),
-        steps=prompts * answer / together,
-        weights=weights,
-        disk=weights,
-        seconds=SERVER_START,
-        host_mb=weights / MB,
-    )
+    """A scorer's answers to `prompts` of so many tokens, as its backend describes their cost."""
+    scorer = job.settings["scorer"]
+    questions = Questions(job.block("autointerp")["latents"], prompts, length, answer)
+    return kind_of(scorer).cost(scorer, questions, job.scorer)
 
 
 def _explain(job: Planned) -> Work:

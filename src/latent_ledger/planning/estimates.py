@@ -18,12 +18,13 @@ from typing import Any
 from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base, base_block, coder_specs
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import graph, paths
-from latent_ledger.planning.costs import RULES, saebench_texts
+from latent_ledger.planning.costs import RULES, SERVED, saebench_texts
 from latent_ledger.resources import architectures
 from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.devices import Gpu, gpus
 from latent_ledger.resources.memory import Fit, Served, fit, room, smallest
 from latent_ledger.resources.work import Planned, Work
+from latent_ledger.scorers.registry import kind_of
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7
 """Of a GPU's peak: what a forward pass, fp32 matrix products and reading its memory reach."""
@@ -78,7 +79,7 @@ class Planner:
     def unknown(self) -> list[str]:
         """Models whose size had to be assumed."""
         block = self.config["evaluations"].get("autointerp", {"scorers": {}})
-        scorers = [one for one in block["scorers"].values() if one["backend"] == "vllm"]
+        scorers = [one for one in block["scorers"].values() if kind_of(one).serving]
         found = [one["model"] for one in scorers if self._scorer(one) is None]
         used = dict.fromkeys([ORIGINAL, *(one.base for one in self.coders.values())])
         models = [base_block(self.config, base) for base in used]
@@ -168,12 +169,16 @@ class Planner:
         return gpu, found[-1].why
 
     def _fit(self, planned: Planned, gpu: Gpu) -> Fit:
+        """Whether the scorer's model, of known size, fits as its job serves it."""
         scorer = planned.settings["scorer"]
-        served = Served(planned.scorer, scorer["dtype"], scorer["max_model_len"])
-        return fit(served, gpu, scorer["gpu_memory_utilization"])
+        serving = kind_of(scorer).serving
+        assert serving is not None and planned.scorer is not None
+        how = serving(scorer)
+        return fit(Served(planned.scorer, how.dtype, how.max_model_len), gpu, how.share)
 
     def _served(self, planned: Planned) -> bool:
-        return planned.settings.get("scorer", {}).get("backend") == "vllm"
+        """Whether the job serves its scorer's model itself."""
+        return planned.rule in SERVED and kind_of(planned.settings["scorer"]).serving is not None
 
     def _scorer(self, settings: Mapping[str, Any]) -> Architecture | None:
         return architectures.of_source(settings["model"], settings.get("revision"))

@@ -1,4 +1,4 @@
-"""Examples: which latents are looked at, and in which windows of text.
+"""The examples of each sampled latent: windows of text that explain and score it.
 
 ::
 
@@ -60,7 +60,8 @@ def produce(
     fires: csc_matrix = vstack(
         [shard[:, chosen] for shard in sample.ordinary(shards.shards(), counted)], format="csc"
     )
-    text = TokenText(language_model.load_tokenizer(model).decode)
+    tokenizer = language_model.load_tokenizer(model)
+    text = TokenText(lambda ids: str(tokenizer.decode(ids)))
     found: list[Examples] = []
     windows, status, largest = (np.zeros(len(chosen), kind) for kind in (np.int64, object, float))
     with Progress("examples", total=len(chosen), unit="latent") as progress:

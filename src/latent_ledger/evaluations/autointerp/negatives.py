@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MARKED = 0.3
-"""delphi marks tokens of at least this share of the example's largest activation."""
+from latent_ledger.evaluations.autointerp.protocol import MARKED
 
 
 def marks(activations: np.ndarray) -> np.ndarray:

@@ -1,11 +1,10 @@
-"""Auto-interp: can a reader of a latent's examples tell where it fires?"""
+"""The plan of auto-interp: its jobs, its rows, and the manifests of each scorer and encoder."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
+from latent_ledger.evaluations.autointerp.protocol import EMBEDDING, SCORES
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import way_to_codes
@@ -14,12 +13,11 @@ from latent_ledger.planning.stage import (
     Config,
     Jobs,
     RowPlan,
-    Settings,
     coder_columns,
     coders_measured_by,
     dataset,
-    without,
 )
+from latent_ledger.scorers.registry import kind_of
 
 NAME = "autointerp"
 SPLIT = "scoring"
@@ -34,22 +32,9 @@ EXAMPLES = (
     "example_tokens",
     "seed",
 )
-"""Settings that decide which latents are looked at and in which examples."""
-SERVED = (
-    "revision",
-    "dtype",
-    "max_model_len",
-    "gpu_memory_utilization",
-    "arguments",
-    "startup_timeout",
-)
-"""Settings of a scorer whose job serves the model."""
-ADDRESS = ("base_url", "api_key_env")
-"""Settings of a scorer that is somewhere else."""
-INTRUDER, EMBEDDING = "intruder", "embedding"
-SCORES = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
-METRIC = re.compile(rf"(?:{'|'.join(SCORES)})_(?P<reader>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
-"""A metric's name; a reader's has no underscore."""
+"""Settings that decide which latents are sampled and in which examples."""
+METRIC = re.compile(rf"(?:{'|'.join(SCORES)})_(?P<scorer>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
+"""A metric's name; the name of a scorer or encoder has no underscore."""
 SAMPLE = "latent_examples"
 """Kind of the row of a coder's sample of latents."""
 
@@ -59,58 +44,47 @@ def examples(coder: str) -> str:
     return f"results/latent_examples/{coder}.json"
 
 
-def of_reader(what: str, coder: str, reader: str) -> str:
-    """What one scorer or encoder made of a coder's latents."""
-    return f"results/{what}/{coder}/{reader}.json"
+def manifest_of(what: str, coder: str, scorer_or_encoder: str) -> str:
+    """The explanations or scores of a coder's latents by one scorer or encoder."""
+    return f"results/{what}/{coder}/{scorer_or_encoder}.json"
 
 
-def answers(config: Config, coder: str, reader: str) -> dict[str, str]:
-    """What is collected of one reader and coder: its manifests by the names that collecting takes.
+def answers(config: Config, coder: str, scorer_or_encoder: str) -> dict[str, str]:
+    """The manifests that one evaluation collects, by their names in :mod:`~.collect`.
 
     An encoder explains nothing.
     """
-    found = {"examples": examples(coder)}
-    if reader in config["evaluations"][NAME]["encoders"]:
-        return found | {"scores": of_reader("embedding_scores", coder, reader)}
+    manifests = {"examples": examples(coder)}
+    if scorer_or_encoder in config["evaluations"][NAME]["encoders"]:
+        return manifests | {"scores": manifest_of("embedding_scores", coder, scorer_or_encoder)}
     for name, what in (("explanations", "explanations"), ("scores", "latent_scores")):
-        found[name] = of_reader(what, coder, reader)
-    return found
+        manifests[name] = manifest_of(what, coder, scorer_or_encoder)
+    return manifests
 
 
 def source(metric: str) -> str:
-    """The reader's own evaluation that a metric is in: ``autointerp/lexical``.
+    """The evaluation that holds a metric: ``autointerp/lexical``, that of a scorer or encoder.
 
-    A reader that fails takes only its own numbers along. Raises :class:`LedgerError` for what is
-    no metric of a reader.
+    A scorer that fails therefore takes only its own numbers along. Raises :class:`LedgerError` for
+    any other name.
     """
-    found = METRIC.fullmatch(metric)
-    if not found:
-        raise LedgerError(f"{NAME} has no metric {metric!r}: they are called <score>_<reader>.")
-    return f"{NAME}/{found['reader']}"
+    name = METRIC.fullmatch(metric)
+    if not name:
+        raise LedgerError(f"{NAME} has no metric {metric!r}: they are called <score>_<scorer>.")
+    return f"{NAME}/{name['scorer']}"
 
 
-def scorer(settings: Mapping[str, Any]) -> Settings:
-    """A scorer's settings without the keys that are not for its kind."""
-    if settings["backend"] == "lexical":
-        return {"backend": "lexical"}
-    others = SERVED if settings["backend"] == "openai" else ADDRESS
-    return without(settings, *others)
-
-
-def who(config: Config, reader: str) -> str:
-    """Who reads, in words that hide nothing."""
+def label(config: Config, scorer_or_encoder: str) -> str:
+    """What scores, for the ledger: its name, then its model or that it has none."""
     block = config["evaluations"][NAME]
-    if reader in block["encoders"]:
-        return f"encoder: {reader} (no explanation)"
-    settings = block["scorers"][reader]
-    if settings["backend"] == "lexical":
-        return f"scorer: {reader} (no model)"
-    served = f" at {settings['revision'][:12]}" if settings["revision"] else ""
-    return f"scorer: {reader} ({settings['model']}{served})"
+    if scorer_or_encoder in block["encoders"]:
+        return f"encoder: {scorer_or_encoder} (no explanation)"
+    settings = block["scorers"][scorer_or_encoder]
+    return f"scorer: {scorer_or_encoder} ({kind_of(settings).label(settings)})"
 
 
 def captures(config: Config) -> set[Capture]:
-    """What the coders read."""
+    """The activations that the coders encode."""
     return {
         Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
     }
@@ -122,25 +96,25 @@ def codes(config: Config) -> set[tuple[str, str]]:
 
 
 def jobs(config: Config) -> Jobs:
-    """Examples, then explanations and scores by each scorer, then what each reader made of it."""
+    """Examples, then explanations and scores by each scorer, then one evaluation of each."""
     found: Jobs = {}
     for one in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
         found[examples(one.name)] = ("latent_examples", {key: block[key] for key in EXAMPLES})
-        for reader in block["scorers"]:
-            settings = {"scorer": scorer(block["scorers"][reader])}
-            found[of_reader("explanations", one.name, reader)] = ("explain", settings)
-            found[of_reader("latent_scores", one.name, reader)] = (
+        for name, scorer in block["scorers"].items():
+            settings = kind_of(scorer).job_settings(scorer)
+            found[manifest_of("explanations", one.name, name)] = ("explain", settings)
+            found[manifest_of("latent_scores", one.name, name)] = (
                 "score_latents",
                 settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
             )
-        for reader in block["encoders"]:
-            settings = {**block["encoders"][reader], "seed": block["seed"]}
-            found[of_reader("embedding_scores", one.name, reader)] = ("embed_latents", settings)
+        for name, encoder in block["encoders"].items():
+            settings = {**encoder, "seed": block["seed"]}
+            found[manifest_of("embedding_scores", one.name, name)] = ("embed_latents", settings)
         how = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
-        for reader in [*block["scorers"], *block["encoders"]]:
-            path = paths.evaluation(f"{NAME}/{reader}", one.name)
-            found[path] = (NAME, {"reader": reader, **how})
+        for name in [*block["scorers"], *block["encoders"]]:
+            path = paths.evaluation(f"{NAME}/{name}", one.name)
+            found[path] = (NAME, {"scorer_or_encoder": name, **how})
     return found
 
 
@@ -156,18 +130,18 @@ def rows(config: Config) -> list[RowPlan]:
             "dataset": dataset(config, SPLIT),
         }
         found.append(RowPlan(f"sample-{one.name}", SAMPLE, sample, columns, needs=way))
-        for reader in [*block["scorers"], *block["encoders"]]:
-            first = block["scores"][0] if reader in block["scorers"] else EMBEDDING
-            path = paths.evaluation(f"{NAME}/{reader}", one.name)
-            read_by = coder_columns(config, one, f"auto-interp, {who(config, reader)}")
+        for name in [*block["scorers"], *block["encoders"]]:
+            first = block["scores"][0] if name in block["scorers"] else EMBEDDING
+            path = paths.evaluation(f"{NAME}/{name}", one.name)
+            scored_by = coder_columns(config, one, f"auto-interp, {label(config, name)}")
             found.append(
                 RowPlan(
-                    f"ai-{one.name}-{reader}",
+                    f"ai-{one.name}-{name}",
                     NAME,
                     path,
-                    columns | read_by,
-                    metric=f"{first}_{reader}",
-                    needs=[*way, *answers(config, one.name, reader).values(), path],
+                    columns | scored_by,
+                    metric=f"{first}_{name}",
+                    needs=[*way, *answers(config, one.name, name).values(), path],
                 )
             )
     return found

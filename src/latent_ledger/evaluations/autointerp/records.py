@@ -9,7 +9,7 @@
 
 Roles: ``train`` (for the explainer) and ``test`` fire; ``negative`` does not; ``matched`` is the
 same window as a negative, with the activations of the positive whose marks it borrows. Windows are
-numbered over the token set, so nobody needs it, or the model, any more.
+numbered over the token set, so the later jobs need neither it nor the model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Between delphi and a scorer: only an answer that can be read exactly goes through.
+"""A client between delphi and a scorer, which lets only an exactly readable answer through.
 
 delphi reads answers loosely (``["0", "0"]`` as two ones), and one that it cannot read silently
 leaves its metrics, or counts as a wrong guess of an intruder, or becomes the explanation
@@ -50,7 +50,7 @@ def explanation(text: str) -> str | None:
 
 @dataclass
 class Asked:
-    """delphi's client for one latent and one kind of score, over a client of ours."""
+    """delphi's client for one latent and one score, over a client of ours."""
 
     client: Client
     read: Read

@@ -8,7 +8,7 @@
 Waiting times double from :data:`FIRST_WAIT` and carry no jitter; a server's ``Retry-After`` is
 honoured where it asks for more. After `retries` further attempts a prompt is :class:`Unanswered`
 and counted: never a batch that silently went missing. What no retry can mend (a refused key, an
-unknown model, nobody listening) makes the whole client broken, with one line that says what to do.
+unknown model, no server) makes the whole client broken, with one line that says what to do.
 
 The key comes from the environment variable that ``api_key_env`` names, and from nowhere else.
 """
@@ -210,8 +210,8 @@ class OpenAI:
         return f"; it has {', '.join(names[:5])}" if names else ""
 
     def _unreachable(self, why: str) -> str:
-        """The line when nobody listens."""
-        return f"Nobody answers at {self.base} ({why}): start the endpoint, or correct base_url."
+        """The line when no server listens."""
+        return f"No server answers at {self.base} ({why}): start the endpoint, or correct base_url."
 
     def _break(self, line: str) -> LedgerError:
         """Make `line` the answer to every further prompt."""

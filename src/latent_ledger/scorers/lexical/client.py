@@ -1,6 +1,6 @@
-r"""The lexical scorer: explains by characteristic tokens, answers by looking for them. No model.
+r"""The lexical scorer: explanations and answers by characteristic tokens, without a model.
 
-It reads nothing but delphi's own prompts, and knows one kind of explanation: tokens, and the word
+It reads only delphi's own prompts, and knows one kind of explanation: tokens, and the word
 in front of them::
 
     "of"; "the" after "in"; "-er"; any word after "New"; a number
@@ -40,7 +40,6 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,7 +48,7 @@ from scipy.special import bdtrc
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers import answers
 from latent_ledger.scorers.client import Counts, Messages, Response, conversation
-from latent_ledger.scorers.patterns import Pattern, Place, parse, patterns_at, places, write
+from latent_ledger.scorers.lexical.patterns import Pattern, Place, parse, patterns_at, places, write
 
 ALPHA = 0.05
 """Chance that a latent which fires anywhere gets any candidate at all."""
@@ -64,11 +63,6 @@ ACTIVATIONS = re.compile(r'^Activations: (?:\("(?s:.*?)" : -?\d+\), ?)+$', re.MU
 COUNTEREXAMPLES = "NON-ACTIVATING EXAMPLES:"
 QUESTION = re.compile(r"\ALatent explanation: (.*?)\n\nText examples:\n\n(.*)\n\Z", re.DOTALL)
 LINE_UP = re.compile(r"\AExamples:\n\n(.*)\n\Z", re.DOTALL)
-
-
-def open_client(settings: Mapping[str, Any], cache: Path | None) -> Lexical:
-    """The lexical scorer. It has no settings, and is quicker than any cache."""
-    return Lexical()
 
 
 class Lexical:
@@ -187,11 +181,12 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
             pattern: len(hits - hit) - len(others - alarmed)
             for pattern, (hits, others) in finds.items()
         }
-        best = max(gains, key=gains.get)  # ties: the first, which is the simplest
+        # Of equals the first, which is the simplest.
+        best = max(gains, key=lambda pattern: gains[pattern])
         if gains[best] < LEAST_GAIN:
             break
-        hits, others = finds.pop(best)
-        hit, alarmed = hit | hits, alarmed | others
+        won, lost = finds.pop(best)
+        hit, alarmed = hit | won, alarmed | lost
         chosen.append(best)
     return chosen
 

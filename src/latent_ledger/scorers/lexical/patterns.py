@@ -161,5 +161,5 @@ def _quote(text: str) -> str:
 def _unquote(text: str) -> str:
     try:
         return json.loads(text)
-    except ValueError:  # a quotation in somebody's prose, not one of ours
+    except ValueError:  # a quotation in prose, which is not in our notation
         return text[1:-1]
