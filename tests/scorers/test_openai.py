@@ -226,7 +226,7 @@ def test_an_unknown_model_breaks_the_client_and_names_those_there_are():
     assert "no model 'huge'" in line and "it has tiny: correct model or base_url" in line
 
 
-def test_nobody_listening_breaks_the_client_in_one_line():
+def test_address_without_a_server_breaks_the_client_in_one_line():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"

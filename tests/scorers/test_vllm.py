@@ -187,7 +187,7 @@ FAULTS = {
     "unknown": (
         "OSError: acme/tiny is not a local folder and is not a valid model identifier listed on "
         "'https://huggingface.co/models'\nIf this is a private repository, make sure to pass",
-        "the hub has no such model, or shows it to nobody without a token: correct model",
+        "the hub has no such model, or shows it only with a token: correct model",
     ),
     "404": (
         "404 Client Error.\n\nRepository Not Found for url: https://huggingface.co/api",

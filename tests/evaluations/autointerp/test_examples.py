@@ -98,7 +98,7 @@ def test_delphis_constructor_says_nothing_about_the_three(latents):
 
 
 def test_the_lazy_sequence_gives_what_delphis_constructor_and_samplers_give(folders):
-    """Same windows, same draws: only the objects nobody takes are not made."""
+    """Same windows, same draws: only the objects that are not taken are not made."""
     with delphi_io.stand_ins():
         from delphi.config import ConstructorConfig
         from delphi.latents.constructors import constructor
