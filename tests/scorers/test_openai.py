@@ -234,7 +234,7 @@ def test_address_without_a_server_breaks_the_client_in_one_line():
     assert line.startswith(f"No server answers at {url}") and "start the endpoint" in line
 
 
-def test_what_is_no_address_breaks_the_client_in_one_line():
+def test_text_that_is_no_address_breaks_the_client_in_one_line():
     assert "base_url starts with http://" in broken(settings("localhost:8000/v1"))
 
 

@@ -228,9 +228,9 @@ def test_a_failed_start_is_one_line_that_says_what_to_do(vllm, capsys, fault):
     assert len(vllm.starts()) == 1, "a start that failed is not tried for every prompt"
 
 
-def test_want_of_memory_kills_without_a_word():
+def test_killed_server_without_a_cause_in_its_log_lacked_memory():
     assert "killed (signal 9)" in vllm_faults.cause("Loading\n", 137)
-    assert vllm_faults.cause("", 0) == "it said nothing"
+    assert vllm_faults.cause("", 0) == "its log is empty"
 
 
 def test_no_executable_is_one_line(vllm):

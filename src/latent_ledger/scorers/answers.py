@@ -1,4 +1,4 @@
-"""Strict reading of answers: one that cannot be read exactly is None; it is counted, not guessed.
+"""Strict reading of answers: what cannot be read exactly is None; it is counted, not guessed.
 
 delphi takes the first bracket of an answer and applies ``bool`` to its entries, so that
 ``["0", "0"]`` reads as two ones and ``[1, 0,]`` loses the whole batch without a count. Here an
@@ -71,8 +71,8 @@ def explanation(text: str) -> str | None:
 
 def intruder(text: str, n: int) -> int | None:
     """The index in the answer's only ``[RESPONSE]: <index>``, or None if it is not below `n`."""
-    found = RESPONSE.findall(text)
-    if len(found) != 1 or text.count("[RESPONSE]") != 1:
+    indices = RESPONSE.findall(text)
+    if len(indices) != 1 or text.count("[RESPONSE]") != 1:
         return None
-    index = int(found[0])
+    index = int(indices[0])
     return index if 0 <= index < n else None

@@ -121,7 +121,7 @@ def test_name_that_is_no_metric_is_one_line():
         stage.source("accuracy")
 
 
-def test_its_metrics_can_be_compared():
+def test_metrics_of_autointerp_can_be_compared():
     comparison = {
         "families": {
             "meaning": {
@@ -150,7 +150,7 @@ def test_its_metrics_can_be_compared():
         assert {*row.needs} == {*sum(read.values(), []), row.manifest}
 
 
-def test_a_matched_family_has_rows_of_its_own_and_says_how():
+def test_matched_family_has_rows_that_name_the_match():
     config = tiny()
     raw, matched = (
         headtohead.settings(config, f"controls-autointerp{tail}") for tail in ("", "-matched")

@@ -81,7 +81,7 @@ def section(current) -> str:
         "n",
     )
     return (
-        "## Can a reader of a latent's examples tell where it fires?\n\n"
+        "## Can a scorer tell from a latent's examples where it fires?\n\n"
         "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
         "won). The scorer is the last part of the name; lexical is a rule and no model. Chance is "
         "0.5, for intruders one in the number shown. In *fuzzing* wrong marks are where delphi "

@@ -44,8 +44,8 @@ def intruder(n: int) -> Read:
 
 def explanation(text: str) -> str | None:
     """A text behind its label."""
-    found = answers.explanation(text)
-    return None if found is None else f"{answers.EXPLANATION} {found}"
+    explained = answers.explanation(text)
+    return None if explained is None else f"{answers.EXPLANATION} {explained}"
 
 
 @dataclass

@@ -134,10 +134,10 @@ def numbered(text: str) -> list[str]:
     starts: list[re.Match] = []
     while True:
         begin = starts[-1].end() if starts else 0
-        found = re.compile(rf"^Example {len(starts)}:", re.MULTILINE).search(text, begin)
-        if found is None:
+        start = re.compile(rf"^Example {len(starts)}:", re.MULTILINE).search(text, begin)
+        if start is None:
             break
-        starts.append(found)
+        starts.append(start)
     ends = [start.start() - 1 for start in starts[1:]] + [len(text)]
     return [text[start.end() : end] for start, end in zip(starts, ends, strict=True)]
 
@@ -159,7 +159,7 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
     total = sum(map(len, examples))
     share = sum(place.marked for example in examples for place in example) / max(total, 1)
     finds = {}
-    for pattern in sorted(one for one, count in support.items() if count >= LEAST_GAIN):
+    for pattern in sorted(pattern for pattern, count in support.items() if count >= LEAST_GAIN):
         hits, others = (
             Counter(
                 number
@@ -169,8 +169,10 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
             )
             for marked in (True, False)
         )
-        found = hits.total() + others.total()
-        chance = bdtrc(hits.total() - 1, found, share)  # P(at least so many are highlighted)
+        places_fitted = hits.total() + others.total()
+        chance = bdtrc(
+            hits.total() - 1, places_fitted, share
+        )  # P(at least so many are highlighted)
         if chance * len(support) < ALPHA:
             finds[pattern] = set(hits), set(others)
     chosen: list[Pattern] = []
@@ -212,12 +214,12 @@ def detection(explanation: str, examples: Sequence[str]) -> list[int]:
 def fuzzing(explanation: str, examples: Sequence[str]) -> list[int]:
     """For each example, whether at least half of its highlighted places fit the explanation."""
     patterns = parse(explanation)
-    found = []
+    bits = []
     for example in examples:
         marked = [place for place in places(example) if place.marked]
         fitting = sum(any(pattern.fits(place) for pattern in patterns) for place in marked)
-        found.append(int(bool(marked) and 2 * fitting >= len(marked)))
-    return found
+        bits.append(int(bool(marked) and 2 * fitting >= len(marked)))
+    return bits
 
 
 def intruder(examples: Sequence[str]) -> int:

@@ -233,7 +233,7 @@ def _token(token: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "token": token["token"],
         "logprob": token["logprob"],
-        "top": [[one["token"], one["logprob"]] for one in top],
+        "top": [[likely["token"], likely["logprob"]] for likely in top],
     }
 
 
@@ -246,7 +246,9 @@ def _response(answer: Mapping[str, Any]) -> Response:
         answer["text"],
         [
             TokenLogprob(
-                token["token"], token["logprob"], tuple(TokenLogprob(*one) for one in token["top"])
+                token["token"],
+                token["logprob"],
+                tuple(TokenLogprob(*likely) for likely in token["top"]),
             )
             for token in tokens
         ],

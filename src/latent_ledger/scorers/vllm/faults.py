@@ -86,4 +86,4 @@ def cause(log: str, code: int | None) -> str:
     if code in KILLED:
         return KILLED[code]
     written = [line for line in lines if line]
-    return f"its last words are {written[-1][:300]!r}" if written else "it said nothing"
+    return f"its last words are {written[-1][:300]!r}" if written else "its log is empty"

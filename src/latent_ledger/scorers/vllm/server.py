@@ -54,16 +54,16 @@ class PortTaken(LedgerError):
 def executable() -> str:
     """The `vllm` to run: $LATENT_LEDGER_VLLM, on the PATH, or beside this Python."""
     named = os.environ.get(EXECUTABLE, "").strip()
-    found = shutil.which(named or "vllm")
-    if not found and not named:
-        found = shutil.which("vllm", path=str(Path(sys.executable).parent))
-    if not found:
+    path = shutil.which(named or "vllm")
+    if not path and not named:
+        path = shutil.which("vllm", path=str(Path(sys.executable).parent))
+    if not path:
         where = f"{EXECUTABLE} names {named!r}, which" if named else "`vllm` is not on the PATH and"
         raise LedgerError(
             f"{where} cannot be run: install envs/scorer.lock into an environment of its own and "
             f"put the path of its bin/vllm into {EXECUTABLE}, or use a scorer of backend openai."
         )
-    return found
+    return path
 
 
 def command(settings: Mapping[str, Any], port: int) -> list[str]:
