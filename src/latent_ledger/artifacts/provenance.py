@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -37,13 +36,9 @@ CARRIERS = frozenset(
         "lib.errors",
         "lib.files",
         "lib.progress",
-        "scorers.kind",
     )
 )
-"""Modules that move, announce or describe results but never make one."""
-ENTRY, OPENER = re.compile(rf"{PACKAGE}\.scorers\.\w+\.entry"), "open_client"
-"""Entries of scorers, and the only function of an entry that a job runs: the rest of the module
-plans, prices and labels, so it is no part of the digest."""
+"""Modules that move or announce results but never make one."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +75,6 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
         tree = ast.parse(path.read_text(), filename=str(path))
     except SyntaxError as error:
         raise LedgerError(f"{path}:{error.lineno}: {error.msg}; correct the syntax.") from None
-    if ENTRY.fullmatch(name):
-        opener = [node for node in tree.body if getattr(node, "name", "") == OPENER]
-        tree = ast.Module(opener, [])
-        if not opener:
-            raise LedgerError(f"{path} has no function {OPENER}: a job opens its scorer with it.")
     imports = frozenset(_imports(tree, name, is_package=path.name == "__init__.py"))
     _strip_docstrings(tree)
     parts: dict[str, list[ast.AST]] = {}
