@@ -117,6 +117,31 @@ def test_a_computed_import_is_refused(project):
         digest(project)
 
 
+def test_an_import_with_an_open_step_reaches_every_module_that_fits(project):
+    package = project / "src/latent_ledger/shapes"
+    for name in ("circle", "square"):
+        (package / name).mkdir(parents=True)
+        (package / name / "__init__.py").write_text("")
+        (package / name / "area.py").write_text(f"def area():\n    return {name!r}\n")
+        (package / name / "words.py").write_text("TEXT = ''\n")
+    edit(project, "helper", "2 * x", 'import_module(f"latent_ledger.shapes.{x}.area").area()')
+    before = digest(project)
+    reached = {name.partition(":")[0] for name in before.functions}
+    assert {f"latent_ledger.shapes.{name}.area" for name in ("circle", "square")} <= reached
+    assert not any("words" in name for name in reached)
+    (package / "circle" / "words.py").write_text("TEXT = 'round'\n")
+    assert digest(project).digest == before.digest
+    (package / "circle" / "area.py").write_text("def area():\n    return 'wrong'\n")
+    assert digest(project).digest != before.digest
+
+
+@pytest.mark.parametrize("name", ["latent_ledger.shapes.a{x}.area", "{x}.area", "{x}"])
+def test_an_import_that_hides_more_than_whole_steps_is_refused(project, name):
+    edit(project, "helper", "2 * x", f'import_module(f"{name}")')
+    with pytest.raises(LedgerError, match="import_module with a computed name"):
+        digest(project)
+
+
 def test_relative_imports_are_followed(project):
     edit(project, "evals", "from latent_ledger.helper import scale", "from .helper import scale")
     assert any(name.startswith("latent_ledger.helper:") for name in digest(project).functions)

@@ -8,15 +8,16 @@ its dependents stale. It is kept per function as well, so that the ledger can sa
 changed between two rows. Modules that only carry bytes or words (the store, this one, progress
 lines) are left out: they are checked by digests themselves and cannot change a number.
 
-Imports are followed statically, so a registry must import its entries by name, not by a computed
-string; :func:`code_of` raises for ``import_module`` with anything but a literal.
+Imports are followed statically, so a registry imports its entries by name. The name may leave whole
+steps open, as in ``import_module(f"latent_ledger.coders.formats.{name}.loader")``: then every module
+on disk that fits is followed. :func:`code_of` raises for any other computed name.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,7 +62,7 @@ def code_of(script: Path, source: Path) -> Code:
         seen.add(name)
         parts, imports = _read_module(path, name)
         functions.update({f"{name}:{part}": digest for part, digest in parts.items()})
-        for module in imports:
+        for module in _on_disk(imports, source):
             found = _module_file(module, source)
             if found is not None:
                 todo.append((module, found))
@@ -127,15 +128,49 @@ def _imports(tree: ast.Module, module: str, *, is_package: bool) -> set[str]:
             found.add(base)
             found.update(f"{base}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _called(node) == "import_module":
-            argument = node.args[0] if node.args else None
-            if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+            name = _imported_name(node)
+            if name is None:
                 raise LedgerError(
                     f"{module}:{node.lineno}: import_module with a computed name hides code from "
                     "the action key; import the module by name."
                 )
-            found.add(argument.value)
-    packages = {name.rpartition(".")[0] for name in found}
+            found.add(name)
+    packages = {name.rpartition(".")[0] for name in found if OPEN not in name}
     return {name for name in found | packages if name.split(".")[0] == PACKAGE}
+
+
+OPEN = "*"
+"""Stands for a step of a module's name that is known only when the import runs."""
+
+
+def _imported_name(call: ast.Call) -> str | None:
+    """The name that ``import_module`` is called with, open steps as :data:`OPEN`; None if it hides
+    more than whole steps inside the package."""
+    argument = call.args[0] if call.args else None
+    parts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
+    name = ""
+    for part in parts:
+        if isinstance(part, ast.FormattedValue):
+            name += OPEN
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value:
+            name += part.value
+        else:
+            return None
+    steps = name.split(".")
+    whole = all(OPEN not in step or step == OPEN for step in steps)
+    inside = OPEN not in name or steps[0] == PACKAGE
+    return name if whole and inside else None
+
+
+def _on_disk(modules: Iterable[str], source: Path) -> Iterator[str]:
+    """`modules` with every open name replaced by the modules below `source` that fit it."""
+    for module in modules:
+        if OPEN not in module:
+            yield module
+            continue
+        for file in sorted(source.glob(module.replace(".", "/") + ".py")):
+            name = ".".join(file.relative_to(source).with_suffix("").parts)
+            yield from (name.rpartition(".")[0], name)
 
 
 def _called(node: ast.Call) -> str:

@@ -26,13 +26,18 @@ from latent_ledger.lib.errors import LedgerError
 
 
 class HookPointName(StrEnum):
-    """A named tensor inside a transformer block."""
+    """A named tensor inside a transformer block, in the order in which a forward pass makes it."""
 
     RESID_PRE = "resid_pre"
-    RESID_POST = "resid_post"
     MLP_IN = "mlp_in"
     MLP_OUT = "mlp_out"
     MLP_OUT_NORMED = "mlp_out_normed"
+    RESID_POST = "resid_post"
+
+    @property
+    def depth(self) -> int:
+        """How many named tensors of the block a forward pass makes before this one."""
+        return list(type(self)).index(self)
 
 
 @dataclass(frozen=True, order=True)
