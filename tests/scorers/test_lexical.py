@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.lexical import client as lexical
 from latent_ledger.scorers.lexical.patterns import Pattern, Place, parse, places, write
 from tests.scorers import delphi_prompts as prompts
@@ -15,7 +15,7 @@ from tests.scorers import delphi_prompts as prompts
 
 def ask(turns):
     async def main():
-        async with scorers.open_client({"backend": "lexical"}) as client:
+        async with opening.open_client({"backend": "lexical"}) as client:
             response = await client.generate(turns, temperature=0.0, logprobs=True)
             assert (client.counts.calls, client.broken, client.name) == (1, None, "lexical")
             return response.text

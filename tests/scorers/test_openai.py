@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Unanswered
 from latent_ledger.scorers.openai import client as openai
 from tests.scorers.endpoint import Endpoint, completion, fault
@@ -42,7 +42,7 @@ def ask(given, prompts, cache=None, **kwargs):
     """All prompts in flight at once: the client, and an answer or an exception per prompt."""
 
     async def main():
-        async with scorers.open_client(given, cache) as client:
+        async with opening.open_client(given, cache) as client:
             calls = [client.generate(prompt, **kwargs) for prompt in prompts]
             return client, await asyncio.gather(*calls, return_exceptions=True)
 
@@ -253,4 +253,4 @@ def test_a_broken_client_asks_no_more():
 
 def test_unknown_backend_is_one_line_with_the_known_ones():
     with pytest.raises(LedgerError, match="'oracle' is not known; known: lexical, openai"):
-        scorers.open_client({"backend": "oracle"})
+        opening.open_client({"backend": "oracle"})

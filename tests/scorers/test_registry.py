@@ -1,6 +1,5 @@
 """Descriptions of the backends: complete, light to import, and closed against unknown ones."""
 
-import builtins
 import subprocess
 import sys
 from dataclasses import replace
@@ -52,16 +51,9 @@ def test_registry_imports_no_client_and_no_heavy_library():
     assert done.stdout.strip() == ""
 
 
-@BACKENDS
-def test_opener_of_an_entry_uses_no_name_of_its_module(kind):
-    """The code digest covers this function of an entry alone."""
-    entry = sys.modules[kind.open_client.__module__]
-    assert entry.__name__ == f"latent_ledger.scorers.{kind.name}.entry"
-    assert kind.open_client is entry.open_client
-    names = {*kind.open_client.__code__.co_names}
-    assert not {name for name in names if name in vars(entry) and name not in vars(builtins)} - {
-        "open_client"  # that of the client's module, imported inside
-    }
+def test_every_client_on_disk_has_an_entry_and_every_entry_a_client():
+    folder = PROJECT / "src/latent_ledger/scorers"
+    assert {path.parent.name for path in folder.glob("*/client.py")} == {*SCORERS}
 
 
 @BACKENDS
@@ -86,7 +78,6 @@ def test_addresses_and_servers_enter_each_others_keys_in_no_backend():
 def test_new_backend_keeps_its_address_and_is_not_served(monkeypatch):
     kind = ScorerKind(
         name="other",
-        open_client=lambda *_: None,
         label=lambda settings: "other",
         cost=lambda *_: Work(),
         needs=("base_url",),
@@ -119,7 +110,7 @@ def copy_of_source(folder: Path) -> Path:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(path.read_text())
     script = folder / "explain.py"
-    script.write_text("from latent_ledger.scorers import registry\n")
+    script.write_text("from latent_ledger.scorers import opening\n")
     return script
 
 
@@ -130,36 +121,24 @@ def digest(script: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "stale"),
+    ("name", "old", "new", "stale"),
     [
-        ("SERVER_START = 150.0", "SERVER_START = 99.0", False),
-        ('yield "arguments", f"{name} {say}"', 'yield "arguments", name', False),
-        ("return open_client(settings, cache, log)", "return open_client(settings, None)", True),
+        ("vllm/entry", "SERVER_START = 150.0", "SERVER_START = 99.0", False),
+        ("vllm/entry", 'yield "arguments", f"{name} {say}"', 'yield "arguments", name', False),
+        ("registry", "kind.name: kind", "kind.name + '': kind", False),
+        ("lexical/client", "ALPHA = 0.05", "ALPHA = 0.04", True),
+        ("vllm/server", "PORTS = 3", "PORTS = 4", True),
     ],
 )
-def test_edit_of_an_entry_makes_answers_stale_only_in_its_opener(tmp_path, old, new, stale):
+def test_edit_of_a_client_makes_answers_stale_and_of_an_entry_does_not(
+    tmp_path, name, old, new, stale
+):
     script = copy_of_source(tmp_path)
-    entry = tmp_path / "latent_ledger/scorers/vllm/entry.py"
+    path = tmp_path / f"latent_ledger/scorers/{name}.py"
     before = digest(script)
-    assert old in entry.read_text()
-    entry.write_text(entry.read_text().replace(old, new))
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
     assert (digest(script) != before) is stale
-
-
-def test_edit_of_a_client_makes_answers_stale(tmp_path):
-    script = copy_of_source(tmp_path)
-    before = digest(script)
-    client = tmp_path / "latent_ledger/scorers/lexical/client.py"
-    client.write_text(client.read_text().replace("ALPHA = 0.05", "ALPHA = 0.04"))
-    assert digest(script) != before
-
-
-def test_entry_without_an_opener_is_an_error(tmp_path):
-    script = copy_of_source(tmp_path)
-    entry = tmp_path / "latent_ledger/scorers/vllm/entry.py"
-    entry.write_text(entry.read_text().replace("def open_client(", "def opens("))
-    with pytest.raises(LedgerError, match="has no function open_client"):
-        digest(script)
 
 
 def test_description_is_complete_in_one_object():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Response
 from latent_ledger.scorers.openai import client as openai
 from latent_ledger.scorers.vllm import faults as vllm_faults
@@ -63,7 +63,7 @@ class Vllm:
 
     def ask(self, prompts=PROMPTS[:10], cache=None, **changes):
         async def main():
-            async with scorers.open_client({**SETTINGS, **changes}, cache, self.log) as client:
+            async with opening.open_client({**SETTINGS, **changes}, cache, self.log) as client:
                 calls = [client.generate(prompt) for prompt in prompts]
                 return client, await asyncio.gather(*calls, return_exceptions=True)
 
@@ -313,7 +313,7 @@ def wait_for(true, seconds=10.0):
 
 async def _job(log):
     """A job that has its answer and goes on."""
-    async with scorers.open_client(SETTINGS, None, log) as client:
+    async with opening.open_client(SETTINGS, None, log) as client:
         await client.generate(PROMPTS[0])
         await asyncio.sleep(600)
 

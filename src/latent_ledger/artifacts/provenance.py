@@ -9,8 +9,8 @@ changed between two rows. Modules that only carry bytes or words (the store, thi
 lines) are left out: they are checked by digests themselves and cannot change a number.
 
 Imports are followed statically, so a registry imports its entries by name. The name may leave whole
-steps open, as in ``import_module(f"latent_ledger.coders.formats.{name}.loader")``: then every module
-on disk that fits is followed. :func:`code_of` raises for any other computed name.
+steps open, as in ``import_module(f"latent_ledger.coders.formats.{name}.loader")``; every module on
+disk that fits is then followed. :func:`code_of` raises for any other computed name.
 """
 
 from __future__ import annotations

@@ -1,24 +1,23 @@
 """The complete description of one kind of scorer, a *backend*.
 
-An entry (``scorers/<backend>/entry.py``) holds one :class:`ScorerKind`, and
-:mod:`latent_ledger.scorers.registry` lists the entries. Checks, plan, estimates and ledger ask the
-entry, so none of them names a backend.
+::
 
-A job needs ``open_client`` alone. The code digest therefore covers that function of an entry and
-nothing else of it: a new label or a better cost makes no answer stale. For that, ``open_client``
-uses no name of its module and imports inside.
+    scorers/<backend>/entry.py    KIND: settings, environment, cost, label   for plan and ledger
+    scorers/<backend>/client.py   open_client(settings, cache, log)          for jobs
+
+:mod:`latent_ledger.scorers.registry` lists the entries. Checks, plan, estimates and ledger ask the
+entry, so none of them names a backend. A job opens the client and never sees the entry (see
+:mod:`latent_ledger.scorers.opening`): a new label or a better cost makes no answer stale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.work import Work
-from latent_ledger.scorers.client import Client
 
 Settings = Mapping[str, Any]
 COMMON = "ledger"
@@ -58,9 +57,7 @@ class ScorerKind:
     """One backend. Every `settings` below is an entry of ``evaluations.autointerp.scorers``."""
 
     name: str
-    """The value of ``backend``."""
-    open_client: Callable[[Settings, Path | None, Path | None], Client]
-    """(settings of the job, folder of kept answers, log of a server) -> client."""
+    """The value of ``backend``, and the folder of the client."""
     label: Callable[[Settings], str]
     """What answers, for the ledger: ``no model``."""
     cost: Callable[[Settings, Questions, Architecture | None], Work]

@@ -1,7 +1,6 @@
 """The planted coder, its examples, and the way through all stages."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -36,12 +35,11 @@ def run(made, tmp_path, monkeypatch):
     """Explain, score and collect by one client: metrics by name, the last folder, all facts."""
     from latent_ledger.evaluations.autointerp import collect, explain, score
     from latent_ledger.evaluations.autointerp.protocol import ASKED
-    from latent_ledger.scorers import registry
+    from latent_ledger.scorers import opening
 
     def through(client, *, scores=ASKED, settings=None, cache=None, log=None):
         if client is not None:
-            kind = replace(registry.LEXICAL, name=client.name, open_client=lambda *_: client)
-            monkeypatch.setitem(registry.SCORERS, client.name, kind)
+            monkeypatch.setattr(opening, "open_client", lambda *_: client)
         settings = settings or {"backend": client.name}
         stages = {name: tmp_path / name for name in ("explain", "score", "collect")}
         for folder in stages.values():

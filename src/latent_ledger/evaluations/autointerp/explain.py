@@ -19,7 +19,7 @@ from latent_ledger.evaluations.autointerp.delphi_io import DefaultExplainer
 from latent_ledger.evaluations.autointerp.protocol import MARKED
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
 from latent_ledger.lib.progress import Progress
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 
 EXPLANATIONS = "explanations.parquet"
 EXPLAINED, UNPARSED, UNANSWERED = "explained", "explanation not parsed", "explanation not answered"
@@ -34,7 +34,7 @@ def produce(
 ) -> dict[str, Any]:
     """Write ``explanations.parquet`` into `out`: latent, explanation, status.
 
-    `settings`: scorer (of :func:`latent_ledger.scorers.registry.open_client`). `examples`: a
+    `settings`: scorer (of :func:`latent_ledger.scorers.opening.open_client`). `examples`: a
     payload of :mod:`~.records`. `cache`: folder of answers that outlives the job. `log`: file for
     the output of a server that the scorer starts. Returns facts.
     """
@@ -59,7 +59,7 @@ async def _explain(
 ) -> tuple[str, list[tuple[str | None, str]]]:
     """The scorer's name, and per latent its explanation (or None) and status."""
     with Progress("explain", total=len(latents), unit="latent") as progress:
-        async with scorers.open_client(settings, cache, log) as client:
+        async with opening.open_client(settings, cache, log) as client:
 
             async def explain_one(latent: Scorable) -> tuple[str | None, str]:
                 asked = strict_client.Asked(client, strict_client.explanation)

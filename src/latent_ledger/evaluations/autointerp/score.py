@@ -38,7 +38,7 @@ from latent_ledger.evaluations.autointerp.protocol import INTRUDER
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Client
 
 ANSWERS, TABLE = "answers.parquet", "scores.parquet"
@@ -85,7 +85,7 @@ def produce(
 
     `settings`: scorer, scores (of :data:`~.protocol.ASKED`), examples_shown (per prompt; divides
     the number of test examples and negatives together), seed. `cache` and `log`: see
-    :func:`latent_ledger.scorers.registry.open_client`. Returns facts. Raises the line of a scorer
+    :func:`latent_ledger.scorers.opening.open_client`. Returns facts. Raises the line of a scorer
     that cannot answer at all.
     """
     latents = read(examples)
@@ -112,7 +112,7 @@ async def _score(
     scores = settings["scores"]
     total = len(latents) * len(scores)
     with Progress("score", total=total, unit="score") as progress:
-        async with scorers.open_client(settings["scorer"], cache, log) as client:
+        async with opening.open_client(settings["scorer"], cache, log) as client:
 
             async def score_one(latent: Scorable, score: str) -> Scored:
                 row = explained[latent.latent]

@@ -40,6 +40,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,6 +64,11 @@ ACTIVATIONS = re.compile(r'^Activations: (?:\("(?s:.*?)" : -?\d+\), ?)+$', re.MU
 COUNTEREXAMPLES = "NON-ACTIVATING EXAMPLES:"
 QUESTION = re.compile(r"\ALatent explanation: (.*?)\n\nText examples:\n\n(.*)\n\Z", re.DOTALL)
 LINE_UP = re.compile(r"\AExamples:\n\n(.*)\n\Z", re.DOTALL)
+
+
+def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Lexical:
+    """The lexical scorer, which has no settings and is quicker than any cache."""
+    return Lexical()
 
 
 class Lexical:

@@ -56,7 +56,7 @@ class Transient(Exception):
         self.wait, self.listening = wait, listening
 
 
-def open_client(settings: Mapping[str, Any], cache: Path | None) -> OpenAI:
+def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> OpenAI:
     """A client of the endpoint in `settings`, its answers kept in the folder `cache`, if any."""
     return OpenAI(settings, Answers(cache) if cache else None)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.work import Work
-from latent_ledger.scorers.client import Client
 from latent_ledger.scorers.kind import Questions, ScorerKind, Serving, waiting
 from latent_ledger.scorers.openai.entry import ASKED
 
@@ -27,13 +25,6 @@ SET_HERE = {
     "--served-model-name": "",
 }
 """Arguments of `vllm serve` that have a key of their own, or that the job chooses (no key)."""
-
-
-def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Client:
-    """A client of a server that its first prompt starts; `log` gets the server's output."""
-    from latent_ledger.scorers.vllm.client import open_client
-
-    return open_client(settings, cache, log)
 
 
 def label(settings: Mapping[str, Any]) -> str:
@@ -82,7 +73,6 @@ def problems(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 KIND = ScorerKind(
     name="vllm",
-    open_client=open_client,
     label=label,
     cost=cost,
     needs=("model",),
