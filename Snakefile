@@ -28,7 +28,7 @@ except LedgerError as error:
 
 
 include: "rules/common.smk"
-include: "rules/machines.smk"
+include: "rules/resources.smk"
 include: "rules/corpus.smk"
 include: "rules/model.smk"
 include: "rules/activations.smk"
@@ -61,7 +61,7 @@ rule all:
 
 onstart:
     keep_within_budget()
-    look_for_payloads()
+    check_volume()
 
 
 onerror:

@@ -1,32 +1,35 @@
-"""Activations: one forward pass per token set and model captures every hook_point that somebody needs.
+"""Activations: one forward pass per token set and model captures every hook point that is needed.
 
-The outputs are one manifest per hook_point, each with a key of its own, so that a new layer or coder
-forwards only for the hook_points the store does not hold.
+    capture_<over>    model, tokens -> one manifest per hook point
+
+Each output has a key of its own, so that a new layer or coder forwards only for the hook points
+that the store lacks. How many outputs there are differs from one token set to the next, and the
+outputs of a Snakemake rule cannot depend on its wildcards: so each token set has its own rule,
+which is the one place where rules are made in a loop.
 """
 
-for (split, model), hook_points in graph.capture_groups(CONFIG).items():
-    over = paths.over(split, model)
+from latent_ledger.planning.models import capture_settings
+
+for (token_set, model), hook_points in graph.capture_groups(JOBS).items():
+    over = paths.over(token_set, model)
     # A rule's name is a Python name: "capture_probing" or "capture_probing_on_rerandomised".
     name = f"capture_{over.replace('@', '_on_').replace('-', '_')}"
+    OUT = at(paths.Activations(token_set, hook_points[0], model))
+    parts = {str(hook_point): {"hook_point": str(hook_point)} for hook_point in hook_points}
 
     rule:
         name:
             name
         input:
-            model=paths.model(model),
-            tokens=paths.tokens(split, base(CONFIG, model)),
+            unpack(inputs_of(OUT)),
         output:
-            [paths.activations(split, hook_point, model) for hook_point in hook_points],
+            [at(paths.Activations(token_set, hook_point, model)) for hook_point in hook_points],
         log:
-            record=f"results/records/activations/{over}.json",
+            record=at(f"records/activations/{over}.json"),
         threads: 1  # the number of threads changes the bytes: it must not follow --cores
         resources:
-            **machine(paths.activations(split, hook_points[0], model)),
-            recompute=recompute(name),
+            **resources_of(name, OUT),
         params:
-            settings=capture_settings(CONFIG, hook_points, model),
-            code=code("capture"),
-            env=ENV,
-            store=STORE_PARAM,
+            **params_of("capture", OUT, {**capture_settings(CONFIG, model), "parts": parts}),
         script:
             "../workflow/scripts/capture.py"

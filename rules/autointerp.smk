@@ -1,107 +1,103 @@
-"""Auto-interp: examples, explanations and scores in processes of their own, then by reader."""
+"""Auto-interp: examples, explanations and scores in processes of their own, then by scorer.
 
-from latent_ledger.evaluations.autointerp import plan as ai
+latent_examples    model, tokens, codes
+explain            examples
+score_latents      examples, explanations
+embed_latents      examples
+autointerp         examples, scores, and explanations of a scorer
+"""
+
+OUT = at("latent_examples/{coder}.json")
 
 
 rule latent_examples:
     input:
-        model=paths.model(),
-        tokens=paths.tokens("scoring"),
-        codes="results/codes/scoring/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/latent_examples/{coder}.json",
+        OUT,
     log:
-        record="results/records/latent_examples/{coder}.json",
+        record=record(OUT),
     threads: 1
     resources:
-        **machine("results/latent_examples/{coder}.json"),
-        recompute=recompute("latent_examples"),
+        **resources_of("latent_examples", OUT),
     params:
-        settings=planned("results/latent_examples/{coder}.json"),
-        code=code("latent_examples"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("latent_examples", OUT),
     script:
         "../workflow/scripts/latent_examples.py"
 
 
+OUT = at("explanations/{coder}/{scorer}.json")
+
+
 rule explain:
     input:
-        examples="results/latent_examples/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/explanations/{coder}/{scorer}.json",
+        OUT,
     log:
-        record="results/records/explanations/{coder}/{scorer}.json",
-        server="results/records/explanations/{coder}/{scorer}.log",
+        record=record(OUT),
+        server=f"{record(OUT)[:-5]}.log",
     resources:
-        **machine("results/explanations/{coder}/{scorer}.json"),
-        recompute=recompute("explain"),
-        image=image("results/explanations/{coder}/{scorer}.json"),
+        **resources_of("explain", OUT),
+        image=image(OUT),
     params:
-        settings=planned("results/explanations/{coder}/{scorer}.json"),
-        code=code("explain"),
-        env=environment("results/explanations/{coder}/{scorer}.json"),
-        store=STORE_PARAM,
+        **params_of("explain", OUT),
     script:
         "../workflow/scripts/explain.py"
 
 
+OUT = at("latent_scores/{coder}/{scorer}.json")
+
+
 rule score_latents:
     input:
-        examples="results/latent_examples/{coder}.json",
-        explanations="results/explanations/{coder}/{scorer}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/latent_scores/{coder}/{scorer}.json",
+        OUT,
     log:
-        record="results/records/latent_scores/{coder}/{scorer}.json",
-        server="results/records/latent_scores/{coder}/{scorer}.log",
+        record=record(OUT),
+        server=f"{record(OUT)[:-5]}.log",
     resources:
-        **machine("results/latent_scores/{coder}/{scorer}.json"),
-        recompute=recompute("score_latents"),
-        image=image("results/latent_scores/{coder}/{scorer}.json"),
+        **resources_of("score_latents", OUT),
+        image=image(OUT),
     params:
-        settings=planned("results/latent_scores/{coder}/{scorer}.json"),
-        code=code("score_latents"),
-        env=environment("results/latent_scores/{coder}/{scorer}.json"),
-        store=STORE_PARAM,
+        **params_of("score_latents", OUT),
     script:
         "../workflow/scripts/score_latents.py"
 
 
+OUT = at("embedding_scores/{coder}/{encoder}.json")
+
+
 rule embed_latents:
     input:
-        examples="results/latent_examples/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/embedding_scores/{coder}/{encoder}.json",
+        OUT,
     log:
-        record="results/records/embedding_scores/{coder}/{encoder}.json",
+        record=record(OUT),
     threads: 1  # the number of threads moves the last bits of an embedding
     resources:
-        **machine("results/embedding_scores/{coder}/{encoder}.json"),
-        recompute=recompute("embed_latents"),
+        **resources_of("embed_latents", OUT),
     params:
-        settings=planned("results/embedding_scores/{coder}/{encoder}.json"),
-        code=code("embed_latents"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("embed_latents", OUT),
     script:
         "../workflow/scripts/embed_latents.py"
 
 
+OUT = at("autointerp/{reader}/{coder}.json")
+
+
 rule autointerp:
     input:
-        unpack(lambda wildcards: ai.answers(CONFIG, wildcards.coder, wildcards.reader)),
+        unpack(inputs_of(OUT)),
     output:
-        "results/autointerp/{reader}/{coder}.json",
+        OUT,
     log:
-        record="results/records/autointerp/{reader}/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/autointerp/{reader}/{coder}.json"),
-        recompute=recompute("autointerp"),
+        **resources_of("autointerp", OUT),
     params:
-        settings=planned("results/autointerp/{reader}/{coder}.json"),
-        code=code("autointerp"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("autointerp", OUT),
     script:
         "../workflow/scripts/autointerp.py"

@@ -1,43 +1,40 @@
-"""Circuits: how few latents carry what a probe reads off all of them?"""
+"""Circuits: how few latents carry what a probe reads off all of them?
 
-from latent_ledger.evaluations.circuits import plan as circuits
+circuits               tokens, raw (activations), codes
+multilayer_circuits    tokens; raw1, codes1, raw2, codes2, ... from the first layer to the last
+"""
+
+OUT = at(paths.evaluation("circuits", "{coder}"))
 
 
 rule circuits:
     input:
-        tokens=paths.tokens("probing"),
-        raw=reads("probing"),
-        codes="results/codes/probing/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/circuits/{coder}.json",
+        OUT,
     log:
-        record="results/records/circuits/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/circuits/{coder}.json"),
-        recompute=recompute("circuits"),
+        **resources_of("circuits", OUT),
     params:
-        settings=planned("results/circuits/{coder}.json"),
-        code=code("circuits"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("circuits", OUT),
     script:
         "../workflow/scripts/circuits.py"
 
 
+OUT = at(paths.evaluation("multilayer_circuits", "{name}"))
+
+
 rule multilayer_circuits:
     input:
-        unpack(lambda wildcards: circuits.inputs(CONFIG, wildcards.name)),
+        unpack(inputs_of(OUT)),
     output:
-        "results/multilayer_circuits/{name}.json",
+        OUT,
     log:
-        record="results/records/multilayer_circuits/{name}.json",
+        record=record(OUT),
     resources:
-        **machine("results/multilayer_circuits/{name}.json"),
-        recompute=recompute("multilayer_circuits"),
+        **resources_of("multilayer_circuits", OUT),
     params:
-        settings=planned("results/multilayer_circuits/{name}.json"),
-        code=code("multilayer_circuits"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("multilayer_circuits", OUT),
     script:
         "../workflow/scripts/multilayer_circuits.py"

@@ -1,65 +1,63 @@
-"""Sparse coders, trained or fetched, and their codes over each token set."""
+"""Sparse coders, trained or fetched, and their codes over each token set.
+
+train_coder         input_hook, output_hook (activations) -> coder
+pretrained_coder    (source) -> coder
+encode              activations, coder, gate (of its loader) -> codes
+"""
 
 from latent_ledger.planning.coders import made_by
+
+OUT = at(paths.coder("{coder}"))
 
 
 rule train_coder:
     input:
-        input_hook=reads("coder"),
-        output_hook=writes("coder"),
+        unpack(inputs_of(OUT)),
     output:
-        "results/coders/{coder}.json",
+        OUT,
     log:
-        record="results/records/coders/{coder}.json",
+        record=record(OUT),
     wildcard_constraints:
         coder=only(made_by(CONFIG, "train_coder")),
     resources:
-        **machine("results/coders/{coder}.json"),
-        recompute=recompute("train_coder"),
+        **resources_of("train_coder", OUT),
     params:
-        settings=planned("results/coders/{coder}.json"),
-        code=code("train_coder"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("train_coder", OUT),
     script:
         "../workflow/scripts/train_coder.py"
 
 
+OUT = at(paths.coder("{coder}"))
+
+
 rule pretrained_coder:
     output:
-        "results/coders/{coder}.json",
+        OUT,
     log:
-        record="results/records/coders/{coder}.json",
+        record=record(OUT),
     wildcard_constraints:
         coder=only(made_by(CONFIG, "pretrained_coder")),
     resources:
-        **machine("results/coders/{coder}.json"),
-        recompute=recompute("pretrained_coder"),
+        **resources_of("pretrained_coder", OUT),
     params:
-        settings=planned("results/coders/{coder}.json"),
-        code=code("pretrained_coder"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("pretrained_coder", OUT),
     script:
         "../workflow/scripts/pretrained_coder.py"
 
 
+OUT = at("codes/{token_set}/{coder}.json")
+
+
 rule encode:
     input:
-        activations=lambda wildcards: reads(wildcards.split)(wildcards),
-        coder="results/coders/{coder}.json",
-        gate=paths.gate("reader", "{coder}"),
+        unpack(inputs_of(OUT)),
     output:
-        "results/codes/{split}/{coder}.json",
+        OUT,
     log:
-        record="results/records/codes/{split}/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/codes/{split}/{coder}.json"),
-        recompute=recompute("encode"),
+        **resources_of("encode", OUT),
     params:
-        settings={},
-        code=code("encode"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("encode", OUT),
     script:
         "../workflow/scripts/encode.py"

@@ -1,25 +1,29 @@
-"""What all rules share: labelled params, and who asked for a recomputation."""
+"""What all rules share: a rule says one pattern, OUT, and everything else follows from the graph.
 
-from latent_ledger.ledger import ledger
-from latent_ledger.artifacts import remote, staleness, fork_server
-from latent_ledger.config.coder_specs import base
-from latent_ledger.evaluations.overview import plan as overview
-from latent_ledger.planning import paths
-from latent_ledger.planning.stage import coder, embedded
-from latent_ledger.planning.text import corpus_settings
-from latent_ledger.evaluations.headtohead.plan import compared
-from latent_ledger.planning.models import capture_settings
+    input:      unpack(inputs_of(OUT))          what the graph says that the job rests on
+    log:        record=record(OUT)              its run record
+    resources:  **resources_of("rule", OUT)     GPU, memory, time, and who asked for it again
+    params:     **params_of("rule", OUT)        settings, code, environment, store: each labelled
+
+OUT is a manifest's name with wildcards, in the experiment's own folder below results/.
+"""
+
+from latent_ledger.artifacts import fork_server, remote, staleness
 from latent_ledger.artifacts.provenance import Project, lock_of
 from latent_ledger.artifacts.store import Store, default_root
+from latent_ledger.ledger import failed_run, ledger
+from latent_ledger.planning import paths
 from snakemake.settings.types import SharedFSUsage
 
 PROJECT = Project(Path(workflow.basedir))
 STORE = Store(default_root(CONFIG["store"]))
 # Without a shared file system (profiles/modal) the payloads are elsewhere, on a Volume.
 STORE_IS_HERE = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
+RESULTS = paths.folder(CONFIG["experiment"])
 JOBS = graph.jobs(CONFIG)
-TOKEN_SETS = graph.token_sets(CONFIG)
-LEDGER = ["results/ledger.md", "results/ledger.json"]
+LEDGER = list(paths.LEDGER)
+# Path of a manifest -> (rule, settings) that it should have been made with.
+MADE = {f"{RESULTS}/{name}": (job.rule, job.settings) for name, job in JOBS.items()}
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
 ENV = f"env:{PROJECT.environment({})}"
@@ -27,63 +31,73 @@ ENV = f"env:{PROJECT.environment({})}"
 STORE_PARAM = f"store:{CONFIG['store']}"
 
 
+def at(name):
+    """The path of a manifest, or the pattern of several, by its name in the plan."""
+    return f"{RESULTS}/{name}"
+
+
+def name_of(path):
+    """A manifest's name in the plan, by its path; the ledger is called by its path."""
+    return path.removeprefix(f"{RESULTS}/")
+
+
+def job_of(pattern):
+    """The planned job behind a rule's manifest: a function of the wildcards."""
+    return lambda wildcards: JOBS[name_of(pattern.format(**wildcards))]
+
+
+def inputs_of(pattern):
+    """The manifests that a rule's job rests on, by the names it knows them by."""
+    job = job_of(pattern)
+
+    def placed(wildcards):
+        return {
+            name: at(manifest) if isinstance(manifest, str) else [at(one) for one in manifest]
+            for name, manifest in job(wildcards).inputs.items()
+        }
+
+    return placed
+
+
+def record(pattern):
+    """The run record of a rule's jobs."""
+    return at(f"records/{name_of(pattern)}")
+
+
+def params_of(rule_name, pattern, settings=None):
+    """The params of a rule: settings, code, environment and store.
+
+    `rule_name` is its action, where several rules share one script. A job with several outputs
+    hands its settings over.
+    """
+    job = job_of(pattern)
+    return {
+        "settings": settings or (lambda wildcards: job(wildcards).settings),
+        "code": code(rule_name),
+        "env": lambda wildcards: f"env:{PROJECT.environment(job(wildcards).settings)}",
+        "store": STORE_PARAM,
+    }
+
+
 def code(rule_name):
     """The digest of the code that a rule's script reaches, as a labelled param."""
     return f"code:{PROJECT.code_digest(rule_name)}"
 
 
-def planned(pattern):
-    """The settings of a rule's job, by its manifest: a params function of the wildcards."""
-    return lambda wildcards: JOBS[pattern.format(**wildcards)][1]
-
-
 def image(pattern):
     """Name of the container image that a rule's job needs, or None for the common one."""
+    job = job_of(pattern)
 
-    def of(wildcards):
-        lock = lock_of(JOBS[pattern.format(**wildcards)][1])
-        return None if lock == "ledger" else lock
+    def lock(wildcards):
+        name = lock_of(job(wildcards).settings)
+        return None if name == "ledger" else name
 
-    return of
+    return lock
 
 
 def only(names):
     """Constraint of a wildcard to some names; with none of them it matches nothing."""
     return "|".join(names) or "(?!)"
-
-
-def environment(pattern):
-    """The digest of the environment that a rule's job runs in: a params function of wildcards."""
-    return lambda wildcards: f"env:{PROJECT.environment(JOBS[pattern.format(**wildcards)][1])}"
-
-
-def instance(wildcards):
-    """The coder instance that a rule with the wildcard `coder` is about."""
-    return coder(CONFIG, wildcards.coder)
-
-
-def reads(split):
-    """The activations that the rule's coder reads, over a token set: an input function."""
-    return lambda wildcards: paths.activations(
-        split, instance(wildcards).site.input_hook, instance(wildcards).model
-    )
-
-
-def writes(split):
-    """The activations that the rule's coder should reconstruct, over a token set."""
-    return lambda wildcards: paths.activations(
-        split, instance(wildcards).site.output_hook, instance(wildcards).model
-    )
-
-
-def tokens_of(split):
-    """The token set that the rule's coder is measured on, cut by its own model's tokenizer."""
-    return lambda wildcards: paths.tokens(split.format(**wildcards), instance(wildcards).base)
-
-
-def model_of(wildcards):
-    """The model that the rule's coder was trained on."""
-    return paths.model(instance(wildcards).model)
 
 
 def recompute(rule_name):
@@ -94,53 +108,68 @@ def recompute(rule_name):
 
     def forced(wildcards):
         names = workflow.dag_settings.forcerun
-        rules = {JOBS[name][0] if name in JOBS else name for name in names}
+        rules = {MADE[name][0] if name in MADE else name for name in names}
         return int(workflow.dag_settings.forceall or rule_name in rules)
 
     return forced
 
 
-def look_for_payloads():
+def check_volume():
     """Where the store is a Volume: find manifests that were made with another store."""
     if STORE_IS_HERE:
         return
     digests = remote.digests_on_volume(workflow.executor_settings.volume)
-    gone = remote.check(JOBS, digests)
+    gone = remote.elsewhere(MADE, digests)
     if gone:
-        staleness.age(LEDGER)
+        staleness.mark_outdated(dict.fromkeys(gone, "its payload is not on the Volume"))
         raise WorkflowError(
             f"{len(gone)} results were made with another store ({gone[0]}, ...) and the Volume "
-            "lacks their payloads. They were removed: start the same command again."
+            "lacks their payloads. Start the same command again: they will be made again."
         )
 
 
 def render_ledger_of_a_failed_run():
-    """Write the ledger although jobs failed: their rows carry the reasons."""
+    """Write the ledger although jobs failed: their rows carry the reasons.
+
+    Its manifests are incomplete, so that the next run finds it outdated and finishes it.
+    """
     if STORE_IS_HERE:
         rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
         failed = sum(row.label == "failed" for row in rows)
     else:
-        records = {f"results/records/{graph.record_name(path)}" for path in JOBS}
-        remote.forget_corrupt(records)
+        remote.forget_corrupt(
+            at(f"records/{graph.record_name(name, job)}") for name, job in JOBS.items()
+        )
         try:
-            failed = remote.render_failed(CONFIG)
+            failed = failed_run.render(CONFIG)
         except LedgerError as error:
             logger.error(f"The ledger is not written: {error}")
             return
-    staleness.age(LEDGER)  # the next run has to finish it
     logger.error(f"The ledger is written; {failed} of its rows have no number and say why.")
+
+
+def tell_what_is_outdated():
+    """Tell Snakemake of manifests and of a ledger that it would wrongly take for current."""
+    outdated = staleness.outdated(
+        MADE, PROJECT.code_digest, PROJECT.environment, STORE if STORE_IS_HERE else None
+    )
+    reason = ledger.why_outdated(CONFIG, JOBS)
+    if outdated or reason:
+        why = reason or f"it rests on {len(outdated)} outdated manifests"
+        staleness.mark_outdated(outdated | dict.fromkeys(LEDGER, why))
+        lines = [f"{path} will be made again: {why}." for path, why in outdated.items()]
+        if reason:
+            lines.append(f"{LEDGER[0]} will be made again: {reason}.")
+        logger.info("\n".join(lines))
+    changes = staleness.explain(MADE, PROJECT, STORE)
+    if changes:
+        logger.info("\n  ".join(["Changed since the last run:", *changes]))
 
 
 if workflow.is_main_process:
     if STORE_IS_HERE:
         fork_server.offer()  # local jobs fork from a process that has the libraries loaded
-    # Without .snakemake/metadata Snakemake cannot see a changed param; the manifest itself can.
-    forgotten = staleness.forget(
-        JOBS, PROJECT.code_digest, PROJECT.environment, STORE if STORE_IS_HERE else None
-    )
-    if forgotten:
-        staleness.age(LEDGER)
-        logger.info("\n".join(forgotten))
-    changes = staleness.explain(JOBS, PROJECT, STORE)
-    if changes:
-        logger.info("\n  ".join(["Changed since the last run:", *changes]))
+    try:
+        tell_what_is_outdated()
+    except LedgerError as error:
+        raise WorkflowError(str(error)) from None

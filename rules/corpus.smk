@@ -1,72 +1,74 @@
-"""Text: the corpus in disjoint parts, the probing concepts, and their tokens."""
+"""Text: the corpus in disjoint parts, the probing concepts, and their tokens.
+
+corpus          (source) -> one manifest per part
+corpus_slice    (source) -> the first documents, as others measured on them
+concepts        (source) -> labelled examples
+tokens          model, text -> a token set
+"""
+
+from latent_ledger.planning.text import corpus_settings
+
+OUT = at(paths.corpus("coder"))
 
 
 rule corpus:
     output:
-        [paths.corpus(part) for part in CONFIG["corpus"]["parts"]],
+        [at(paths.corpus(part)) for part in CONFIG["corpus"]["parts"]],
     log:
-        record="results/records/corpus.json",
+        record=at("records/corpus.json"),
     resources:
-        **machine(paths.corpus("coder")),
-        recompute=recompute("corpus"),
+        **resources_of("corpus", OUT),
     params:
-        settings=corpus_settings(CONFIG),
-        code=code("corpus"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("corpus", OUT, corpus_settings(CONFIG)),
     script:
         "../workflow/scripts/corpus.py"
 
 
+OUT = at(paths.corpus_slice("{slice}"))
+
+
 rule corpus_slice:
     output:
-        paths.corpus_slice("{slice}"),
+        OUT,
     log:
-        record="results/records/corpus_slices/{slice}.json",
+        record=record(OUT),
     resources:
-        **machine(paths.corpus_slice("{slice}")),
-        recompute=recompute("corpus_slice"),
+        **resources_of("corpus_slice", OUT),
     params:
-        settings=planned(paths.corpus_slice("{slice}")),
-        code=code("corpus_slice"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("corpus_slice", OUT),
     script:
         "../workflow/scripts/corpus_slice.py"
 
 
+OUT = at(paths.CONCEPTS)
+
+
 rule concepts:
     output:
-        paths.CONCEPTS,
+        OUT,
     log:
-        record="results/records/concepts.json",
+        record=at("records/concepts.json"),
     resources:
-        **machine(paths.CONCEPTS),
-        recompute=recompute("concepts"),
+        **resources_of("concepts", OUT),
     params:
-        settings=planned(paths.CONCEPTS),
-        code=code("concepts"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("concepts", OUT),
     script:
         "../workflow/scripts/concepts.py"
 
 
+OUT = at("tokens/{over}.json")
+
+
 rule tokens:
     input:
-        model=lambda wildcards: paths.model(paths.parts(wildcards.split)[1]),
-        text=lambda wildcards: TOKEN_SETS[wildcards.split][0],
+        unpack(inputs_of(OUT)),
     output:
-        "results/tokens/{split}.json",
+        OUT,
     log:
-        record="results/records/tokens/{split}.json",
+        record=record(OUT),
     resources:
-        **machine("results/tokens/{split}.json"),
-        recompute=recompute("tokens"),
+        **resources_of("tokens", OUT),
     params:
-        settings=planned("results/tokens/{split}.json"),
-        code=code("tokens"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("tokens", OUT),
     script:
         "../workflow/scripts/tokens.py"

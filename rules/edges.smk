@@ -1,26 +1,22 @@
-"""Causal edges: which latent drives which, across layers?"""
+"""Causal edges: which latent drives which, across layers?
 
-from latent_ledger.evaluations.edges.plan import groups
+edges    model, coders (one per layer)
+"""
 
-EDGE_GROUPS = groups(CONFIG)
+OUT = at(paths.evaluation("edges", "{group}"))
 
 
 rule edges:
     input:
-        model=lambda wildcards: paths.model(EDGE_GROUPS[wildcards.group][0].model),
-        coders=lambda wildcards: [paths.coder(one.name) for one in EDGE_GROUPS[wildcards.group]],
+        unpack(inputs_of(OUT)),
     output:
-        "results/edges/{group}.json",
+        OUT,
     log:
-        record="results/records/edges/{group}.json",
+        record=record(OUT),
     threads: 1  # the number of threads changes the bytes: it must not follow --cores
     resources:
-        **machine("results/edges/{group}.json"),
-        recompute=recompute("edges"),
+        **resources_of("edges", OUT),
     params:
-        settings=planned("results/edges/{group}.json"),
-        code=code("edges"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("edges", OUT),
     script:
         "../workflow/scripts/edges.py"

@@ -1,82 +1,78 @@
-"""Gates: what must hold before a number may earn its row."""
+"""Gates: what must hold before a number may earn its row.
+
+reader_fidelity         activations, coder -> our loader against the publisher's library
+saelens_fidelity        activations, coder, reader (gate) -> the SAELens form against our loader
+reconstruction_nulls    tokens, activations -> metrics where nothing, and everything, is explained
+probing_nulls           tokens, raw -> probes on shuffled labels and shuffled latents
+"""
+
+OUT = at(paths.gate("reader", "{coder}"))
 
 
 rule reader_fidelity:
     input:
-        activations=reads("evaluation"),
-        coder="results/coders/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/gates/reader/{coder}.json",
+        OUT,
     log:
-        record="results/records/gates/reader/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/gates/reader/{coder}.json"),
-        recompute=recompute("reader_fidelity"),
+        **resources_of("reader_fidelity", OUT),
     params:
-        settings=planned("results/gates/reader/{coder}.json"),
-        code=code("reader_fidelity"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("reader_fidelity", OUT),
     script:
         "../workflow/scripts/reader_fidelity.py"
 
 
+OUT = at(paths.gate("saelens", "{coder}"))
+
+
 rule saelens_fidelity:
     input:
-        activations=reads("evaluation"),
-        coder="results/coders/{coder}.json",
-        reader="results/gates/reader/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/gates/saelens/{coder}.json",
+        OUT,
     log:
-        record="results/records/gates/saelens/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/gates/saelens/{coder}.json"),
-        recompute=recompute("saelens_fidelity"),
+        **resources_of("saelens_fidelity", OUT),
     params:
-        settings=planned("results/gates/saelens/{coder}.json"),
-        code=code("saelens_fidelity"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("saelens_fidelity", OUT),
     script:
         "../workflow/scripts/saelens_fidelity.py"
 
 
+OUT = at(paths.gate("nulls", "reconstruction/{hook_point}"))
+
+
 rule reconstruction_nulls:
     input:
-        tokens=lambda wildcards: paths.tokens("evaluation", paths.parts(wildcards.hook_point)[1]),
-        activations=lambda wildcards: paths.activations("evaluation", *paths.parts(wildcards.hook_point)),
+        unpack(inputs_of(OUT)),
     output:
-        "results/gates/nulls/reconstruction/{hook_point}.json",
+        OUT,
     log:
-        record="results/records/gates/nulls/reconstruction/{hook_point}.json",
+        record=record(OUT),
     resources:
-        **machine("results/gates/nulls/reconstruction/{hook_point}.json"),
-        recompute=recompute("reconstruction_nulls"),
+        **resources_of("reconstruction_nulls", OUT),
     params:
-        settings=planned("results/gates/nulls/reconstruction/{hook_point}.json"),
-        code=code("reconstruction_nulls"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("reconstruction_nulls", OUT),
     script:
         "../workflow/scripts/reconstruction_nulls.py"
 
 
+OUT = at(paths.gate("nulls", "probing/{hook_point}"))
+
+
 rule probing_nulls:
     input:
-        tokens=paths.tokens("probing"),
-        raw="results/activations/probing/{hook_point}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/gates/nulls/probing/{hook_point}.json",
+        OUT,
     log:
-        record="results/records/gates/nulls/probing/{hook_point}.json",
+        record=record(OUT),
     resources:
-        **machine("results/gates/nulls/probing/{hook_point}.json"),
-        recompute=recompute("probing_nulls"),
+        **resources_of("probing_nulls", OUT),
     params:
-        settings=planned("results/gates/nulls/probing/{hook_point}.json"),
-        code=code("probing_nulls"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("probing_nulls", OUT),
     script:
         "../workflow/scripts/probing_nulls.py"

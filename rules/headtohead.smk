@@ -1,20 +1,21 @@
-"""Head to head: one job per declared family of contrasts."""
+"""Head to head: one job per declared family of contrasts.
+
+headtohead    the evaluations that the family compares, by their names
+"""
+
+OUT = at(paths.evaluation("headtohead", "{family}"))
 
 
 rule headtohead:
     input:
-        unpack(lambda wildcards: compared(CONFIG, wildcards.family)),
+        unpack(inputs_of(OUT)),
     output:
-        "results/headtohead/{family}.json",
+        OUT,
     log:
-        record="results/records/headtohead/{family}.json",
+        record=record(OUT),
     resources:
-        **machine("results/headtohead/{family}.json"),
-        recompute=recompute("headtohead"),
+        **resources_of("headtohead", OUT),
     params:
-        settings=planned("results/headtohead/{family}.json"),
-        code=code("headtohead"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("headtohead", OUT),
     script:
         "../workflow/scripts/headtohead.py"

@@ -1,21 +1,21 @@
-"""Latents: one job per coder, over the evaluation part of the corpus."""
+"""Latent statistics: one job per coder, over the evaluation part of the corpus.
+
+latents    tokens, codes
+"""
+
+OUT = at(paths.evaluation("latents", "{coder}"))
 
 
 rule latents:
     input:
-        tokens=paths.tokens("evaluation"),
-        codes="results/codes/evaluation/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/latents/{coder}.json",
+        OUT,
     log:
-        record="results/records/latents/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/latents/{coder}.json"),
-        recompute=recompute("latents"),
+        **resources_of("latents", OUT),
     params:
-        settings=planned("results/latents/{coder}.json"),
-        code=code("latents"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("latents", OUT),
     script:
         "../workflow/scripts/latents.py"

@@ -1,18 +1,21 @@
-"""The ledger: rendered after the evaluations, and also when some of them failed."""
+"""The ledger: rendered after the evaluations, and also when some of them failed.
+
+ledger    every manifest of the experiment, but for the corpus: it reads records beside them
+"""
 
 
 rule ledger:
     input:
-        [path for path in JOBS if not path.startswith("results/corpus/")],
+        [path for path in MADE if not path.startswith(at("corpus/"))],
     output:
         LEDGER,
     log:
-        "results/records/ledger.log",
+        at("records/ledger.log"),
     resources:
-        **machine(LEDGER[0]),
+        **resources_of("ledger", LEDGER[0]),
         # What a Modal Sandbox needs beside the inputs, and what it makes beside the outputs.
-        modal_send="results/records results/corpus",
-        modal_fetch="results/figures",
+        modal_send=f"{at('records')} {at('corpus')}",
+        modal_fetch=f"{paths.RESULTS}/figures",
     params:
         plan=f"plan:{graph.fingerprint(CONFIG)}",
         code=code("ledger"),

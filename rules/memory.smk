@@ -1,18 +1,19 @@
-"""The memory planner: one job per scorer that is a model."""
+"""The memory planner: one job per scorer that is a model.
+
+memory_plan    (settings) -> where the scorer fits
+"""
+
+OUT = at(paths.evaluation("memory", "{scorer}"))
 
 
 rule memory_plan:
     output:
-        "results/memory/{scorer}.json",
+        OUT,
     log:
-        record="results/records/memory/{scorer}.json",
+        record=record(OUT),
     resources:
-        **machine("results/memory/{scorer}.json"),
-        recompute=recompute("memory_plan"),
+        **resources_of("memory_plan", OUT),
     params:
-        settings=planned("results/memory/{scorer}.json"),
-        code=code("memory_plan"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("memory_plan", OUT),
     script:
         "../workflow/scripts/memory_plan.py"

@@ -1,64 +1,64 @@
-"""The language model, trained in the graph or a published one pinned by revision and sha256; and its
-re-randomised controls, and other models whose coders stand beside."""
+"""The language model, its re-randomised controls, and other models whose coders stand beside.
 
-from latent_ledger.planning import models as models_stage
+language_model          text (if it is trained here) -> the model under study
+other_language_model    (source) -> another published model
+randomised_model        model -> a control with weights drawn anew
+"""
+
+from latent_ledger.planning import models
+
+OUT = at(paths.model())
 
 
 rule language_model:
     input:
-        **({"text": paths.corpus("model")} if embedded(CONFIG) else {}),
+        unpack(inputs_of(OUT)),
     output:
-        paths.model(),
+        OUT,
     log:
-        record="results/records/model.json",
+        record=record(OUT),
     threads: 2  # the number of threads changes the bytes: it must not follow --cores
     resources:
-        **machine(paths.model()),
-        recompute=recompute("language_model"),
+        **resources_of("language_model", OUT),
     params:
-        settings=JOBS[paths.model()][1],
-        code=code("language_model"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("language_model", OUT),
     script:
         "../workflow/scripts/language_model.py"
+
+
+OUT = at(paths.model("{other}"))
 
 
 rule other_language_model:
     output:
-        paths.model("{other}"),
+        OUT,
     log:
-        record="results/records/models/{other}.json",
+        record=record(OUT),
     wildcard_constraints:
-        other=only(models_stage.others(CONFIG)),
+        other=only(models.others(CONFIG)),
     resources:
-        **machine(paths.model("{other}")),
-        recompute=recompute("language_model"),
+        **resources_of("language_model", OUT),
     params:
-        settings=planned(paths.model("{other}")),
-        code=code("language_model"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("language_model", OUT),
     script:
         "../workflow/scripts/language_model.py"
 
 
+OUT = at(paths.model("{control}"))
+
+
 rule randomised_model:
     input:
-        model=paths.model(),
+        unpack(inputs_of(OUT)),
     output:
-        paths.model("{control}"),
+        OUT,
     log:
-        record="results/records/models/{control}.json",
+        record=record(OUT),
     wildcard_constraints:
-        control=only(models_stage.randomised(CONFIG)),
+        control=only(models.randomised(CONFIG)),
     resources:
-        **machine(paths.model("{control}")),
-        recompute=recompute("randomised_model"),
+        **resources_of("randomised_model", OUT),
     params:
-        settings=planned(paths.model("{control}")),
-        code=code("randomised_model"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("randomised_model", OUT),
     script:
         "../workflow/scripts/randomised_model.py"

@@ -1,21 +1,22 @@
-"""Overview: interpretability against loss recovered, the sweep over k, and seeds."""
+"""Overview: interpretability against loss recovered, the sweep over k, and seeds.
 
-if overview.PATH in JOBS:
+overview    the evaluations behind its axes and sweeps, by their names
+"""
+
+OUT = at("overview.json")
+
+if "overview.json" in JOBS:
 
     rule overview:
         input:
-            **overview.inputs(CONFIG),
+            unpack(inputs_of(OUT)),
         output:
-            overview.PATH,
+            OUT,
         log:
-            record="results/records/overview.json",
+            record=record(OUT),
         resources:
-            **machine(overview.PATH),
-            recompute=recompute("overview"),
+            **resources_of("overview", OUT),
         params:
-            settings=planned(overview.PATH),
-            code=code("overview"),
-            env=ENV,
-            store=STORE_PARAM,
+            **params_of("overview", OUT),
         script:
             "../workflow/scripts/overview.py"

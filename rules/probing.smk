@@ -1,23 +1,21 @@
-"""Probing: one job per coder, over the labelled concepts."""
+"""Probing: one job per coder, over the labelled concepts.
+
+probing    tokens, raw (activations), codes, gate (nulls)
+"""
+
+OUT = at(paths.evaluation("probing", "{coder}"))
 
 
 rule probing:
     input:
-        tokens=paths.tokens("probing"),
-        raw=reads("probing"),
-        codes="results/codes/probing/{coder}.json",
-        gate=lambda wildcards: paths.gate("nulls", f"probing/{instance(wildcards).site.input_hook}"),
+        unpack(inputs_of(OUT)),
     output:
-        "results/probing/{coder}.json",
+        OUT,
     log:
-        record="results/records/probing/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/probing/{coder}.json"),
-        recompute=recompute("probing"),
+        **resources_of("probing", OUT),
     params:
-        settings=planned("results/probing/{coder}.json"),
-        code=code("probing"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("probing", OUT),
     script:
         "../workflow/scripts/probing.py"

@@ -1,53 +1,39 @@
-"""Reconstruction: one job per coder over the evaluation part of the corpus, and over slices."""
+"""Reconstruction: one job per coder over the evaluation part of the corpus, and over slices.
 
-from latent_ledger.evaluations.reconstruction import plan as reconstruction_stage
+reconstruction    model, tokens, input_hook, output_hook (activations), codes, coder, gate (nulls)
+"""
+
+from latent_ledger.evaluations.reconstruction.plan import on_slice
+
+OUT = at(paths.evaluation("reconstruction", "{coder}"))
 
 
 rule reconstruction:
     input:
-        model=model_of,
-        tokens=tokens_of("evaluation"),
-        input_hook=reads("evaluation"),
-        output_hook=writes("evaluation"),
-        codes="results/codes/evaluation/{coder}.json",
-        coder="results/coders/{coder}.json",
-        gate=lambda wildcards: reconstruction_stage.nulls(instance(wildcards)),
+        unpack(inputs_of(OUT)),
     output:
-        "results/reconstruction/{coder}.json",
+        OUT,
     log:
-        record="results/records/reconstruction/{coder}.json",
+        record=record(OUT),
     resources:
-        **machine("results/reconstruction/{coder}.json"),
-        recompute=recompute("reconstruction"),
+        **resources_of("reconstruction", OUT),
     params:
-        settings=planned("results/reconstruction/{coder}.json"),
-        code=code("reconstruction"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("reconstruction", OUT),
     script:
         "../workflow/scripts/reconstruction.py"
 
 
-rule reconstruction_on_slice:
+ON_SLICE = at(on_slice("{slice}", "{coder}"))
+
+
+use rule reconstruction as reconstruction_on_slice with:
     input:
-        model=model_of,
-        tokens=tokens_of("{slice}"),
-        input_hook=lambda wildcards: reads(wildcards.slice)(wildcards),
-        output_hook=lambda wildcards: writes(wildcards.slice)(wildcards),
-        codes="results/codes/{slice}/{coder}.json",
-        coder="results/coders/{coder}.json",
-        gate=lambda wildcards: reconstruction_stage.nulls(instance(wildcards)),
+        unpack(inputs_of(ON_SLICE)),
     output:
-        reconstruction_stage.on_slice("{slice}", "{coder}"),
+        ON_SLICE,
     log:
-        record="results/records/reconstruction_slices/{slice}/{coder}.json",
+        record=record(ON_SLICE),
     resources:
-        **machine(reconstruction_stage.on_slice("{slice}", "{coder}")),
-        recompute=recompute("reconstruction"),
+        **resources_of("reconstruction", ON_SLICE),
     params:
-        settings=planned(reconstruction_stage.on_slice("{slice}", "{coder}")),
-        code=code("reconstruction"),
-        env=ENV,
-        store=STORE_PARAM,
-    script:
-        "../workflow/scripts/reconstruction.py"
+        **params_of("reconstruction", ON_SLICE),

@@ -1,68 +1,61 @@
-"""sae_probes: the texts, a baseline per hook_point, then its sparse probes per coder."""
+"""sae_probes: the texts, a baseline per hook point, then its sparse probes per coder.
 
-from latent_ledger.evaluations.sae_probes import plan as sae_probes_stage
+probe_texts            trained_on (parts of the corpus whose texts are left out)
+sae_probes_baseline    tokens, raw (activations)
+sae_probes             tokens, coder, gate (SAELens), baseline
+"""
+
+OUT = at("probe_texts.json")
 
 
 rule probe_texts:
     input:
-        trained_on=sae_probes_stage.trained_on(CONFIG),
+        unpack(inputs_of(OUT)),
     output:
-        sae_probes_stage.TEXTS_PATH,
+        OUT,
     log:
-        record="results/records/probe_texts.json",
+        record=record(OUT),
     resources:
-        **machine(sae_probes_stage.TEXTS_PATH),
-        recompute=recompute("probe_texts"),
+        **resources_of("probe_texts", OUT),
     params:
-        settings=planned(sae_probes_stage.TEXTS_PATH),
-        code=code("probe_texts"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("probe_texts", OUT),
     script:
         "../workflow/scripts/probe_texts.py"
 
 
+OUT = at("sae_probes_baseline/{over}/{hook_point}.json")
+
+
 rule sae_probes_baseline:
     input:
-        tokens=paths.tokens(sae_probes_stage.SPLIT),
-        raw="results/activations/{over}/{hook_point}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/sae_probes_baseline/{over}/{hook_point}.json",
+        OUT,
     log:
-        record="results/records/sae_probes_baseline/{over}/{hook_point}.json",
+        record=record(OUT),
     threads: 1
     resources:
-        **machine("results/sae_probes_baseline/{over}/{hook_point}.json"),
-        recompute=recompute("sae_probes_baseline"),
+        **resources_of("sae_probes_baseline", OUT),
     params:
-        settings=planned("results/sae_probes_baseline/{over}/{hook_point}.json"),
-        code=code("sae_probes_baseline"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("sae_probes_baseline", OUT),
     script:
         "../workflow/scripts/sae_probes_baseline.py"
 
 
+OUT = at(paths.evaluation("sae_probes", "{coder}"))
+
+
 rule sae_probes:
     input:
-        tokens=paths.tokens(sae_probes_stage.SPLIT),
-        coder="results/coders/{coder}.json",
-        gate=paths.gate("saelens", "{coder}"),
-        baseline=lambda wildcards: sae_probes_stage.baseline(
-            instance(wildcards).site.input_hook, instance(wildcards).model
-        ),
+        unpack(inputs_of(OUT)),
     output:
-        "results/sae_probes/{coder}.json",
+        OUT,
     log:
-        record="results/records/sae_probes/{coder}.json",
+        record=record(OUT),
     threads: 1
     resources:
-        **machine("results/sae_probes/{coder}.json"),
-        recompute=recompute("sae_probes"),
+        **resources_of("sae_probes", OUT),
     params:
-        settings=planned("results/sae_probes/{coder}.json"),
-        code=code("sae_probes"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("sae_probes", OUT),
     script:
         "../workflow/scripts/sae_probes.py"

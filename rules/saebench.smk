@@ -1,88 +1,79 @@
-"""SAEBench: texts, artifacts per hook_point and size, then its sparse probing and core, per coder."""
+"""SAEBench: texts, artifacts per hook point and size, then sparse probing and core per coder.
 
-from latent_ledger.evaluations.saebench import plan as saebench_stage
+saebench_texts        (source) -> the drawn texts of one data set
+saebench_artifacts    tokens, raw (activations) -> prefilled activations and baselines
+saebench              artifact/<data set>/<size> ..., coder, gate (SAELens)
+saebench_core         model, tokens, input_hook (activations), codes, coder, gate (SAELens)
+"""
+
+OUT = at("saebench_texts/{dataset}.json")
 
 
 rule saebench_texts:
     output:
-        saebench_stage.texts("{dataset}"),
+        OUT,
     log:
-        record="results/records/saebench_texts/{dataset}.json",
+        record=record(OUT),
     resources:
-        **machine(saebench_stage.texts("{dataset}")),
-        recompute=recompute("saebench_texts"),
+        **resources_of("saebench_texts", OUT),
     params:
-        settings=planned(saebench_stage.texts("{dataset}")),
-        code=code("saebench_texts"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("saebench_texts", OUT),
     script:
         "../workflow/scripts/saebench_texts.py"
 
 
+OUT = at("saebench_artifacts/{over}/{hook_point}/{size}.json")
+
+
 rule saebench_artifacts:
     input:
-        tokens=lambda wildcards: paths.tokens(wildcards.over.partition("@")[0]),
-        raw="results/activations/{over}/{hook_point}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/saebench_artifacts/{over}/{hook_point}/{size}.json",
+        OUT,
     log:
-        record="results/records/saebench_artifacts/{over}/{hook_point}/{size}.json",
+        record=record(OUT),
     threads: 1  # random draws and sums: the bytes must not follow --cores
     resources:
-        **machine("results/saebench_artifacts/{over}/{hook_point}/{size}.json"),
-        recompute=recompute("saebench_artifacts"),
+        **resources_of("saebench_artifacts", OUT),
     params:
-        settings=planned("results/saebench_artifacts/{over}/{hook_point}/{size}.json"),
-        code=code("saebench_artifacts"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("saebench_artifacts", OUT),
     script:
         "../workflow/scripts/saebench_artifacts.py"
 
 
+OUT = at(paths.evaluation("saebench", "{coder}"))
+
+
 rule saebench:
     input:
-        unpack(lambda wildcards: saebench_stage.inputs(CONFIG, instance(wildcards))),
-        coder="results/coders/{coder}.json",
-        gate=paths.gate("saelens", "{coder}"),
+        unpack(inputs_of(OUT)),
     output:
-        "results/saebench/{coder}.json",
+        OUT,
     log:
-        record="results/records/saebench/{coder}.json",
+        record=record(OUT),
     threads: 1
     resources:
-        **machine("results/saebench/{coder}.json"),
-        recompute=recompute("saebench"),
+        **resources_of("saebench", OUT),
     params:
-        settings=planned("results/saebench/{coder}.json"),
-        code=code("saebench"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("saebench", OUT),
     script:
         "../workflow/scripts/saebench.py"
 
 
+OUT = at(paths.evaluation("saebench_core", "{coder}"))
+
+
 rule saebench_core:
     input:
-        model=model_of,
-        tokens=paths.tokens("evaluation"),
-        input_hook=reads("evaluation"),
-        codes="results/codes/evaluation/{coder}.json",
-        coder="results/coders/{coder}.json",
-        gate=paths.gate("saelens", "{coder}"),
+        unpack(inputs_of(OUT)),
     output:
-        "results/saebench_core/{coder}.json",
+        OUT,
     log:
-        record="results/records/saebench_core/{coder}.json",
+        record=record(OUT),
     threads: 1
     resources:
-        **machine("results/saebench_core/{coder}.json"),
-        recompute=recompute("saebench_core"),
+        **resources_of("saebench_core", OUT),
     params:
-        settings=planned("results/saebench_core/{coder}.json"),
-        code=code("saebench_core"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("saebench_core", OUT),
     script:
         "../workflow/scripts/saebench_core.py"

@@ -1,53 +1,40 @@
-"""Steering: one job per coder and protocol; generates and judges texts of every steered concept."""
+"""Steering: one job per coder and protocol; generates and judges texts of every steered concept.
 
-from latent_ledger.evaluations.steering import plan as steering_stage
+steering    model, tokens, output_hook, judged (activations), codes, coder
+"""
+
+from latent_ledger.evaluations.steering.plan import path_of
+
+OUT = at(path_of("", "{coder}"))
 
 
 rule steering:
     input:
-        model=model_of,
-        tokens=paths.tokens("probing"),
-        output_hook=writes("probing"),
-        judged=lambda wildcards: steering_stage.judged(CONFIG, instance(wildcards)),
-        codes="results/codes/probing/{coder}.json",
-        coder="results/coders/{coder}.json",
+        unpack(inputs_of(OUT)),
     output:
-        "results/steering/{coder}.json",
+        OUT,
     log:
-        record="results/records/steering/{coder}.json",
+        record=record(OUT),
     threads: 1
     resources:
-        **machine("results/steering/{coder}.json"),
-        recompute=recompute("steering"),
+        **resources_of("steering", OUT),
     params:
-        settings=planned("results/steering/{coder}.json"),
-        code=code("steering"),
-        env=ENV,
-        store=STORE_PARAM,
+        **params_of("steering", OUT),
     script:
         "../workflow/scripts/steering.py"
 
 
-rule steering_variant:
+OF_VARIANT = at(path_of("{variant}", "{coder}"))
+
+
+use rule steering as steering_variant with:
     input:
-        model=model_of,
-        tokens=paths.tokens("probing"),
-        output_hook=writes("probing"),
-        judged=lambda wildcards: steering_stage.judged(CONFIG, instance(wildcards)),
-        codes="results/codes/probing/{coder}.json",
-        coder="results/coders/{coder}.json",
+        unpack(inputs_of(OF_VARIANT)),
     output:
-        steering_stage.path_of("{variant}", "{coder}"),
+        OF_VARIANT,
     log:
-        record="results/records/steering_variants/{variant}/{coder}.json",
-    threads: 1
+        record=record(OF_VARIANT),
     resources:
-        **machine(steering_stage.path_of("{variant}", "{coder}")),
-        recompute=recompute("steering"),
+        **resources_of("steering", OF_VARIANT),
     params:
-        settings=planned(steering_stage.path_of("{variant}", "{coder}")),
-        code=code("steering"),
-        env=ENV,
-        store=STORE_PARAM,
-    script:
-        "../workflow/scripts/steering.py"
+        **params_of("steering", OF_VARIANT),

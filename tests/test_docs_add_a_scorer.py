@@ -33,8 +33,8 @@ src, out = Path(latent_ledger.__file__).parents[1], Path(sys.argv[1])
 overlay, tiny, script = json.loads(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 config = experiment.load(tiny, [overlay])
 jobs = plan.jobs(config)
-coder = next(path for path in jobs if path.startswith("results/explanations/")).split("/")[2]
-settings = jobs[plan.manifest_of("latent_scores", coder, "chance")][1]
+coder = next(path for path in jobs if path.startswith("explanations/")).split("/")[1]
+settings = jobs[plan.manifest_of("latent_scores", coder, "chance")].settings
 estimate = Planner(config).job(plan.manifest_of("latent_scores", coder, "chance"))
 try:
     experiment.load(tiny, [overlay, {"evaluations": {"autointerp": {"scorers": {

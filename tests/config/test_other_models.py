@@ -13,6 +13,7 @@ from latent_ledger.planning import graph, paths
 from latent_ledger.planning.estimates import Planner
 from latent_ledger.resources.architectures import published
 from tests.config.experiments import FULL, lines, put
+from tests.ways import way
 
 PYTHIA = "EleutherAI/pythia-70m-deduped"
 OTHER = {"source": PYTHIA, "tokens": {"coder": 1280, "evaluation": 640}}
@@ -46,45 +47,44 @@ def test_it_reads_tokens_of_its_own_and_is_measured_by_reconstruction_alone(besi
     assert {path: jobs[path] for path in old} == old, "nobody else's keys change"
     added = {path: jobs[path] for path in set(jobs) - set(old)}
     text = {"layout": "packed", "context": 64}
-    assert added["results/tokens/coder@pythia.json"] == (
-        "tokens",
-        {**text, "budget": 1280, "part": "coder"},
-    )
-    rule, settings = added["results/models/pythia.json"]
-    assert (rule, settings) == ("language_model", {"source": PYTHIA, "revision": None})
+    tokens = added["tokens/coder@pythia.json"]
+    assert tokens.settings == {**text, "budget": 1280, "part": "coder"}
+    model = added["models/pythia.json"]
+    assert (model.rule, model.settings) == ("language_model", {"source": PYTHIA, "revision": None})
     assert set(added) == {
-        "results/models/pythia.json",
-        "results/tokens/coder@pythia.json",
-        "results/tokens/evaluation@pythia.json",
-        "results/activations/coder@pythia/layers.5.mlp_out.json",
-        "results/activations/evaluation@pythia/layers.5.mlp_out.json",
-        "results/coders/smoke-k8-s0.json",
-        "results/gates/reader/smoke-k8-s0.json",
-        "results/gates/nulls/reconstruction/layers.5.mlp_out@pythia.json",
-        "results/codes/evaluation/smoke-k8-s0.json",
-        "results/reconstruction/smoke-k8-s0.json",
+        "models/pythia.json",
+        "tokens/coder@pythia.json",
+        "tokens/evaluation@pythia.json",
+        "activations/coder@pythia/layers.5.mlp_out.json",
+        "activations/evaluation@pythia/layers.5.mlp_out.json",
+        "coders/smoke-k8-s0.json",
+        "gates/reader/smoke-k8-s0.json",
+        "gates/nulls/reconstruction/layers.5.mlp_out@pythia.json",
+        "codes/evaluation/smoke-k8-s0.json",
+        "reconstruction/smoke-k8-s0.json",
     }
     rows = {row.run_id: row for row in graph.rows(done)}
-    needs = rows["recon-smoke-k8-s0"].needs
-    assert set(needs) == set(added) and rows["train-smoke-k8-s0"].columns["model"] == PYTHIA
+    corpus = {"corpus/coder.json", "corpus/evaluation.json"}
+    assert set(way(rows["recon-smoke-k8-s0"], done)) == set(added) | corpus
+    assert rows["train-smoke-k8-s0"].columns["model"] == PYTHIA
     assert rows["train-smoke-k8-s0"].columns["tokens"] == "1,280"
 
 
 def test_jobs_about_it_are_sized_by_its_own_model():
     planner = Planner(experiment.load(FULL))
     for path in (
-        "results/models/pythia-160m-deduped.json",
-        "results/tokens/coder@pythia-160m-deduped.json",
-        "results/activations/coder@pythia-160m-deduped/layers.3.resid_post.json",
-        "results/coders/smoke-p160-sae-k32-s0.json",
-        "results/gates/nulls/reconstruction/layers.3.mlp_out@pythia-160m-deduped.json",
+        "models/pythia-160m-deduped.json",
+        "tokens/coder@pythia-160m-deduped.json",
+        "activations/coder@pythia-160m-deduped/layers.3.resid_post.json",
+        "coders/smoke-p160-sae-k32-s0.json",
+        "gates/nulls/reconstruction/layers.3.mlp_out@pythia-160m-deduped.json",
     ):
-        planned = planner._planned(path)
+        planned = planner.planned(path)
         assert planned.model == published()["EleutherAI/pythia-160m-deduped"], path
         assert planned.dtype == "float32"
-    assert planner._planned("results/coders/smoke-p70-tc-k32-s0.json").tokens == 491_520
-    assert planner._planned("results/codes/evaluation/smoke-p70-tc-k32-s0.json").tokens == 50_000
-    assert planner._planned("results/coders/sae-rerandomised-k64-s0.json").tokens == 10_000_000
+    assert planner.planned("coders/smoke-p70-tc-k32-s0.json").tokens == 491_520
+    assert planner.planned("codes/evaluation/smoke-p70-tc-k32-s0.json").tokens == 50_000
+    assert planner.planned("coders/sae-rerandomised-k64-s0.json").tokens == 10_000_000
 
 
 def test_a_model_that_nobody_trains_on_is_not_fetched(tiny):

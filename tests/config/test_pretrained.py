@@ -9,6 +9,7 @@ from latent_ledger.evaluations.headtohead import plan as headtohead
 from latent_ledger.experiment import validate
 from latent_ledger.planning import graph, paths
 from tests.config.experiments import lines, put
+from tests.ways import way
 
 ENTRY = {
     "architecture": "sae",
@@ -29,9 +30,9 @@ def test_it_is_one_instance_named_as_the_coder_and_fetched(with_scope):
     config = validate(with_scope)
     (one,) = [one for one in coder_specs(config) if one.pretrained]
     assert (one.name, one.k, one.seed, one.recipe) == ("scope", None, None, {})
-    rule, settings = graph.jobs(config)[paths.coder("scope")]
-    assert rule == "pretrained_coder"
-    assert settings == {
+    job = graph.jobs(config)[paths.coder("scope")]
+    assert job.rule == "pretrained_coder"
+    assert job.settings == {
         "architecture": "sae",
         "layer": 2,
         "input_hook": "resid_post",
@@ -56,8 +57,8 @@ def test_lists_of_k_and_seeds_choose_among_trained_coders_only(with_scope):
 def test_its_rows_rest_on_its_own_file_and_not_on_training_text(with_scope):
     config = validate(with_scope)
     rows = {row.run_id: row for row in graph.rows(config)}
-    assert rows["pretrained-scope"].needs == [paths.coder("scope")]
-    assert paths.tokens("coder") not in rows["recon-scope"].needs
+    assert way(rows["pretrained-scope"], config) == [paths.coder("scope")]
+    assert paths.Tokens("coder") not in way(rows["recon-scope"], config)
     assert rows["recon-scope"].columns["sparsity"] == "as published"
 
 

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from latent_ledger import experiment
-from latent_ledger.artifacts import staleness
 from latent_ledger.artifacts.provenance import action_key, ingredients
 from latent_ledger.artifacts.store import Store
 from latent_ledger.cli import main
 from latent_ledger.ledger import ledger, references, report
+from latent_ledger.ledger.row import COLUMNS, Row
 from latent_ledger.ledger.verdicts import Reference, verdict
 from latent_ledger.lib.files import canonical, read_json, write_json
 from latent_ledger.planning import graph, paths
@@ -30,8 +30,8 @@ RUN = {
 }
 INPUTS = {
     paths.model(): {},
-    f"results/coders/{CODER}.json": {"model": paths.model()},
-    f"results/reconstruction/{CODER}.json": {"coder": f"results/coders/{CODER}.json"},
+    f"coders/{CODER}.json": {"model": paths.model()},
+    f"reconstruction/{CODER}.json": {"coder": f"coders/{CODER}.json"},
 }
 
 
@@ -63,10 +63,15 @@ class Planted:
     def code_digest(self, rule: str) -> str:
         return self.code.get(rule, f"code of {rule}")
 
+    def at(self, name: str) -> Path:
+        """Where a manifest of the experiment lies."""
+        return self.root / paths.placed(name, self.config["experiment"])
+
     def make(self, path: str, metrics=None, facts=None) -> None:
-        rule, settings = graph.jobs(self.config)[path]
+        job = graph.jobs(self.config)[path]
+        rule, settings = job.rule, job.settings
         digests = {
-            name: read_json(self.root / source)["digest"] for name, source in INPUTS[path].items()
+            name: read_json(self.at(source))["digest"] for name, source in INPUTS[path].items()
         }
         code = self.code_digest(rule)
         self.store.record_code(code, {f"{rule}:f": code, f"{rule}:g": "same"})
@@ -80,8 +85,8 @@ class Planted:
             staged, rule=rule, facts=facts or {"tokens": 5}, key=key, made_by=made_by
         )
         self.store.record(key, manifest, RUN)
-        manifest.write(self.root / path)
-        write_json(self.root / path.replace("results/", "results/records/"), RUN)
+        manifest.write(self.at(path))
+        write_json(self.at(f"records/{path}"), RUN)
 
     def make_all(self) -> None:
         model, coder, recon = INPUTS
@@ -98,12 +103,12 @@ class Planted:
         self.make(coder, facts={"tokens": 5, "steps": 2, "fvu": 0.3, "dead_share": 0.0})
         self.make(recon, metrics=METRICS)
 
-    def write(self) -> list[ledger.Row]:
+    def write(self) -> list[Row]:
         return ledger.write_ledger(
             self.config, self.store, self.code_digest, lambda _: "env", self.root
         )
 
-    def row(self, run_id: str = f"recon-{CODER}") -> ledger.Row:
+    def row(self, run_id: str = f"recon-{CODER}") -> Row:
         return next(row for row in self.write() if row.run_id == run_id)
 
 
@@ -116,7 +121,7 @@ def planted(tmp_path) -> Planted:
 
 def test_a_number_with_its_record_becomes_a_row_of_18_columns(planted):
     row = planted.row()
-    assert tuple(row.values) == ledger.COLUMNS and len(ledger.COLUMNS) == 18
+    assert tuple(row.values) == COLUMNS and len(COLUMNS) == 18
     assert row.label == "novel"
     assert "variance explained 0.700 [0.600, 0.800] (n=9 documents" in row.values["key_results"]
     assert row.values["sparsity"] == "k=8, L0=8.0"
@@ -125,13 +130,15 @@ def test_a_number_with_its_record_becomes_a_row_of_18_columns(planted):
 
 
 def test_a_missing_manifest_is_a_failed_row_with_the_reason_of_the_first_failure(planted):
-    path = "results/coders/sae-mlp-k8-s0.json"
+    path = "coders/sae-mlp-k8-s0.json"
     record = {**RUN, "status": "failed", "reason": "hook-point parity: layers.1.mlp_out differs"}
-    write_json(planted.root / path.replace("results/", "results/records/"), record)
+    write_json(planted.at(f"records/{path}"), record)
     failed = planted.row("train-sae-mlp-k8-s0")
     assert (failed.label, failed.values["key_results"]) == ("failed", "")
     blocked = planted.row("recon-sae-mlp-k8-s0")
-    assert blocked.values["notes"].startswith(f"not run, because {path} failed: hook-point parity")
+    assert blocked.values["notes"].startswith(
+        f"not run, because results/micro/{path} failed: hook-point parity"
+    )
 
 
 @pytest.mark.parametrize("rule", ["reconstruction", "train_coder", "language_model"])
@@ -144,7 +151,7 @@ def test_a_number_whose_own_or_upstream_code_changed_is_not_shown(planted, rule)
 
 def test_a_number_made_from_another_input_is_not_shown(planted):
     planted.make(
-        f"results/coders/{CODER}.json",
+        f"coders/{CODER}.json",
         facts={"tokens": 6, "steps": 2, "fvu": 0.2, "dead_share": 0.0},
     )
     row = planted.row()
@@ -154,7 +161,7 @@ def test_a_number_made_from_another_input_is_not_shown(planted):
 def test_a_rerun_supersedes_and_says_which_function_changed(planted):
     first = planted.row()
     planted.code["reconstruction"] = "edited"
-    planted.make(f"results/reconstruction/{CODER}.json", metrics=METRICS)
+    planted.make(f"reconstruction/{CODER}.json", metrics=METRICS)
     rows = [row for row in planted.write() if row.run_id == first.run_id]
     assert [row.label for row in rows] == ["novel", "superseded"]
     assert rows[1].key == first.key != rows[0].key
@@ -178,9 +185,9 @@ def test_an_upstream_change_is_named_where_it_happened(planted):
 
 def test_a_failure_between_two_equal_numbers_is_remembered(planted):
     planted.write()
-    path = planted.root / f"results/reconstruction/{CODER}.json"
+    path = planted.at(f"reconstruction/{CODER}.json")
     manifest = path.read_bytes()
-    record = planted.root / f"results/records/reconstruction/{CODER}.json"
+    record = planted.at(f"records/reconstruction/{CODER}.json")
     path.unlink()
     write_json(record, {**RUN, "status": "failed", "reason": "encode fidelity: Jaccard 0.07"})
     assert planted.row().values["notes"] == "encode fidelity: Jaccard 0.07"
@@ -225,7 +232,7 @@ def test_a_reference_of_another_id_is_a_row_that_needs_all_its_values_to_hold(pl
         row = planted.row("repro-001")
         assert (row.label, row.row_type) == (label, "reference")
         assert row.values["run_id"] == "repro-001"
-        assert tuple(row.values) == ledger.COLUMNS
+        assert tuple(row.values) == COLUMNS
         assert "Reference of 2026-06-21: VE=0.71 (inconclusive)." in row.values["notes"]
         assert (
             "0.700 [0.600, 0.800] (n=9 documents), reported 0.71 ± 0.02: holds"
@@ -243,9 +250,9 @@ def test_a_reference_without_a_value_is_a_counterpart(planted):
 
 
 def test_a_reference_whose_row_has_no_number_has_its_reason(planted):
-    path = "results/coders/sae-mlp-k8-s0.json"
+    path = "coders/sae-mlp-k8-s0.json"
     record = {**RUN, "status": "failed", "reason": "hook-point parity: layers.1.mlp_out differs"}
-    write_json(planted.root / path.replace("results/", "results/records/"), record)
+    write_json(planted.at(f"records/{path}"), record)
     both = entry((f"recon-{CODER}", 0.7, 0.1), ("recon-sae-mlp-k8-s0", 0.7, 0.1))
     planted.config["references"] = {"repro-001": both}
     row = planted.row("repro-001")
@@ -291,7 +298,7 @@ def test_a_new_measurement_supersedes_the_old_judgement_of_a_reference(planted):
     planted.write()
     planted.code["reconstruction"] = "edited"
     moved = [metric("variance_explained", 0.4, [0.3, 0.5]), *METRICS[1:]]
-    planted.make(f"results/reconstruction/{CODER}.json", metrics=moved)
+    planted.make(f"reconstruction/{CODER}.json", metrics=moved)
     rows = [row for row in planted.write() if row.run_id == "repro-001"]
     assert [row.label for row in rows] == ["not reproduced", "superseded"]
     assert "reconstruction: code: reconstruction:f" in rows[1].values["notes"]
@@ -326,36 +333,43 @@ def test_equal_rows_give_equal_text_and_cells_cannot_break_the_table(planted):
     assert "a\\|b c |" in text
 
 
-def test_stale_manifests_without_snakemakes_memory_are_forgotten(planted):
-    path = f"results/reconstruction/{CODER}.json"
-    jobs = {path: graph.jobs(planted.config)[path]}
-
-    def forget():
-        return staleness.forget(
-            jobs, planted.code_digest, lambda _: "env", planted.store, planted.root
-        )
-
-    assert forget() == []
-    planted.code["reconstruction"] = "edited"
-    assert forget() == [
-        f"{path} will be made again: its code changed, and Snakemake's own record of it is gone."
-    ]
-    assert not (planted.root / path).exists()
+def test_the_ledger_of_this_configuration_is_not_outdated(planted):
+    planted.write()
+    jobs = dict.fromkeys(INPUTS)
+    assert ledger.why_outdated(planted.config, jobs, planted.root) is None
 
 
-def test_a_manifest_whose_payload_is_gone_is_forgotten(planted):
-    shutil.rmtree(planted.store.root / "payloads")
-    jobs = {paths.model(): graph.jobs(planted.config)[paths.model()]}
-    lines = staleness.forget(
-        jobs, planted.code_digest, lambda _: "env", planted.store, planted.root
-    )
-    assert "is not in the store" in lines[0]
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"experiment": "other"}, "it is the ledger of another experiment"),
+        ({"plan": "another fingerprint"}, "it was made from another configuration"),
+    ],
+)
+def test_a_ledger_of_something_else_is_outdated(planted, change, reason):
+    planted.write()
+    file = planted.root / "results/ledger.json"
+    write_json(file, read_json(file) | change)
+    assert ledger.why_outdated(planted.config, {}, planted.root) == reason
+
+
+def test_a_ledger_without_its_manifests_is_outdated(planted):
+    planted.write()
+    planted.at(paths.model()).unlink()
+    reason = ledger.why_outdated(planted.config, dict.fromkeys(INPUTS), planted.root)
+    assert reason == "1 of its manifests are missing (model.json)"
+    (planted.root / "results/ledger.json").write_text("no JSON")
+    reason = ledger.why_outdated(planted.config, {}, planted.root)
+    assert reason == "it has no readable ledger.json beside it"
+    for name in ("ledger.json", "ledger.md"):
+        (planted.root / "results" / name).unlink()
+    assert ledger.why_outdated(planted.config, {}, planted.root) is None, "there is none to judge"
 
 
 def test_cli_verifies_and_collects(planted, capsys, monkeypatch):
     monkeypatch.chdir(planted.root)
     assert main(["--store", "store", "verify"]) == 0
-    (planted.root / f"results/reconstruction/{CODER}.json").unlink()
+    (planted.at(f"reconstruction/{CODER}.json")).unlink()
     assert main(["--store", "store", "gc", "--dry-run"]) == 0
     assert "1 payloads would go, 2 stay" in capsys.readouterr().out
     assert main(["--store", "store", "gc"]) == 0

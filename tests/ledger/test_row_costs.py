@@ -4,12 +4,13 @@ import pytest
 
 from latent_ledger.experiment import load
 from latent_ledger.ledger.row_costs import jobs_of, page, row_costs
-from latent_ledger.planning import graph
+from latent_ledger.planning import graph, paths
 from latent_ledger.planning.estimates import Planner
 from latent_ledger.resources import bill
 from latent_ledger.resources.prices import prices
 from tests.config.experiments import FULL
 from tests.project import PROJECT
+from tests.ways import way
 
 README = PROJECT / "README.md"
 
@@ -37,9 +38,12 @@ def test_a_row_that_needs_what_another_has_adds_nothing(config):
 
 
 def test_a_capture_is_paid_once_however_many_taps_it_writes(config):
-    row = next(row for row in graph.rows(config) if row.run_id == "train-skip-transcoder-k64-s0")
-    captures = [path for path in row.needs if path.startswith("results/activations/coder/")]
-    assert len(captures) > 1 and len({graph.record_name(path) for path in captures}) == 1
+    jobs = graph.jobs(config)
+    row = next(
+        row for row in graph.rows(config, jobs) if row.run_id == "train-skip-transcoder-k64-s0"
+    )
+    captures = [path for path in way(row, config) if path.startswith("activations/coder/")]
+    assert len(captures) > 1 and len({jobs[path].record for path in captures}) == 1
 
 
 def test_the_readme_has_the_table_of_today(config):
@@ -51,7 +55,7 @@ def test_the_readme_has_the_table_of_today(config):
 def test_the_readme_says_what_all_of_it_costs(config):
     """Jobs, GPU-hours and dollars of the dry run, as the README has them."""
     planner = Planner(config)
-    items = jobs_of(planner, [*planner.jobs, "results/ledger.md"]).values()
+    items = jobs_of(planner, [*planner.jobs, paths.LEDGER[0]]).values()
     hours = sum(item.seconds for item in items if item.gpus) / 3600
     told = " ".join(README.read_text(encoding="utf-8").split())
     assert f"expects {len(items)} jobs, {hours:.0f} hours of GPU" in told

@@ -8,11 +8,10 @@ import pytest
 from latent_ledger import experiment
 from latent_ledger.config.schema_file import schema
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.planning.costs import DOWNLOAD, RULES, SERVED
-from latent_ledger.planning.estimates import START_GPU, Planner
+from latent_ledger.planning.estimates import COSTS, START_GPU, Planner
 from latent_ledger.resources.architectures import published
 from latent_ledger.resources.devices import gpus
-from latent_ledger.resources.work import Planned
+from latent_ledger.resources.work import DOWNLOAD, Planned
 from latent_ledger.scorers.vllm.entry import SERVER_START
 from tests.project import PROJECT
 
@@ -40,19 +39,17 @@ def planner(full) -> Planner:
 
 @pytest.mark.parametrize("name", ["config.yaml", "tiny.yaml"])
 def test_every_planned_job_has_an_estimate(name):
-    """A new rule needs an entry in gpus/work.py."""
     planner = Planner(experiment.load(ROOT / "config" / name))
-    for path, (rule, _) in planner.jobs.items():
-        assert rule in RULES, f"{rule}: give it an entry in RULES of gpus/work.py"
+    for path in planner.jobs:
         found = planner.job(path)
         assert 0 < found.seconds < 24 * 3600 and found.mem_mb >= 1_000, path
         assert found.minutes * 60 >= 3 * found.seconds, path
 
 
 def test_rules_that_use_a_gpu_have_one_and_others_none(planner):
-    for path, (rule, settings) in planner.jobs.items():
-        served = settings.get("scorer", {}).get("backend") == "vllm"
-        assert (planner.job(path).gpu is not None) is (RULES[rule].gpu or served), path
+    for path, job in planner.jobs.items():
+        served = job.settings.get("scorer", {}).get("backend") == "vllm"
+        assert (planner.job(path).gpu is not None) is (COSTS[job.rule].gpu or served), path
 
 
 def test_the_schema_names_the_gpus_and_rules_there_are():
@@ -60,7 +57,8 @@ def test_the_schema_names_the_gpus_and_rules_there_are():
     assert hardware["gpus"]["items"]["enum"] == list(gpus())
     assert list(hardware["names"]["properties"]) == list(gpus())
     chosen = hardware["gpu"]["properties"]
-    assert set(chosen) == {name for name, rule in RULES.items() if rule.gpu} | SERVED
+    served = {"explain", "score_latents"}
+    assert set(chosen) == {name for name, rule in COSTS.items() if rule.gpu} | served
     assert all(part["enum"] == list(gpus()) for part in chosen.values())
 
 
@@ -72,10 +70,10 @@ def test_without_listed_gpus_no_job_has_one():
 def test_the_laptop_experiment_takes_the_time_it_was_seen_to_take():
     """2,000 s of two cores were seen in November 2026, imports included; since then jobs fork."""
     planner = Planner(experiment.load(ROOT / "config/tiny.yaml"))
-    paths = {planner._planned(path).path for path in planner.jobs}
+    paths = {planner.planned(path).path for path in planner.jobs}
     # one capture makes several manifests
-    first = {str(Path(p).parent): p for p in paths if p.startswith("results/activations/")}
-    paths = {p for p in paths if not p.startswith("results/activations/")} | set(first.values())
+    first = {str(Path(p).parent): p for p in paths if p.startswith("activations/")}
+    paths = {p for p in paths if not p.startswith("activations/")} | set(first.values())
     seconds = sum(planner.job(path).seconds for path in paths) / 2
     assert 1_000 < seconds < 4_000, seconds
 
@@ -84,7 +82,7 @@ def test_a_model_that_fits_nowhere_is_one_line(full):
     small = {**full, "hardware": {**full["hardware"], "gpus": ["L4"]}}
     small["evaluations"] = dict(full["evaluations"])
     small["evaluations"]["reconstruction"] = {**full["evaluations"]["reconstruction"], "batch": 64}
-    path = next(p for p in Planner(small).jobs if p.startswith("results/reconstruction/"))
+    path = next(p for p in Planner(small).jobs if p.startswith("reconstruction/"))
     with pytest.raises(LedgerError, match="evaluations.reconstruction.batch") as caught:
         Planner(small).job(path)
     assert "\n" not in str(caught.value) and "L4 has 22.03" in str(caught.value)
@@ -93,14 +91,14 @@ def test_a_model_that_fits_nowhere_is_one_line(full):
 def test_a_rules_own_gpu_goes_before_the_first_that_fits(full):
     hardware = {**full["hardware"], "gpu": {"train_coder": "H100"}}
     planner = Planner({**full, "hardware": hardware})
-    trained = next(path for path, (rule, _) in planner.jobs.items() if rule == "train_coder")
+    trained = next(path for path, job in planner.jobs.items() if job.rule == "train_coder")
     assert planner.job(trained).gpu == "H100"
 
 
 def test_hardware_enters_no_setting_of_a_measurement(full):
     other = {**full, "hardware": {**full["hardware"], "gpus": ["H100"]}}
     ours, theirs = (
-        {path: job for path, job in Planner(one).jobs.items() if job[0] != "memory_plan"}
+        {path: job for path, job in Planner(one).jobs.items() if job.rule != "memory_plan"}
         for one in (full, other)
     )
     assert ours == theirs
@@ -118,12 +116,12 @@ def test_an_unknown_model_is_assumed_and_told(full):
 
 def seconds(planner, path: str, gpu: str, **changes) -> float:
     """Estimate of a planned job at other sizes, on a GPU."""
-    planned = replace(planner._planned(path), **changes)
-    return planner._seconds(RULES[planned.rule].work(planned), gpus()[gpu], planned.dtype)
+    planned = replace(planner.planned(path), **changes)
+    return planner._seconds(COSTS[planned.rule].work(planned), gpus()[gpu], planned.dtype)
 
 
 def path_of(planner, rule: str) -> str:
-    return next(path for path, (name, _) in planner.jobs.items() if name == rule)
+    return next(path for path, job in planner.jobs.items() if job.rule == rule)
 
 
 def fetched(name: str) -> float:
@@ -134,7 +132,7 @@ def fetched(name: str) -> float:
 def autointerp(planner, scorer: str, gpu: str, latents: int) -> float:
     """Caching, explaining and scoring (detection and fuzzing) in one go, as the reference did."""
     total = fetched("google/gemma-2-2b") + fetched(scorer)
-    capture = next(p for p in planner.jobs if p.startswith("results/activations/scoring/"))
+    capture = next(p for p in planner.jobs if p.startswith("activations/scoring/"))
     total += seconds(planner, capture, gpu, tokens=200_000, hook_points=1)
     settings = {"scorer": {**SERVED_MODEL, "model": scorer}, "scores": ["detection", "fuzzing"]}
     block = {**planner.config["evaluations"]["autointerp"], "latents": latents}
@@ -142,14 +140,14 @@ def autointerp(planner, scorer: str, gpu: str, latents: int) -> float:
     changed = {**planner.config, "evaluations": {"autointerp": block}}
     for rule in ("explain", "score_latents"):
         planned = Planned(changed, "", rule, settings, planner.model, 0, scorer=published()[scorer])
-        total += planner._seconds(RULES[rule].work(planned), gpus()[gpu], planned.dtype)
+        total += planner._seconds(COSTS[rule].work(planned), gpus()[gpu], planned.dtype)
     return total - SERVER_START - START_GPU  # the reference started one server, not two
 
 
 def test_wall_clocks_of_the_reference_within_a_factor_of_two(planner):
     coder = "sae-resid-k64-s0"
-    captured = next(p for p in planner.jobs if p.startswith("results/activations/coder/"))
-    evaluated = next(p for p in planner.jobs if p.startswith("results/activations/evaluation/"))
+    captured = next(p for p in planner.jobs if p.startswith("activations/coder/"))
+    evaluated = next(p for p in planner.jobs if p.startswith("activations/evaluation/"))
     whole = planner.model.layers
     gemma = fetched("google/gemma-2-2b")
     found = {
@@ -158,14 +156,14 @@ def test_wall_clocks_of_the_reference_within_a_factor_of_two(planner):
             25,
             gemma
             + seconds(planner, captured, "L4", hook_points=0, layers=whole)
-            + seconds(planner, f"results/coders/{coder}.json", "L4"),
+            + seconds(planner, f"coders/{coder}.json", "L4"),
         ),
         "recon-g2-sae, ~5 min": (
             5,
             gemma
             + seconds(planner, evaluated, "L4", tokens=12_000, hook_points=1)
-            + seconds(planner, f"results/codes/evaluation/{coder}.json", "L4", tokens=12_000)
-            + seconds(planner, f"results/reconstruction/{coder}.json", "L4", tokens=12_000),
+            + seconds(planner, f"codes/evaluation/{coder}.json", "L4", tokens=12_000)
+            + seconds(planner, f"reconstruction/{coder}.json", "L4", tokens=12_000),
         ),
         "ai-g2-sae-7b, 58 latents, ~8 min": (
             8,

@@ -1,5 +1,7 @@
 """Every configuration of the house gives a graph that holds together."""
 
+import copy
+
 import pytest
 
 from latent_ledger.experiment import load
@@ -27,27 +29,53 @@ def test_run_ids_are_unique(experiment):
 
 def test_every_row_rests_on_planned_jobs_and_has_a_reader(experiment):
     jobs = graph.jobs(experiment)
-    kinds = {kind for stage in STAGES for kind in stage.readers}
-    for row in graph.rows(experiment):
+    row_types = {row_type for stage in STAGES for row_type in stage.readers}
+    for row in graph.rows(experiment, jobs):
         assert row.manifest in jobs, row.run_id
-        assert not set(row.needs) - set(jobs), row.run_id
-        assert row.needs[-1] == row.manifest, f"{row.run_id}: its own manifest comes last"
-        assert row.row_type in kinds, row.run_id
+        assert not set(row.closest) - set(jobs), row.run_id
+        assert graph.way_to(row, jobs)[-1] == row.manifest, f"{row.run_id}: its manifest is last"
+        assert row.row_type in row_types, row.run_id
+
+
+def test_every_job_is_upstream_of_a_row(experiment):
+    """So every failure has a row that names it: the corpus, concepts and texts fail first."""
+    jobs = graph.jobs(experiment)
+    needed = {name for row in graph.rows(experiment, jobs) for name in graph.way_to(row, jobs)}
+    assert set(jobs) == needed
+
+
+def test_inputs_come_before_the_job_that_takes_them(experiment):
+    seen = set()
+    for name, job in graph.jobs(experiment).items():
+        assert set(job.manifests()) <= seen, name
+        seen.add(name)
+
+
+def test_every_rule_of_the_graph_has_one_cost(experiment):
+    rules = [rule for stage in STAGES for rule in stage.costs]
+    assert len(rules) == len(set(rules))
+    assert {job.rule for job in graph.jobs(experiment).values()} <= set(rules)
+
+
+def test_names_that_many_jobs_take_survive_a_copy(experiment):
+    for name in graph.jobs(experiment):
+        again = copy.deepcopy(name)
+        assert again == name and vars(again) == vars(name) if type(name) is not str else True
 
 
 def test_every_job_has_a_script(experiment):
-    for path, (rule, _) in graph.jobs(experiment).items():
-        assert (PROJECT / f"workflow/scripts/{rule}.py").is_file(), path
+    for name, job in graph.jobs(experiment).items():
+        assert (PROJECT / f"workflow/scripts/{job.rule}.py").is_file(), name
 
 
 def test_settings_survive_json(experiment):
     """Settings enter action keys: what JSON cannot hold, or changes, is no setting."""
     from latent_ledger.lib.files import canonical
 
-    for path, (_, settings) in graph.jobs(experiment).items():
-        assert canonical(settings) == settings, path
+    for name, job in graph.jobs(experiment).items():
+        assert canonical(job.settings) == job.settings, name
 
 
-def test_a_kind_of_row_belongs_to_one_stage():
-    kinds = [kind for stage in STAGES for kind in stage.readers]
-    assert len(kinds) == len(set(kinds))
+def test_a_row_type_belongs_to_one_stage():
+    row_types = [row_type for stage in STAGES for row_type in stage.readers]
+    assert len(row_types) == len(set(row_types))

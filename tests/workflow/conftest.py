@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.ledger.row import RUN_COLUMNS
 from latent_ledger.lib.files import read_json
 from tests.project import PROJECT
 
@@ -48,6 +48,8 @@ class Checkout:
     root: Path
     overlays: tuple[str, ...]
     profile: str = "profiles/local"
+    name: str = "micro"
+    """The experiment's name, and so its folder below results/."""
     environment: dict[str, str] = field(default_factory=dict)
 
     def command(self, *arguments: str, target: str = "results/ledger.md") -> list[str]:
@@ -61,14 +63,12 @@ class Checkout:
 
     def variables(self) -> dict[str, str]:
         """Environment of that call: this checkout's own modules, no network, its own store."""
-        environment = {
-            **os.environ,
+        return {
+            **{name: value for name, value in os.environ.items() if name != "LATENT_LEDGER_STORE"},
             "PYTHONPATH": os.pathsep.join([str(self.root / "src"), str(PLUGIN)]),
             "HF_HUB_OFFLINE": "1",
             **self.environment,
         }
-        environment.pop("LATENT_LEDGER_STORE", None)
-        return environment
 
     def snakemake(self, *arguments: str, target: str = "results/ledger.md", ok: bool = True) -> Run:
         """Run snakemake on the micro experiment; `ok` asserts how it must end."""
@@ -93,12 +93,15 @@ class Checkout:
         file.write_text(text.replace(old, new, 1))
 
     def listed(self, *arguments: str) -> list[str]:
-        """Outputs (without results/ and .json) of the jobs that a dry run lists."""
+        """Names (without .json) of what the jobs that a dry run lists would make."""
         output = self.snakemake("-n", "--quiet", "host", *arguments).output
         lines = [line.strip() for line in output.splitlines()]
         found = [line.removeprefix("output: ") for line in lines if line.startswith("output: ")]
         return sorted(
-            name.strip().removeprefix("results/").removesuffix(".json")
+            name.strip()
+            .removeprefix("results/")
+            .removeprefix(f"{self.name}/")
+            .removesuffix(".json")
             for line in set(found)
             for name in line.split(",")
         )
@@ -121,20 +124,24 @@ class Checkout:
         )
 
     def records(self) -> dict[str, dict]:
-        """Run records by the path of what they describe, without results/records/ and .json."""
-        root = self.root / "results/records"
+        """Run records by the name of what they describe, without .json."""
+        root = self.results / "records"
         return {
             path.relative_to(root).with_suffix("").as_posix(): read_json(path)
             for path in sorted(root.rglob("*.json"))
         }
 
+    @property
+    def results(self) -> Path:
+        """The folder of the experiment's manifests and records."""
+        return self.root / "results" / self.name
+
     def manifests(self) -> dict[str, bytes]:
         """Content of every manifest."""
-        root = self.root / "results"
         return {
-            path.relative_to(root).as_posix(): path.read_bytes()
-            for path in sorted(root.rglob("*.json"))
-            if "records" not in path.parts and path.name != "ledger.json"
+            path.relative_to(self.results).as_posix(): path.read_bytes()
+            for path in sorted(self.results.rglob("*.json"))
+            if "records" not in path.parts
         }
 
 

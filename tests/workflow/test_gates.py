@@ -3,7 +3,7 @@
 import pytest
 
 from latent_ledger import experiment
-from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.ledger.row import RUN_COLUMNS
 from latent_ledger.planning import graph
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def test_an_edited_adapter_makes_only_its_gate_and_what_follows_stale(whole_chec
     manifests = {
         row.manifest for row in planned(whole_checkout) if row.run_id.startswith("gate-saelens")
     }
-    assert {f"results/{name}.json" for name in listed} >= manifests
+    assert {f"{name}.json" for name in listed} >= manifests
 
 
 def test_a_wrong_adapter_becomes_rows_without_a_number_and_then_history(whole_checkout):

@@ -75,7 +75,7 @@ def test_the_gemma_experiment_runs_whole_and_has_every_row_of_the_reference(hub,
     # Coders of other models read tokens of their own tokenizers, and load again.
     for name in ("pythia-70m-deduped", "pythia-160m-deduped"):
         own, gemma = (
-            read_json(root / f"results/tokens/{over}.json")["facts"]
+            read_json(root / f"results/gemma-tiny/tokens/{over}.json")["facts"]
             for over in (f"coder@{name}", "coder")
         )
         assert own["bos_id"] != gemma["bos_id"] and own["n_bytes"] != gemma["n_bytes"]

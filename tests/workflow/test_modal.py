@@ -42,7 +42,7 @@ def test_every_rule_on_modal(server, whole, tmp_path):
     # From nothing: equal numbers; payloads stay on the Volume; every row knows what it cost.
     cloud.snakemake(*jobs)
     here, there = whole.numbers(), cloud.numbers()
-    assert {row["row_type"] for row in there.values()} == {row["kind"] for row in here.values()}
+    assert {row["row_type"] for row in there.values()} == {row["row_type"] for row in here.values()}
     of_all = [name for name, row in there.items() if row["row_type"] == "pareto"]  # of fewer, here
     assert {k: v for k, v in there.items() if k not in of_all} == {
         name: here[name] for name in there if name not in of_all

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from latent_ledger.artifacts.store import Manifest
-from latent_ledger.ledger.ledger import RUN_COLUMNS
+from latent_ledger.ledger.row import RUN_COLUMNS
 from latent_ledger.lib.files import read_json
 
 pytestmark = pytest.mark.slow
@@ -35,9 +35,9 @@ def without_run_columns(rows: list[dict]) -> list[dict]:
 
 def test_every_planned_row_is_there_with_a_verdict(finished):
     rows = finished.rows()
-    kinds = {row["row_type"] for row in rows}
+    row_types = {row["row_type"] for row in rows}
     chain = {"language_model", "parity", "train", "gate", "reconstruction", "probing", "headtohead"}
-    assert kinds == chain | {"reference"}
+    assert row_types == chain | {"reference"}
     assert all(row["label"] in ("reproduced", "novel", "inconclusive") for row in rows)
     assert all(row["key_results"] and row["date"] and row["config_hash"] for row in rows)
     text = (finished.root / "results/ledger.md").read_text()
@@ -53,21 +53,42 @@ def test_a_second_run_has_nothing_to_do(checkout):
     assert "Expected" not in checkout.snakemake("-n").output, "nothing to do has no bill"
 
 
-def test_a_dry_run_after_an_edited_function_lists_its_dependents_and_why(checkout):
+def add_a_function(checkout) -> None:
+    """Edit the module that computes reconstruction."""
     text = (checkout.root / EVALUATION).read_text()
     signature = re.search(r"\ndef produce\([^)]*\)[^:]*:\n", text).group()
     checkout.edit(EVALUATION, signature, "\ndef added():\n    return 1\n\n" + signature)
+
+
+def test_an_edited_function_is_listed_shown_as_stale_and_computed_again(checkout):
+    """A dry run names it; the ledger alone shows no stale number; without Snakemake's memory the
+    edit is still seen."""
+    key = checkout.row("recon-sae-resid-k8-s0")["config_hash"]
+    add_a_function(checkout)
     assert checkout.listed() == sorted(AFTER_RECON)
     output = checkout.snakemake("-n").output
     assert "Params have changed since last execution" in output and "'code:" in output
     assert "reconstruction (4 results): code: evaluations.reconstruction.evaluation:added" in output
 
+    checkout.snakemake("-R", "ledger", "--allowed-rules", "ledger")
+    row = checkout.row("recon-sae-resid-k8-s0")
+    assert row["label"] == "stale" and not row["key_results"]
+    assert "code" in row["notes"]
 
-@pytest.mark.parametrize(
-    ("old", "new"), [('"""', '"""Another first line. '), ("\nimport", "\n# a comment\n\nimport")]
-)
-def test_a_comment_or_a_docstring_costs_nothing(checkout, old, new):
-    checkout.edit(EVALUATION, old, new)
+    shutil.rmtree(checkout.root / ".snakemake")
+    run = checkout.snakemake()
+    assert "its code changed, and Snakemake's own record of it is gone" in run.output
+    row = checkout.row("recon-sae-resid-k8-s0")
+    assert row["config_hash"] != key and row["label"] == "novel"
+    old = [row for row in checkout.rows() if row["label"] == "superseded"]
+    recon = [row for row in old if row["run_id"] == "recon-sae-resid-k8-s0"]
+    assert [row["config_hash"] for row in recon] == [key]
+    assert "code: evaluations.reconstruction.evaluation:added" in recon[0]["notes"]
+
+
+def test_a_comment_or_a_docstring_costs_nothing(checkout):
+    checkout.edit(EVALUATION, '"""', '"""Another first line. ')
+    checkout.edit(EVALUATION, "\nimport", "\n# a comment\n\nimport")
     assert "Nothing to be done" in checkout.snakemake("-n").output
 
 
@@ -91,35 +112,8 @@ def test_results_come_back_from_the_store_without_computing(checkout):
     assert (checkout.root / "results/ledger.md").read_bytes() == ledger
 
 
-def test_without_snakemakes_memory_an_edit_is_still_seen(checkout):
-    key = checkout.row("recon-sae-resid-k8-s0")["config_hash"]
-    shutil.rmtree(checkout.root / ".snakemake")
-    text = (checkout.root / EVALUATION).read_text()
-    signature = re.search(r"\ndef produce\([^)]*\)[^:]*:\n", text).group()
-    checkout.edit(EVALUATION, signature, "\ndef added():\n    return 1\n\n" + signature)
-    run = checkout.snakemake()
-    assert "its code changed, and Snakemake's own record of it is gone" in run.output
-    row = checkout.row("recon-sae-resid-k8-s0")
-    assert row["config_hash"] != key and row["label"] == "novel"
-    old = [row for row in checkout.rows() if row["label"] == "superseded"]
-    recon = [row for row in old if row["run_id"] == "recon-sae-resid-k8-s0"]
-    assert [row["config_hash"] for row in recon] == [key]
-    assert "code: evaluations.reconstruction.evaluation:added" in recon[0]["notes"]
-
-
-def test_the_ledger_alone_never_shows_a_stale_number(checkout):
-    """Even if only the ledger's own job runs, an old number is not shown as current."""
-    text = (checkout.root / EVALUATION).read_text()
-    signature = re.search(r"\ndef produce\([^)]*\)[^:]*:\n", text).group()
-    checkout.edit(EVALUATION, signature, "\ndef added():\n    return 1\n\n" + signature)
-    checkout.snakemake("-R", "ledger", "--allowed-rules", "ledger")
-    row = checkout.row("recon-sae-resid-k8-s0")
-    assert row["label"] == "stale" and not row["key_results"]
-    assert "code" in row["notes"]
-
-
 def test_one_flipped_byte_is_found_named_and_recomputed(checkout):
-    path = checkout.root / "results/codes/evaluation/sae-resid-k8-s0.json"
+    path = checkout.results / "codes/evaluation/sae-resid-k8-s0.json"
     manifest = Manifest.read(path)
     file = next(
         (checkout.root / ".store/payloads").glob(f"*/{manifest.digest}/codes-00000.safetensors")
@@ -155,21 +149,12 @@ def test_a_failed_job_becomes_a_row_and_the_rest_is_still_measured(checkout):
     assert checkout.row("probe-sae-resid-k8-s0")["label"] in ("novel", "inconclusive")
     blocked = [row for row in checkout.rows() if row["run_id"].startswith("h2h-accuracy")]
     assert any(
-        "not run, because results/probing/sae-mlp-k8-s0.json failed" in row["notes"]
+        "not run, because results/micro/probing/sae-mlp-k8-s0.json failed" in row["notes"]
         for row in blocked
     )
     (checkout.root / "workflow/scripts/probing.py").write_text(text)
     checkout.snakemake()
     assert checkout.row("probe-sae-mlp-k8-s0")["label"] in ("novel", "inconclusive")
-
-
-def test_the_same_seed_gives_the_same_digests(checkout):
-    before = checkout.manifests()
-    shutil.rmtree(checkout.root / "results")
-    shutil.rmtree(checkout.root / ".store")
-    checkout.snakemake()
-    assert checkout.manifests() == before
-    assert {record["status"] for record in checkout.records().values()} == {"done"}
 
 
 def test_one_more_k_trains_only_the_new_coders(checkout):
@@ -183,9 +168,9 @@ def test_one_more_k_trains_only_the_new_coders(checkout):
     assert set(listed) - set(new) == rest
 
 
-def test_a_new_layer_captures_only_the_new_tap(checkout):
+def test_a_new_layer_captures_only_the_new_hook_point(checkout):
     checkout.edit("tests/workflow/micro.yaml", "sae-resid: {layer: 1,", "sae-resid: {layer: 0,")
-    checkout.snakemake(target="results/activations/coder/layers.0.resid_post.json")
+    checkout.snakemake(target="results/micro/activations/coder/layers.0.resid_post.json")
     store = checkout.root / ".store/actions"
     runs = [read_json(path) for path in store.glob("*/*.json")]
     captured = [run for run in runs if run["manifest"]["rule"] == "capture"]
@@ -198,6 +183,55 @@ def test_an_unknown_key_is_refused_before_any_job(checkout):
     run = checkout.snakemake("--config", "trainign={}", ok=False)
     assert 'trainign: unknown key; did you mean "training"?' in run.output
     assert "Traceback" not in run.output
+
+
+def times(folder) -> dict:
+    """Modification time of every file below a folder."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_reading_the_workflow_deletes_and_touches_nothing(checkout):
+    """Not with a mistyped store, which is refused in one line, nor with stale manifests."""
+    before = times(checkout.root / "results")
+    checkout.environment["LATENT_LEDGER_STORE"] = str(checkout.root / "no-such-store")
+    for arguments in (("-n",), ("--lint",), ("--summary",)):
+        run = checkout.snakemake(*arguments, ok=False)
+        assert "rest on the store" in run.output and "no-such-store" in run.output
+        assert "Traceback" not in run.output
+    del checkout.environment["LATENT_LEDGER_STORE"]
+    shutil.rmtree(checkout.root / ".snakemake")
+    add_a_function(checkout)
+    assert "reconstruction/sae-mlp-k8-s0" in checkout.listed()
+    assert times(checkout.root / "results") == before
+
+
+def test_a_ledger_without_its_manifests_is_made_again(checkout):
+    """A copied ledger.md is not up to date because it is there."""
+    shutil.rmtree(checkout.results)
+    shutil.rmtree(checkout.root / ".snakemake")
+    output = checkout.snakemake("-n").output
+    assert "of its manifests are missing" in output and "Nothing to be done" not in output
+    checkout.snakemake()
+    assert {record["status"] for record in checkout.records().values()} == {"restored"}
+    assert "Nothing to be done" in checkout.snakemake().output
+
+
+def test_two_experiments_in_one_checkout_mix_nothing(checkout):
+    """Another configuration, then back: nothing is computed again, and no row is the other's."""
+    before, rows = checkout.manifests(), checkout.rows()
+    second = type(checkout)(checkout.root, (*checkout.overlays, "other.yaml"), name="other")
+    (checkout.root / "other.yaml").write_text(
+        "experiment: other\ncoders: {transcoder: absent, skip-transcoder: absent}\n"
+        "comparisons: {families: {reconstruction: absent, splice: absent, probing: absent}}\n"
+    )
+    second.snakemake()
+    assert {record["status"] for record in second.records().values()} == {"restored"}
+    assert "transcoder" not in (checkout.root / "results/ledger.md").read_text()
+    assert checkout.manifests() == before
+    run = checkout.snakemake()
+    assert "it is the ledger of another experiment" in run.output
+    assert checkout.manifests() == before and checkout.rows() == rows
+    assert "Nothing to be done" in checkout.snakemake().output
 
 
 def test_two_workflows_share_one_store(checkout, tmp_path):

@@ -4,8 +4,6 @@ from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    from itertools import product
-
     import torch
 
     from latent_ledger.coders import saelens
@@ -13,10 +11,11 @@ def compute(job, out):
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sae = saelens.to_saelens(job.input("coder").folder(), device=device)
-    names = [
-        f"{one}/{size}" for one, size in product(job.settings["datasets"], job.settings["sizes"])
-    ]
-    artifacts = {name: job.input(f"artifact{i}").folder() for i, name in enumerate(names)}
+    artifacts = {
+        name.removeprefix("artifact/"): job.input(name).folder()
+        for name in job.inputs
+        if name.startswith("artifact/")
+    }
     return sparse_probing.produce(job.settings, sae, artifacts, out)
 
 

@@ -1,4 +1,4 @@
-"""A bench: a small workflow of any kind, run by a person against the local Modal server."""
+"""The bench of the tests: a small workflow that runs against the local Modal server."""
 
 from __future__ import annotations
 
@@ -8,28 +8,36 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import snakemake
+from double_record import (  # noqa: F401  hooks
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_sessionfinish,
+)
 from local_modal import LocalModal
 
 SOURCE = Path(__file__).parents[1] / "src"
+PATIENCE = 300.0
+"""Seconds until a run or a condition that does not come is a failure; never a measure of speed."""
 
 
 def listens_to_ctrl_c() -> None:
-    """Undo what a shell does to commands in its background, the tests' own perhaps."""
+    """Listen to Ctrl-C: a shell makes commands in its background, and theirs, ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
 class Run:
-    """What a snakemake call said and how it ended."""
+    """A snakemake call that has ended."""
 
     code: int
     output: str
-    seconds: float
 
 
 @dataclass
@@ -46,7 +54,7 @@ class Bench:
             self.file(name.replace("__", "."), text)
 
     def file(self, name: str, text: str) -> Path:
-        """Write one file."""
+        """Write a file."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -61,6 +69,8 @@ class Bench:
         return [
             *(sys.executable, "-m", "snakemake", "--executor", "modal", "--jobs", "8"),
             *("--nocolor", "--modal-volume", "bench", "--modal-poll-seconds", "0.1"),
+            # Snakemake's first wait may begin before the executor has set its seconds.
+            *("--seconds-between-status-checks", "1"),
             *arguments,
         ]
 
@@ -79,27 +89,30 @@ class Bench:
         )
 
     def run(self, *arguments: str, ok: bool = True) -> Run:
-        """Run to the end; `ok` asserts how it must end."""
-        began = time.monotonic()
-        process = self.start(*arguments)
+        """Run to the end; assert that it succeeded, or with `ok=False` that it failed."""
+        run = self.finish(self.start(*arguments))
+        assert (run.code == 0) is ok, run.output[-6000:]
+        return run
+
+    def finish(self, process: subprocess.Popen) -> Run:
+        """Wait for the end of a started run."""
         try:
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-            pytest.fail(f"no end after 120 s: {process.communicate()[0][-4000:]}")
-        assert (process.returncode == 0) is ok, output[-6000:]
-        return Run(process.returncode, output, time.monotonic() - began)
+            pytest.fail(f"no end after {PATIENCE} s: {process.communicate()[0][-4000:]}")
+        return Run(process.returncode, output)
 
     def attempts(self, name: str) -> list[dict]:
-        """The attempts told in a file."""
+        """The lines of an attempts file."""
         return [json.loads(line) for line in self.read(name).splitlines()]
 
     def alive(self) -> list[str]:
         """Ids of the Sandboxes that run."""
         return [sandbox.id for sandbox in self.server.sandboxes if sandbox.result is None]
 
-    def wait_until(self, condition, seconds: float = 30.0) -> None:
-        """Wait for something to become true."""
+    def wait_until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+        """Wait for a condition to become true; fail after `seconds`."""
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "it did not happen"
@@ -107,7 +120,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path) -> Bench:
+def bench(tmp_path) -> Iterator[Bench]:
     """A bench with an image (this machine's Snakemake) and a Volume, and no rules yet."""
     root = tmp_path / "work"
     root.mkdir()

@@ -1,4 +1,4 @@
-"""The log of a Sandbox that left no archive, without a server: one that cannot give it."""
+"""The log of a Sandbox that left no archive, tested without a server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snakemake_executor_plugin_modal.collecting import _last_log
 
 
 class Tail:
-    """Stands for `sandbox.logs.tail`: gives its lines, or raises."""
+    """A stand-in for `sandbox.logs.tail`: gives its lines, then raises `error` if there is one."""
 
     def __init__(self, *lines: str, error: Exception | None = None) -> None:
         self.lines, self.error = lines, error
@@ -29,11 +29,11 @@ def last_log(tail: Tail, saved: bytes | None) -> str:
         return saved
 
     attempt = SimpleNamespace(sandbox=SimpleNamespace(logs=SimpleNamespace(tail=tail)))
-    pool = SimpleNamespace(session=SimpleNamespace(read=read))
-    return asyncio.run(_last_log(attempt, pool, "jobs/7"))
+    context = SimpleNamespace(session=SimpleNamespace(read=read))
+    return asyncio.run(_last_log(attempt, context, "jobs/7"))
 
 
-def test_what_modal_kept_comes_first():
+def test_last_log_prefers_modals_lines_to_the_saved_copy():
     assert last_log(Tail("one\n", "two\n"), b"older\n") == "one\ntwo\n"
     assert last_log(Tail(), b"older\n") == "older\n"
     assert last_log(Tail(), None) == ""
@@ -48,14 +48,13 @@ def test_what_modal_kept_comes_first():
         OSError("unreachable"),
     ],
 )
-def test_a_log_that_modal_does_not_give_is_said_with_the_reason(error):
-    """Not swallowed: whoever reads the job's log sees why it ends early."""
-    said = last_log(Tail("one\n", error=error), b"older\n").splitlines()
-    assert said[1:] == ["older"]
-    assert "did not give" in said[0] and type(error).__name__ in said[0] and str(error) in said[0]
+def test_last_log_without_modals_lines_names_the_reason(error):
+    reason, *copy = last_log(Tail("one\n", error=error), b"older\n").splitlines()
+    assert copy == ["older"]
+    assert "did not give" in reason and type(error).__name__ in reason and str(error) in reason
 
 
-def test_what_modal_does_not_raise_is_not_caught():
-    """A fault of our own is no reason to show an older log in place of the answer."""
+def test_last_log_with_an_error_that_is_not_modals_raises_it():
+    """A fault of this package must not pass for a missing log."""
     with pytest.raises(TypeError):
         last_log(Tail(error=TypeError("ours")), b"older\n")

@@ -1,4 +1,4 @@
-"""What can go wrong, injected: one line of cause each, the log kept, retries where they help."""
+"""Injected faults: each gives one line of cause, keeps its log, and is retried where that helps."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ rule picky:
 """
 
 
-def test_each_fault_is_one_line_and_keeps_its_log(bench):
+def test_each_fault_gives_one_line_and_keeps_its_log(bench):
     bench.file("Snakefile", SNAKEFILE)
     lock = bench.read("requirements.lock")
     bench.file("broken.lock", lock + "nosuchthing==1.0\n")
     sandboxes = bench.server.faults.sandboxes
-    sandboxes.append(SandboxFault("evicted", match="rule=evicted", after=15))
+    sandboxes.append(SandboxFault("evicted", match="rule=evicted", printed="before the end"))
     sandboxes.append(SandboxFault("terminated", match="rule=terminated", after=1))
     sandboxes.append(SandboxFault("init", match="rule=init"))
     sandboxes.append(SandboxFault("timeout", match="rule=late", after=1))
@@ -68,21 +68,21 @@ def test_each_fault_is_one_line_and_keeps_its_log(bench):
     bench.server.faults.images.append(ImageFault("nosuchthing", "No solution found"))
     images = ("--modal-images", "default=requirements.lock", "broken=broken.lock")
     run = bench.run("--keep-going", "--latency-wait", "1", *images, ok=False)
-    told = {
+    causes = {
         line.split(": ", 1)[0]: line.split(": ", 1)[1]
         for line in run.output.splitlines()
         if ": " in line and line.split(":")[0] in SNAKEFILE and not line.startswith(" ")
     }
-    assert told["evicted"] == "its Sandbox ended without a result: the worker was lost."
-    assert told["terminated"] == "its Sandbox was terminated from outside or evicted."
-    assert told["init"].startswith("its container ended with exit code 1 before the job could")
-    assert told["late"] == "timed out after 1 minutes: give the rule more `runtime`."
-    assert told["words"] == "the reason is plain."
-    assert told["absent"] == "it ended well, but did not make absent.out."
-    assert told["lost_files"] == "its Sandbox ended without a result: the worker was lost."
-    assert told["unschedulable"].startswith("its Sandbox ended before it was scheduled: ")
-    assert told["picky"].startswith("its image could not be built: ")
-    assert "No solution found" in told["picky"] and "modal image logs im-" in told["picky"]
+    assert causes["evicted"] == "its Sandbox ended without a result: the worker was lost."
+    assert causes["terminated"] == "its Sandbox was terminated from outside or evicted."
+    assert causes["init"].startswith("its container ended with exit code 1 before the job could")
+    assert causes["late"] == "timed out after 1 minutes: give the rule more `runtime`."
+    assert causes["words"] == "the reason is plain."
+    assert causes["absent"] == "it ended well, but did not make absent.out."
+    assert causes["lost_files"] == "its Sandbox ended without a result: the worker was lost."
+    assert causes["unschedulable"].startswith("its Sandbox ended before it was scheduled: ")
+    assert causes["picky"].startswith("its image could not be built: ")
+    assert "No solution found" in causes["picky"] and "modal image logs im-" in causes["picky"]
     assert bench.read("words.log") == "the reason is plain\n"
     logs = {path.name.split("-")[0]: path for path in bench.root.glob(".snakemake/modal/logs/*")}
     assert "the reason is plain" in logs["words"].read_text()
@@ -93,7 +93,7 @@ def test_each_fault_is_one_line_and_keeps_its_log(bench):
     assert not bench.alive()
 
 
-def test_out_of_memory_is_retried_with_more(bench):
+def test_out_of_memory_is_retried_with_more_memory(bench):
     bench.file(
         "Snakefile",
         'rule hungry:\n  output: "x"\n  log: "x.log"\n  resources: mem_mb=400\n'
@@ -109,7 +109,7 @@ def test_out_of_memory_is_retried_with_more(bench):
     assert second["rates"]["date"] and second["cost_usd"] > 0
 
 
-def test_a_rule_that_asks_for_more_by_itself_gets_that_and_a_list_may_fail(bench):
+def test_retry_that_declares_more_memory_gets_it_although_lists_fail(bench):
     bench.file(
         "Snakefile",
         'rule hungry:\n  output: "x"\n'
@@ -120,8 +120,8 @@ def test_a_rule_that_asks_for_more_by_itself_gets_that_and_a_list_may_fail(bench
     process = bench.start("--retries", "1")
     bench.wait_until(bench.alive)
     bench.server.faults.rpcs.append(RpcFault("SandboxListV2", Status.INVALID_ARGUMENT, times=3))
-    output, _ = process.communicate(timeout=60)
-    assert "Modal did not list the Sandboxes (InvalidError: injected by the test)" in output
+    run = bench.finish(process)
+    assert "Modal did not list the Sandboxes (InvalidError: injected by the test)" in run.output
     assert [sandbox.memory for sandbox in bench.server.sandboxes] == [300, 1200]
-    assert process.returncode == 1
-    assert "out of memory with mem_mb=1200 (MemoryError)" in output
+    assert run.code == 1
+    assert "out of memory with mem_mb=1200 (MemoryError)" in run.output

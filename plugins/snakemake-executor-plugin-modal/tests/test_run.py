@@ -1,4 +1,4 @@
-"""Whole runs of small workflows: what travels, what comes back, what stays."""
+"""A whole run of a small workflow: files that go up, come back, or stay on the Volume."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Path(snakemake.output[0]).write_text(f"{total}\\n")
 """
 
 
-def test_a_workflow_runs_and_its_files_come_back(bench):
+def test_workflow_runs_and_its_files_come_back(bench):
     bench.file("Snakefile", SNAKEFILE)
     bench.file("scripts/total.py", TOTAL)
     bench.file("library/shared.py", "add = sum\n")

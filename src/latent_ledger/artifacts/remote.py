@@ -1,33 +1,28 @@
 """The workflow when its store is not on this machine but on a Modal Volume.
 
-The caller then has manifests and records, and no payload. Three things need another way:
+The caller then has manifests and records, and no payload. Two things need another way:
 
 * :func:`complete`: a job whose keys the store has is completed here, from one small file per part;
-* :func:`check`: manifests that were made elsewhere, whose payloads the Volume lacks, are found;
-* :func:`render_failed`: the ledger of a failed run reads payloads, so it is rendered there.
+* :func:`elsewhere`: manifests that were made with another store, whose payloads the Volume lacks.
 
-Only :func:`render_failed` needs the executor plugin, and nothing here loads torch.
+The ledger of a failed run reads payloads, so it is rendered there:
+:mod:`latent_ledger.ledger.failed_run`. Nothing here loads torch.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from latent_ledger.artifacts.job import Job
-from latent_ledger.artifacts.store import FACTS, Manifest, Store, default_root
-from latent_ledger.lib.errors import LedgerError
+from latent_ledger.artifacts.store import FACTS, Manifest, Store
 from latent_ledger.lib.files import read_json
 
 STORE = "store"
 """Folder of the main Volume that is the store: LATENT_LEDGER_STORE=/volume/store in the profile."""
-
-CONFIG = "failed-run.json"
-"""The configuration of a failed run, as it travels to the Sandbox that renders its ledger."""
 
 Read = Callable[[str], bytes | None]
 """Content of a file of the Volume, or None."""
@@ -91,17 +86,13 @@ def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:
     return gone
 
 
-def check(jobs: Iterable[str], digests: set[str], root: Path = Path()) -> list[str]:
-    """Remove manifests in results/ whose payload is not among `digests`; returns their paths.
-
-    They were made with another store. Nothing is lost: they are restored or made again.
-    """
-    gone = []
-    for path in jobs:
-        if (root / path).exists() and Manifest.read(root / path).digest not in digests:
-            (root / path).unlink()
-            gone.append(path)
-    return gone
+def elsewhere(jobs: Iterable[str], digests: set[str], root: Path = Path()) -> list[str]:
+    """Manifests whose payload is not among `digests`: they were made with another store."""
+    return [
+        path
+        for path in jobs
+        if (root / path).exists() and Manifest.read(root / path).digest not in digests
+    ]
 
 
 def digests_on_volume(name: str) -> set[str]:
@@ -114,44 +105,3 @@ def digests_on_volume(name: str) -> set[str]:
         return set()
     paths = (Path(entry.path) for entry in listed)
     return {path.parent.name for path in paths if path.name == FACTS}
-
-
-def render_failed(config: Mapping[str, Any]) -> int:
-    """Render the ledger of a failed run in a Sandbox; returns how many rows failed.
-
-    Raises a LedgerError, in one line, when that could not be done.
-    """
-    from snakemake_executor_plugin_modal import run_in_sandbox
-    from snakemake_interface_common.exceptions import ApiError
-
-    results = [path for path in Path("results").rglob("*") if path.is_file()]
-    sends: dict[str, Path | bytes] = {
-        str(path): path for path in results if path.suffix in (".json", ".jsonl")
-    }
-    sends[CONFIG] = json.dumps(config).encode()
-    try:
-        run_in_sandbox(
-            "ledger of the failed run",
-            f"python -m latent_ledger.artifacts.remote {CONFIG}",
-            sends=sends,
-            fetches=["results/ledger.md", "results/ledger.json"],
-            mirrors=["results/figures"],
-        )
-    except ApiError as error:
-        raise LedgerError(str(error)) from None
-    return sum(row["label"] == "failed" for row in read_json(Path("results/ledger.json"))["rows"])
-
-
-def main(path: str) -> int:
-    """In the Sandbox: write the ledger of the configuration at `path`."""
-    from latent_ledger.artifacts.provenance import Project
-    from latent_ledger.ledger.ledger import write_ledger
-
-    config = read_json(Path(path))
-    project, store = Project(Path.cwd()), Store(default_root(config["store"]))
-    write_ledger(config, store, project.code_digest, project.environment)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -1,16 +1,20 @@
-"""Manifests that Snakemake would wrongly take for current.
+"""Manifests and ledgers that Snakemake would wrongly take for current.
 
-Snakemake finds a changed param by comparing with what it wrote into ``.snakemake/metadata``. When
-that folder is gone it sees nothing, and an old number would stand as a current one. A manifest
+Snakemake sees a changed param by comparing with its own record in ``.snakemake/metadata``. When
+that record is gone it sees nothing, and an old number would stand as a current one. A manifest
 carries its own ingredients (``made_by``), so it can be judged without Snakemake's memory.
+
+What is outdated is *told* to Snakemake, by a record whose params say why (:func:`mark_outdated`):
+its own comparison then finds the change and prints the reason. Nothing in ``results/`` is deleted
+or touched, so a dry run, ``--lint`` and ``--summary`` leave it as it was.
 """
 
 from __future__ import annotations
 
-import os
+import json
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,12 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import canonical
 
 Jobs = Mapping[str, tuple[str, Mapping[str, Any]]]
-"""Path of a manifest -> (rule, settings) it should have been made with: :func:`plan.jobs`."""
+"""Path of a manifest -> (rule, settings) that it should have been made with."""
+
+RECORDS = Path(".snakemake/metadata")
+"""Where Snakemake keeps its record of each output, below the working directory."""
+RECORD_FORMAT = 6
+"""Version of these records: Snakemake compares params from this one on."""
 
 
 def why_stale(
@@ -37,67 +46,75 @@ def why_stale(
     return "environment" if made_by["env"] != env else None
 
 
-def forget(
+def outdated(
     jobs: Jobs,
     code_digest: Callable[[str], str],
     env: Callable[[Mapping[str, Any]], str],
     store: Store | None,
     root: Path = Path(),
-) -> list[str]:
-    """Remove manifests that must be made again although Snakemake would see no reason to.
+) -> dict[str, str]:
+    """Manifests that must be made again although Snakemake would see no reason to, and why.
 
     These are manifests that are stale while Snakemake's record of them is missing, unreadable
-    ones, and those whose payload is no longer in the store. Nothing is lost: what is still current
-    comes back from the store in a moment. Returns one line per manifest, to be shown. Without a
-    store (it is on a Volume, say, see :mod:`latent_ledger.artifacts.remote`) payloads are not
-    looked for.
+    ones, and those whose payload is no longer in the store. Without a store (it is on a Volume, see
+    :mod:`latent_ledger.artifacts.remote`) payloads are not looked for. Raises :class:`LedgerError`
+    when there are manifests and their store is not there at all.
     """
-    lines = []
-    for path, (rule, settings) in jobs.items():
-        if not (root / path).exists():
-            continue
+    present = [path for path in jobs if (root / path).exists()]
+    if present and store is not None and not store.root.is_dir():
+        raise LedgerError(
+            f"{len(present)} manifests ({present[0]}, ...) rest on the store {store.root}, which "
+            "is not there: set LATENT_LEDGER_STORE or `store` to where it is, or delete the "
+            "manifests to make everything again."
+        )
+    reasons = {}
+    for path in present:
+        rule, settings = jobs[path]
         reason = _why_remake(root, path, rule, settings, code_digest(rule), env(settings), store)
         if reason:
-            (root / path).unlink()
-            lines.append(f"{path} will be made again: {reason}.")
-    return lines
+            reasons[path] = reason
+    return reasons
 
 
 def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> list[str]:
     """What changed since the manifests in results/ were made, one line per rule and change.
 
-    For example ``reconstruction (16 results): code: evals.reconstruction:produce``. Snakemake's own
-    reason names a digest; this names the functions and the values behind it.
+    For example ``probing (16 results): code: evaluations.probing.evaluation:produce``. Snakemake's
+    own reason names a digest; this names the functions and the values behind it.
     """
-    found: Counter[str] = Counter()
+    changes: Counter[tuple[str, str]] = Counter()
     for path, (rule, settings) in jobs.items():
-        if not (root / path).exists():
-            continue
-        made_by = Manifest.read(root / path).made_by
+        try:
+            made_by = Manifest.read(root / path).made_by
+        except LedgerError:
+            continue  # absent or unreadable: there is nothing to compare with
         code, env = project.code_digest(rule), project.environment(settings)
-        # What an input's change means is said by the input's own line.
+        # What an input's change means is explained by the input's own line.
         now = ingredients(rule, canonical(dict(settings)), code, env, {})
-        if now != {**made_by, "inputs": {}}:
+        then = {**made_by, "inputs": {}}
+        if now != then:
             before, after = store.functions_of(made_by["code"]), project.functions(rule)
-            found[f"{rule}|{describe_change({**made_by, 'inputs': {}}, now, before, after)}"] += 1
+            changes[rule, describe_change(then, now, before, after)] += 1
     return [
         f"{rule} ({count} result{'s' if count > 1 else ''}): {change}"
-        for line, count in found.items()
-        for rule, _, change in [line.partition("|")]
+        for (rule, change), count in changes.items()
     ]
 
 
-def age(paths: Iterable[str], root: Path = Path()) -> None:
-    """Make files look older than any input, so that Snakemake makes them again.
+def mark_outdated(reasons: Mapping[str, str], root: Path = Path()) -> None:
+    """Write Snakemake's record of each file so that its params differ from any that a rule has.
 
-    For a ledger that was rendered outside its rule (after a failure), or whose inputs were
-    forgotten: a missing intermediate manifest alone gives Snakemake no reason to run anything.
+    `reasons`: path -> why; Snakemake prints it as the old value of the params. Once the file is
+    made again, Snakemake replaces the record.
     """
-    for path in paths:
-        if (root / path).exists():
-            os.utime(root / path, (1, 1))  # not 0, which Snakemake takes for "no time known"
-            # Its record holds checksums of the inputs, which would excuse them for being newer.
-            (root / ".snakemake/metadata" / _record_name(path)).unlink(missing_ok=True)
+    for path, reason in reasons.items():
+        record = root / RECORDS / _record_name(path)
+        record.parent.mkdir(parents=True, exist_ok=True)
+        params = [repr(f"outdated: {reason}")]
+        record.write_text(
+            json.dumps({"record_format_version": RECORD_FORMAT, "params": params}),
+            encoding="utf-8",
+        )
 
 
 def _why_remake(
@@ -116,11 +133,11 @@ def _why_remake(
     if store is not None and not store.payload_folder(manifest.digest).is_dir():
         return f"its payload {manifest.digest[:12]} is not in the store"
     stale = why_stale(manifest, rule, settings, code, env)
-    if stale and not (root / ".snakemake/metadata" / _record_name(path)).exists():
+    if stale and not (root / RECORDS / _record_name(path)).exists():
         return f"its {stale} changed, and Snakemake's own record of it is gone"
     return None
 
 
 def _record_name(path: str) -> str:
-    """Name of Snakemake's metadata record of an output (its FilePersistence backend)."""
+    """Name of Snakemake's record of an output (its FilePersistence backend)."""
     return urlsafe_b64encode(path.encode()).decode()

@@ -7,11 +7,12 @@ whole closure above it, so that the next version can say *what* changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from latent_ledger.artifacts.provenance import describe_change
 from latent_ledger.artifacts.store import Store
+from latent_ledger.ledger.row import Row
 from latent_ledger.lib.files import read_json, write_json
 
 Closure = Mapping[str, Mapping[str, Any]]
@@ -28,7 +29,7 @@ class History:
         """Entries of a run id, oldest first."""
         return [read_json(path) for path in sorted((self.root / run_id).glob("*.json"))]
 
-    def remember(self, row: Any) -> None:
+    def remember(self, row: Row) -> None:
         """Append `row` unless the last entry has the same key and the same verdict.
 
         A row that waits (stale, or blocked by another job's failure) is no result of its own and
@@ -49,10 +50,10 @@ class History:
         }
         write_json(self.root / row.run_id / f"{len(before):06d}.json", entry)
 
-    def predecessors(self, row: Any, make: Callable[..., Any]) -> list[Any]:
+    def predecessors(self, row: Row) -> list[Row]:
         """Superseded rows of `row`, newest first, each with a line saying what changed after it.
 
-        `make` builds a row. Entries with the current key are the current row, not a predecessor.
+        Entries with the current key are the current row, not a predecessor.
         """
         entries = self.entries(row.run_id)
         now = {"key": row.key, "label": row.label, "closure": row.closure}
@@ -66,7 +67,7 @@ class History:
             notes = f"Superseded ({entry['label']} before): {change}. {entry['values']['notes']}"
             values = {**entry["values"], "label": "superseded", "notes": notes.strip()}
             found.append(
-                make(
+                Row(
                     row.run_id,
                     row.row_type,
                     values,

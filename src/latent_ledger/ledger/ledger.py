@@ -1,6 +1,6 @@
 """The ledger: one row per run id, from metrics and run records alone.
 
-For every row the configuration plans (:func:`plan.rows`):
+For every row the configuration plans (:func:`latent_ledger.planning.graph.rows`):
 
 1. find its manifest; if there is none, the first missing or failed job on the way is the reason;
 2. check that manifest and everything above it was made by the current code, settings, environment
@@ -15,7 +15,6 @@ For every row the configuration plans (:func:`plan.rows`):
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,59 +24,12 @@ from latent_ledger.artifacts.store import Manifest, Store
 from latent_ledger.evaluations.overview import plan as overview
 from latent_ledger.ledger import references, report
 from latent_ledger.ledger.history import History
+from latent_ledger.ledger.row import Row, as_json, complete, run_columns
 from latent_ledger.ledger.verdicts import Reference, verdict
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import read_json, write_bytes, write_json, write_text
-from latent_ledger.planning import graph
-
-COLUMNS = (
-    "run_id",
-    "date",
-    "config_hash",
-    "git_commit",
-    "model",
-    "hookpoint",
-    "coder_type",
-    "width",
-    "sparsity",
-    "dataset",
-    "tokens",
-    "seed",
-    "hardware",
-    "wall_clock",
-    "cost",
-    "key_results",
-    "label",
-    "notes",
-)
-"""The 18 columns, in the order of the reference ledger."""
-
-RUN_COLUMNS = ("date", "git_commit", "hardware", "wall_clock", "cost")
-"""Columns that describe the run, not the result: a recomputation may change these alone."""
-
-
-@dataclass
-class Row:
-    """One line of the ledger; `values` holds the 18 columns, the rest is for machines."""
-
-    run_id: str
-    row_type: str
-    values: dict[str, str]
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    key: str = ""
-    closure: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Ingredients of every manifest the number rests on, by path; empty without a number."""
-
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What the producer reported beside its metrics; some sections are made of it."""
-
-    main: Mapping[str, Any] | None = None
-    """The metric that decides the verdict; None without a number, or where none decides."""
-
-    @property
-    def label(self) -> str:
-        """The verdict."""
-        return self.values["label"]
+from latent_ledger.planning import graph, paths
+from latent_ledger.planning.stage import Jobs
 
 
 class Ledger:
@@ -94,15 +46,16 @@ class Ledger:
         self.config, self.store, self.root = config, store, root
         self.code_digest, self.env = code_digest, env
         self.jobs = graph.jobs(config)
+        self.folder = paths.folder(config["experiment"])
         self.references = config.get("references") or {}
         self.history = History(store, config["experiment"])
         self._reasons: dict[str, str | None] = {}
-        self._paths = self._manifest_paths()
+        self._names = self._names_by_digest()
 
     # -- is a manifest there, and is it current? ------------------------------------------------
 
-    def _manifest_paths(self) -> dict[str, list[str]]:
-        """Digest -> paths of the manifests in results/ with that content."""
+    def _names_by_digest(self) -> dict[str, list[str]]:
+        """Digest -> names of the manifests with that content."""
         found: dict[str, list[str]] = {}
         for path in self.jobs:
             manifest = self._manifest(path)
@@ -110,10 +63,18 @@ class Ledger:
                 found.setdefault(manifest.digest, []).append(path)
         return found
 
+    def _placed(self, name: str) -> str:
+        """A manifest as people find it: ``results/tiny/coders/x.json``."""
+        return f"{self.folder}/{name}"
+
+    def path(self, name: str) -> Path:
+        """Where the manifest of this name lies."""
+        return self.root / self.folder / name
+
     def _manifest(self, path: str) -> Manifest | None:
         """The manifest at `path`, None when it is absent or unreadable (its row will say so)."""
         try:
-            return Manifest.read(self.root / path)
+            return Manifest.read(self.path(path))
         except LedgerError:
             return None
 
@@ -131,15 +92,15 @@ class Ledger:
     def _judge(self, path: str) -> str | None:
         manifest = self._manifest(path)
         if manifest is None:
-            return f"{path} is missing or unreadable"
-        rule, settings = self.jobs[path]
+            return f"{self._placed(path)} is missing or unreadable"
+        rule, settings = self.jobs[path].rule, self.jobs[path].settings
         stale = why_stale(manifest, rule, settings, self.code_digest(rule), self.env(settings))
         if stale:
-            return f"the {stale} of {path} changed since it was made"
+            return f"the {stale} of {self._placed(path)} changed since it was made"
         for name, digest in manifest.made_by["inputs"].items():
-            above = self._paths.get(digest)
+            above = self._names.get(digest)
             if above is None:
-                return f"{path} was made from another version of its input {name!r}"
+                return f"{self._placed(path)} was made from another version of its input {name!r}"
             reasons = [self.reason_against(candidate) for candidate in above]
             if all(reasons):
                 return reasons[0]
@@ -150,12 +111,12 @@ class Ledger:
     def rows(self) -> list[Row]:
         """References and planned rows, each followed by its superseded predecessors."""
         found: list[Row] = []
-        planned = [self.row(row_plan) for row_plan in graph.rows(self.config)]
-        for row in references.apply(self.references, planned, make_row):
+        planned = [self.row(row_plan) for row_plan in graph.rows(self.config, self.jobs)]
+        for row in references.apply(self.references, planned):
             found.append(row)
-            found += self.history.predecessors(row, Row)
+            found += self.history.predecessors(row)
             if row.run_id in self.references:
-                found += references.earlier(row.run_id, self.references[row.run_id], make_row)
+                found += references.earlier(row.run_id, self.references[row.run_id])
         return found
 
     def row(self, row_plan: graph.RowPlan) -> Row:
@@ -167,7 +128,7 @@ class Ledger:
         if stale:
             return self._without_number(row_plan, "stale", stale)
         try:
-            payload = self.store.open(self.root / row_plan.manifest)
+            payload = self.store.open(self.path(row_plan.manifest))
             found = graph.read(row_plan, payload)
         except CorruptPayload as error:
             return self._without_number(row_plan, "failed", str(error))
@@ -212,23 +173,26 @@ class Ledger:
 
     def _failure(self, row_plan: graph.RowPlan) -> str | None:
         """Why there is no number: the first failed job on the way, or a missing manifest."""
-        for path in row_plan.needs:
-            record = {} if (self.root / path).exists() else self._record(path)
+        way = graph.way_to(row_plan, self.jobs)
+        missing = [name for name in way if not self.path(name).exists()]
+        for name in missing:
+            record = self._record(name)
             if record.get("status") == "failed":
-                blocked = path != row_plan.manifest
-                return (f"not run, because {path} failed: " if blocked else "") + record["reason"]
-        missing = [path for path in row_plan.needs if not (self.root / path).exists()]
+                blocked = name != row_plan.manifest
+                before = f"not run, because {self._placed(name)} failed: " if blocked else ""
+                return before + record["reason"]
         if row_plan.manifest in missing:
-            return f"not run: {missing[0]} is missing, and its job left no record"
+            return f"not run: {self._placed(missing[0])} is missing, and its job left no record"
         return None
 
-    def _record(self, manifest_path: str) -> dict[str, Any]:
+    def _record(self, name: str) -> dict[str, Any]:
         """Run record of the job behind a manifest, with its attempts; empty if it left none."""
-        path = self.root / "results/records" / graph.record_name(manifest_path)
+        record_name = graph.record_name(name, self.jobs[name])
+        path = self.root / self.folder / "records" / record_name
         # Snakemake makes an empty log before a remote job starts: one that died left it so.
         record = read_json(path) if path.exists() and path.stat().st_size else {}
         told = cloud_attempts.read(path)
-        if not (self.root / manifest_path).exists():
+        if not self.path(name).exists():
             record = cloud_attempts.failure(record, told) or record
         if record and told:
             record = {**record, "cost_usd": cloud_attempts.cost(record, told)}
@@ -237,9 +201,9 @@ class Ledger:
     def put_figures(self, rows: list[Row]) -> None:
         """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
         shown = any(row.row_type == "pareto" and row.facts for row in rows)
-        payload = self.store.open(self.root / overview.PATH).folder() if shown else None
+        payload = self.store.open(self.path(overview.PATH)).folder() if shown else None
         for name in overview.FIGURES:
-            target = self.root / "results/figures" / name
+            target = self.root / paths.RESULTS / "figures" / name
             if payload is None:
                 target.unlink(missing_ok=True)
             else:
@@ -257,37 +221,8 @@ class Ledger:
             made_by = manifest.made_by if manifest else {"inputs": {}}
             found[current] = made_by
             for digest in made_by["inputs"].values():
-                todo += self._paths.get(digest, [])[:1]
+                todo += self._names.get(digest, [])[:1]
         return found
-
-
-def run_columns(record: Mapping[str, Any]) -> dict[str, str]:
-    """The columns that come from a run record (:data:`RUN_COLUMNS`); empty without one."""
-    if not record:
-        return {}
-    threads = record["threads"]
-    return {
-        "date": record["started"][:10],
-        "git_commit": record["git_commit"],
-        "hardware": f"{record['device']}, {threads} thread{'s' if threads > 1 else ''}",
-        "wall_clock": f"{record['seconds']:.1f} s",
-        "cost": _dollars(record["cost_usd"]),
-    }
-
-
-def _dollars(cost: float) -> str:
-    """A cost as people write it; what is less than a cent is not nothing."""
-    return "under $0.01" if 0 < cost < 0.005 else f"${cost:.2f}"
-
-
-def complete(run_id: str, values: Mapping[str, str]) -> dict[str, str]:
-    """All 18 columns in order; what is not known stays empty."""
-    return {name: str({**values, "run_id": run_id}.get(name, "")) for name in COLUMNS}
-
-
-def make_row(run_id: str, row_type: str, values: Mapping[str, str]) -> Row:
-    """A row from what is known of its columns."""
-    return Row(run_id, row_type, complete(run_id, values))
 
 
 def write_ledger(
@@ -301,18 +236,33 @@ def write_ledger(
     ledger = Ledger(config, store, code_digest, env, root)
     rows = ledger.rows()
     ledger.put_figures(rows)
-    write_text(root / "results/ledger.md", report.markdown(config, rows))
-    write_json(
-        root / "results/ledger.json",
-        {"experiment": config["experiment"], "rows": [as_json(row) for row in rows]},
-    )
+    page, machine = (root / path for path in paths.LEDGER)
+    write_text(page, report.markdown(config, rows))
+    content = {"experiment": config["experiment"], "plan": graph.fingerprint(config)}
+    write_json(machine, content | {"rows": [as_json(row) for row in rows]})
     for row in rows:
         if row.label != "superseded":
             ledger.history.remember(row)
     return rows
 
 
-def as_json(row: Row) -> dict[str, Any]:
-    """A row for ``ledger.json``: its columns, its metrics, its facts and its key."""
-    shown = {"metrics": row.metrics, "facts": row.facts}
-    return {"row_type": row.row_type, "key": row.key, **row.values, **shown}
+def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> str | None:
+    """Why the ledger in ``results/`` is not that of this configuration; None if it is, or is none.
+
+    Its own fingerprint decides, not its time: it may be of another experiment, of other settings,
+    copied without the manifests that it rests on, or rendered after a run that failed.
+    """
+    page, machine = (root / path for path in paths.LEDGER)
+    if not page.exists() and not machine.exists():
+        return None
+    try:
+        told = read_json(machine)
+    except LedgerError:
+        return "it has no readable ledger.json beside it"
+    if not isinstance(told, dict) or told.get("experiment") != config["experiment"]:
+        return "it is the ledger of another experiment"
+    if told.get("plan") != graph.fingerprint(config):
+        return "it was made from another configuration"
+    folder = root / paths.folder(config["experiment"])
+    missing = [name for name in jobs if not (folder / name).exists()]
+    return f"{len(missing)} of its manifests are missing ({missing[0]})" if missing else None

@@ -18,10 +18,11 @@ rows marked superseded: what was reported then, and why it no longer stands.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.evaluations.formatting import count, digits_for, interval, table
+from latent_ledger.ledger.row import Row, make_row
 from latent_ledger.ledger.verdicts import Reference
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import digest_json
@@ -30,19 +31,16 @@ from latent_ledger.planning.stage import by_name
 KIND = "reference"
 SUPERSEDED = "superseded"
 
-Make = Callable[..., Any]
-"""Builds a row of the ledger: run id, row type, values."""
 
-
-def apply(references: Mapping[str, Any], rows: Sequence[Any], make: Make) -> list[Any]:
+def apply(references: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
     """The ledger's rows with every reference judged: entries of their own first, in order.
 
     `rows` are the current rows of the ledger. Equal input gives equal rows.
     """
     current = {row.run_id: row for row in rows}
-    own: list[Any] = []
+    own: list[Row] = []
     for name, entry in references.items():
-        judged = judge(name, entry, current, make)
+        judged = judge(name, entry, current)
         if name in current:
             current[name] = judged
         else:
@@ -50,7 +48,7 @@ def apply(references: Mapping[str, Any], rows: Sequence[Any], make: Make) -> lis
     return own + list(current.values())
 
 
-def earlier(name: str, entry: Mapping[str, Any], make: Make) -> list[Any]:
+def earlier(name: str, entry: Mapping[str, Any]) -> list[Row]:
     """The entry's own earlier versions, newest first, as superseded rows."""
     found = []
     for version in reversed(entry["history"]):
@@ -60,11 +58,11 @@ def earlier(name: str, entry: Mapping[str, Any], make: Make) -> list[Any]:
             "label": SUPERSEDED,
             "notes": f"Superseded by its author: {version['reason']}",
         }
-        found.append(make(name, KIND, values))
+        found.append(make_row(name, KIND, values))
     return found
 
 
-def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Any], make: Make) -> Any:
+def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
     """The row of one entry: its verdict, its measurements in words, and the columns of its rows."""
     measured = [measure(name, one, rows) for one in entry["measurements"]]
     sources = list({one["row"]: rows[one["row"]] for one in measured}.values())
@@ -86,7 +84,7 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Any], make: Ma
         "label": label,
         "notes": f"{reason or said(entry)} Measured by {listed}.".strip(),
     }
-    row = make(name, KIND, values)
+    row = make_row(name, KIND, values)
     closure = {path: made for one in sources for path, made in one.closure.items()}
     return dataclasses.replace(
         row,
@@ -97,7 +95,7 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Any], make: Ma
     )
 
 
-def measure(name: str, one: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+def measure(name: str, one: Mapping[str, Any], rows: Mapping[str, Row]) -> dict[str, Any]:
     """One measurement with our number, or with the reason why there is none.
 
     Keys: row, metric, value and tolerance (None: nothing was reported), metric_record (ours, or
@@ -130,7 +128,7 @@ def measure(name: str, one: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[
     return found
 
 
-def verdict(measured: Sequence[Mapping[str, Any]], rows: Sequence[Any]) -> tuple[str, str]:
+def verdict(measured: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> tuple[str, str]:
     """The label of an entry, and the reason if it has no number; see the module's docstring."""
     for one in measured:
         if one["reason"]:
@@ -152,7 +150,7 @@ def said(entry: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (f"Reference{when}: {entry['said']}{label}.", entry["note"])))
 
 
-def section(current: Sequence[Any]) -> str:
+def section(current: Sequence[Row]) -> str:
     """Every entry with its measurements: the reported value, ours, and what follows."""
     lines = []
     for row in current:

@@ -11,6 +11,7 @@ from typing import Any
 
 from latent_ledger.evaluations.formatting import table
 from latent_ledger.ledger import references
+from latent_ledger.ledger.row import Row
 from latent_ledger.planning.registry import STAGES
 
 TITLES = {
@@ -33,7 +34,7 @@ VERDICTS = (
 )
 
 
-def markdown(config: Mapping[str, Any], rows: Sequence[Any]) -> str:
+def markdown(config: Mapping[str, Any], rows: Sequence[Row]) -> str:
     """The whole ledger: headline, one section per stage, then the 18 columns of every row."""
     current = [row for row in rows if row.label != "superseded"]
     sections = [
@@ -48,7 +49,7 @@ def markdown(config: Mapping[str, Any], rows: Sequence[Any]) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _headline(current: Sequence[Any], superseded: int) -> str:
+def _headline(current: Sequence[Row], superseded: int) -> str:
     counts = Counter(row.label for row in current)
     said = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
     line = f"{len(current)} rows: {', '.join(said)}."
@@ -57,7 +58,7 @@ def _headline(current: Sequence[Any], superseded: int) -> str:
     return line
 
 
-def _trouble(current: Sequence[Any]) -> str:
+def _trouble(current: Sequence[Row]) -> str:
     """Rows without a number, first, because they matter most."""
     lines = [
         (f"`{row.run_id}`", row.label, row.values["notes"])
@@ -67,7 +68,7 @@ def _trouble(current: Sequence[Any]) -> str:
     return "## What is missing\n\n" + table(("run", "verdict", "why"), lines) if lines else ""
 
 
-def _full(rows: Sequence[Any]) -> str:
+def _full(rows: Sequence[Row]) -> str:
     columns = list(rows[0].values) if rows else []
     header = [TITLES.get(name, name) for name in columns]
     lines = [[row.values[name] for name in columns] for row in rows]

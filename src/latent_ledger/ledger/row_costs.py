@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from latent_ledger.evaluations.formatting import table
-from latent_ledger.planning import graph
+from latent_ledger.planning import graph, paths
 from latent_ledger.planning.estimates import Planner
 from latent_ledger.resources import bill
 from latent_ledger.resources.prices import Prices
@@ -34,12 +34,12 @@ class RowCost:
 def row_costs(config: Mapping[str, Any], rates: Prices) -> list[RowCost]:
     """The reference rows of a validated configuration, in its order."""
     planner = Planner(config)
-    needs = {row.run_id: row.needs for row in graph.rows(config)}
+    ways = {row.run_id: graph.way_to(row, planner.jobs) for row in graph.rows(config, planner.jobs)}
     paid: set[str] = set()
     found = []
     for name, entry in config["references"].items():
         rows = dict.fromkeys(one["row"] or name for one in entry["measurements"])
-        way = jobs_of(planner, [path for row in rows for path in needs[row]])
+        way = jobs_of(planner, [path for row in rows for path in ways[row]])
         new = [item for record, item in way.items() if record not in paid]
         paid |= set(way)
         found.append(
@@ -59,7 +59,7 @@ def jobs_of(planner: Planner, manifests: Sequence[str]) -> dict[str, bill.Item]:
     found = {}
     for path in manifests:
         asked = planner.job(path)
-        record = graph.record_name(path)
+        record = path if path in paths.LEDGER else graph.record_name(path, planner.jobs[path])
         gpus = 1 if asked.gpu else 0
         item = bill.Item("", record, asked.seconds, asked.gpu, gpus, mem_mb=asked.mem_mb)
         found.setdefault(record, item)

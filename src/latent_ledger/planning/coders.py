@@ -1,17 +1,16 @@
-"""The sparse coders: trained, one job per instance and all with one recipe, or fetched."""
+"""Planning of sparse coders: trained here, all with one recipe, or fetched; and of their codes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
-from latent_ledger.planning import paths
+from latent_ledger.planning import costs, paths
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
+    Context,
     Finding,
     Jobs,
+    PlannedJob,
     RowPlan,
     Stage,
     coder_columns,
@@ -19,104 +18,79 @@ from latent_ledger.planning.stage import (
 )
 from latent_ledger.planning.text import budget, listing
 
+TRAINED_ON = "coder"
+"""Token set that coders are trained on."""
+CHECKED_ON = "evaluation"
+"""Token set on whose activations loaders and adapters of coders are checked."""
+FIDELITY = {"random_rows": 512, "real_rows": 2048, "seed": 0}
+"""Settings of these checks."""
 
-def captures(config: Config) -> set[Capture]:
-    """Both hook points of every coder's site, over the coders' part of the corpus."""
-    return {
-        Capture("coder", spec.model, hook_point)
-        for spec in coder_specs(config)
-        if not spec.pretrained
-        for hook_point in spec.site.hook_points
-    }
+
+def train_job(spec: CoderSpec) -> PlannedJob:
+    """The training of one coder on the activations of its site."""
+    hooks = {"input_hook": spec.site.input_hook, "output_hook": spec.site.output_hook}
+    inputs = {name: paths.Activations(TRAINED_ON, hook, spec.model) for name, hook in hooks.items()}
+    return PlannedJob("train_coder", spec.settings, inputs, TRAINED_ON, spec.model, (spec,))
+
+
+def fetch_job(spec: CoderSpec) -> PlannedJob:
+    """The fetching of one published coder."""
+    settings = spec.settings | listing("coders", spec.source)
+    return PlannedJob("pretrained_coder", settings, model=spec.model, coders=(spec,))
 
 
 def jobs(config: Config) -> Jobs:
     """One job per coder: it is trained, or fetched."""
-    found: Jobs = {}
-    for one in coder_specs(config):
-        rule, settings = "train_coder", one.settings
-        if one.pretrained:
-            rule, settings = "pretrained_coder", settings | listing("coders", one.source)
-        found[paths.coder(one.name)] = (rule, settings)
-    return found
+    return {
+        paths.coder(spec.name): fetch_job(spec) if spec.pretrained else train_job(spec)
+        for spec in coder_specs(config)
+    }
+
+
+def encode_job(context: Context, name: paths.Codes) -> PlannedJob:
+    """A coder's codes of a token set, behind the gate of its loader."""
+    spec = context.coders[name.coder]
+    inputs = {
+        "activations": paths.Activations(name.token_set, spec.site.input_hook, spec.model),
+        "coder": paths.coder(spec.name),
+        "gate": paths.ReaderGate(spec.name),
+    }
+    return PlannedJob("encode", {}, inputs, name.token_set, spec.model, (spec,))
 
 
 def made_by(config: Config, rule: str) -> list[str]:
     """Names of the coders that a rule makes."""
-    return [one.name for one in coder_specs(config) if one.pretrained == (rule != "train_coder")]
+    return [spec.name for spec in coder_specs(config) if spec.pretrained == (rule != "train_coder")]
 
 
-def way_to(spec) -> list[str]:
-    """Manifests on the way to a coder, in order."""
-    if spec.pretrained:
-        return [paths.coder(spec.name)]
-    return [
-        paths.model(spec.model),
-        paths.tokens("coder", spec.base),
-        *(
-            paths.activations("coder", hook_point, spec.model)
-            for hook_point in spec.site.hook_points
-        ),
-        paths.coder(spec.name),
-    ]
-
-
-def way_to_codes(spec, split: str) -> list[str]:
-    """Manifests on the way to a coder's codes over a token set, in order.
-
-    The gate of the coder's reader, on the evaluation part, comes before any of its codes.
-    """
-    input_hook, gate = spec.site.input_hook, paths.gate("reader", spec.name)
-    way = [*way_to(spec)]
-    for part, ends in (("evaluation", gate), (split, paths.codes(split, spec.name))):
-        tokens = paths.tokens(part, spec.base)
-        way += [tokens, paths.activations(part, input_hook, spec.model), ends]
-    return list(dict.fromkeys(way))
-
-
-def measured(
-    config: Config,
-    evaluation: str,
-    split: str,
-    prefix: str,
-    gates: Callable[[CoderSpec], list[str]] = lambda _: [],
-) -> list[RowPlan]:
-    """One row per coder that an evaluation measures on its codes, named ``<prefix>-<coder>``.
-
-    `gates` gives the manifests, besides the codes, without which there is no number.
-    """
+def measured(config: Config, evaluation: str, token_set: str, prefix: str) -> list[RowPlan]:
+    """One row per coder that an evaluation measures, named ``<prefix>-<coder>``."""
     return [
         RowPlan(
-            f"{prefix}-{one.name}",
+            f"{prefix}-{spec.name}",
             evaluation,
-            paths.evaluation(evaluation, one.name),
-            {**coder_columns(config, one, evaluation), "dataset": dataset(config, split)},
-            needs=[
-                *way_to_codes(one, split),
-                *gates(one),
-                paths.evaluation(evaluation, one.name),
-            ],
+            paths.evaluation(evaluation, spec.name),
+            {**coder_columns(config, spec, evaluation), "dataset": dataset(config, token_set)},
         )
-        for one in coders_measured_by(config, evaluation)
+        for spec in coders_measured_by(config, evaluation)
     ]
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per coder, trained or fetched."""
-    found = []
-    for one in coder_specs(config):
-        path, columns = paths.coder(one.name), coder_columns(config, one)
-        if one.pretrained:
-            columns |= {"coder_type": f"{one.architecture} (pretrained)", "dataset": one.source}
-            found.append(RowPlan(f"pretrained-{one.name}", "pretrained", path, columns))
-            found[-1].needs.append(path)
+    planned = []
+    for spec in coder_specs(config):
+        path, columns = paths.coder(spec.name), coder_columns(config, spec)
+        if spec.pretrained:
+            columns |= {"coder_type": f"{spec.architecture} (pretrained)", "dataset": spec.source}
+            planned.append(RowPlan(f"pretrained-{spec.name}", "pretrained", path, columns))
             continue
         columns |= {
-            "dataset": dataset(config, "coder"),
-            "tokens": f"{budget(config, 'coder', one.base):,}",
+            "dataset": dataset(config, TRAINED_ON),
+            "tokens": f"{budget(config, TRAINED_ON, spec.base):,}",
         }
-        found.append(RowPlan(f"train-{one.name}", "train", path, columns, needs=way_to(one)))
-    return found
+        planned.append(RowPlan(f"train-{spec.name}", "train", path, columns))
+    return planned
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
@@ -156,9 +130,10 @@ def read_pretrained(row: RowPlan, payload: Payload) -> Finding:
 
 
 STAGE = Stage(
-    "coders",
+    name="coders",
+    costs=costs.CODERS,
     jobs=jobs,
+    makes={paths.Codes: encode_job},
     rows=rows,
     readers={"train": read, "pretrained": read_pretrained},
-    captures=captures,
 )

@@ -4,7 +4,8 @@
 
 Throughput is stated here and dated: shares of a GPU's peak, of one CPU core, of the store's disk.
 They were set so that the wall clocks of the reference ledger (June 2026, Modal) come out within a
-factor of two; tests/gpus/test_calibration.py holds them to it. Nothing finer is claimed.
+factor of two; tests/planning/test_estimates.py
+holds them to it. Nothing finer is claimed.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base, base_block, coder_specs
+from latent_ledger.config.coder_specs import ORIGINAL, base, base_block
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph, paths
-from latent_ledger.planning.costs import RULES, SERVED, saebench_texts
+from latent_ledger.planning.costs import LEDGER
+from latent_ledger.planning.registry import STAGES
+from latent_ledger.planning.stage import Jobs
+from latent_ledger.planning.text import token_set_size
 from latent_ledger.resources import architectures
 from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.devices import Gpu, gpus
 from latent_ledger.resources.memory import Fit, Served, fit, room, smallest
-from latent_ledger.resources.work import Planned, Work
+from latent_ledger.resources.work import Cost, Planned, Work
 from latent_ledger.scorers.registry import kind_of
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7
@@ -58,9 +63,10 @@ class Estimate:
 class Planner:
     """Estimates the jobs of one validated configuration."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], jobs: Jobs | None = None) -> None:
         self.config = config
-        self.jobs = graph.jobs(config)
+        self.jobs = graph.jobs(config) if jobs is None else jobs
+        self.context = graph.context(config)
         self.hardware = config["hardware"]
         self.gpus = [gpus()[name] for name in self.hardware["gpus"]]
         self._known: dict[str, Estimate] = {}
@@ -81,44 +87,15 @@ class Planner:
         block = self.config["evaluations"].get("autointerp", {"scorers": {}})
         scorers = [one for one in block["scorers"].values() if kind_of(one).serving]
         found = [one["model"] for one in scorers if self._scorer(one) is None]
-        used = dict.fromkeys([ORIGINAL, *(one.base for one in self.coders.values())])
+        used = dict.fromkeys([ORIGINAL, *(spec.base for spec in self.context.coders.values())])
         models = [base_block(self.config, base) for base in used]
         found = [one["source"] for one in models if architectures.of_model(one) is None] + found
         return list(dict.fromkeys(found))
 
     @cached_property
-    def coders(self) -> dict[str, CoderSpec]:
-        """Coder instances by name."""
-        return {one.name: one for one in coder_specs(self.config)}
-
-    @cached_property
-    def sizes(self) -> dict[str, float]:
-        """Tokens of every token set, at most: texts shorter than the context have fewer."""
-        probing = self.config["evaluations"].get("probing")
-        probes = self.config["evaluations"].get("sae_probes")
-        found = {}
-        for name, (_, settings) in graph.token_sets(self.config).items():
-            if "budget" in settings:
-                found[name] = settings["budget"]
-            elif name == "probing" and probing:
-                texts = len(probing["concepts"]) * sum(probing["examples"].values())
-                found[name] = texts * settings["context"]
-            elif name == "sae-probes" and probes:
-                found[name] = len(probes["datasets"]) * probes["examples"] * settings["context"]
-            elif name in self.config["corpus"]["slices"]:
-                documents = self.config["corpus"]["slices"][name]["documents"]
-                found[name] = documents * settings["context"]
-            else:  # a data set of SAEBench's own; one draw serves every size
-                sizes = self.config["evaluations"]["saebench"]["sizes"]
-                largest = max(saebench_texts(self.config, size) for size in sizes)
-                found[name] = largest * settings["context"]
-        return found
-
-    @cached_property
-    def groups(self) -> dict[str, list]:
-        """Name of a capture (a token set and a model) -> its hook points."""
-        groups = graph.capture_groups(self.config).items()
-        return {paths.over(split, model): hook_points for (split, model), hook_points in groups}
+    def captures(self) -> dict[tuple[str, str], list[HookPoint]]:
+        """(token set, model) of a capture -> its hook points."""
+        return graph.capture_groups(self.jobs)
 
     def job(self, path: str) -> Estimate:
         """The estimate of the job that makes a manifest; also of the ledger, by its path."""
@@ -127,21 +104,20 @@ class Planner:
         return self._known[path]
 
     def _estimate(self, path: str) -> Estimate:
-        planned = self._planned(path)
-        rule = RULES.get(planned.rule)
-        if rule is None:
+        planned = self.planned(path)
+        cost = COSTS.get(planned.rule)
+        if cost is None:
             raise LedgerError(
-                f"The rule {planned.rule} has no estimate: give it an entry in RULES of "
-                "src/latent_ledger/planning/costs.py."
+                f"The rule {planned.rule} has no estimate: give it an entry in its stage's `costs`."
             )
-        work = rule.work(planned)
+        work = cost.work(planned)
         served = self._served(planned)
         gpu, why = None, ""
-        if self.gpus and (rule.gpu or served):
+        if self.gpus and (cost.gpu or served):
             gpu, why = self._choose(planned, work, served)
         seconds = self._seconds(work, gpu, planned.dtype)
         minutes = max(LEAST_MINUTES, 10 * math.ceil(SLACK * seconds / 600))
-        mem_mb = 500 * math.ceil((rule.mem_mb + work.host_mb) / 500)
+        mem_mb = 500 * math.ceil((cost.mem_mb + work.host_mb) / 500)
         return Estimate(gpu.name if gpu else None, mem_mb, round(seconds), minutes, why)
 
     # -- which GPU ------------------------------------------------------------------------------
@@ -164,7 +140,7 @@ class Planner:
         if gpu is None:
             raise LedgerError(
                 f"{planned.path} has no GPU: {found[-1].why}. List a larger one under "
-                f"hardware.gpus, or lower {_lever(planned)}."
+                f"hardware.gpus, or lower {COSTS[planned.rule].lever}."
             )
         return gpu, found[-1].why
 
@@ -178,7 +154,8 @@ class Planner:
 
     def _served(self, planned: Planned) -> bool:
         """Whether the job serves its scorer's model itself."""
-        return planned.rule in SERVED and kind_of(planned.settings["scorer"]).serving is not None
+        scorer = planned.settings.get("scorer", {})  # that of a memory plan has no backend
+        return "backend" in scorer and kind_of(scorer).serving is not None
 
     def _scorer(self, settings: Mapping[str, Any]) -> Architecture | None:
         return architectures.of_source(settings["model"], settings.get("revision"))
@@ -201,71 +178,34 @@ class Planner:
 
     # -- what a job is about --------------------------------------------------------------------
 
-    def _planned(self, path: str) -> Planned:
-        """Everything a rule's function may ask about the job behind a manifest path."""
-        rule, settings = self.jobs.get(path, (path.rpartition("/")[2].partition(".")[0], {}))
-        parts = path.removeprefix("results/").removesuffix(".json").split("/")
-        named = [self.coders[part] for part in parts if part in self.coders]
-        of = next((paths.parts(part)[1] for part in parts if "@" in part), ORIGINAL)
-        if parts[0] == "models":
-            of = parts[1]
-        elif named:
-            of = named[0].model
-        behind = base(self.config, of)
-        splits = (paths.over(paths.parts(part)[0], behind) for part in parts)
-        usual = paths.over(_SPLITS.get(rule, ""), behind)
-        split = next((name for name in splits if name in self.sizes), usual)
+    def planned(self, path: str) -> Planned:
+        """Everything that the cost of a rule may ask about the job behind a manifest."""
+        if path in paths.LEDGER:
+            return Planned(self.config, path, "ledger", {}, self.model, 0.0)
+        job = self.jobs[path]
+        behind = base(self.config, job.model)
         planned = Planned(
             self.config,
             path,
-            rule,
-            settings,
+            job.rule,
+            job.settings,
             self.architecture(behind),
-            self.sizes.get(split, 0.0),
-            named,
+            token_set_size(self.context, job.token_set, behind),
+            list(job.coders),
             base=behind,
         )
-        if rule == "capture":
-            hook_points = self.groups[parts[1]]
-            return replace(
-                planned,
-                hook_points=len(hook_points),
-                layers=1 + max(hook_point.layer for hook_point in hook_points),
-            )
-        if rule == "edges":
-            members = self.config["evaluations"]["edges"]["groups"][parts[-1]]
-            return replace(planned, coders=[self.coders[name] for name in members])
-        if rule == "multilayer_circuits":
-            members = self.config["evaluations"]["circuits"]["multilayer"][parts[-1]]["coders"]
-            return replace(planned, coders=[self.coders[name] for name in members])
+        if job.rule == "capture":
+            taken = self.captures[job.token_set, job.model]
+            deepest = max(hook_point.layer for hook_point in taken)
+            return replace(planned, hook_points=len(taken), layers=1 + deepest)
         if self._served(planned):
-            return replace(planned, scorer=self._scorer(settings["scorer"]))
+            return replace(planned, scorer=self._scorer(job.settings["scorer"]))
         return planned
 
 
-_SPLITS = {
-    "train_coder": "coder",
-    "reconstruction": "evaluation",
-    "reconstruction_nulls": "evaluation",
-    "saebench_core": "evaluation",
-    "latents": "evaluation",
-    "latent_examples": "scoring",
-    "probing": "probing",
-    "probing_nulls": "probing",
-    "sae_probes_baseline": "sae-probes",
+COSTS: dict[str, Cost] = {
+    rule: cost
+    for costs in (*(stage.costs for stage in STAGES), LEDGER)
+    for rule, cost in costs.items()
 }
-"""Token set of rules whose manifest does not name it."""
-
-
-def _lever(planned: Planned) -> str:
-    """The key that makes a job smaller."""
-    levers = {
-        "capture": "activations.batch",
-        "reconstruction": "evaluations.reconstruction.batch",
-        "saebench_core": "evaluations.saebench.core.batch",
-        "saebench": "evaluations.saebench.batch",
-        "steering": "evaluations.steering.batch",
-        "explain": "max_model_len of its scorer",
-        "score_latents": "max_model_len of its scorer",
-    }
-    return levers.get(planned.rule, "training.width")
+"""Rule -> cost, of every rule of the graph."""

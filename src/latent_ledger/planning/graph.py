@@ -1,109 +1,119 @@
-"""From a configuration to the whole graph: the union of what its stages ask for.
+"""The whole graph of a configuration: every job it asks for, and every row the ledger must have.
 
-    stages --captures, codes, token sets--> tokens, activations, codes
-           --jobs--> manifest path -> (rule, settings)      what the rules run
-           --rows--> the rows the ledger must have          what the ledger compares
+    stages --jobs--> jobs with inputs --makes--> the jobs behind those inputs, and so on upwards
+           --rows--> the rows the ledger must have
 
-The rules take their inputs and params from here; the ledger takes from here what *should* have
-been run. Paths come from :mod:`latent_ledger.planning.paths`.
+The inputs of the jobs are the graph; everything else follows by walking upstream. The rules take
+their inputs and params from here; the ledger takes from here what *should* have been run. Names of
+manifests come from :mod:`latent_ledger.planning.paths`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
-from latent_ledger.config.coder_specs import base
+from latent_ledger.config.coder_specs import coder_specs
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import digest_json
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
-from latent_ledger.planning.models import capture_settings, parity_row
 from latent_ledger.planning.registry import STAGES
-from latent_ledger.planning.stage import Capture, Config, Jobs, RowPlan, Settings
-from latent_ledger.planning.text import PACKED, of_part, packed
+from latent_ledger.planning.stage import Config, Context, Finding, Jobs, PlannedJob, RowPlan
 
 
-def captures(config: Config) -> list[Capture]:
-    """Everything that must be captured, by token set, model and hook point."""
-    return sorted({capture for stage in STAGES for capture in stage.captures(config)})
-
-
-def capture_groups(config: Config) -> dict[tuple[str, str], list[HookPoint]]:
-    """(token set, model) -> its hook points: one forward pass each."""
-    groups: dict[tuple[str, str], list[HookPoint]] = {}
-    for capture in captures(config):
-        groups.setdefault((capture.split, capture.model), []).append(capture.hook_point)
-    return groups
-
-
-def codes(config: Config) -> list[tuple[str, str]]:
-    """(token set, coder) of all codes that some stage reads."""
-    return sorted({pair for stage in STAGES for pair in stage.codes(config)})
-
-
-def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
-    """Token set -> (manifest of its text, settings), for the sets that somebody reads.
-
-    A set cut by another model's tokenizer is called ``<set>@<model>``.
-    """
-    used = dict.fromkeys((split, base(config, model)) for split, model in capture_groups(config))
-    found = {paths.over(*one): packed(config, *one) for one in used if one[0] in PACKED}
-    for stage in STAGES:
-        found.update(stage.token_sets(config))
-    return found
+def context(config: Config) -> Context:
+    """What the makers of jobs look up."""
+    coders = {spec.name: spec for spec in coder_specs(config)}
+    sets = {name: own for stage in STAGES for name, own in stage.token_sets(config).items()}
+    return Context(config, coders, sets)
 
 
 def jobs(config: Config) -> Jobs:
-    """Every manifest the configuration asks for: path -> (rule, settings of that part)."""
-    found: Jobs = {}
+    """Every manifest the configuration asks for, with its job; what a job takes comes before it."""
+    asked: Jobs = {}
     for stage in STAGES:
-        found.update(stage.jobs(config))
-    for split, (_, settings) in token_sets(config).items():
-        found[paths.tokens(split)] = ("tokens", settings)
-    for (split, model), hook_points in capture_groups(config).items():
-        settings = capture_settings(config, hook_points, model)
-        for hook_point in hook_points:
-            path = paths.activations(split, hook_point, model)
-            found[path] = ("capture", of_part(settings, str(hook_point)))
-    for split, name in codes(config):
-        found[paths.codes(split, name)] = ("encode", {})
-    return found
+        asked |= stage.jobs(config)
+    makers = {name: make for stage in STAGES for name, make in stage.makes.items()}
+    around = context(config)
+    planned: Jobs = {}
+
+    def plan(name: str) -> None:
+        if name in planned:
+            return
+        job = asked[name] if name in asked else _made(name, makers, around)
+        for above in job.manifests():
+            plan(above)
+        planned[name] = job
+
+    for name in asked:
+        plan(name)
+    return planned
 
 
-def rows(config: Config) -> list[RowPlan]:
-    """Every row of the ledger, in reading order: stage by stage, the parity gates after the model.
+def _made(
+    name: str, makers: Mapping[type[str], Callable[[Context, Any], PlannedJob]], around: Context
+) -> PlannedJob:
+    """The job behind a name that another job takes."""
+    make = makers.get(type(name))
+    if make is None:
+        raise LedgerError(f"No stage plans {name}, which another job takes: add it to its `jobs`.")
+    return make(around, name)
 
-    A row that rests on another row's manifest needs whatever that row needs: a comparison says
-    which gate stopped the evaluation it wanted to compare.
-    """
-    found: list[RowPlan] = []
-    for stage in STAGES:
-        found += stage.rows(config)
-        if stage.name == "models":
-            found += [parity_row(config, capture) for capture in captures(config)]
-    ways = {row.manifest: row.needs for row in found}
-    return [
-        replace(row, needs=list(dict.fromkeys(p for n in row.needs for p in (*ways.get(n, ()), n))))
-        for row in found
-    ]
+
+def upstream(planned: Mapping[str, PlannedJob], *names: str) -> list[str]:
+    """Every manifest that the given ones rest on, and these themselves: inputs before their job."""
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for above in planned[name].manifests():
+                visit(above)
+            order[name] = None
+
+    for name in names:
+        visit(name)
+    return list(order)
+
+
+def rows(config: Config, planned: Jobs | None = None) -> list[RowPlan]:
+    """Every row of the ledger, in reading order: stage by stage."""
+    planned = jobs(config) if planned is None else planned
+    return [row for stage in STAGES for row in stage.rows(config, planned)]
+
+
+def way_to(row: RowPlan, planned: Jobs) -> list[str]:
+    """Everything a row's number rests on: what is closest to it first, inputs before their job."""
+    return upstream(planned, *row.closest, row.manifest)
+
+
+def capture_groups(planned: Iterable[str]) -> dict[tuple[str, str], list[HookPoint]]:
+    """(token set, model) -> its hook points: one forward pass each."""
+    captures = [name for name in planned if isinstance(name, paths.Activations)]
+    groups: dict[tuple[str, str], list[HookPoint]] = {}
+    for name in sorted(captures, key=lambda one: (one.token_set, one.model, one.hook_point)):
+        groups.setdefault((name.token_set, name.model), []).append(name.hook_point)
+    return groups
 
 
 def fingerprint(config: Config) -> str:
     """Digest of everything the ledger is planned from; it changes when a row or a job does."""
-    planned = [asdict(row) for row in rows(config)]
-    return digest_json([planned, jobs(config), config["ledger"], config.get("references")])
+    planned = jobs(config)
+    told = [asdict(row) for row in rows(config, planned)]
+    graph = {
+        name: [job.rule, job.settings, {key: job.inputs[key] for key in job.inputs}]
+        for name, job in planned.items()
+    }
+    return digest_json([told, graph, config["ledger"], config.get("references")])
 
 
-def read(row: RowPlan, payload):
-    """The :class:`~latent_ledger.planning.stage.Finding` of a row, from its verified payload."""
-    readers = {kind: reader for stage in STAGES for kind, reader in stage.readers.items()}
+def read(row: RowPlan, payload: Any) -> Finding:
+    """What a row says, from its verified payload."""
+    readers = {name: reader for stage in STAGES for name, reader in stage.readers.items()}
     return readers[row.row_type](row, payload)
 
 
-def record_name(manifest: str) -> str:
-    """Run record of the job behind a manifest, below results/records/."""
-    name = manifest.removeprefix("results/")
-    if name.startswith("activations/"):
-        return f"{name.rpartition('/')[0]}.json"  # one capture job per token set and model
-    if name == paths.CONCEPTS.removeprefix("results/"):
-        return "concepts.json"
-    return "corpus.json" if name.startswith("corpus/") else name
+def record_name(name: str, job: PlannedJob) -> str:
+    """Run record of the job behind a manifest, below the experiment's ``records/``."""
+    return job.record or name

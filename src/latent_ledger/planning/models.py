@@ -1,16 +1,17 @@
-"""The language model, its re-randomised controls, other published models, and their captures."""
+"""Planning of the language model, its re-randomised controls, other models, and captures."""
 
 from __future__ import annotations
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import ORIGINAL, base, base_block, coder_specs
 from latent_ledger.models.hook_points import HookPoint
-from latent_ledger.planning import paths
+from latent_ledger.planning import costs, paths
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
+    Context,
     Finding,
     Jobs,
+    PlannedJob,
     RowPlan,
     Settings,
     Stage,
@@ -44,68 +45,73 @@ def others(config: Config) -> dict[str, Settings]:
     }
 
 
-def capture_settings(
-    config: Config, hook_points: list[HookPoint], model: str = ORIGINAL
-) -> Settings:
-    """One part per hook point: a new layer or coder forwards only for the hook points the store
-    lacks.
-    """
-    return {
-        **config["activations"],
-        "model_dtype": base_block(config, model)["dtype"],
-        "parts": {str(hook_point): {"hook_point": str(hook_point)} for hook_point in hook_points},
-    }
+def capture_settings(config: Config, model: str = ORIGINAL) -> Settings:
+    """What captures of one model share: number formats, batch, shards."""
+    return {**config["activations"], "model_dtype": base_block(config, model)["dtype"]}
+
+
+def capture_job(context: Context, name: paths.Activations) -> PlannedJob:
+    """One hook point's activations. One job captures all hook points of its model and token set."""
+    behind = base(context.config, name.model)
+    return PlannedJob(
+        "capture",
+        capture_settings(context.config, name.model) | {"hook_point": str(name.hook_point)},
+        {"model": paths.model(name.model), "tokens": paths.Tokens(name.token_set, behind)},
+        token_set=name.token_set,
+        model=name.model,
+        record=f"activations/{paths.over(name.token_set, name.model)}.json",
+    )
 
 
 def jobs(config: Config) -> Jobs:
     """The model, its controls, and the other models."""
-    found: Jobs = {paths.model(): ("language_model", model_settings(config))}
-    for name, how in randomised(config).items():
-        found[paths.model(name)] = ("randomised_model", how)
-    for name, how in others(config).items():
-        found[paths.model(name)] = ("language_model", how)
-    return found
+    text = {"text": paths.corpus("model")} if embedded(config) else {}
+    planned = {paths.model(): PlannedJob("language_model", model_settings(config), text)}
+    for name, settings in randomised(config).items():
+        inputs = {"model": paths.model()}
+        planned[paths.model(name)] = PlannedJob("randomised_model", settings, inputs, model=name)
+    for name, settings in others(config).items():
+        planned[paths.model(name)] = PlannedJob("language_model", settings, model=name)
+    return planned
 
 
-def rows(config: Config) -> list[RowPlan]:
-    """How well the embedded model predicts text (a published one needs no row), and the controls:
-    what was drawn anew."""
-    found = []
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
+    """How well the embedded model predicts text (a published one needs no row), what was drawn anew
+    of each control, and the parity gate of every capture."""
+    planned = []
     if embedded(config):
         columns = {
             **model_columns(config),
             "coder_type": "language model",
             "dataset": f"{config['corpus']['source']}/model",
         }
-        found.append(
-            RowPlan("model", "language_model", paths.model(), columns, needs=[paths.model()])
-        )
-    for name, how in randomised(config).items():
+        planned.append(RowPlan("model", "language_model", paths.model(), columns))
+    for name, settings in randomised(config).items():
         columns = {
             **model_columns(config, name),
             "coder_type": "language model (control)",
-            "seed": str(how["seed"]),
+            "seed": str(settings["seed"]),
         }
-        path = paths.model(name)
-        needs = [paths.model(), path]
-        found.append(RowPlan(f"model-{name}", "randomised_model", path, columns, needs=needs))
-    return found
+        planned.append(RowPlan(f"model-{name}", "randomised_model", paths.model(name), columns))
+    captures = [name for name in jobs if isinstance(name, paths.Activations)]
+    return planned + [parity_row(config, name) for name in sorted(captures, key=by_capture)]
 
 
-def parity_row(config: Config, capture: Capture) -> RowPlan:
+def by_capture(name: paths.Activations) -> tuple[str, str, HookPoint]:
+    """Key of a sort by token set, model and hook point."""
+    return name.token_set, name.model, name.hook_point
+
+
+def parity_row(config: Config, name: paths.Activations) -> RowPlan:
     """The row of the gate that every capture passes on its first batch."""
-    path = paths.activations(capture.split, capture.hook_point, capture.model)
-    over = paths.over(capture.split, capture.model)
     columns = {
-        **model_columns(config, capture.model),
-        "hookpoint": str(capture.hook_point),
+        **model_columns(config, name.model),
+        "hookpoint": str(name.hook_point),
         "coder_type": "gate (hook-point parity)",
-        "dataset": dataset(config, capture.split),
+        "dataset": dataset(config, name.token_set),
     }
-    tokens = paths.tokens(capture.split, base(config, capture.model))
-    needs = [paths.model(capture.model), tokens, path]
-    run_id = f"parity-{over.replace('@', '-')}-{capture.hook_point}"
-    return RowPlan(run_id, "parity", path, columns, needs=needs)
+    over = paths.over(name.token_set, name.model).replace("@", "-")
+    return RowPlan(f"parity-{over}-{name.hook_point}", "parity", name, columns)
 
 
 def read_model(row: RowPlan, payload: Payload) -> Finding:
@@ -146,8 +152,10 @@ def read_parity(row: RowPlan, payload: Payload) -> Finding:
 
 
 STAGE = Stage(
-    "models",
+    name="models",
+    costs=costs.MODELS,
     jobs=jobs,
+    makes={paths.Activations: capture_job},
     rows=rows,
     readers={
         "language_model": read_model,

@@ -1,68 +1,150 @@
-"""Paths below ``results/``, made in one place so that rules and ledger cannot disagree.
+"""Names of manifests, made in one place so that rules, plan and ledger cannot disagree.
 
-Everything here is the manifest of an artifact; payloads live in the store. ``<over>`` names what a
-capture runs over: a token set, and after an ``@`` the model if it is not the original one.
+A name is relative to the experiment's own folder, ``results/<experiment>/``: every experiment has
+its manifests apart, and only ``results/ledger.md``, ``ledger.json`` and ``figures/`` are those of
+the experiment that was asked for last. :func:`placed` puts a name there.
+
+Names of what many jobs share still know what they are of: tokens, activations, codes and gates are
+classes below. The graph plans their jobs from nothing but the names that other jobs take as inputs.
+``<over>`` is what a capture runs over: a token set, and after
+an ``@`` the model if it is not the original one.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
 from latent_ledger.config.coder_specs import ORIGINAL
 from latent_ledger.models.hook_points import HookPoint
 
-CONCEPTS = "results/corpus/concepts.json"
+RESULTS = "results"
+CONCEPTS = "corpus/concepts.json"
+LEDGER = (f"{RESULTS}/ledger.md", f"{RESULTS}/ledger.json")
+"""The ledger of the experiment that was asked for."""
+RESERVED = ("figures",)
+"""Names below ``results/`` that no experiment may have."""
+
+
+def folder(experiment: str) -> str:
+    """The folder of an experiment's manifests and records."""
+    return f"{RESULTS}/{experiment}"
+
+
+def placed(name: str, experiment: str) -> str:
+    """A manifest's path: its name in its experiment's folder."""
+    return f"{folder(experiment)}/{name}"
+
+
+def over(token_set: str, model: str = ORIGINAL) -> str:
+    """What is over a token set and of a model: ``probing`` or ``probing@rerandomised``."""
+    return token_set if model == ORIGINAL else f"{token_set}@{model}"
+
+
+class Shared(str):
+    """The name of a manifest that many jobs take, with what it is of, as fields."""
+
+    def __getnewargs__(self) -> tuple:  # a copy knows the same
+        return tuple(getattr(self, name) for name in type(self).__annotations__)
+
+
+class Tokens(Shared):
+    """One token set, cut by the tokenizer of a published model."""
+
+    token_set: str
+    base: str
+
+    def __new__(cls, token_set: str, base: str = ORIGINAL) -> Self:
+        name = super().__new__(cls, f"tokens/{over(token_set, base)}.json")
+        name.token_set, name.base = token_set, base
+        return name
+
+
+class Activations(Shared):
+    """One hook point's activations over one token set, by one model."""
+
+    token_set: str
+    hook_point: HookPoint
+    model: str
+
+    def __new__(cls, token_set: str, hook_point: HookPoint, model: str = ORIGINAL) -> Self:
+        name = super().__new__(cls, f"activations/{over(token_set, model)}/{hook_point}.json")
+        name.token_set, name.hook_point, name.model = token_set, hook_point, model
+        return name
+
+
+class Codes(Shared):
+    """A coder's codes over one token set."""
+
+    token_set: str
+    coder: str
+
+    def __new__(cls, token_set: str, coder: str) -> Self:
+        name = super().__new__(cls, f"codes/{token_set}/{coder}.json")
+        name.token_set, name.coder = token_set, coder
+        return name
+
+
+class ReaderGate(Shared):
+    """The gate that a coder's loader passes before any of its codes."""
+
+    coder: str
+
+    def __new__(cls, coder: str) -> Self:
+        name = super().__new__(cls, gate("reader", coder))
+        name.coder = coder
+        return name
+
+
+class SaelensGate(Shared):
+    """The gate that a coder's SAELens form passes before anything that takes it."""
+
+    coder: str
+
+    def __new__(cls, coder: str) -> Self:
+        name = super().__new__(cls, gate("saelens", coder))
+        name.coder = coder
+        return name
+
+
+class NullsGate(Shared):
+    """The gate that an evaluation's metrics pass at a hook point of a published model."""
+
+    evaluation: str
+    hook_point: HookPoint
+    base: str
+
+    def __new__(cls, evaluation: str, hook_point: HookPoint, base: str = ORIGINAL) -> Self:
+        at = over(str(hook_point), base)
+        name = super().__new__(cls, gate("nulls", f"{evaluation}/{at}"))
+        name.evaluation, name.hook_point, name.base = evaluation, hook_point, base
+        return name
 
 
 def model(name: str = ORIGINAL) -> str:
     """The model under study, one of its re-randomised controls, or another published model."""
-    return "results/model.json" if name == ORIGINAL else f"results/models/{name}.json"
+    return "model.json" if name == ORIGINAL else f"models/{name}.json"
 
 
-def corpus(part: str) -> str:
+def corpus(corpus_split: str) -> str:
     """One part of the corpus."""
-    return f"results/corpus/{part}.json"
+    return f"corpus/{corpus_split}.json"
 
 
 def corpus_slice(name: str) -> str:
     """The first documents of the corpus, as others measured on them."""
-    return f"results/corpus_slices/{name}.json"
-
-
-def tokens(split: str, base: str = ORIGINAL) -> str:
-    """One token set, cut by the tokenizer of a published model."""
-    return f"results/tokens/{over(split, base)}.json"
-
-
-def over(split: str, model: str = ORIGINAL) -> str:
-    """What is over a token set and of a model: ``probing`` or ``probing@rerandomised``."""
-    return split if model == ORIGINAL else f"{split}@{model}"
-
-
-def parts(over: str) -> tuple[str, str]:
-    """The token set (or hook point) and the model that :func:`over` joined."""
-    split, _, model = over.partition("@")
-    return split, model or ORIGINAL
-
-
-def activations(split: str, hook_point: HookPoint | str, model: str = ORIGINAL) -> str:
-    """One hook point's activations over one token set."""
-    return f"results/activations/{over(split, model)}/{hook_point}.json"
+    return f"corpus_slices/{name}.json"
 
 
 def coder(name: str) -> str:
-    """A trained coder."""
-    return f"results/coders/{name}.json"
-
-
-def codes(split: str, name: str) -> str:
-    """A coder's codes over one token set."""
-    return f"results/codes/{split}/{name}.json"
+    """A trained or fetched coder."""
+    return f"coders/{name}.json"
 
 
 def evaluation(name: str, of: str) -> str:
     """One evaluation of one coder (or of one comparison family)."""
-    return f"results/{name}/{of}.json"
+    return f"{name}/{of}.json"
 
 
 def gate(name: str, of: str) -> str:
     """One gate, for one coder or hook point."""
-    return f"results/gates/{name}/{of}.json"
+    return f"gates/{name}/{of}.json"

@@ -1,9 +1,12 @@
-"""What a stage of the experiment tells the graph and the ledger.
+"""A stage of the experiment: what it tells the graph and the ledger.
 
-A stage is one module of this package. It says which manifests a configuration asks for and with
-which settings (`jobs`), which rows the ledger must then have (`rows`), how a row is read from its
-payload (`readers`), and how its rows are told in one section (`section`). What a stage needs of
-the stages before it (captures, codes, token sets) it declares, and the graph makes their union.
+A stage says which jobs a configuration asks for, with which settings and inputs (`jobs`); how the
+jobs behind names are planned that others take as inputs (`makes`); which rows the ledger must then
+have (`rows`); how a row is read from its payload (`readers`); and how its rows are shown in one
+section (`section`). An evaluation is a stage that also has a token set.
+
+The graph is stated once, by the inputs of the jobs: captures, codes, tokens and gates follow from
+them, and so do the way to a row, its cost and the reason of a failure.
 
 A job's settings enter its action key, so they hold what the job needs and nothing else: changing
 the bootstrap resamples of one evaluation must not retrain a coder.
@@ -12,7 +15,7 @@ the bootstrap resamples of one evaluation must not retrain a coder.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,32 +30,84 @@ from latent_ledger.config.coder_specs import (
 )
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
-from latent_ledger.models.hook_points import HookPoint
+from latent_ledger.resources.work import Cost
 
 __all__ = [
-    "Capture",
     "Config",
+    "Context",
+    "Evaluation",
     "Finding",
     "Jobs",
+    "PlannedJob",
     "RowPlan",
     "Settings",
     "Stage",
+    "TokenSet",
     "coders_measured_by",
 ]
 
 Config = Mapping[str, Any]
 Settings = dict[str, Any]
-Jobs = dict[str, tuple[str, Settings]]
-"""Manifest path -> (rule, settings)."""
 Metric = Mapping[str, Any]
+Inputs = Mapping[str, str | Sequence[str]]
+"""Name that a job knows an input by -> its manifest, or several."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """The job behind one manifest; a job with several outputs stands behind each of them.
+
+    `inputs` is the only place that says what a job rests on. `token_set`, `model` and `coders` say
+    what it is about; estimates are made from them. `record` names its run record where several
+    manifests share one job.
+    """
+
+    rule: str
+    settings: Settings
+    inputs: Inputs = field(default_factory=dict)
+    token_set: str = ""
+    model: str = ORIGINAL
+    coders: tuple[CoderSpec, ...] = ()
+    record: str = ""
+
+    def manifests(self) -> Iterator[str]:
+        """Every manifest among its inputs, in order."""
+        for manifest in self.inputs.values():
+            if isinstance(manifest, str):
+                yield manifest
+            else:
+                yield from manifest
+
+
+Jobs = dict[str, PlannedJob]
+"""Manifest -> the job that makes it."""
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """A token set's text, the settings of its tokens, and the most tokens it can have."""
+
+    text: str
+    settings: Settings
+    size: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a maker of jobs may look up: the configuration, its coders, its token sets."""
+
+    config: Config
+    coders: Mapping[str, CoderSpec]
+    token_sets: Mapping[str, TokenSet]
 
 
 @dataclass(frozen=True)
 class RowPlan:
     """One row the ledger must have, whether or not its job succeeded.
 
-    `needs` lists the manifests on the way to it in order; the first one missing or failed is the
-    reason when there is no number.
+    Its number rests on `manifest` and on everything upstream of it. `closest` lists manifests among
+    these that are looked at first when the number is missing: a comparison's own evaluations come
+    before those of its family.
     """
 
     run_id: str
@@ -60,7 +115,7 @@ class RowPlan:
     manifest: str
     columns: dict[str, str]
     metric: str | None = None
-    needs: list[str] = field(default_factory=list)
+    closest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,38 +132,50 @@ class Finding:
     reference: dict[str, float] | None = None
 
 
-@dataclass(frozen=True, order=True)
-class Capture:
-    """One hook point that must be captured over one token set by one model."""
-
-    split: str
-    model: str
-    hook_point: HookPoint
-
-
 Reader = Callable[[RowPlan, Payload], Finding]
+Maker = Callable[[Context, Any], PlannedJob]
 
 
-def _none(_config: Config) -> Any:
+def _no_jobs(_config: Config) -> Jobs:
     return {}
 
 
-@dataclass(frozen=True)
+def _no_rows(_config: Config, _jobs: Jobs) -> Sequence[RowPlan]:
+    return ()
+
+
+def _no_token_sets(_config: Config) -> dict[str, TokenSet]:
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage; see the module's docstring. Everything but the name may be absent."""
+    """One stage; see the module's docstring."""
 
     name: str
-    jobs: Callable[[Config], Jobs] = _none
-    rows: Callable[[Config], Sequence[RowPlan]] = _none
+    costs: Mapping[str, Cost]
+    """Rule -> what its jobs have to do. Every rule of the graph belongs to one stage."""
+    jobs: Callable[[Config], Jobs] = _no_jobs
+    makes: Mapping[type[str], Maker] = field(default_factory=dict)
+    """Class of a manifest's name -> how its job is planned when another job takes it."""
+    rows: Callable[[Config, Jobs], Sequence[RowPlan]] = _no_rows
+    """The configuration and all jobs -> rows."""
     readers: Mapping[str, Reader] = field(default_factory=dict)
-    """Kind of row -> how it is read."""
+    """Type of a row -> how it is read."""
     section: Callable[[Sequence[Any]], str] | None = None
     """The ledger's current rows -> a Markdown section, empty if no row is this stage's."""
-    captures: Callable[[Config], set[Capture]] = _none
-    codes: Callable[[Config], set[tuple[str, str]]] = _none
-    """(token set, coder) pairs whose codes are read."""
-    token_sets: Callable[[Config], dict[str, tuple[str, Settings]]] = _none
-    """Token set -> (manifest of its text, settings of the tokens rule)."""
+    token_sets: Callable[[Config], dict[str, TokenSet]] = _no_token_sets
+    """Token sets of its own, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Stage):
+    """A stage that measures coders. Nothing here may be left out in silence."""
+
+    token_set: str
+    """The token set it is measured on: the dataset of its rows and of comparisons over it."""
+    gates: tuple[type[str], ...]
+    """Classes of the gates in front of its jobs, beside the gate of all codes; may be empty."""
 
 
 # -- the experiment's objects ---------------------------------------------------------------------

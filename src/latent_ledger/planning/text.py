@@ -1,19 +1,20 @@
-"""Text and tokens: the corpus in disjoint parts, the labelled concepts, and the token sets."""
+"""Planning of text and tokens: the corpus in disjoint parts, the labelled concepts, token sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL
 from latent_ledger.config.sources import kind_of_source, local
 from latent_ledger.lib.files import digest_json
-from latent_ledger.planning import paths
-from latent_ledger.planning.stage import Config, Jobs, Settings, Stage, without
+from latent_ledger.planning import costs, paths
+from latent_ledger.planning.stage import Config, Context, Jobs, PlannedJob, Settings, Stage, without
 
 OCCUPATIONS = ("journalist", "athlete", "actor", "politician", "singer", "researcher")
 """Concepts that are always held out, so that adding one of them retrains nothing."""
 
-PACKED = ("coder", "evaluation", "scoring")
+CORPUS_TOKEN_SETS = ("coder", "evaluation", "scoring")
 """Token sets that are parts of the corpus; others hold labelled examples, one per row."""
 
 
@@ -34,7 +35,7 @@ def listing(section: str, source: str) -> Settings:
 
 
 def corpus_settings(config: Config) -> Settings:
-    """Parts are intervals of the documents' hash, so the last part can grow without moving any."""
+    """Parts as intervals of the documents' hash, so the last part can grow without moving any."""
     corpus = without(config["corpus"], "slices") | listing("corpus", config["corpus"]["source"])
     fractions, parts, low = corpus.pop("parts"), {}, 0.0
     for part, fraction in fractions.items():
@@ -68,37 +69,66 @@ def concepts_settings(config: Config) -> Settings:
     return {**found, **listing("evaluations.probing", probing["source"])}
 
 
-def budget(config: Config, split: str, base: str = ORIGINAL) -> int:
+def budget(config: Config, token_set: str, base: str = ORIGINAL) -> int:
     """Tokens taken from a part of the corpus for the coders of a published model."""
-    budgets = config["tokens"]["budget"]
-    return budgets[split] if base == ORIGINAL else config["model"]["others"][base]["tokens"][split]
+    budgets, others = config["tokens"]["budget"], config["model"]["others"]
+    return budgets[token_set] if base == ORIGINAL else others[base]["tokens"][token_set]
 
 
-def packed(config: Config, split: str, base: str = ORIGINAL) -> tuple[str, Settings]:
-    """Text and settings of a token set that is a part of the corpus: contexts up to a budget."""
-    settings = {
-        "layout": "packed",
-        "context": config["tokens"]["context"],
-        "budget": budget(config, split, base),
-        "part": split,
-    }
-    return paths.corpus(split), settings
+def corpus_job(config: Config, corpus_split: str) -> PlannedJob:
+    """The job behind one part of the corpus; it makes all parts."""
+    settings = part_settings(corpus_settings(config), corpus_split)
+    return PlannedJob("corpus", settings, record="corpus.json")
 
 
-def of_part(settings: Mapping, part: str) -> Settings:
+def part_settings(settings: Mapping[str, Any], part: str) -> Settings:
     """Settings of one output of a job that has several."""
     return {**without(settings, "parts"), **settings["parts"][part]}
 
 
 def jobs(config: Config) -> Jobs:
-    """The corpus' parts and, if somebody probes, the concepts."""
-    corpus = corpus_settings(config)
-    found: Jobs = {
-        paths.corpus(part): ("corpus", of_part(corpus, part)) for part in corpus["parts"]
+    """The corpus' parts and, if there is probing, the concepts."""
+    planned = {
+        paths.corpus(corpus_split): corpus_job(config, corpus_split)
+        for corpus_split in config["corpus"]["parts"]
     }
     if "probing" in config["evaluations"]:
-        found[paths.CONCEPTS] = ("concepts", concepts_settings(config))
-    return found
+        planned[paths.CONCEPTS] = PlannedJob(
+            "concepts", concepts_settings(config), record="concepts.json"
+        )
+    return planned
 
 
-STAGE = Stage("data", jobs=jobs)
+def tokens_job(context: Context, name: paths.Tokens) -> PlannedJob:
+    """A token set cut by a published model's tokenizer: its own text, or a part of the corpus."""
+    config = context.config
+    if name.token_set in context.token_sets:
+        own = context.token_sets[name.token_set]
+        text, settings = own.text, own.settings
+    else:
+        text = paths.corpus(name.token_set)
+        settings = {
+            "layout": "packed",
+            "context": config["tokens"]["context"],
+            "budget": budget(config, name.token_set, name.base),
+            "part": name.token_set,
+        }
+    inputs = {"model": paths.model(name.base), "text": text}
+    return PlannedJob("tokens", settings, inputs, name.token_set, name.base)
+
+
+def token_set_size(context: Context, token_set: str, base: str = ORIGINAL) -> float:
+    """Tokens of a token set, at most: texts shorter than the context have fewer."""
+    if token_set in context.token_sets:
+        return context.token_sets[token_set].size
+    if token_set in CORPUS_TOKEN_SETS:
+        return budget(context.config, token_set, base)
+    return 0.0
+
+
+STAGE = Stage(
+    name="text",
+    costs=costs.TEXT,
+    jobs=jobs,
+    makes={paths.Tokens: tokens_job},
+)

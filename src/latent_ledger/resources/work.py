@@ -6,13 +6,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base_block
 from latent_ledger.resources.architectures import BYTES, Architecture
 from latent_ledger.resources.memory import PROCESS
+
+MB, GIB = 1e6, 1024**3
+DOWNLOAD = 1e8
+"""Bytes per second from the Hugging Face hub."""
+PROBE = 2e6
+"""Values (examples x features) that one core fits a logistic probe to per second."""
 
 
 @dataclass(frozen=True)
@@ -106,3 +112,26 @@ class Planned:
         """Labelled texts of probing."""
         block = self.block("probing")
         return len(block["concepts"]) * sum(block["examples"].values())
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How a rule's jobs are estimated and where they run."""
+
+    work: Callable[[Planned], Work]
+    gpu: bool = False
+    """Whether it runs the model or trains: then it gets a GPU, where there are any."""
+    mem_mb: int = 2_000
+    """Memory with libraries and small data; :class:`Work` adds the rest."""
+    lever: str = "training.width"
+    """The key that makes its jobs smaller."""
+
+
+def resampling(job: Planned) -> float:
+    """Seconds of the bootstraps of one evaluation."""
+    return 2 + job.settings.get("resamples", 0) / 1_000
+
+
+def takes(seconds: float) -> Callable[[Planned], Work]:
+    """The work of a job that takes about so many seconds of one CPU core, whatever its sizes."""
+    return lambda job: Work(seconds=seconds)

@@ -15,10 +15,12 @@ from latent_ledger.evaluations.headtohead import plan as headtohead
 from latent_ledger.evaluations.headtohead import rows as headtohead_rows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.planning import graph
 from latent_ledger.planning.stage import RowPlan
 from latent_ledger.scorers import registry
 from tests.evaluations.autointerp.planted import PlantedScorer
 from tests.project import PROJECT
+from tests.ways import way
 
 VLLM = {"backend": "vllm", "model": "acme/tiny"}
 OPENAI = {"backend": "openai", "model": "acme/tiny", "base_url": "http://localhost:8000/v1"}
@@ -48,25 +50,23 @@ def test_every_coder_has_its_jobs_and_a_row_per_scorer_and_encoder():
     coders = [one.name for one in coders_measured_by(config, "autointerp")]
     jobs = stage.jobs(config)
     assert len(jobs) == 6 * len(coders)
-    assert jobs["results/explanations/sae-resid-k32-s0/lexical.json"] == (
-        "explain",
-        {"scorer": {"backend": "lexical"}},
-    )
-    rows = {row.run_id: row for row in stage.rows(config)}
+    explain = jobs["explanations/sae-resid-k32-s0/lexical.json"]
+    assert (explain.rule, explain.settings) == ("explain", {"scorer": {"backend": "lexical"}})
+    rows = {row.run_id: row for row in stage.rows(config, jobs)}
     assert len(rows) == 3 * len(coders)
     row = rows["ai-sae-resid-k32-s0-lexical"]
-    assert row.metric == "detection_lexical" and row.needs[-1] == row.manifest
+    assert row.metric == "detection_lexical" and way(row, config)[-1] == row.manifest
     assert "scorer: lexical (no model)" in row.columns["coder_type"]
-    assert set(row.needs) & set(jobs) == {
-        "results/latent_examples/sae-resid-k32-s0.json",
-        "results/explanations/sae-resid-k32-s0/lexical.json",
-        "results/latent_scores/sae-resid-k32-s0/lexical.json",
-        "results/autointerp/lexical/sae-resid-k32-s0.json",
+    assert set(way(row, config)) & set(jobs) == {
+        "latent_examples/sae-resid-k32-s0.json",
+        "explanations/sae-resid-k32-s0/lexical.json",
+        "latent_scores/sae-resid-k32-s0/lexical.json",
+        "autointerp/lexical/sae-resid-k32-s0.json",
     }
-    assert set(rows["ai-sae-resid-k32-s0-minilm"].needs) & set(jobs) == {
-        "results/latent_examples/sae-resid-k32-s0.json",
-        "results/embedding_scores/sae-resid-k32-s0/minilm.json",
-        "results/autointerp/minilm/sae-resid-k32-s0.json",
+    assert set(way(rows["ai-sae-resid-k32-s0-minilm"], config)) & set(jobs) == {
+        "latent_examples/sae-resid-k32-s0.json",
+        "embedding_scores/sae-resid-k32-s0/minilm.json",
+        "autointerp/minilm/sae-resid-k32-s0.json",
     }
     assert rows["sample-sae-resid-k32-s0"].manifest == stage.examples("sae-resid-k32-s0")
     controls = [row for row in rows.values() if "sae-random-k32" in row.run_id]
@@ -80,12 +80,12 @@ def test_jobs_of_a_backend_get_its_settings_and_no_others():
     config = tiny(scorers=scorers)
     jobs = stage.jobs(config)
     far, near = (
-        jobs[f"results/latent_scores/sae-resid-k32-s0/{name}.json"][1]["scorer"] for name in scorers
+        jobs[f"latent_scores/sae-resid-k32-s0/{name}.json"].settings["scorer"] for name in scorers
     )
     for name, environment in (("far", None), ("near", "scorer")):
         for what in ("explanations", "latent_scores"):
             job = jobs[stage.manifest_of(what, "sae-resid-k32-s0", name)]
-            assert job[1].get("environment") == environment
+            assert job.settings.get("environment") == environment
     common = {"backend", "model", "concurrency", "retries", "timeout"}
     common |= {"temperature", "max_tokens", "logprobs"}
     assert {*far} == common | {"base_url", "api_key_env"}
@@ -99,7 +99,7 @@ def test_jobs_of_a_backend_get_its_settings_and_no_others():
 def test_change_of_averaging_plans_no_new_question():
     before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
     changed = {path for path in before if before[path] != after[path]}
-    assert changed and all(path.startswith("results/autointerp/") for path in changed)
+    assert changed and all(path.startswith("autointerp/") for path in changed)
 
 
 @pytest.mark.parametrize(
@@ -134,29 +134,32 @@ def test_metrics_of_autointerp_can_be_compared():
     config = experiment.load(TINY, [{"comparisons": comparison}])
     read = {
         f"autointerp/{name}": [
-            f"results/autointerp/{name}/sae-resid-k32-s0.json",
-            f"results/autointerp/{name}/transcoder-k32-s0.json",
+            f"autointerp/{name}/sae-resid-k32-s0.json",
+            f"autointerp/{name}/transcoder-k32-s0.json",
         ]
         for name in ("lexical", "minilm")
     }
     assert headtohead.compared(config, "meaning") == read
-    assert headtohead.settings(config, "meaning")["sources"] == {
+    jobs = graph.jobs(config)
+    assert jobs["headtohead/meaning.json"].settings["sources"] == {
         "autointerp.detection_lexical": "autointerp/lexical",
         "autointerp.embedding_minilm_auroc": "autointerp/minilm",
     }
-    rows = [row for row in headtohead.rows(config) if row.manifest.endswith("/meaning.json")]
+    rows = [row for row in headtohead.rows(config, jobs) if row.manifest.endswith("/meaning.json")]
     assert len(rows) == 2
     for row in rows:
-        assert {*row.needs} == {*sum(read.values(), []), row.manifest}
+        assert {*jobs[row.manifest].manifests()} == {*sum(read.values(), [])}
+        assert set(row.closest) <= {*sum(read.values(), [])}
 
 
 def test_matched_family_has_rows_that_name_the_match():
     config = tiny()
+    jobs = graph.jobs(config)
     raw, matched = (
-        headtohead.settings(config, f"controls-autointerp{tail}") for tail in ("", "-matched")
+        jobs[f"headtohead/controls-autointerp{tail}.json"].settings for tail in ("", "-matched")
     )
     assert "match" not in raw and matched.pop("match") == "frequency" and matched == raw
-    rows = {row.run_id: row for row in headtohead.rows(config)}
+    rows = {row.run_id: row for row in headtohead.rows(config, jobs)}
     one = "sae-resid-vs-sae-random-k32-s0"
     assert rows[f"h2h-detection-lexical-{one}"].manifest != (
         rows[f"h2h-detection-lexical-matched-{one}"].manifest

@@ -18,6 +18,7 @@ from latent_ledger.planning import paths
 from latent_ledger.planning.stage import RowPlan
 from tests.evaluations.circuits.planted import Planted
 from tests.project import PROJECT
+from tests.ways import way
 
 TINY = PROJECT / "config/tiny.yaml"
 CROSSING = {"residual": {"coders": ["low-k8-s0", "sae-k8-s0"], "top_k": [2], "headline_k": 2}}
@@ -46,39 +47,33 @@ def config() -> dict:
     return tiny
 
 
-def test_jobs_inputs_and_captures(config):
+def test_jobs_and_their_inputs(config):
     config = validate(config)
     jobs = circuits.jobs(config)
     assert set(jobs) == {
-        "results/circuits/sae-k8-s0.json",
-        "results/multilayer_circuits/residual.json",
+        "circuits/sae-k8-s0.json",
+        "multilayer_circuits/residual.json",
     }
-    rule, settings = jobs["results/multilayer_circuits/residual.json"]
-    assert rule == "multilayer_circuits"
+    across = jobs["multilayer_circuits/residual.json"]
+    settings = across.settings
+    assert across.rule == "multilayer_circuits"
     assert (settings["top_k"], settings["headline_k"], settings["draws"]) == ([2], 2, 150)
     assert settings["concepts"] == config["evaluations"]["probing"]["concepts"]
-    assert circuits.inputs(config, "residual") == {
-        "tokens": paths.tokens("probing"),
-        "raw1": "results/activations/probing/layers.1.resid_post.json",
-        "codes1": "results/codes/probing/low-k8-s0.json",
-        "raw2": "results/activations/probing/layers.2.resid_post.json",
-        "codes2": "results/codes/probing/sae-k8-s0.json",
+    assert across.inputs == {
+        "tokens": paths.Tokens("probing"),
+        "raw1": "activations/probing/layers.1.resid_post.json",
+        "codes1": "codes/probing/low-k8-s0.json",
+        "raw2": "activations/probing/layers.2.resid_post.json",
+        "codes2": "codes/probing/sae-k8-s0.json",
     }
-    assert circuits.codes(config) == {("probing", "low-k8-s0"), ("probing", "sae-k8-s0")}
-    assert {str(one.hook_point) for one in circuits.captures(config)} == {
-        "layers.1.resid_post",
-        "layers.2.resid_post",
-    }
-    rows = {row.run_id: row for row in circuits.rows(config)}
+    rows = {row.run_id: row for row in circuits.rows(config, jobs)}
     assert set(rows) == {"circuit-sae-k8-s0", "circuit-multilayer-residual"}
     across = rows["circuit-multilayer-residual"]
     assert across.columns["hookpoint"] == "layers.1.resid_post + layers.2.resid_post"
     assert across.columns["width"] == "64 + 64" and across.columns["sparsity"] == "k=8"
-    assert across.needs[-1] == across.manifest == "results/multilayer_circuits/residual.json"
-    assert len(across.needs) == len(set(across.needs))
-    assert {"results/codes/probing/low-k8-s0.json", "results/coders/sae-k8-s0.json"} <= set(
-        across.needs
-    )
+    assert way(across, config)[-1] == across.manifest == "multilayer_circuits/residual.json"
+    assert len(way(across, config)) == len(set(way(across, config)))
+    assert {"codes/probing/low-k8-s0.json", "coders/sae-k8-s0.json"} <= set(way(across, config))
 
 
 def test_the_tiny_experiment_measures_the_sizes_of_the_reference_ledger():

@@ -7,6 +7,7 @@ import pytest
 from latent_ledger.evaluations.edges import plan as edges
 from latent_ledger.experiment import ConfigError, load
 from tests.project import PROJECT
+from tests.ways import way
 
 TINY = PROJECT / "config/tiny.yaml"
 
@@ -20,15 +21,14 @@ def with_groups(**groups):
 def test_one_job_and_one_row_per_group():
     config = load(TINY)
     jobs = edges.jobs(config)
-    assert set(jobs) == {
-        f"results/edges/{name}.json" for name in config["evaluations"]["edges"]["groups"]
-    }
-    rule, settings = jobs["results/edges/residual.json"]
-    assert rule == "edges" and settings["group"] == "residual"
+    assert set(jobs) == {f"edges/{name}.json" for name in config["evaluations"]["edges"]["groups"]}
+    job = jobs["edges/residual.json"]
+    settings = job.settings
+    assert job.rule == "edges" and settings["group"] == "residual"
     assert not {"select", "groups"} & set(settings)
-    row = edges.rows(config)[0]
-    assert row.run_id == "edges-residual" and row.needs[-1] == row.manifest
-    assert "results/coders/sae-resid-3-k32-s0.json" in row.needs
+    row = edges.rows(config, jobs)[0]
+    assert row.run_id == "edges-residual" and way(row, config)[-1] == row.manifest
+    assert "coders/sae-resid-3-k32-s0.json" in way(row, config)
     assert row.columns["hookpoint"].startswith("layers.1.resid_post, layers.2.resid_post")
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Manifest
-from latent_ledger.evaluations.gates import plan as gates
 from latent_ledger.evaluations.gates import rows as gates_rows
 from latent_ledger.experiment import load
 from latent_ledger.lib.files import write_json
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph, paths
+from tests.ways import way
 
 ONE = "sae-resid-k32-s0"
 
@@ -56,45 +56,51 @@ def row(config, run_id: str) -> graph.RowPlan:
 
 def test_no_codes_without_the_readers_gate(config):
     jobs = graph.jobs(config)
-    for _, name in graph.codes(config):
-        assert jobs[paths.gate("reader", name)][0] == "reader_fidelity"
+    for name in jobs:
+        if isinstance(name, paths.Codes):
+            assert jobs[paths.gate("reader", name.coder)].rule == "reader_fidelity"
     for one in graph.rows(config):
-        read = [path for path in one.needs if path.startswith("results/codes/")]
+        read = [path for path in way(one, config) if path.startswith("codes/")]
         for path in read:
             gate = paths.gate("reader", Path(path).stem)
-            assert one.needs.index(gate) < one.needs.index(path), one.run_id
+            assert way(one, config).index(gate) < way(one, config).index(path), one.run_id
 
 
 def test_every_gate_is_planned_with_what_it_reads(config):
     jobs = graph.jobs(config)
     for one in graph.rows(config):
         if one.row_type == "gate":
-            assert one.manifest in jobs and one.needs[-1] == one.manifest
-            assert set(one.needs) <= set(jobs), one.run_id
+            assert one.manifest in jobs and way(one, config)[-1] == one.manifest
+            assert set(way(one, config)) <= set(jobs), one.run_id
 
 
 def test_nulls_stand_before_the_evaluations_they_are_about(config):
     recon, probe = row(config, f"recon-{ONE}"), row(config, f"probe-{ONE}")
     hook_point = HookPoint.parse("layers.2.resid_post")
-    assert recon.needs[-2:] == [gates.nulls("reconstruction", hook_point), recon.manifest]
-    assert probe.needs[-2:] == [gates.nulls("probing", hook_point), probe.manifest]
+    assert way(recon, config)[-2:] == [
+        paths.NullsGate("reconstruction", hook_point),
+        recon.manifest,
+    ]
+    assert way(probe, config)[-2:] == [paths.NullsGate("probing", hook_point), probe.manifest]
     transcoder = row(config, "recon-transcoder-k32-s0")
-    assert transcoder.needs[-2] == "results/gates/nulls/reconstruction/layers.2.mlp_out.json"
+    assert way(transcoder, config)[-2] == "gates/nulls/reconstruction/layers.2.mlp_out.json"
 
 
 def test_a_control_on_another_model_shares_the_nulls_of_the_original(config):
     jobs = graph.jobs(config)
     control = row(config, "recon-sae-rerandomised-k32-s0")
-    assert control.needs[-2] in jobs
-    assert "results/activations/evaluation/layers.2.resid_post.json" in jobs
-    assert not any("@" in path for path in jobs if path.startswith("results/gates/nulls"))
+    assert way(control, config)[-2] in jobs
+    assert "activations/evaluation/layers.2.resid_post.json" in jobs
+    assert not any("@" in path for path in jobs if path.startswith("gates/nulls"))
 
 
 def test_an_evaluation_that_is_not_asked_for_has_no_gate(config):
     evaluations = {**config["evaluations"]}
     for name in ("probing", "saebench", "sae_probes", "circuits", "steering"):
         evaluations.pop(name, None)
-    found = gates.jobs({**config, "evaluations": evaluations})
+    without = {**config, "evaluations": evaluations}
+    without["comparisons"] = {**config["comparisons"], "families": {}, "overview": None}
+    found = graph.jobs(without)
     assert not any("nulls/probing" in path or "gates/saelens" in path for path in found)
 
 
@@ -178,5 +184,5 @@ def test_whoever_takes_a_saelens_object_waits_for_its_gate(config):
     jobs = graph.jobs(config)
     for one in graph.rows(config):
         if one.row_type in ("saebench", "saebench_core", "sae_probes"):
-            gate = next(path for path in one.needs if path.startswith("results/gates/saelens/"))
+            gate = next(path for path in way(one, config) if path.startswith("gates/saelens/"))
             assert gate in jobs and gate.endswith(Path(one.manifest).name)

@@ -64,8 +64,8 @@ class Shown:
 def test_scorers_of_known_size_are_planned_where_gpus_are_listed():
     assert memory.jobs(experiment()) == {}
     planned = memory.jobs(experiment(gpus=["L4", "A100-40GB"]))
-    assert list(planned) == ["results/memory/seven.json"]
-    assert planned["results/memory/seven.json"][0] == "memory_plan"
+    assert list(planned) == ["memory/seven.json"]
+    assert planned["memory/seven.json"].rule == "memory_plan"
 
 
 def test_experiment_without_gpus_has_no_memory_plan():
@@ -75,10 +75,10 @@ def test_experiment_without_gpus_has_no_memory_plan():
 @pytest.fixture
 def finding(tmp_path):
     plans = experiment(gpus=["L4", "A100-40GB"])
-    (row,) = memory.rows(plans)
+    (row,) = memory.rows(plans, {})
     assert row.run_id == "memory-seven"
     assert row in graph.rows(plans)
-    _, settings = memory.jobs(plans)[row.manifest]
+    settings = memory.jobs(plans)[row.manifest].settings
     evaluation.produce(settings, tmp_path)
     payload = Written(tmp_path)
     return memory_rows.read(row, payload), payload.facts

@@ -8,6 +8,7 @@ from latent_ledger.experiment import validate
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph, paths
 from tests.config.experiments import lines, put
+from tests.ways import way
 
 
 @pytest.fixture
@@ -27,19 +28,18 @@ def sliced(tiny):
 
 def test_a_slice_is_a_token_set_of_its_own(sliced):
     config = validate(sliced)
-    jobs, path = graph.jobs(config), "results/reconstruction_slices/first-64/scope.json"
-    rule, settings = jobs[paths.corpus_slice("first-64")]
-    assert (rule, settings["documents"], settings["source"]) == ("corpus_slice", 64, "embedded")
-    assert jobs[paths.tokens("first-64")] == (
-        "tokens",
-        {"layout": "examples", "keep": "beginning", "context": 32},
-    )
-    assert jobs[path][0] == "reconstruction" and "slices" not in jobs[path][1]
-    assert paths.codes("first-64", "scope") in jobs
+    jobs, path = graph.jobs(config), "reconstruction_slices/first-64/scope.json"
+    first = jobs[paths.corpus_slice("first-64")]
+    settings = first.settings
+    assert (settings["documents"], settings["source"]) == (64, "embedded")
+    tokens = jobs[paths.Tokens("first-64")]
+    assert tokens.settings == {"layout": "examples", "keep": "beginning", "context": 32}
+    assert jobs[path].rule == "reconstruction" and "slices" not in jobs[path].settings
+    assert paths.Codes("first-64", "scope") in jobs
     row = next(row for row in graph.rows(config) if row.run_id == "recon-scope-on-first-64")
     assert row.columns["dataset"] == "embedded[:64]"
     gate = paths.gate("nulls", f"reconstruction/{HookPoint(1, 'resid_post')}")
-    assert gate in row.needs and gate in jobs, (
+    assert gate in way(row, config) and gate in jobs, (
         "the null of a hook point that only the slice measures"
     )
     assert paths.evaluation("reconstruction", "scope") not in jobs

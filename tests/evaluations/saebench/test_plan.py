@@ -14,6 +14,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import graph
 from latent_ledger.planning.stage import RowPlan
 from tests.project import PROJECT
+from tests.ways import way
 
 CONFIG = PROJECT / "config/tiny.yaml"
 KINDS = (saebench.NAME, saebench.CORE, sae_probes.NAME)
@@ -33,47 +34,46 @@ def test_every_row_rests_on_planned_jobs_and_its_adapters_gate(config):
     rows = [row for row in graph.rows(config) if row.row_type in KINDS]
     assert len(rows) == 3 * 4
     for row in rows:
-        assert set(row.needs) <= set(jobs), row.run_id
+        assert set(way(row, config)) <= set(jobs), row.run_id
         name = row.run_id.partition("-")[2]
-        assert f"results/gates/saelens/{name}.json" in row.needs
-        assert row.needs[-1] == row.manifest
+        assert f"gates/saelens/{name}.json" in way(row, config)
+        assert way(row, config)[-1] == row.manifest
 
 
 def test_coders_of_one_tap_share_artifacts_and_baseline(config):
     jobs = graph.jobs(config)
-    artifacts = [path for path, (rule, _) in jobs.items() if rule == saebench.ARTIFACTS]
-    baselines = [path for path, (rule, _) in jobs.items() if rule == sae_probes.BASELINE]
+    artifacts = [path for path, job in jobs.items() if job.rule == saebench.ARTIFACTS]
+    baselines = [path for path, job in jobs.items() if job.rule == sae_probes.BASELINE]
     assert (
         len(artifacts) == 2 * 3 and len(baselines) == 3
     )  # three hook points, two sizes, four coders
-    path = "results/saebench_artifacts/probing/layers.2.mlp_in/400-200.json"
-    assert jobs[path][1]["train"] == 400 and jobs[path][1]["test"] == 200
+    path = "saebench_artifacts/probing/layers.2.mlp_in/400-200.json"
+    settings = jobs[path].settings
+    assert settings["train"] == 400 and settings["test"] == 200
 
 
 def test_saebenchs_own_data_sets_have_texts_tokens_and_artifacts_of_their_own():
     names = ["LabHC/bias_in_bios_class_set1", "Helsinki-NLP/europarl"]
     config = overlaid(saebench={"datasets": names, "context": 64, "sizes": ["16-8", "8-4"]})
     jobs = graph.jobs(config)
-    path = "results/saebench_texts/bias_in_bios_class_set1.json"
-    assert jobs[path] == (
-        "saebench_texts",
-        {"dataset": names[0], "sizes": ["16-8", "8-4"], "seed": 42},
-    )
-    tokens = "results/tokens/saebench-europarl.json"
-    assert jobs[tokens][1] == {"layout": "examples", "keep": "beginning", "context": 64}
-    artifacts = [path for path, (rule, _) in jobs.items() if rule == saebench.ARTIFACTS]
+    path = "saebench_texts/bias_in_bios_class_set1.json"
+    assert jobs[path].rule == "saebench_texts"
+    assert jobs[path].settings == {"dataset": names[0], "sizes": ["16-8", "8-4"], "seed": 42}
+    tokens = "tokens/saebench-europarl.json"
+    assert jobs[tokens].settings == {"layout": "examples", "keep": "beginning", "context": 64}
+    artifacts = [path for path, job in jobs.items() if job.rule == saebench.ARTIFACTS]
     assert len(artifacts) == 2 * 2 * 3, "data sets, sizes, hook points"
     row = next(row for row in graph.rows(config) if row.row_type == saebench.NAME)
-    assert set(row.needs) <= set(jobs) and tokens in row.needs
+    assert set(way(row, config)) <= set(jobs) and tokens in way(row, config)
     assert row.columns["dataset"] == ", ".join(names)
 
 
 def test_the_texts_stay_clear_of_all_that_trained(config):
     assert sae_probes.trained_on(config) == [
-        "results/corpus/model.json",
-        "results/corpus/coder.json",
+        "corpus/model.json",
+        "corpus/coder.json",
     ]
-    assert graph.token_sets(config)["sae-probes"][0] == "results/probe_texts.json"
+    assert graph.jobs(config)["tokens/sae-probes.json"].inputs["text"] == "probe_texts.json"
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from latent_ledger.evaluations.steering import plan as steering
 from latent_ledger.evaluations.steering import rows
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph
-from latent_ledger.planning.stage import Capture
+from latent_ledger.planning.paths import Activations
 from tests.project import PROJECT
+from tests.ways import way
 
 TINY = PROJECT / "config/tiny.yaml"
 CHOSEN = ("sae-resid-k32-s0", "skip-transcoder-k32-s0")
@@ -29,27 +30,25 @@ def config() -> dict:
 
 def test_every_measured_coder_has_a_job_and_a_row(config):
     jobs = steering.jobs(config)
-    assert list(jobs) == [f"results/steering/{name}.json" for name in CHOSEN]
-    for rule, settings in jobs.values():
-        assert rule == "steering"
-        assert not {"select", "judge_layer"} & set(settings)
-        assert settings["model_dtype"] == config["model"]["dtype"]
-    rows = steering.rows(config)
+    assert list(jobs) == [f"steering/{name}.json" for name in CHOSEN]
+    for job in jobs.values():
+        assert job.rule == "steering"
+        assert not {"select", "judge_layer"} & set(job.settings)
+        assert job.settings["model_dtype"] == config["model"]["dtype"]
+    rows = steering.rows(config, jobs)
     assert [row.run_id for row in rows] == [f"steer-{name}" for name in CHOSEN]
     planned = graph.jobs(config)
     for row in rows:
-        assert row.needs[-1] == row.manifest
-        assert not set(row.needs) - set(planned) - {"results/corpus/concepts.json"}
+        assert way(row, config)[-1] == row.manifest
+        assert not set(way(row, config)) - set(planned)
 
 
 def test_the_judge_is_the_same_for_coders_of_one_layer(config):
     residual = HookPoint(2, "resid_post")
-    assert steering.captures(config) == {
-        Capture("probing", "original", residual),
-        Capture("probing", "original", HookPoint(2, "mlp_out")),
-    }
-    elsewhere = steering.captures(load(judge_layer=3))
-    assert Capture("probing", "original", HookPoint(3, "resid_post")) in elsewhere
+    judged = {job.inputs["judged"] for job in steering.jobs(config).values()}
+    assert judged == {Activations("probing", residual)}
+    elsewhere = {job.inputs["judged"] for job in steering.jobs(load(judge_layer=3)).values()}
+    assert elsewhere == {Activations("probing", HookPoint(3, "resid_post"))}
 
 
 def test_a_further_protocol_is_a_row_of_its_own_and_changes_no_other(config):
@@ -57,12 +56,12 @@ def test_a_further_protocol_is_a_row_of_its_own_and_changes_no_other(config):
     varied = load(variants={"coarse": coarse})
     plain, jobs = steering.jobs(config), steering.jobs(varied)
     (path,) = set(jobs) - set(plain)
-    assert path == f"results/steering_variants/coarse/{CHOSEN[0]}.json"
+    assert path == f"steering_variants/coarse/{CHOSEN[0]}.json"
     assert {name: jobs[name] for name in plain} == plain, "keys of the block's own jobs stay"
-    common, (rule, settings) = plain[f"results/steering/{CHOSEN[0]}.json"][1], jobs[path]
+    common = plain[f"steering/{CHOSEN[0]}.json"].settings
     changed = {"prompts": ["My favorite"], "coefficients": [2.0, 4.0, 8.0]}
-    assert (rule, settings) == ("steering", common | changed)
-    row = steering.rows(varied)[-1]
+    assert (jobs[path].rule, jobs[path].settings) == ("steering", common | changed)
+    row = steering.rows(varied, jobs)[-1]
     assert row.run_id == f"steer-{CHOSEN[0]}-coarse"
     assert row.columns["tokens"].endswith("coefs[2,4,8]xRMS")
 
@@ -115,7 +114,7 @@ def test_a_row_says_what_was_chosen(config):
     }
     facts = {"steered_at": "layers.2.mlp_out", "judged_at": "layers.2.resid_post", "rms": 22.6}
     facts |= {"perplexity_cap": 1.5, "concepts": {"researcher": concept}}
-    row = steering.rows(config)[0]
+    row = steering.rows(config, {})[0]
     payload = SimpleNamespace(facts=facts, folder=lambda: None)
     original, rows.metrics_of = rows.metrics_of, lambda _: metrics
     try:

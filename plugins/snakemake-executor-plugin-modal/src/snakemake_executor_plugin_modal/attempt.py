@@ -1,4 +1,4 @@
-"""One try of one job in one Sandbox, from submission to its last line."""
+"""An attempt: one try of a job in one Sandbox, from submission to its last line."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from .causes import Cause
-from .session import exchange
-from .task import Task
+from .settings import exchange
+from .task import Task, file_name
 
 
 class Phase(enum.Enum):
-    """Where an attempt stands."""
+    """State of an attempt."""
 
     LAUNCHING = "launching"
     RUNNING = "running"
     COLLECTING = "collecting"
     """Its Sandbox has ended; its results are being fetched."""
     ENDED = "ended"
-    """Reported, whether it ended well or not."""
+    """Reported as done or failed."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended; `cause` is None if it ended well."""
+    """End of an attempt; `cause` is None if it ended well."""
 
     cause: Cause | None = None
     log: Path | None = None
@@ -37,11 +37,11 @@ class Outcome:
 
 @dataclass(eq=False)
 class Attempt:
-    """What is known of one attempt. Written by the pool's loop, read by everybody."""
+    """State of one attempt. The pool's loop writes it, every thread reads it."""
 
     task: Task
     report: Callable[[Outcome], None] = lambda outcome: None
-    """Told how it ended; called once, in a thread."""
+    """Called once with the end of the attempt, in a thread."""
     try_complete: Callable[[], bool] | None = None
     """The hook, bound to this job; called in a thread."""
     phase: Phase = Phase.LAUNCHING
@@ -49,22 +49,22 @@ class Attempt:
     sandbox: Any = None
     sandbox_id: str = ""
     memory_mib: int = 0
-    """What it was given; more than asked for after an out-of-memory end."""
+    """Memory of its Sandbox; more than its rule declares after an out-of-memory end."""
     created: float = 0.0
+    """Seconds since the epoch."""
     started: str = ""
+    """The same moment in ISO format, UTC."""
 
     def begin(self, sandbox: Any) -> None:
-        """It has a Sandbox now."""
+        """Take note of its Sandbox and the time."""
         self.sandbox, self.sandbox_id = sandbox, sandbox.object_id
         self.created, self.started = time.time(), datetime.now(UTC).isoformat(timespec="seconds")
         self.phase = Phase.RUNNING
 
-    def folder(self, run: str) -> str:
+    def folder(self, run_id: str) -> str:
         """Its folder on the main Volume."""
-        return exchange("jobs", run, f"{self.task.key}-{self.id}")
+        return exchange("jobs", run_id, f"{self.task.key}-{self.id}")
 
     def log_file(self, folder: Path) -> Path:
-        """Where its log is kept on this machine if it fails."""
-        from .task import file_name
-
+        """The file below `folder` that keeps its log if it fails."""
         return folder / f"{file_name(self.task.name)}-attempt{self.task.number}.log"

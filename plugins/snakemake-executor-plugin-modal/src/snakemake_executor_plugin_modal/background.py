@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own: Snakemake's own threads never wait for Modal."""
+"""An event loop in a separate thread, so that Snakemake's threads never wait for Modal."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Background:
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True, name="modal")
         self.thread.start()
 
-    def start(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future:
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Start a coroutine and return at once."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def wait_for(self, coroutine: Coroutine[Any, Any, Any], seconds: float | None = None) -> Any:
-        """Run a coroutine and wait for its result, at most `seconds`."""
+        """Run a coroutine and return its result; raises TimeoutError after `seconds`."""
         return self.start(coroutine).result(timeout=seconds)

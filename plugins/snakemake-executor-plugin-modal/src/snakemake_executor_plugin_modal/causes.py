@@ -1,4 +1,4 @@
-"""Why a Sandbox ended, or never began, in one line."""
+"""Causes: the reason why a Sandbox ended or never began, in one line."""
 
 from __future__ import annotations
 
@@ -34,13 +34,15 @@ NOISE = re.compile(
 
 @dataclass(frozen=True)
 class Cause:
-    """What kind of end it was, and the line for a person."""
+    """The reason for an end."""
 
     kind: str
+    """:data:`OUT_OF_MEMORY`, :data:`TIMEOUT` and the like."""
     line: str
+    """For a person, without a full stop."""
 
 
-def of_end(
+def cause_of_end(
     code: int,
     *,
     timed_out: bool,
@@ -51,7 +53,8 @@ def of_end(
 ) -> Cause | None:
     """The cause of an ended Sandbox; None if it ended well: exit code 0 and a complete marker.
 
-    `limits` holds the job's `minutes` and `memory_mib`.
+    `marker` is that of the result archive, None without a whole archive. `limits` holds the job's
+    `minutes` and `memory_mib`.
     """
     minutes, memory = limits["minutes"], limits["memory_mib"]
     if timed_out or code == TIMED_OUT or (marker or {}).get("late"):
@@ -76,47 +79,47 @@ def of_end(
         return Cause(LOST, "its results could not be committed to the Volume")
     if "MissingOutputException" in log and (missing := NOT_MADE.search(log)):
         return Cause(FAILED, f"it ended well, but did not make {missing[1]}")
-    said = last_words(log)
+    last = last_line(log)
     if GPU_MEMORY.search(log):
-        return Cause(FAILED, f"out of GPU memory: give the rule a larger `gpu_model` ({said})")
+        return Cause(FAILED, f"out of GPU memory: give the rule a larger `gpu_model` ({last})")
     if HOST_MEMORY.search(log) or code == KILLED:
-        return _memory(memory, said)
-    return Cause(FAILED, said or f"exit code {code}")
+        return _memory(memory, last)
+    return Cause(FAILED, last or f"exit code {code}")
 
 
-def _memory(memory_mib: int, said: str = "") -> Cause:
-    end = f" ({said})" if said else ""
+def _memory(memory_mib: int, last: str = "") -> Cause:
+    end = f" ({last})" if last else ""
     return Cause(OUT_OF_MEMORY, f"out of memory with mem_mb={memory_mib}{end}")
 
 
-def of_creation(error: BaseException) -> Cause:
+def cause_of_creation(error: BaseException) -> Cause:
     """The cause for which a Sandbox was never created, from Modal's exception."""
     import modal
 
-    said = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+    message = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
     if isinstance(error, modal.exception.ImageBuildError):
-        return Cause(REFUSED, f"its image could not be built: {said} (log: {_image_log(error)})")
+        return Cause(REFUSED, f"its image could not be built: {message} (log: {_image_log(error)})")
     if isinstance(error, modal.exception.ResourceExhaustedError):
-        return Cause(LOST, f"Modal had no capacity for it: {said}")
+        return Cause(LOST, f"Modal had no capacity for it: {message}")
     if isinstance(error, modal.exception.ConflictError):
-        return Cause(LOST, f"its Sandbox ended before it was scheduled: {said}")
+        return Cause(LOST, f"its Sandbox ended before it was scheduled: {message}")
     if isinstance(error, modal.exception.InvalidError):
-        return Cause(REFUSED, f"Modal refused its Sandbox: {said}")
+        return Cause(REFUSED, f"Modal refused its Sandbox: {message}")
     if isinstance(error, modal.exception.Error):
-        return Cause(LOST, f"its Sandbox could not be created: {type(error).__name__}: {said}")
-    return Cause(REFUSED, f"it could not be submitted: {type(error).__name__}: {said}")
+        return Cause(LOST, f"its Sandbox could not be created: {type(error).__name__}: {message}")
+    return Cause(REFUSED, f"it could not be submitted: {type(error).__name__}: {message}")
 
 
 def _image_log(error: Any) -> str:
     return f"modal image logs {error.image_id}"
 
 
-def last_words(log: str, longest: int = 300) -> str:
-    """The last line that a job printed before Snakemake told of its failure."""
-    words = ""
+def last_line(log: str, longest: int = 300) -> str:
+    """The last line of a job before Snakemake's report of its failure, at most `longest` long."""
+    last = ""
     for line in log.splitlines():
         if line.startswith(("Error in rule", "Error in group", "RuleException")):
             break
         if line.strip() and not NOISE.match(line):
-            words = line.strip()
-    return words[:longest]
+            last = line.strip()
+    return last[:longest]

@@ -1,19 +1,17 @@
-"""What came of a Sandbox that ended: its results in place, or one line and its log."""
+"""Results of a Sandbox that ended: its files in place, or one line of cause and its log."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import causes, costs, transfer
 from .attempt import Attempt, Outcome
 from .causes import Cause
+from .run_context import RunContext
 from .settings import LOCAL
-
-if TYPE_CHECKING:
-    from .pool import Pool
 
 LOGS = LOCAL / "logs"
 LATE_COMMIT = (0.0, 0.5, 1.0, 2.0)
@@ -22,13 +20,13 @@ LATE_COMMIT = (0.0, 0.5, 1.0, 2.0)
 LOG_LINES = 400
 
 
-async def collect(attempt: Attempt, pool: Pool) -> Outcome:
-    """Fetch, verify and place the results of an ended Sandbox; tell the attempt's cost."""
+async def collect(attempt: Attempt, context: RunContext) -> Outcome:
+    """Fetch, verify and place the results of an ended Sandbox, and record what it cost."""
     code, timed_out, terminated = await _exit(attempt)
     local = LOCAL / "in" / f"{attempt.id}.tar.gz"
     try:
-        marker, log = await _fetched(attempt, pool, local, wait=code == 0)
-        cause = causes.of_end(
+        marker, log = await _fetched(attempt, context, local, wait=code == 0)
+        cause = causes.cause_of_end(
             code,
             timed_out=timed_out,
             terminated=terminated,
@@ -49,8 +47,8 @@ async def collect(attempt: Attempt, pool: Pool) -> Outcome:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(log or "(the Sandbox left no log)\n")
         if cause.kind == causes.OUT_OF_MEMORY:
-            pool.remember_memory(attempt)
-    tell(attempt, pool, cause, (marker or {}).get("seconds"))
+            context.memory_exceeded[attempt.task.key] = attempt.memory_mib
+    record(attempt, context, cause, (marker or {}).get("seconds"))
     return Outcome(cause, kept)
 
 
@@ -68,25 +66,25 @@ async def _exit(attempt: Attempt) -> tuple[int, bool, bool]:
 
 
 async def _fetched(
-    attempt: Attempt, pool: Pool, local: Path, *, wait: bool
+    attempt: Attempt, context: RunContext, local: Path, *, wait: bool
 ) -> tuple[dict[str, Any] | None, str]:
-    """(marker, log) of the result archive; (None, what log there is) without a whole one."""
-    folder = attempt.folder(pool.run)
+    """(marker, log) of the result archive; (None, the log from elsewhere) without it."""
+    folder = attempt.folder(context.run_id)
     for seconds in LATE_COMMIT if wait else LATE_COMMIT[:2]:
         await asyncio.sleep(seconds)
-        if await pool.session.download(f"{folder}/out.tar.gz", local):
+        if await context.session.download(f"{folder}/out.tar.gz", local):
             try:
                 marker = await asyncio.to_thread(transfer.read_marker, local)
                 return marker, await asyncio.to_thread(transfer.read_log, local)
             except transfer.Broken:
                 continue
-    return None, await _last_log(attempt, pool, folder)
+    return None, await _last_log(attempt, context, folder)
 
 
-async def _last_log(attempt: Attempt, pool: Pool, folder: str) -> str:
+async def _last_log(attempt: Attempt, context: RunContext, folder: str) -> str:
     """The log of a Sandbox that left no archive: what Modal kept, or the last renewed copy.
 
-    Where Modal does not give its own, the log says so and why, above the copy.
+    Where Modal does not give its log, a line above the copy says so and why.
     """
     import modal
 
@@ -96,13 +94,17 @@ async def _last_log(attempt: Attempt, pool: Pool, folder: str) -> str:
         if lines:
             return "".join(lines)
     except (modal.exception.Error, OSError) as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        lost = f"(Modal did not give this Sandbox's log, {said}; what follows was saved before.)\n"
-    content = await pool.session.read(f"{folder}/log.txt")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        lost = (
+            f"(Modal did not give this Sandbox's log, {reason}; what follows was saved before.)\n"
+        )
+    content = await context.session.read(f"{folder}/log.txt")
     return lost + (content or b"").decode(errors="replace")
 
 
-def _place(attempt: Attempt, marker: dict, archive: Path, cause: Cause | None) -> Cause | None:
+def _place(
+    attempt: Attempt, marker: dict[str, Any], archive: Path, cause: Cause | None
+) -> Cause | None:
     """Put the results in place (logs only, if it failed); the cause if they are not whole."""
     task = attempt.task
     try:
@@ -124,18 +126,23 @@ def _place(attempt: Attempt, marker: dict, archive: Path, cause: Cause | None) -
     return None
 
 
-def tell(attempt: Attempt, pool: Pool, cause: Cause | None, seconds: float | None = None) -> None:
-    """Write the attempt's line, and let the budget know."""
-    resources, prices = attempt.task.resources, pool.budget.prices
+def record(
+    attempt: Attempt, context: RunContext, cause: Cause | None, seconds: float | None = None
+) -> None:
+    """Write the attempt's line to its attempts file, and charge its cost to the budget.
+
+    `seconds` are those that the Sandbox measured; without them, those since it was created.
+    """
+    resources, prices = attempt.task.resources, context.budget.prices
     if seconds is None:
         seconds = time.time() - attempt.created if attempt.created else 0.0
     rate = prices.per_second(resources)
     cost = None if rate is None else rate * seconds
-    pool.budget.settle(attempt, cost)
+    context.budget.settle(attempt, cost)
     costs.append(
         attempt.task.attempts_file,
         costs.AttemptRecord(
-            run=pool.run,
+            run=context.run_id,
             job=attempt.task.name,
             attempt=attempt.task.number,
             sandbox=attempt.sandbox_id,

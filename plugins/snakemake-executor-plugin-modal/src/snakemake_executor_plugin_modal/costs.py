@@ -1,7 +1,7 @@
-"""What a Sandbox costs: rates with their date, one line per attempt, and a budget.
+"""Costs of Sandboxes: rates with their date, one line per attempt, and a budget.
 
-Modal bills a Sandbox per second for what it asked for (or used, where that is more): its GPUs, its
-CPU cores and its memory. The figures here are computed from what was asked for.
+Modal bills a Sandbox per second for its GPUs, CPU cores and memory, as requested or, where that is
+more, as used. The figures here are computed from the request.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from .errors import ModalError
-
-if TYPE_CHECKING:
-    from .task import Resources
+from .task import Resources
 
 TABLE = Path(__file__).with_name("prices.yaml")
 PLAUSIBLE = 3.0
-"""A workspace's rate further than this factor from the table's is not understood, so not used."""
+"""A workspace's rate further than this factor from the table's is misread, so not used."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Prices:
 
     @classmethod
     def read(cls, path: Path | None = None) -> Prices:
-        """Read a price table; a ModalError says what is wrong with it."""
+        """Read a price table, by default this package's; raises a ModalError if it is none."""
         path = path or TABLE
         try:
             table = yaml.safe_load(Path(path).read_text())
@@ -58,14 +56,14 @@ class Prices:
             ) from None
 
     def updated(self, hourly: Mapping[str, Decimal], today: str) -> Prices:
-        """These prices with a workspace's own rates (USD per unit and hour) where they are clear.
+        """These prices with a workspace's rates (USD per unit and hour) where they are clear.
 
-        The names of Modal's rates are not documented, so a rate is used only when its name says
-        one thing and its value is near the table's.
+        The names of Modal's rates are not documented, so a rate is used only when its name has one
+        reading and its value is near the table's.
         """
         rates = {_plain(name): float(rate) / 3600 for name, rate in hourly.items()}
 
-        def found(wanted: str, known: float, *words: str) -> float:
+        def rate_of(wanted: str, known: float, *words: str) -> float:
             names = [n for n in rates if wanted in n and all(word in n for word in words)]
             exact = [name for name in names if name.endswith(wanted)] or names
             near = {
@@ -73,9 +71,9 @@ class Prices:
             }
             return near.pop() if len(near) == 1 else known
 
-        gpus = {gpu: found(_plain(gpu), rate) for gpu, rate in self.gpus.items()}
-        cpu = found("cpu", self.cpu_core, "sandbox")
-        memory = found("memory", self.memory_gib, "sandbox")
+        gpus = {gpu: rate_of(_plain(gpu), rate) for gpu, rate in self.gpus.items()}
+        cpu = rate_of("cpu", self.cpu_core, "sandbox")
+        memory = rate_of("memory", self.memory_gib, "sandbox")
         if (gpus, cpu, memory) == (self.gpus, self.cpu_core, self.memory_gib):
             return self
         return Prices(gpus, cpu, memory, today, "billing.rates")
@@ -107,7 +105,7 @@ def _plain(name: str) -> str:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """One line of an attempts file: what one Sandbox was, cost, and came to."""
+    """One line of an attempts file: a Sandbox with its resources, cost and end."""
 
     run: str
     job: str
@@ -135,11 +133,13 @@ def append(path: Path, record: AttemptRecord) -> None:
 
 @dataclass
 class Budget:
-    """What this run has spent, what its running Sandboxes are expected to cost, and the limit."""
+    """Dollars spent by this run, expected of its running Sandboxes, and allowed."""
 
     limit: float | None
+    """USD; None without a limit."""
     prices: Prices
     spent: float = 0.0
+    """USD of the Sandboxes that ended."""
     running: dict[Any, float] = field(default_factory=dict)
     """Attempt -> its estimated cost in USD."""
 
@@ -148,7 +148,7 @@ class Budget:
         return (self.prices.per_second(resources) or 0.0) * resources.expected_seconds
 
     def refusal(self, attempt: Any, resources: Resources) -> str | None:
-        """Why this attempt must not start, in one line; None reserves its estimate instead."""
+        """The reason, in one line, why this attempt must not start; None reserves its estimate."""
         cost = self.estimate(resources)
         under_way = sum(self.running.values())
         if self.limit is not None and self.spent + under_way + cost > self.limit:
@@ -161,15 +161,14 @@ class Budget:
         return None
 
     def settle(self, attempt: Any, cost: float | None) -> None:
-        """Replace an attempt's estimate by what it cost."""
+        """Replace an attempt's estimate by its cost in USD; None where it is unknown."""
         self.running.pop(attempt, None)
         self.spent += cost or 0.0
 
     def check_start(self, jobs: Iterable[Resources]) -> None:
-        """Refuse to start when all jobs together are expected to cost more than the limit.
+        """Raise a ModalError when all jobs together are expected to cost more than the limit.
 
-        Jobs that do not say what to expect (`expected_seconds`) do not count here: their time
-        limit would be no estimate.
+        Jobs without `expected_seconds` do not count here: their time limit would be no estimate.
         """
         if self.limit is None:
             return
@@ -180,10 +179,11 @@ class Budget:
                     f"There is a budget, but no price for the GPU {resources.gpu}: copy "
                     f"{TABLE.name} of this package, add it, and name the copy with --modal-prices."
                 )
-        told = [resources for resources in jobs if resources.expected is not None]
-        total = sum(self.estimate(resources) for resources in told)
+        expected = [resources for resources in jobs if resources.expected is not None]
+        total = sum(self.estimate(resources) for resources in expected)
         if total > self.limit:
             raise ModalError(
-                f"{len(told)} jobs are expected to cost ${total:.2f}, which is above the budget of "
-                f"${self.limit:.2f}: raise --modal-budget-usd or `budget_usd`, or ask for less."
+                f"{len(expected)} jobs are expected to cost ${total:.2f}, which is above the "
+                f"budget of ${self.limit:.2f}: raise --modal-budget-usd or `budget_usd`, or ask "
+                "for less."
             )

@@ -1,4 +1,4 @@
-"""The one exception for a person: a line that says what is wrong and what to do about it."""
+"""The exception for a person: a line that says what is wrong and what to do about it."""
 
 from snakemake_interface_common.exceptions import ApiError
 

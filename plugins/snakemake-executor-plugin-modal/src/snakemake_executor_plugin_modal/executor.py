@@ -1,4 +1,4 @@
-"""Snakemake's side: jobs become attempts, attempts become reports."""
+"""Snakemake's side of the executor: jobs become attempts, attempts become reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -19,27 +19,41 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from snakemake_interface_executor_plugins.utils import format_cli_arg, join_cli_args
 
+from . import preflight, transfer
 from .attempt import Attempt, Outcome, Phase
 from .background import Background
 from .causes import BUDGET
 from .costs import Budget, Prices
 from .errors import ModalError
+from .pool import Pool
+from .run_context import RunContext
+from .session import Session
 from .settings import LOCAL
-from .task import Resources, Task, files_of, key_of, name_of, of_job
+from .task import Resources, Task, files_of, key_of, name_of, task_of_job
 
 STARTING_SECONDS = 180.0
 CLOSING_SECONDS = 90.0
 INTERNAL = ("_cores", "_nodes", "mem_mib", "disk_mib")
 
+Hook = Callable[[Any, Callable[[str], bytes | None]], bool]
+"""(Snakemake's job, a reader of the Volume's files) -> whether the job needs no Sandbox."""
+
 
 class Executor(RemoteExecutor):
-    """Runs each job in a Sandbox of its own; never waits in `run_job`."""
+    """Runs each job in a separate Sandbox; never waits in `run_job`."""
 
     current: Executor | None = None
     """The executor of this process's run, for :func:`.oneoff.run_in_sandbox`."""
+    pool: Pool | None
+    """None if no job needs a Sandbox."""
+    hook: Hook | None
+    """The callable of --modal-complete."""
 
     def __post_init__(self) -> None:
-        """Check everything that can be checked before the first job."""
+        """Check everything that can be checked before the first job.
+
+        Raises a ModalError, in one line, for what is missing or contradicts itself.
+        """
         settings = self.executor_settings
         self.background = Background()
         self.interrupted = False
@@ -54,45 +68,48 @@ class Executor(RemoteExecutor):
         jobs = [job for job in self.dag.needrun_jobs() if not job.is_local]
         if not jobs:
             return
+        # Not at the top: Snakemake imports this package, which does not depend on it.
         from snakemake import __version__ as snakemake
-
-        from . import preflight
-        from .session import Session
 
         self.hook = _hook(settings.complete)
         prices = Prices.read(settings.prices)
-        asked = [(job.name, Resources.of(job.name, job.resources)) for job in jobs]
+        requests = [(job.name, Resources.from_declared(job.name, job.resources)) for job in jobs]
         session = Session(settings)
-        preflight.check_resources(asked, prices)
-        preflight.check_images(session, asked, snakemake)
+        preflight.check_resources(requests, prices)
+        preflight.check_images(session, requests, snakemake)
         preflight.check_environment(session, self.workflow.envvars)
-        self._now(preflight.open_session(session, dict(self.envvars())))
-        prices = self._now(preflight.rates(session, prices))
-        self.budget = Budget(self._limit(), prices)
-        self.budget.check_start(resources for _, resources in asked)
-        self._open_pool(session, jobs)
+        self._wait_for(preflight.open_session(session, dict(self.envvars())))
+        prices = self._wait_for(preflight.rates(session, prices))
+        budget = Budget(self._limit(), prices)
+        budget.check_start(resources for _, resources in requests)
+        self._open_pool(RunContext(session, run_id(), budget), jobs)
 
-    def _open_pool(self, session: Any, jobs: list[Any]) -> None:
-        from .pool import Pool
+    def _open_pool(self, context: RunContext, jobs: list[Any]) -> None:
+        sources = self._pack_sources()
+        redact = [*(context.session.settings.pass_env or ()), *self.workflow.envvars]
+        environment = {"SOURCE_COMMIT": source_commit()}
 
         async def opened() -> Pool:
-            pool = Pool(session, run_id(), self.budget, self.logger)
-            pool.redact = [*(session.settings.pass_env or ()), *self.workflow.envvars]
-            pool.environment = {"SOURCE_COMMIT": source_commit()}
-            await pool.open(self._pack_sources(), [key_of(name_of(job)) for job in jobs])
+            pool = Pool(context, sources, self.logger, redact=redact, environment=environment)
+            await pool.open(key_of(name_of(job)) for job in jobs)
             return pool
 
-        self.pool = self._now(opened())
+        self.pool = self._wait_for(opened())
 
-    def _now(self, coroutine: Any) -> Any:
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Wait for a coroutine before the first job; Modal's errors become one line."""
         import modal
 
         try:
             return self.background.wait_for(coroutine, STARTING_SECONDS)
         except modal.exception.Error as error:
-            said = " ".join(str(error).split())
-            raise ModalError(f"Modal: {type(error).__name__}: {said}") from None
+            message = " ".join(str(error).split())
+            raise ModalError(f"Modal: {type(error).__name__}: {message}") from None
+
+    def _opened_pool(self) -> Pool:
+        """The pool of a run with jobs for Sandboxes."""
+        assert self.pool is not None
+        return self.pool
 
     def _limit(self) -> float | None:
         limit = self.executor_settings.budget_usd
@@ -100,10 +117,8 @@ class Executor(RemoteExecutor):
             limit = (getattr(self.workflow, "config", None) or {}).get("budget_usd")
         return None if limit is None else float(limit)
 
-    def _pack_sources(self) -> Any:
+    def _pack_sources(self) -> transfer.Archive:
         """The archive of the sources: Snakemake's list and what the settings add."""
-        from . import transfer
-
         settings = self.executor_settings
         added = [*(settings.sources or ()), *(settings.pythonpath or ())]
         absent = [path for path in added if not Path(path).exists()]
@@ -133,9 +148,9 @@ class Executor(RemoteExecutor):
         self._cores_of_job = max(1, job.threads)
         members = job.jobs if job.is_group() else [job]
         values = {
-            f"{one.rule.name}:{name}={value}"
-            for one in members
-            for name, value in one.resources.items()
+            f"{member.rule.name}:{name}={value}"
+            for member in members
+            for name, value in member.resources.items()
             if isinstance(value, int) and not isinstance(value, bool) and name not in INTERNAL
         }
         names = [value.partition("=")[0] for value in values]
@@ -145,25 +160,25 @@ class Executor(RemoteExecutor):
         )
 
     def format_job_exec(self, job: Any) -> str:
-        """The command, which is to run in the Sandbox's own working directory."""
+        """The command, which is to run in the Sandbox's working directory."""
         command = super().format_job_exec(job)
         directory = format_cli_arg("--directory", getattr(self.workflow, "overwrite_workdir", None))
         return command.replace(f" {directory}", "") if directory else command
 
     def run_job(self, job: Any) -> None:
-        """Submit a job: at once, whatever Modal is doing."""
+        """Submit a job without waiting for Modal."""
         self._catch_sigterm()
-        attempt = Attempt(of_job(job, self.format_job_exec(job)))
+        attempt = Attempt(task_of_job(job, self.format_job_exec(job)))
         info = SubmittedJobInfo(job, external_jobid=attempt.id, aux={"attempt": attempt})
         attempt.report = partial(self._report, info, attempt)
         if self.hook is not None and not job.is_group():
-            attempt.try_complete = partial(self._complete, job, attempt.task)
+            attempt.try_complete = partial(self._complete, self.hook, job, attempt.task)
         self.report_job_submission(info)
-        self.background.loop.call_soon_threadsafe(self.pool.launch, attempt)
+        self.background.loop.call_soon_threadsafe(self._opened_pool().launch, attempt)
 
-    def _complete(self, job: Any, task: Task) -> bool:
+    def _complete(self, hook: Hook, job: Any, task: Task) -> bool:
         """Ask the hook; True if the job needs no Sandbox (runs in a thread of the pool)."""
-        if not self.hook(job, self.pool.session.read_now):
+        if not hook(job, self._opened_pool().session.read_now):
             return False
         missing = [path for path in task.outputs if not Path(path).exists()]
         if missing:
@@ -187,7 +202,7 @@ class Executor(RemoteExecutor):
         for info in active_jobs:
             attempt = info.aux["attempt"]
             if attempt in running and alive is not None and attempt.sandbox_id not in alive:
-                self.pool.collect(attempt)
+                self._opened_pool().collect(attempt)
             if attempt.phase is not Phase.ENDED:
                 yield info
         if running:
@@ -196,18 +211,19 @@ class Executor(RemoteExecutor):
     async def _alive(self) -> dict[str, Any] | None:
         """Living Sandboxes by id; None if Modal did not answer this time."""
         try:
-            alive = await self.pool.session.alive(self.pool.tags)
+            pool = self._opened_pool()
+            alive = await pool.session.alive(pool.tags)
         except Exception as error:
             if not self._list_failed:
-                said = " ".join(f"{type(error).__name__}: {error}".split())
-                self.logger.warning(f"Modal did not list the Sandboxes ({said}); trying again.")
+                message = " ".join(f"{type(error).__name__}: {error}".split())
+                self.logger.warning(f"Modal did not list the Sandboxes ({message}); trying again.")
             self._list_failed = True
             return None
         self._list_failed = False
         return alive
 
     def _report(self, info: SubmittedJobInfo, attempt: Attempt, outcome: Outcome) -> None:
-        """Tell Snakemake how an attempt ended (runs in a thread of the pool)."""
+        """Report to Snakemake how an attempt ended (runs in a thread of the pool)."""
         if outcome.cause is None:
             self.report_job_success(info)
             return
@@ -226,8 +242,8 @@ class Executor(RemoteExecutor):
     def _catch_sigterm(self) -> None:
         """Make SIGTERM do what Ctrl-C does: end the Sandboxes, then this process.
 
-        Snakemake's own handler waits for running jobs. It is set after this object was made, hence
-        here, at the first job.
+        Snakemake's handler waits for running jobs. It is set after this object was made, hence
+        this one is set at the first job.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -247,50 +263,51 @@ class Executor(RemoteExecutor):
         super().cancel()
 
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
-        """End all Sandboxes of this run (not only those of `active_jobs`: some are being born)."""
+        """End all Sandboxes of this run, those that are still being created among them."""
         self._close_pool()
 
     def shutdown(self) -> None:
-        """The end, whichever: no Sandbox is left running."""
+        """End of the run, good or bad: no Sandbox is left running."""
         self._close_pool()
         super().shutdown()
 
     def _close_pool(self) -> None:
-        if self.pool is None or self.pool.closed:
+        pool = self.pool
+        if pool is None or pool.closed:
             return
         try:
-            count = self.background.wait_for(self.pool.close(), CLOSING_SECONDS)
+            count = self.background.wait_for(pool.close(), CLOSING_SECONDS)
         except Exception as error:
-            said = " ".join(f"{type(error).__name__}: {error}".split())
+            message = " ".join(f"{type(error).__name__}: {error}".split())
             app = self.executor_settings.app
             self.logger.error(
-                f"Some Sandboxes may still be running ({said}): look with `modal sandbox list "
+                f"Some Sandboxes may still be running ({message}): look with `modal sandbox list "
                 f"--app-id {app}`, or end all of them with `modal app stop {app}`."
             )
             return
         if count:
             self.logger.info(f"{count} Sandboxes were terminated.")
-        self._sum_up()
+        self._sum_up(pool)
 
-    def _sum_up(self) -> None:
-        """Say what the run cost, and keep it with the time of its ticks for who wants to know."""
-        budget = self.budget
-        said = {
-            "run": self.pool.run,
+    def _sum_up(self, pool: Pool) -> None:
+        """Log what the run cost; write it, with the time of its ticks, to last-run.json."""
+        budget = pool.budget
+        summary = {
+            "run": pool.run_id,
             "spent_usd": round(budget.spent, 4),
             "prices": {"date": budget.prices.date, "source": budget.prices.source},
             "ticks": len(self.ticks),
             "median_tick_seconds": round(median(self.ticks or [0.0]), 3),
             "slowest_tick_seconds": round(max(self.ticks, default=0.0), 3),
         }
-        (LOCAL / "last-run.json").write_text(json.dumps(said, indent=1) + "\n")
+        (LOCAL / "last-run.json").write_text(json.dumps(summary, indent=1) + "\n")
         self.logger.info(
             f"Modal: this run cost about ${budget.spent:.2f} "
             f"(rates of {budget.prices.date}, {budget.prices.source})."
         )
 
 
-def _hook(setting: str | None) -> Any:
+def _hook(setting: str | None) -> Hook | None:
     """The callable that --modal-complete names; a ModalError if there is none."""
     if not setting:
         return None
@@ -326,7 +343,7 @@ def source_commit() -> str:
 
 
 def write_empty_benchmark(path: Path) -> None:
-    """A benchmark file for a job that did not run: Snakemake expects one."""
+    """Write a benchmark file, which Snakemake expects, for a job that did not run."""
     columns = [
         "s",
         "h:m:s",

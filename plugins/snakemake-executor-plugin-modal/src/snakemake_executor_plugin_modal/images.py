@@ -1,7 +1,7 @@
-"""A lock file as an image: equal lock, equal image.
+"""Images from lock files: equal lock, equal image.
 
-What enters an image's definition is its Python and uv versions, its Debian packages, and the lock
-file's requirements without comments and order. Modal then builds it once and finds it again.
+An image's definition has its Python and uv versions, its Debian packages, and the lock file's
+requirements without comments and order. Modal builds equal definitions once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(\[[^\]]*\])?\s*(==\s*\S+|@\s*\S
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What an image is made of."""
+    """Contents of an image."""
 
     name: str
     requirements: tuple[str, ...]
@@ -41,9 +41,9 @@ class ImageSpec:
     def version_of(self, package: str) -> str | None:
         """The pinned version of a package; None if the lock file has none."""
         for line in self.requirements:
-            found = PIN.match(line)
-            if found and found[1].lower().replace("_", "-") == package:
-                return found[3].removeprefix("==").split(";")[0].strip()
+            pin = PIN.match(line)
+            if pin and pin[1].lower().replace("_", "-") == package:
+                return pin[3].removeprefix("==").split(";")[0].strip()
         return None
 
     def definition(self) -> Any:
@@ -64,7 +64,7 @@ class ImageSpec:
 
 
 def specs(settings: ExecutorSettings) -> dict[str, ImageSpec]:
-    """The images that the settings define, by name; a ModalError names what is wrong."""
+    """The images that the settings define, by name; raises a ModalError for a wrong setting."""
     locks = pairs(settings.images, "images") or {DEFAULT_IMAGE: "requirements.lock"}
     first = pairs(settings.image_first, "image-first")
     unknown = sorted(set(first) - set(locks))
@@ -84,7 +84,7 @@ def specs(settings: ExecutorSettings) -> dict[str, ImageSpec]:
 
 
 def read_lock(path: Path, name: str = DEFAULT_IMAGE) -> tuple[str, ...]:
-    """The requirements of a lock file, sorted; every one must be pinned."""
+    """The requirements of a lock file, sorted; raises a ModalError if one is not pinned."""
     try:
         text = path.read_text()
     except OSError as error:
@@ -104,7 +104,10 @@ def read_lock(path: Path, name: str = DEFAULT_IMAGE) -> tuple[str, ...]:
 
 
 def check(images: Mapping[str, ImageSpec], used: Mapping[str, str], snakemake: str) -> None:
-    """Check the images that jobs use (image -> one job that does) against this Snakemake."""
+    """Check the images that jobs use (image -> a job that does) against this Snakemake version.
+
+    Raises a ModalError for an image that is not defined or has another version.
+    """
     for name, job in used.items():
         if name not in images:
             known = ", ".join(sorted(images))

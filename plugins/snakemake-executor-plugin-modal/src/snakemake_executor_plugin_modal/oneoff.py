@@ -1,4 +1,4 @@
-"""One command in a Sandbox of its own, outside the graph: for an `onerror:` handler, say."""
+"""A command in a Sandbox outside the graph, for an `onerror:` handler for instance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from . import collecting
+from .attempt import Attempt, Outcome
 from .errors import ModalError
+from .executor import Executor
+from .settings import LOCAL
+from .task import Resources, Task, file_name
 
 
 def run_in_sandbox(
@@ -28,11 +33,6 @@ def run_in_sandbox(
     Raises a ModalError, in one line, if there is no such run, if it was interrupted, if the
     budget does not allow it, or if the command fails.
     """
-    from . import collecting
-    from .attempt import Attempt, Outcome
-    from .executor import LOCAL, Executor
-    from .task import Resources, Task, file_name
-
     executor = Executor.current
     if executor is None or executor.pool is None:
         raise ModalError(f"{name}: no run with the executor modal has begun.")
@@ -51,7 +51,7 @@ def run_in_sandbox(
     )
     attempt = Attempt(task)
 
-    async def whole() -> Outcome:
+    async def run() -> Outcome:
         pool.closed = False
         try:
             refusal = await pool.create(attempt)
@@ -59,12 +59,12 @@ def run_in_sandbox(
                 return Outcome(refusal)
             while await attempt.sandbox.poll.aio() is None:
                 await asyncio.sleep(executor.executor_settings.poll_seconds)
-            return await collecting.collect(attempt, pool)
+            return await collecting.collect(attempt, pool.context)
         finally:
             await pool.close()
 
     try:
-        outcome = executor.background.wait_for(whole())
+        outcome = executor.background.wait_for(run())
     except KeyboardInterrupt:
         executor.interrupted = True
         executor.background.wait_for(pool.close(), 60)

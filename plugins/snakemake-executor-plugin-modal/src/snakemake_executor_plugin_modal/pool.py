@@ -1,6 +1,6 @@
-"""Creating Sandboxes beside Snakemake, a bounded number at a time; adopting and ending them.
+"""The Sandboxes of a run: created beside Snakemake, a bounded number at a time, adopted, ended.
 
-Creating one with a GPU blocks until it is scheduled, so it happens here, never in `run_job`.
+Creating a Sandbox with a GPU blocks until it is scheduled, so it happens here, never in `run_job`.
 Everything below runs in one event loop (:class:`.background.Background`), so nothing is locked.
 """
 
@@ -10,51 +10,60 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import causes, collecting, transfer
 from .attempt import Attempt, Outcome, Phase
 from .causes import Cause
-from .costs import Budget
-from .session import Session, exchange
-from .settings import LOCAL, MOUNT
+from .run_context import RunContext
+from .settings import LOCAL, MOUNT, exchange
 from .task import Task
 
 USD_PER_SECOND = "SNAKEMAKE_MODAL_USD_PER_SECOND"
-"""Environment variable that tells a job what its Sandbox costs."""
+"""Environment variable of every job: the cost of its Sandbox."""
 
 RUNNER = Path(__file__).with_name("runner.py")
 ENDING_SECONDS = 60.0
+"""Seconds to terminate until no Sandbox is listed."""
 
 
 class Pool:
     """The Sandboxes of one run, and those that an earlier, killed client of it left."""
 
-    def __init__(self, session: Session, run: str, budget: Budget, logger: Any) -> None:
-        self.session, self.run, self.budget, self.logger = session, run, budget, logger
-        self.slots = asyncio.Semaphore(session.settings.creations)
-        self.sources: transfer.Archive | None = None
-        self.redact: list[str] = []
-        self.environment: dict[str, str] = {}
+    def __init__(
+        self,
+        context: RunContext,
+        sources: transfer.Archive,
+        logger: Any,
+        *,
+        redact: Iterable[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create in the event loop that the pool is to run in.
+
+        The values of the variables named in `redact` are hidden in logs; every job gets the
+        variables of `environment`.
+        """
+        self.context, self.sources, self.logger = context, sources, logger
+        self.session, self.run_id, self.budget = context.session, context.run_id, context.budget
+        self.redact, self.environment = list(redact), dict(environment or {})
+        self.slots = asyncio.Semaphore(self.session.settings.creations)
         self.left: dict[str, tuple[Any, dict[str, str]]] = {}
         """Job key -> (Sandbox, its tags) of an earlier client."""
-        self.too_little: dict[str, int] = {}
-        """Job key -> MiB with which it ran out of memory."""
         self.under_way: set[asyncio.Task] = set()
         self.loop = asyncio.get_running_loop()
         self.closed = False
 
     # -- before the first job -------------------------------------------------------------------
 
-    async def open(self, sources: transfer.Archive, wanted: Iterable[str]) -> None:
+    async def open(self, wanted: Iterable[str]) -> None:
         """Send the sources and the runner, and look for Sandboxes of a killed client.
 
-        `wanted` are the keys of the jobs that may run; what is left of other jobs is ended.
+        `wanted` are the keys of the jobs that may run; Sandboxes of other jobs are ended.
         """
-        self.sources = sources
-        await self.session.upload({self._sources: sources.path, self._runner: RUNNER})
+        await self.session.upload({self._sources: self.sources.path, self._runner: RUNNER})
         wanted = set(wanted)
         for sandbox in (await self.session.alive(self.tags)).values():
             tags = await sandbox.get_tags.aio()
@@ -66,7 +75,7 @@ class Pool:
     @property
     def tags(self) -> dict[str, str]:
         """The tags that all Sandboxes of this run carry."""
-        return {"snakemake": self.run}
+        return {"snakemake": self.run_id}
 
     @property
     def _sources(self) -> str:
@@ -96,9 +105,9 @@ class Pool:
             async with self.slots:
                 refusal = await self.create(attempt)
         except Exception as error:
-            refusal = causes.of_creation(error)
+            refusal = causes.cause_of_creation(error)
         if refusal is not None:
-            collecting.tell(attempt, self, refusal)
+            collecting.record(attempt, self.context, refusal)
             await self._end(attempt, Outcome(refusal))
 
     async def _end(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -111,15 +120,15 @@ class Pool:
         try:
             return await asyncio.to_thread(attempt.try_complete)
         except Exception as error:
-            said = " ".join(f"{type(error).__name__}: {error}".split())
+            message = " ".join(f"{type(error).__name__}: {error}".split())
             self.logger.warning(
-                f"{attempt.task.name}: the hook --modal-complete failed ({said}); "
+                f"{attempt.task.name}: the hook --modal-complete failed ({message}); "
                 "the job runs in a Sandbox instead."
             )
             return False
 
     async def create(self, attempt: Attempt) -> Cause | None:
-        """Give an attempt its Sandbox; returns why it gets none. Modal's errors are raised."""
+        """Give an attempt its Sandbox; returns the cause if it gets none. Raises Modal's errors."""
         if self.closed:
             return Cause(causes.REFUSED, "the run is ending")
         task = self._with_memory(attempt)
@@ -131,22 +140,22 @@ class Pool:
         if await self._adopted(attempt, spec):
             archive.path.unlink(missing_ok=True)
             return None
-        folder = attempt.folder(self.run)
+        folder = attempt.folder(self.run_id)
         await self.session.upload({f"{folder}/in.tar.gz": archive.path})
         archive.path.unlink(missing_ok=True)
         at = f"{MOUNT}/"
         command = ["python", at + self._runner, MOUNT, at + self._sources, at + folder]
         tags = {"rule": task.rule, "job": task.key, "attempt": attempt.id, "spec": spec}
-        sandbox = await self.session.create(command, {**self.tags, **tags}, task)
+        sandbox = await self.session.create(command, {**self.tags, **tags}, task.resources)
         attempt.begin(sandbox)
         if self.closed:
             await sandbox.terminate.aio()
         return None
 
     def _with_memory(self, attempt: Attempt) -> Task:
-        """The task, with more memory if it ran out of it before and its rule asks for no more."""
+        """The task, with more memory if an attempt ran out of it and the rule asks for no more."""
         task = attempt.task
-        wanted, failed = task.resources.memory_mib, self.too_little.get(task.key, 0)
+        wanted, failed = task.resources.memory_mib, self.context.memory_exceeded.get(task.key, 0)
         if failed and wanted <= failed:
             wanted = int(failed * self.session.settings.oom_factor)
         attempt.memory_mib = wanted
@@ -154,7 +163,7 @@ class Pool:
         return task
 
     def _pack(self, task: Task) -> transfer.Archive:
-        """The input archive of a task, with what the runner has to know."""
+        """The input archive of a task, with the job's description for the runner."""
         rate = self.budget.prices.per_second(task.resources) or 0.0
         spec = {
             "command": task.command,
@@ -181,7 +190,7 @@ class Pool:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     async def _adopted(self, attempt: Attempt, spec: str) -> bool:
-        """Take over the Sandbox that a killed client left for the very same work, or end it."""
+        """Take over the Sandbox that a killed client left for equal work; end it for other work."""
         sandbox, tags = self.left.pop(attempt.task.key, (None, {}))
         if sandbox is None:
             return False
@@ -196,7 +205,7 @@ class Pool:
     # -- collecting -----------------------------------------------------------------------------
 
     def collect(self, attempt: Attempt) -> None:
-        """Fetch what came of an attempt whose Sandbox is no longer listed; call in any thread."""
+        """Fetch the results of an attempt whose Sandbox is no longer listed; call in any thread."""
         attempt.phase = Phase.COLLECTING
         self.loop.call_soon_threadsafe(self._beside, self._collect(attempt))
 
@@ -205,25 +214,21 @@ class Pool:
             if await attempt.sandbox.poll.aio() is None:
                 attempt.phase = Phase.RUNNING  # the list was behind
                 return
-            outcome = await collecting.collect(attempt, self)
+            outcome = await collecting.collect(attempt, self.context)
         except Exception as error:
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            cause = Cause(causes.FAILED, f"its results could not be fetched: {said}")
-            collecting.tell(attempt, self, cause)
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            cause = Cause(causes.FAILED, f"its results could not be fetched: {message}")
+            collecting.record(attempt, self.context, cause)
             outcome = Outcome(cause)
         await self._end(attempt, outcome)
 
     # -- ending ---------------------------------------------------------------------------------
 
-    def remember_memory(self, attempt: Attempt) -> None:
-        """A retry of this job needs more memory."""
-        self.too_little[attempt.task.key] = attempt.memory_mib
-
     async def close(self) -> int:
-        """End every Sandbox of this run, whoever created it; returns how many there were.
+        """End every Sandbox of this run, adopted ones included; returns how many there were.
 
-        What is under way is cancelled first. Listing again after terminating catches a Sandbox
-        that came to life between the two.
+        Work under way is cancelled first. Listing again after terminating catches a Sandbox that
+        was created between the two. Raises TimeoutError after :data:`ENDING_SECONDS`.
         """
         self.closed = True
         for task in list(self.under_way):
@@ -240,5 +245,5 @@ class Pool:
             if asyncio.get_running_loop().time() > deadline:
                 raise TimeoutError(f"{len(alive)} Sandboxes are still there")
             await asyncio.sleep(0.2)
-        await self.session.remove(exchange("jobs", self.run))
+        await self.session.remove(exchange("jobs", self.run_id))
         return len(ended)

@@ -1,4 +1,4 @@
-"""What must be there before the first job. What is missing is one line that says what to type."""
+"""Checks before the first job: whatever is missing is one line that says what to type."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PATIENCE = 20.0
 
 
 def check_resources(jobs: Iterable[tuple[str, Resources]], prices: Prices) -> None:
-    """Check GPU names and time limits of (job, resources)."""
+    """Check GPU names and time limits of (job, resources); raises a ModalError."""
     known = [*GPUS, *(gpu for gpu in prices.gpus if gpu not in GPUS)]
     for job, resources in jobs:
         if resources.gpu and resources.gpu not in known:
@@ -57,18 +57,23 @@ def check_resources(jobs: Iterable[tuple[str, Resources]], prices: Prices) -> No
 
 
 def check_environment(session: Session, declared: Iterable[str]) -> None:
-    """Check that every environment variable to pass is set here."""
+    """Check that every environment variable to pass is set here; raises a ModalError."""
     for name in [*(session.settings.pass_env or ()), *declared]:
         if name not in os.environ:
             raise ModalError(f"The environment variable {name} is not set: export {name}=...")
 
 
 async def open_session(session: Session, declared_environment: dict[str, str]) -> None:
-    """Connect, and look up the App, the Volumes and the Secrets."""
+    """Connect, and look up the App, the Volumes and the Secrets.
+
+    Raises a ModalError for the first that is missing, and Modal's errors.
+    """
     import modal
 
-    session.client = await _connect(modal)
     settings = session.settings
+    if settings.volume is None:
+        raise ModalError("Name a Modal Volume of version 2 with --modal-volume.")
+    session.client = await _connect(modal)
     session.app = await modal.App.lookup.aio(
         settings.app, create_if_missing=True, client=session.client
     )
@@ -100,9 +105,9 @@ async def _connect(modal: Any) -> Any:
             "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET."
         ) from None
     except (TimeoutError, OSError, modal.exception.Error) as error:
-        said = f" ({type(error).__name__}: {_line(error)})" if str(error) else ""
+        detail = f" ({type(error).__name__}: {_line(error)})" if str(error) else ""
         raise ModalError(
-            f"Modal cannot be reached{said}: check the network (and MODAL_SERVER_URL, if set)."
+            f"Modal cannot be reached{detail}: check the network (and MODAL_SERVER_URL, if set)."
         ) from None
     return client
 
@@ -135,7 +140,7 @@ async def _secret(modal: Any, session: Session, name: str) -> Any:
 
 
 async def rates(session: Session, prices: Prices) -> Prices:
-    """The prices with the workspace's own rates, where it lets them be read."""
+    """The prices with the workspace's rates, where it lets them be read."""
     import modal
 
     try:
@@ -147,7 +152,7 @@ async def rates(session: Session, prices: Prices) -> Prices:
 
 
 def check_images(session: Session, jobs: Iterable[tuple[str, Resources]], snakemake: str) -> None:
-    """Check the lock files of the images that the jobs use."""
+    """Check the lock files of the images that the jobs use; raises a ModalError."""
     used: dict[str, str] = {}
     for job, resources in jobs:
         used.setdefault(resources.image, job)

@@ -1,11 +1,11 @@
-"""What runs inside a Sandbox: unpack, run the command, pack what came of it.
+"""The program inside a Sandbox: unpack, run the command, pack the results.
 
     python runner.py <mount> <sources archive> <job folder>
 
 Standard library only: it travels as one file. On the Volume mounted at `mount`, the job folder
 holds `in.tar.gz` (inputs and `job.json`); it gets `log.txt`, renewed while the command runs, and
 `out.tar.gz`, whose last member, the marker, lists the sha256 of every file. Work is done on the
-container's own disk: a Volume is no place for a working directory.
+container's disk: a Volume is no place for a working directory.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import tarfile
 import threading
 import time
 from pathlib import Path
+from typing import IO, Any
 
 SECRET_NAMES = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|API_?KEY|PRIVATE", re.IGNORECASE)
 SHORTEST_SECRET = 6
@@ -56,13 +57,13 @@ class Redactor:
 
 
 class Log:
-    """The command's output: on disk, on this process's own output, and on the Volume."""
+    """The command's output: on disk, on this process's output, and on the Volume."""
 
     def __init__(self, path: Path, redact: Redactor) -> None:
         self.path, self.redact = path, redact
         self.stream = path.open("wb")
 
-    def follow(self, pipe) -> None:
+    def follow(self, pipe: IO[bytes]) -> None:
         """Copy line by line until the pipe closes."""
         for line in pipe:
             self.write(self.redact(line))
@@ -76,7 +77,7 @@ class Log:
 
 
 def sync(mount: str) -> bool:
-    """Commit the Volume, so that others see it although this Sandbox still runs."""
+    """Commit the Volume while this Sandbox still runs; returns whether that worked."""
     for attempt in range(SYNC_TRIES):
         if subprocess.run(["sync", mount], capture_output=True).returncode == 0:
             return True
@@ -96,7 +97,7 @@ def publish_log(log: Log, target: Path, mount: str, ended: threading.Event) -> N
 
 
 def run(command: str, seconds: float, log: Log, environment: dict[str, str]) -> tuple[int, bool]:
-    """Run the command in a session of its own; returns (exit code, whether its time was up)."""
+    """Run the command in a new session for at most `seconds`; returns (exit code, timed out)."""
     process = subprocess.Popen(
         ["bash", "-c", command] if shutil.which("bash") else ["sh", "-c", command],
         stdout=subprocess.PIPE,
@@ -120,8 +121,11 @@ def run(command: str, seconds: float, log: Log, environment: dict[str, str]) -> 
     return code, late
 
 
-def packed_files(spec: dict, failed: bool) -> tuple[dict[str, str], list[str], list[str]]:
-    """(path -> sha256 of every file that goes back, folders, required outputs that are absent)."""
+def packed_files(spec: dict[str, Any], failed: bool) -> tuple[dict[str, str], list[str], list[str]]:
+    """(path -> sha256 of every file that goes back, folders, required outputs that are absent).
+
+    Of a failed job only its logs go back.
+    """
     wanted = (
         spec["logs"]
         if failed
@@ -145,8 +149,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def pack(target: Path, files: dict[str, str], log: Path, marker: dict) -> None:
-    """Write the result archive, the marker last, aside and then in place."""
+def pack(target: Path, files: dict[str, str], log: Path, marker: dict[str, Any]) -> None:
+    """Write the result archive, the marker last, beside `target` and then in its place."""
     aside = target.with_suffix(".part")
     with tarfile.open(aside, "w:gz", compresslevel=1, dereference=True) as tar:
         tar.add(log, "log.txt")

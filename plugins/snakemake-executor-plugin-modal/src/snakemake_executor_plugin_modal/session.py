@@ -1,6 +1,6 @@
-"""Modal's side: the connection, the App, Volumes, Secrets and images of one run.
+"""Modal's side of a run: its connection, App, Volumes, Secrets and images.
 
-Every method is a coroutine over Modal's own asynchronous calls, and none is called before the first
+Every method is a coroutine over Modal's asynchronous calls, and none is called before the first
 job: importing `modal` takes a second.
 """
 
@@ -13,22 +13,29 @@ from pathlib import Path
 from typing import Any
 
 from .images import ImageSpec, specs
-from .settings import EXCHANGE, MOUNT, ExecutorSettings, pairs
+from .settings import MOUNT, ExecutorSettings, pairs
+from .task import Resources
 
 READ_TRIES = 3
 
+GRACE = 90
+"""Seconds that a Sandbox has beyond its job's time limit, to pack and commit what there is."""
+
+LONGEST = 24 * 3600
+"""Modal's longest timeout, seconds."""
+
 
 class Session:
-    """What all Sandboxes of a run share. `open` is in :mod:`.preflight`, which says what lacks."""
+    """What all Sandboxes of a run share; :func:`.preflight.open_session` connects it."""
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self.settings = settings
         self.images: dict[str, ImageSpec] = specs(settings)
-        self.environment = pairs(settings.env, "env")
+        self.environment: dict[str, str | None] = {**pairs(settings.env, "env")}
         self.client: Any = None
         self.app: Any = None
         self.volume: Any = None
-        self.mounts: dict[str, Any] = {}
+        self.mounts: dict[str | os.PathLike[Any], Any] = {}
         self.secrets: list[Any] = []
         self._built: dict[str, asyncio.Future] = {}
 
@@ -43,7 +50,7 @@ class Session:
         return b"".join(chunks)
 
     def read_now(self, path: str) -> bytes | None:
-        """The same for a thread that may wait; a hook gets this."""
+        """As :meth:`read`, for a thread that may wait; a hook gets this."""
         try:
             return b"".join(self.volume.read_file(path))
         except FileNotFoundError:
@@ -95,12 +102,15 @@ class Session:
         await image.build.aio(self.app)
         return image
 
-    async def create(self, command: list[str], tags: Mapping[str, str], task: Any) -> Any:
-        """Create the Sandbox of a task. With a GPU this waits until it is scheduled."""
+    async def create(
+        self, command: list[str], tags: Mapping[str, str], resources: Resources
+    ) -> Any:
+        """Create a Sandbox that runs `command`. With a GPU this waits until it is scheduled.
+
+        Raises Modal's errors.
+        """
         import modal
 
-        resources = task.resources
-        extra = {"region": self.settings.region} if self.settings.region else {}
         return await modal.Sandbox.create.aio(
             *command,
             app=self.app,
@@ -114,7 +124,7 @@ class Session:
             cpu=float(resources.cores),
             memory=(resources.memory_mib, resources.memory_mib),
             tags=dict(tags),
-            **extra,
+            region=self.settings.region,
         )
 
     async def alive(self, tags: Mapping[str, str]) -> dict[str, Any]:
@@ -126,19 +136,7 @@ class Session:
 
     # -- secrets --------------------------------------------------------------------------------
 
-    def secret_environment(self, declared: Mapping[str, str]) -> dict[str, str]:
+    def secret_environment(self, declared: Mapping[str, str]) -> dict[str, str | None]:
         """Variables handed over as a secret: of --modal-pass-env and of Snakemake's `envvars`."""
         passed = {name: os.environ[name] for name in self.settings.pass_env or ()}
         return {**declared, **passed}
-
-
-GRACE = 90
-"""Seconds that a Sandbox has beyond its job's time limit, to pack and commit what there is."""
-
-LONGEST = 24 * 3600
-"""Modal's longest timeout, seconds."""
-
-
-def exchange(*parts: str) -> str:
-    """A path below the exchange folder of the main Volume."""
-    return "/".join((EXCHANGE, *parts))

@@ -1,10 +1,11 @@
-"""What a person may set: command-line options `--modal-*`, or keys `modal-*` of a profile."""
+"""Settings of the executor: command-line options `--modal-*`, or keys `modal-*` of a profile."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional  # noqa: UP035  Snakemake's parser reads these types
+from typing import Any, List, Optional  # noqa: UP035  Snakemake's parser reads these types
 
-from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
+from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
 from .errors import ModalError
 
@@ -19,18 +20,37 @@ LOCAL = Path(".snakemake/modal")
 
 DEFAULT_IMAGE = "default"
 
+common_settings = CommonSettings(
+    non_local_exec=True,
+    implies_no_shared_fs=True,
+    job_deploy_sources=True,
+    can_transfer_local_files=True,  # this plugin itself moves inputs, sources and outputs
+    pass_envvar_declarations_to_cmd=False,  # values never stand in a command: see `session`
+    pass_default_storage_provider_args=True,
+    pass_default_resources_args=True,
+    auto_deploy_default_storage_provider=False,
+    pass_group_args=True,
+    init_seconds_before_status_checks=0,
+)
+"""What Snakemake has to know about this executor."""
 
-def _option(help: str, default=None, **metadata):
+
+def exchange(*parts: str) -> str:
+    """A path below the exchange folder of the main Volume."""
+    return "/".join((EXCHANGE, *parts))
+
+
+def _option(help: str, default: Any = None, **metadata: Any) -> Any:
     return field(default=default, metadata={"help": help, **metadata})
 
 
-def _many(help: str, metavar: str):
+def _many(help: str, metavar: str) -> Any:
     return _option(help, nargs="+", metavar=metavar)
 
 
 @dataclass
 class ExecutorSettings(ExecutorSettingsBase):
-    """The settings; every one has a default but the Volume."""
+    """The settings; all but the Volume have a default."""
 
     app: str = _option("Modal App of the Sandboxes; made if it is missing.", "snakemake")
     volume: Optional[str] = _option(  # noqa: UP045
@@ -61,7 +81,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         "Folders of the working directory that are sent whole and put on PYTHONPATH.", "FOLDER"
     )
     sources: List[str] = _many(  # noqa: UP006
-        "Files and folders sent with Snakemake's own list of sources (Snakefiles, script folders, "
+        "Files and folders sent besides Snakemake's list of sources (Snakefiles, script folders, "
         "configuration files, everything under git).",
         "PATH",
     )
@@ -86,7 +106,7 @@ class ExecutorSettings(ExecutorSettingsBase):
         type=float,
     )
     prices: Optional[Path] = _option(  # noqa: UP045
-        "Price table that replaces the one of this package (same format)."
+        "Price table that replaces that of this package (same format)."
     )
     creations: int = _option("Most Sandboxes being created at the same time.", 16, type=int)
     poll_seconds: float = _option("Seconds between two looks at the Sandboxes.", 0.5, type=float)
@@ -99,12 +119,12 @@ class ExecutorSettings(ExecutorSettingsBase):
     region: Optional[str] = _option("Region in which Sandboxes run.")  # noqa: UP045
 
 
-def pairs(items, option: str) -> Dict[str, str]:  # noqa: UP006
-    """`NAME=VALUE` items as a dict; a ModalError names an item without `=`."""
-    found = {}
+def pairs(items: Iterable[str] | None, option: str) -> dict[str, str]:
+    """The `NAME=VALUE` items of --modal-`option` as a dict; raises a ModalError without `=`."""
+    values = {}
     for item in items or []:
         name, equals, value = item.partition("=")
         if not equals or not name:
             raise ModalError(f"--modal-{option} {item}: expected NAME=VALUE.")
-        found[name] = value
-    return found
+        values[name] = value
+    return values

@@ -1,4 +1,4 @@
-"""One job or group job as a Sandbox needs it: what to run, what travels, which resources."""
+"""A job or group job as a Sandbox needs it: its command, files and resources."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ NOT_TRANSFERRED = ("pipe", "service", "nodelocal")
 
 @dataclass(frozen=True)
 class Resources:
-    """What a Sandbox is asked for, from Snakemake's standard resources."""
+    """The resources of a Sandbox, from Snakemake's standard resources."""
 
     cores: int
+    """CPU cores."""
     memory_mib: int
+    """Memory in MiB."""
     gpu: str = ""
     """Modal's name of the GPU, "" for none."""
     gpus: int = 0
@@ -28,7 +30,7 @@ class Resources:
     """The job's time limit (`runtime`)."""
     image: str = DEFAULT_IMAGE
     expected: float | None = None
-    """Seconds that the job is expected to take (`expected_seconds`), None if nobody said."""
+    """Seconds that the job is expected to take (`expected_seconds`), None without it."""
 
     @property
     def expected_seconds(self) -> float:
@@ -37,14 +39,17 @@ class Resources:
 
     @property
     def gpu_request(self) -> str | None:
-        """The GPU as Modal wants to read it: None, "L4", "L4:2"."""
+        """The GPU in Modal's notation: None, "L4", "L4:2"."""
         if not self.gpu:
             return None
         return self.gpu if self.gpus == 1 else f"{self.gpu}:{self.gpus}"
 
     @classmethod
-    def of(cls, name: str, declared: Mapping[str, Any]) -> Resources:
-        """From a job's resources; a ModalError names what contradicts itself."""
+    def from_declared(cls, name: str, declared: Mapping[str, Any]) -> Resources:
+        """The resources that the job called `name` declares.
+
+        Raises a ModalError for a GPU without a name.
+        """
         gpus, gpu = _whole(declared, "gpu"), declared.get("gpu_model") or ""
         if gpus and not (isinstance(gpu, str) and gpu):
             raise ModalError(
@@ -70,13 +75,15 @@ def _whole(declared: Mapping[str, Any], name: str, default: int = 0) -> int:
 
 @dataclass
 class Task:
-    """What one Sandbox does. Paths are relative to the working directory, here and there."""
+    """The work of one Sandbox. Paths are relative to the working directory, here and there."""
 
     name: str
     """For people: rule and wildcards."""
     command: str
     sends: dict[str, Path | bytes]
     """Path there -> file here, or content."""
+    attempts_file: Path
+    """JSON lines, one per attempt."""
     outputs: list[str] = field(default_factory=list)
     """Files and folders that must come back."""
     optional: list[str] = field(default_factory=list)
@@ -86,7 +93,6 @@ class Task:
     mirrors: list[str] = field(default_factory=list)
     """Files and folders that come back as they are there; what is absent there goes away here."""
     resources: Resources = field(default_factory=lambda: Resources(1, 1000))
-    attempts_file: Path | None = None
     number: int = 1
     """Which attempt of the job this is, from 1."""
 
@@ -97,7 +103,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Who this is, over all attempts and runs."""
+        """The same for all attempts of the job, in all runs."""
         return key_of(self.name)
 
 
@@ -106,25 +112,25 @@ def key_of(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
-def of_job(job: Any, command: str) -> Task:
-    """The task of a Snakemake job or group job.
+def task_of_job(job: Any, command: str) -> Task:
+    """The task of a Snakemake job or group job that runs `command`.
 
     Raises a ModalError for a file that cannot travel because it is not below the working
     directory, and for an input that does not exist.
     """
-    members = sorted(job.jobs, key=lambda one: one.name) if job.is_group() else [job]
+    members = sorted(job.jobs, key=lambda member: member.name) if job.is_group() else [job]
     name = name_of(job)
-    outputs = [f for one in members for f in one.output if not _flagged(f, *NOT_TRANSFERRED)]
+    outputs = [f for m in members for f in m.output if not _flagged(f, *NOT_TRANSFERRED)]
     optional = [f for f in outputs if job.is_group() and _flagged(f, "temp")]
-    logs = [f for one in members for f in one.log]
-    benchmarks = [one.benchmark for one in members if one.benchmark]
+    logs = [f for member in members for f in member.log]
+    benchmarks = [member.benchmark for member in members if member.benchmark]
     inputs = [f for f in job.input if not getattr(f, "is_storage", False)]
     inputs += [f for f in outputs if _flagged(f, "update") and Path(f).exists()]
     made = {str(f) for f in outputs}
     missing = [f for f in inputs if not Path(f).exists() and str(f) not in made]
     if missing:
         raise ModalError(f"{name}: its input {missing[0]} does not exist.")
-    sends = {
+    sends: dict[str, Path | bytes] = {
         str(path): path
         for source in [*inputs, *_listed(members, "modal_send")]
         for path in files_of(Path(source), name)
@@ -138,14 +144,14 @@ def of_job(job: Any, command: str) -> Task:
         optional=[below(f, name) for f in optional],
         logs=[below(f, name) for f in [*logs, *benchmarks]],
         mirrors=[below(f, name) for f in _listed(members, "modal_fetch")],
-        resources=Resources.of(name, job.resources),
+        resources=Resources.from_declared(name, job.resources),
         attempts_file=attempts_file(name, [str(f) for f in logs]),
         number=job.attempt,
     )
 
 
 def attempts_file(name: str, logs: list[str]) -> Path:
-    """Where the attempts of a job are told: beside its first log, or below .snakemake/modal."""
+    """The attempts file of a job: beside its first log, or below .snakemake/modal."""
     if logs:
         return Path(f"{logs[0]}.attempts.jsonl")
     return LOCAL / "attempts" / f"{file_name(name)}.jsonl"
@@ -158,7 +164,7 @@ def file_name(name: str) -> str:
 
 
 def below(path: Any, name: str) -> str:
-    """`path` as a path below the working directory, or a ModalError."""
+    """`path` as a path below the working directory; a ModalError if it leads elsewhere."""
     pure = PurePosixPath(str(path))
     if pure.is_absolute():
         try:
@@ -190,7 +196,7 @@ def _kept(path: Path) -> bool:
 
 def _listed(members: Iterable[Any], resource: str) -> list[str]:
     """Paths that jobs name, separated by spaces, in a string resource."""
-    values = [one.resources.get(resource) for one in members]
+    values = [member.resources.get(resource) for member in members]
     return [path for value in values if isinstance(value, str) for path in value.split()]
 
 

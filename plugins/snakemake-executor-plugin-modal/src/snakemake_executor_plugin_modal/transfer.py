@@ -1,4 +1,4 @@
-"""Archives on their way to a Sandbox and back, never half-written and never unverified."""
+"""Archives on their way to a Sandbox and back, always whole and always verified."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 MARKER = "complete.json"
 """Last member of a result archive; without it the archive is not whole."""
@@ -22,14 +22,14 @@ LOG = "log.txt"
 """The command's output, in a result archive."""
 
 SPEC = "job.json"
-"""What the runner has to know, in an input archive."""
+"""The job's description for the runner, in an input archive."""
 
 FILES = "files/"
-"""Prefix of the job's own files in a result archive."""
+"""Prefix of the job's files in a result archive."""
 
 
 class Broken(Exception):
-    """A result archive that is not what it promises; the message is one line."""
+    """A result archive that is not whole or not as promised; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,27 @@ def _sha256(stream: Any) -> str:
     return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _content(tar: tarfile.TarFile, member: str | tarfile.TarInfo) -> IO[bytes]:
+    """The content of a regular member; KeyError for any other."""
+    stream = tar.extractfile(member)
+    if stream is None:
+        raise KeyError(f"{member} is no file")
+    return stream
+
+
 def read_marker(archive: Path) -> dict[str, Any]:
     """The marker of a result archive; :class:`Broken` if the archive is not whole."""
     try:
         with tarfile.open(archive) as tar:
-            member = tar.extractfile(MARKER)
-            return json.load(member)
-    except (KeyError, tarfile.TarError, EOFError, OSError, ValueError, AttributeError) as error:
+            return json.load(_content(tar, MARKER))
+    except (KeyError, tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise Broken(f"the result archive is not whole ({type(error).__name__})") from None
 
 
 def read_log(archive: Path) -> str:
     """The log in a result archive."""
     with tarfile.open(archive) as tar:
-        member = tar.extractfile(LOG)
-        return member.read().decode(errors="replace")
+        return _content(tar, LOG).read().decode(errors="replace")
 
 
 def unpack(
@@ -113,7 +119,7 @@ def unpack(
     staging = root / ".snakemake" / "modal" / f"in-{uuid.uuid4().hex}"
     staging.mkdir(parents=True)
     try:
-        found = _extract(archive, marker["files"], [*outputs, *logs, *mirrors], staging)
+        extracted = _extract(archive, marker["files"], [*outputs, *logs, *mirrors], staging)
         folders = set(marker.get("folders", ()))
         for path in outputs:
             here = staging / path
@@ -123,7 +129,7 @@ def unpack(
                 raise Broken(f"the output {path} did not come back")
         for path in [*outputs, *mirrors]:
             _replace(staging / path, root / path)
-        for path in found:
+        for path in extracted:
             if any(_is_below(path, log) for log in logs):
                 _replace(staging / path, root / path)
     finally:
@@ -134,7 +140,7 @@ def _extract(
     archive: Path, promised: Mapping[str, str], wanted: list[str], staging: Path
 ) -> list[str]:
     """Write the wanted, verified files below `staging`; returns their paths."""
-    found = []
+    extracted = []
     with tarfile.open(archive) as tar:
         for member in tar:
             path = member.name.removeprefix(FILES)
@@ -148,22 +154,22 @@ def _extract(
             target.parent.mkdir(parents=True, exist_ok=True)
             digest = hashlib.sha256()
             with target.open("wb") as stream:
-                source = tar.extractfile(member)
+                source = _content(tar, member)
                 while chunk := source.read(1 << 20):
                     digest.update(chunk)
                     stream.write(chunk)
             if digest.hexdigest() != promised.get(path):
                 raise Broken(f"{path} came back with another content than its Sandbox wrote")
             target.chmod(member.mode | 0o600)
-            found.append(path)
+            extracted.append(path)
     lost = [
         path
         for path in promised
-        if path not in found and any(_is_below(path, place) for place in wanted)
+        if path not in extracted and any(_is_below(path, place) for place in wanted)
     ]
     if lost:
         raise Broken(f"{lost[0]} did not come back")
-    return found
+    return extracted
 
 
 def _is_below(path: str, place: str) -> bool:
@@ -171,7 +177,7 @@ def _is_below(path: str, place: str) -> bool:
 
 
 def _replace(source: Path, target: Path) -> None:
-    """Put `source` (absent: nothing) in the place of `target`."""
+    """Put `source` in the place of `target`; without a `source` remove `target`."""
     if not source.exists():
         if target.is_dir():
             shutil.rmtree(target)

@@ -14,11 +14,11 @@
 Both Sandbox backends exist: with a GPU create() blocks until a task is scheduled
 (`faults.scheduling_seconds`), without one it answers at once. A Sandbox is a subprocess with a
 clean environment; mount points, `/root`, `/tmp` and the working directory are rewritten to
-folders of its own wherever they appear as plain text in arguments and environment variables (not
+private folders wherever they appear as plain text in arguments and environment variables (not
 in files or base64, so hand paths over as arguments or variables). It sees a Volume as of its
 start; others see its writes after `sync <mountpoint>` or its end (not after an eviction). `python`
-is the machine's own interpreter, image builds are recorded and not executed. The messages of
-errors are ours where only Modal's servers know them; the exception types are the client's own.
+is this machine's interpreter, image builds are recorded and not executed. The messages of errors
+are invented where only Modal's servers know them; the exception types are the client's.
 """
 
 from .faults import Faults, ImageFault, RpcFault, SandboxFault

@@ -1,9 +1,9 @@
-"""Run a command against a local Modal server: no account, no network, no GPU.
+"""Command line: run a command against a local Modal server, without account, network and GPU.
 
     python -m local_modal FOLDER [--secret NAME:KEY=VALUE ...] -- COMMAND ...
 
 FOLDER keeps the Volumes and the Sandboxes' files. When the command ends, every Sandbox it started
-is told in a line; the exit code is the command's.
+is printed as a line; the exit code is the command's.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Running a Sandbox: its folders, its process, its end.
+"""Containers: a Sandbox's folders, its process, its end.
 
-A Sandbox is one subprocess in a session of its own, on a private "container disk" that stands for
-`/root`, `/tmp` and its working directory (see `paths`), with a view per Volume (see `volumes`). It
-inherits nothing from the server's environment. `python` is the machine's own interpreter; what an
-image would install is not installed.
+A Sandbox is one subprocess in a new session, on a private "container disk" that stands for `/root`,
+`/tmp` and its working directory (see `paths`), with a view per Volume (see `volumes`). It inherits
+nothing from the server's environment. `python` is this machine's interpreter; an image's packages
+are not installed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ SYNC = '#!/bin/sh\nexec {python} -SE {script} {url} "$@"\n'
 SYNC_SCRIPT = Path(__file__).with_name("sync_client.py")
 OWN = ("/root", "/tmp")  # always on the private disk
 MEMORY_CHECK = 0.1  # seconds between two looks at a Sandbox with a memory limit
+LOOK_SECONDS = 0.05  # between two looks at what a Sandbox has printed
 
 
 def _end(status: str, code: int = 0, message: str = "") -> Result:
@@ -45,7 +46,7 @@ ENDS = {
 
 
 class Containers:
-    """Runs the Sandboxes of one World."""
+    """Runs the Sandboxes of a World."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -154,6 +155,8 @@ class Containers:
 
     async def _strike(self, sandbox: Sandbox) -> None:
         await asyncio.sleep(sandbox.fault.after)
+        while sandbox.fault.printed not in sandbox.stdout:
+            await asyncio.sleep(LOOK_SECONDS)
         if sandbox.fate == "hung":
             await asyncio.to_thread(kill, sandbox.id)
         else:
@@ -240,12 +243,12 @@ class Containers:
 
 
 def local_command(sandbox: Sandbox, command: Sequence[str]) -> list[str]:
-    """`command` with local paths; the image's Python, wherever it is said to be, is ours."""
+    """`command` with local paths; the image's Python, at whatever path, is this machine's."""
     arguments = [sandbox.paths.rewrite(argument) for argument in command]
     if Path(arguments[0]).name.startswith("python") and not Path(arguments[0]).exists():
         arguments[0] = "python"
-    found = shutil.which(arguments[0], path=sandbox.environment["PATH"])
-    return [found or arguments[0], *arguments[1:]]
+    program = shutil.which(arguments[0], path=sandbox.environment["PATH"])
+    return [program or arguments[0], *arguments[1:]]
 
 
 def _image_settings(commands: list[str]) -> tuple[dict[str, str], str]:
@@ -260,5 +263,5 @@ def _image_settings(commands: list[str]) -> tuple[dict[str, str], str]:
                 environment[key] = value
         elif word == "WORKDIR":
             workdir = rest.strip()
-    environment.pop("PATH", None)  # of the image's own Python, which is not here
+    environment.pop("PATH", None)  # of the image's Python, which is not here
     return environment, workdir

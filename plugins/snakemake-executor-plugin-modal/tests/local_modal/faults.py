@@ -1,7 +1,7 @@
-"""What can go wrong on purpose: a fault is a plain value that a test appends to `server.faults`.
+"""Faults on purpose: plain values that a test appends to `server.faults`.
 
-A fault hits the first `times` events that match it and is then spent, so a test reads as the story
-it tells: "the first training Sandbox is evicted after 0.2 s, its retry is not".
+A fault hits the first `times` events that match it and is then spent: with `times=1` the first
+training Sandbox is evicted and its retry is not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from grpclib import Status
 Kind = Literal[
     "evicted",  # the worker is lost: internal failure with exit code 0, nothing committed
     "hung",  # the command dies, but the Sandbox stays "running" until its timeout
-    "oom",  # the kernel kills the container for memory: exit code 137, its own status
-    "terminated",  # somebody else terminates it: 137
+    "oom",  # the kernel kills the container for memory: exit code 137, KERNEL_OOM_KILL
+    "terminated",  # another client terminates it: 137
     "timeout",  # its time is up at once: 124
     "init",  # the container cannot start: exit code 1, no output
     "unschedulable",  # finished before it was ever scheduled (first backend: create raises)
@@ -27,21 +27,26 @@ Kind = Literal[
 
 @dataclass
 class SandboxFault:
-    """One way for a Sandbox to end badly.
+    """A bad end of a Sandbox.
 
-    `match` is looked for in the command and in `key=value` of the tags ("" matches every Sandbox);
-    `after` is in seconds from the start of the command.
+    `match` is a part of the command or of `key=value` of the tags ("" matches every Sandbox). The
+    fault comes `after` seconds from the start of the command, and not before the command has
+    `printed` a text.
     """
 
     kind: Kind
     match: str = ""
     times: int = 1
     after: float = 0.0
+    printed: str = ""
 
 
 @dataclass
 class RpcFault:
-    """One RPC (by its name in the protocol, e.g. "SandboxListV2") that is slow, fails, or both."""
+    """An RPC that is slow by `delay` seconds, fails with `status`, or both.
+
+    `name` is that of the protocol, for example "SandboxListV2".
+    """
 
     name: str
     status: Status | None = None
@@ -61,7 +66,7 @@ class ImageFault:
 
 @dataclass
 class Faults:
-    """All faults still to come, and the two delays that are no faults but matter in tests (s)."""
+    """All faults still to come, and two delays in seconds."""
 
     sandboxes: list[SandboxFault] = field(default_factory=list)
     rpcs: list[RpcFault] = field(default_factory=list)

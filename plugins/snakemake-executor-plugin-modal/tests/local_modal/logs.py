@@ -1,4 +1,4 @@
-"""What Sandboxes print: followed while it grows, or fetched afterwards."""
+"""Output of Sandboxes: followed while it grows, or fetched afterwards."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LogService:
 
 
 def _lines(sandbox: Sandbox, source: int) -> list[api_pb2.TaskLogs]:
-    """The lines of both streams, or of the one asked for; the times say their order, no more."""
+    """The lines of both streams or of the `source`; their times give an order, no durations."""
     lines = []
     for stream, descriptor in STREAMS.items():
         if source in (api_pb2.FILE_DESCRIPTOR_UNSPECIFIED, descriptor):

@@ -17,7 +17,7 @@ BUILDER = "2025.06"  # the image builder version of the environment
 
 
 class Objects:
-    """Answers for one World."""
+    """Answers for a World."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -121,7 +121,7 @@ class Objects:
 
     async def MountGetOrCreate(self, request) -> api_pb2.MountGetOrCreateResponse:
         if request.deployment_name and not request.files:
-            # Modal's own client and standalone Pythons, mounted into images by name.
+            # Modal's client and standalone Pythons, mounted into images by name.
             return api_pb2.MountGetOrCreateResponse(mount_id=new_id("mo"))
         files = {f.filename: (f.sha256_hex, f.mode or 0o644) for f in request.files}
         mount_id = new_id("mo")

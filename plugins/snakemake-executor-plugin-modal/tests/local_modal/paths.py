@@ -1,9 +1,9 @@
 """Container paths as local paths.
 
-A container has `/vol`, `/root` and `/tmp` of its own; a local subprocess has not, and mounting
-needs rights a test machine may lack. So the server rewrites: wherever a mapped path stands as a
-whole path or as the beginning of one, in an argument or in the value of an environment variable,
-the local folder takes its place. What is hidden from it (base64, a file read later) stays as it is.
+A container has a private `/vol`, `/root` and `/tmp`; a local subprocess has not, and mounting needs
+rights that a test machine may lack. So the server rewrites paths: wherever a mapped path or one
+below it stands in an argument or in the value of an environment variable, the local folder takes
+its place. Paths in other places (base64, a file read later) stay as they are.
 """
 
 from __future__ import annotations
@@ -22,5 +22,5 @@ class PathMap:
         self._pattern = re.compile(rf"(?<![\w.\-/])({whole})(?![\w.\-])")
 
     def rewrite(self, text: str) -> str:
-        """`text` with every mapped path replaced, in one pass (results are not looked at again)."""
-        return self._pattern.sub(lambda found: str(self.pairs[found[1]]), text)
+        """`text` with every mapped path replaced, in one pass: results are not rewritten again."""
+        return self._pattern.sub(lambda match: str(self.pairs[match[1]]), text)

@@ -1,7 +1,7 @@
-"""The processes of a container, which a subprocess has no kernel object for.
+"""The processes of a container, for which a subprocess has no kernel object.
 
 Every process of a Sandbox inherits `MODAL_SANDBOX_ID`, whatever session or group it moves to, so
-that variable tells whose it is.
+that variable identifies the processes of a Sandbox.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ KILL_SECONDS = 5.0
 def processes(sandbox_id: str) -> list[int]:
     """The ids of the living processes of a Sandbox."""
     mark = f"MODAL_SANDBOX_ID={sandbox_id}\0".encode()
-    found = []
+    alive = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             with contextlib.suppress(OSError):
                 if mark in (process / "environ").read_bytes():
-                    found.append(int(process.name))
-    return found
+                    alive.append(int(process.name))
+    return alive
 
 
 def kill(sandbox_id: str) -> None:
-    """Kill every process of a Sandbox, the way a container ends: without a last word."""
+    """Kill every process of a Sandbox at once, as the end of a container does."""
     deadline = time.monotonic() + KILL_SECONDS
     while (alive := processes(sandbox_id)) and time.monotonic() < deadline:
         for pid in alive:
@@ -38,7 +38,7 @@ def kill(sandbox_id: str) -> None:
 
 
 def held_mib(sandbox_id: str) -> float:
-    """Memory that the processes of a Sandbox hold and nothing else could give back, in MiB."""
+    """Memory that only the processes of a Sandbox can give back (anonymous and shared), in MiB."""
     kilobytes = 0
     for pid in processes(sandbox_id):
         with contextlib.suppress(OSError):

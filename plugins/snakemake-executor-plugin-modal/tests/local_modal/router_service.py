@@ -28,7 +28,7 @@ class Exec:
 
 
 class RouterService:
-    """Answers for the tasks of one World."""
+    """Answers for the tasks of a World."""
 
     def __init__(self, world: World) -> None:
         self.world = world

@@ -1,8 +1,8 @@
-"""Binding plain Python methods to Modal's services, behind one gate for tokens, counts and faults.
+"""Modal's services as plain Python methods, behind a gate for tokens, counts and faults.
 
 A service is any object with methods named like the RPCs: `async def Name(self, request)` returns
-the reply, and an async generator of the same name streams replies. RPCs nobody implements answer
-UNIMPLEMENTED with their name, so a client that needs a new one says which.
+the reply, and an async generator of the same name streams replies. An RPC without a method answers
+UNIMPLEMENTED with its name, so that a client that needs a new RPC names it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The control-plane RPCs about Sandboxes, for both backends, and the `sync` of their Volumes.
+"""RPCs of the control plane about Sandboxes, for both backends, and the `sync` of their Volumes.
 
 The client uses the first backend when a GPU is asked for (create, then wait until a task exists)
-and the second one otherwise (create answers at once). Both are one thing here, told apart by id.
+and the second otherwise (create answers at once). Here both are the same, distinguished by id.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .world import Sandbox, World
 
 
 class SandboxService:
-    """Answers for the Sandboxes of one World."""
+    """Answers for the Sandboxes of a World."""
 
     def __init__(self, world: World, containers: Containers) -> None:
         self.world = world
@@ -118,7 +118,7 @@ class SandboxService:
     async def SandboxListV2(self, request) -> api_pb2.SandboxListResponse:
         wanted = {tag.tag_name: tag.tag_value for tag in request.tags}
         before = request.before_timestamp or float("inf")
-        found = [
+        matching = [
             sandbox
             for sandbox in self.world.sandboxes.values()
             if sandbox.created < before
@@ -126,8 +126,8 @@ class SandboxService:
             and wanted.items() <= sandbox.tags.items()
             and (request.include_finished or sandbox.result is None)
         ]
-        found.sort(key=lambda sandbox: sandbox.created, reverse=True)
-        page = [self._info(sandbox) for sandbox in found[: self.world.page]]
+        matching.sort(key=lambda sandbox: sandbox.created, reverse=True)
+        page = [self._info(sandbox) for sandbox in matching[: self.world.page]]
         return api_pb2.SandboxListResponse(sandboxes=page)
 
     async def SandboxGetFromNameV2(self, request) -> api_pb2.SandboxGetFromNameResponse:

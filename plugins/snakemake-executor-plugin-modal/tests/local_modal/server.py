@@ -35,8 +35,8 @@ MAX_BLOCK = 64 << 20  # bytes of one HTTP upload
 class LocalModal:
     """A Modal server on localhost, alive inside its `with` block; see the package's docstring.
 
-    `root` gets everything the server writes. `python` is the interpreter that stands for the one
-    of every image, `image_environment` what every image sets (e.g. PYTHONPATH). `rates` answers
+    `root` gets everything the server writes. `python` stands for the interpreter of every image,
+    `image_environment` holds variables that every image sets (e.g. PYTHONPATH). `rates` answers
     billing.rates() (refused if empty); `page` Sandboxes come per list call.
     """
 

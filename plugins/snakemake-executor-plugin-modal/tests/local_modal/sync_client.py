@@ -1,4 +1,4 @@
-"""What a Sandbox runs as `sync`: asks the server to commit the Volumes at the given paths."""
+"""The program `sync` of a Sandbox: asks the server to commit the Volumes at the given paths."""
 
 import socket
 import sys

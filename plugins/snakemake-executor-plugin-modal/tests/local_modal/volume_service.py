@@ -20,7 +20,7 @@ BLOCK = 8 << 20  # bytes per block of a Volume file
 
 
 class VolumeService:
-    """Answers for the Volumes of one World."""
+    """Answers for the Volumes of a World."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -130,7 +130,7 @@ class VolumeService:
         ]
 
     async def put_block(self, request: web.Request) -> web.Response:
-        """Take one block of a Volume file, if it has the digest it says."""
+        """Take a block of a Volume file; refused if its digest is another than that of the URL."""
         content = await request.read()
         digest = hashlib.sha256(content).hexdigest()
         if digest != request.match_info["digest"]:
@@ -168,10 +168,10 @@ class VolumeService:
             if not start.exists():
                 raise GRPCError(Status.NOT_FOUND, f"No such file or directory: '{path}'")
             if start.is_file():
-                found = [start]
+                paths = [start]
             else:
-                found = sorted(start.rglob("*") if recursive else start.iterdir())
-            return [self._entry(volume, each) for each in found]
+                paths = sorted(start.rglob("*") if recursive else start.iterdir())
+            return [self._entry(volume, each) for each in paths]
 
     @staticmethod
     def _entry(volume: Volume, path: Path) -> api_pb2.FileEntry:

@@ -1,10 +1,10 @@
 """Volumes: a folder each, and a view of it for every Sandbox that mounts it.
 
-As on Modal (version 2), a Sandbox sees the Volume as it was when the Sandbox started, plus its own
-writes; the others see these after a commit: `sync <mountpoint>`, or the end of the Sandbox. The
-last commit of a file wins. A view is a tree of copies, with larger files as hard links: to write
-*into* a large file that others committed would show at once, unlike on Modal. Writing it anew and
-renaming, as stores do, is safe.
+As on Modal (version 2), a Sandbox sees the Volume as it was when the Sandbox started, plus what it
+wrote itself. The others see its writes after a commit: `sync <mountpoint>`, or the end of the
+Sandbox. The last commit of a file wins. A view is a tree of copies, with larger files as hard
+links: to write *into* a large file that others committed would show at once, unlike on Modal.
+Writing it anew and renaming, as stores do, is safe.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ def _signature(path: str, status: os.stat_result) -> Signature:
     return ("file", status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def _same(one: Signature, other: Signature) -> bool:
-    """Whether two signatures speak of equal content; copies differ in their inode only."""
-    if one[0] == other[0] == "file":
-        return one[2:] == other[2:]
-    return one == other
+def _same(first: Signature, second: Signature) -> bool:
+    """Whether two signatures stand for equal content; copies differ in their inode only."""
+    if first[0] == second[0] == "file":
+        return first[2:] == second[2:]
+    return first == second
 
 
 def _scan(root: Path, below: str = "") -> dict[str, Signature]:
     """Everything under `root` by relative path, parents before children."""
-    found: dict[str, Signature] = {}
+    signatures: dict[str, Signature] = {}
     with os.scandir(root / below) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             name = f"{below}{entry.name}"
             try:
-                found[name] = _signature(entry.path, entry.stat(follow_symlinks=False))
-                if found[name] == FOLDER:
-                    found |= _scan(root, f"{name}/")
-            except FileNotFoundError:  # removed by a running command while we looked
-                found.pop(name, None)
-    return found
+                signatures[name] = _signature(entry.path, entry.stat(follow_symlinks=False))
+                if signatures[name] == FOLDER:
+                    signatures |= _scan(root, f"{name}/")
+            except FileNotFoundError:  # removed by a running command meanwhile
+                signatures.pop(name, None)
+    return signatures
 
 
 def replace(source: Path, target: Path) -> None:
@@ -71,7 +71,7 @@ def _show(source: Path, target: Path) -> None:
 
 @dataclass
 class View:
-    """What one Sandbox sees of a Volume, and how it looked at its last exchange with it."""
+    """A Volume as a Sandbox sees it, and its signatures at the last exchange with the Volume."""
 
     folder: Path
     base: dict[str, Signature] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Everything the server knows, as plain records that tests may read at any time."""
+"""State of the server, as plain records that tests may read at any time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Result = api_pb2.GenericResult
 
 @dataclass
 class Image:
-    """One layer of an image: its own Dockerfile commands and the layers below, oldest first."""
+    """A layer of an image: its Dockerfile commands and the layers below, oldest first."""
 
     id: str
     commands: tuple[str, ...]
@@ -124,12 +124,12 @@ class Sandbox:
 
     @property
     def stdout(self) -> str:
-        """What the command has printed so far."""
+        """The output of the command so far."""
         return self._printed("stdout")
 
     @property
     def stderr(self) -> str:
-        """What the command has printed to standard error so far."""
+        """The error output of the command so far."""
         return self._printed("stderr")
 
     @property
@@ -149,7 +149,7 @@ class Sandbox:
 
 @dataclass
 class World:
-    """The state of one server. Only its event loop writes; `lock` guards what tests add."""
+    """The state of a server. Only its event loop writes; `lock` guards what tests add."""
 
     root: Path
     python: str = sys.executable

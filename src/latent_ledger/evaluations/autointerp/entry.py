@@ -29,14 +29,16 @@ Every stage is a process of its own and writes Parquet; nothing is pickled.
 """
 
 from latent_ledger.evaluations.autointerp import plan, rows
-from latent_ledger.planning.stage import Stage
+from latent_ledger.evaluations.autointerp.cost import COSTS
+from latent_ledger.planning.stage import Evaluation
 
-EVALUATION = Stage(
-    plan.NAME,
+EVALUATION = Evaluation(
+    name=plan.NAME,
+    token_set=plan.TOKEN_SET,
+    gates=(),
+    costs=COSTS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read, plan.SAMPLE: rows.read_sample},
     section=rows.section,
-    captures=plan.captures,
-    codes=plan.codes,
 )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from latent_ledger.evaluations.autointerp.protocol import EMBEDDING, SCORES
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import paths
-from latent_ledger.planning.coders import way_to_codes
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
     coder_columns,
     coders_measured_by,
@@ -20,7 +20,7 @@ from latent_ledger.planning.stage import (
 from latent_ledger.scorers.registry import kind_of
 
 NAME = "autointerp"
-SPLIT = "scoring"
+TOKEN_SET = "scoring"
 EXAMPLES = (
     "latents",
     "strata",
@@ -41,12 +41,12 @@ SAMPLE = "latent_examples"
 
 def examples(coder: str) -> str:
     """The sampled latents of a coder and their examples."""
-    return f"results/latent_examples/{coder}.json"
+    return f"latent_examples/{coder}.json"
 
 
 def manifest_of(what: str, coder: str, scorer_or_encoder: str) -> str:
     """The explanations or scores of a coder's latents by one scorer or encoder."""
-    return f"results/{what}/{coder}/{scorer_or_encoder}.json"
+    return f"{what}/{coder}/{scorer_or_encoder}.json"
 
 
 def answers(config: Config, coder: str, scorer_or_encoder: str) -> dict[str, str]:
@@ -83,65 +83,70 @@ def label(config: Config, scorer_or_encoder: str) -> str:
     return f"scorer: {scorer_or_encoder} ({kind_of(settings).label(settings)})"
 
 
-def captures(config: Config) -> set[Capture]:
-    """The activations that the coders encode."""
-    return {
-        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
-    }
-
-
-def codes(config: Config) -> set[tuple[str, str]]:
-    """Codes of the part of the corpus that nothing was trained on or measured with."""
-    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
-
-
 def jobs(config: Config) -> Jobs:
     """Examples, then explanations and scores by each scorer, then one evaluation of each."""
-    found: Jobs = {}
-    for one in coders_measured_by(config, NAME):
+    planned: Jobs = {}
+    for spec in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
-        found[examples(one.name)] = ("latent_examples", {key: block[key] for key in EXAMPLES})
+        about: dict[str, Any] = {
+            "token_set": TOKEN_SET,
+            "model": spec.model,
+            "coders": (spec,),
+        }
+        sample = {"examples": examples(spec.name)}
+        planned[examples(spec.name)] = PlannedJob(
+            "latent_examples",
+            {key: block[key] for key in EXAMPLES},
+            {
+                "model": paths.model(),
+                "tokens": paths.Tokens(TOKEN_SET),
+                "codes": paths.Codes(TOKEN_SET, spec.name),
+            },
+            **about,
+        )
         for name, scorer in block["scorers"].items():
             settings = kind_of(scorer).job_settings(scorer)
-            found[manifest_of("explanations", one.name, name)] = ("explain", settings)
-            found[manifest_of("latent_scores", one.name, name)] = (
+            explanations = manifest_of("explanations", spec.name, name)
+            planned[explanations] = PlannedJob("explain", settings, sample, **about)
+            planned[manifest_of("latent_scores", spec.name, name)] = PlannedJob(
                 "score_latents",
                 settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
+                {**sample, "explanations": explanations},
+                **about,
             )
         for name, encoder in block["encoders"].items():
             settings = {**encoder, "seed": block["seed"]}
-            found[manifest_of("embedding_scores", one.name, name)] = ("embed_latents", settings)
-        how = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
+            scores = manifest_of("embedding_scores", spec.name, name)
+            planned[scores] = PlannedJob("embed_latents", settings, sample, **about)
+        collected = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
         for name in [*block["scorers"], *block["encoders"]]:
-            path = paths.evaluation(f"{NAME}/{name}", one.name)
-            found[path] = (NAME, {"scorer_or_encoder": name, **how})
-    return found
+            path = paths.evaluation(f"{NAME}/{name}", spec.name)
+            inputs = answers(config, spec.name, name)
+            how = {"scorer_or_encoder": name, **collected}
+            planned[path] = PlannedJob(NAME, how, inputs, **about)
+    return planned
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """Per coder a row of its sample of latents, and one per scorer and per encoder."""
-    found = []
-    for one in coders_measured_by(config, NAME):
-        sample = examples(one.name)
-        way = [*way_to_codes(one, SPLIT), sample]
+    planned = []
+    for spec in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
         columns = {
-            **coder_columns(config, one, "auto-interp, sample of latents"),
-            "dataset": dataset(config, SPLIT),
+            **coder_columns(config, spec, "auto-interp, sample of latents"),
+            "dataset": dataset(config, TOKEN_SET),
         }
-        found.append(RowPlan(f"sample-{one.name}", SAMPLE, sample, columns, needs=way))
+        planned.append(RowPlan(f"sample-{spec.name}", SAMPLE, examples(spec.name), columns))
         for name in [*block["scorers"], *block["encoders"]]:
             first = block["scores"][0] if name in block["scorers"] else EMBEDDING
-            path = paths.evaluation(f"{NAME}/{name}", one.name)
-            scored_by = coder_columns(config, one, f"auto-interp, {label(config, name)}")
-            found.append(
+            scored_by = coder_columns(config, spec, f"auto-interp, {label(config, name)}")
+            planned.append(
                 RowPlan(
-                    f"ai-{one.name}-{name}",
+                    f"ai-{spec.name}-{name}",
                     NAME,
-                    path,
+                    paths.evaluation(f"{NAME}/{name}", spec.name),
                     columns | scored_by,
                     metric=f"{first}_{name}",
-                    needs=[*way, *answers(config, one.name, name).values(), path],
                 )
             )
-    return found
+    return planned

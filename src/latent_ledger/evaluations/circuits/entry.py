@@ -21,14 +21,16 @@ Sources: Marks et al. 2024 (arXiv 2403.19647) for faithfulness against a ceiling
 """
 
 from latent_ledger.evaluations.circuits import plan, rows
-from latent_ledger.planning.stage import Stage
+from latent_ledger.evaluations.circuits.cost import COSTS
+from latent_ledger.planning.stage import Evaluation
 
-EVALUATION = Stage(
-    plan.NAME,
+EVALUATION = Evaluation(
+    name=plan.NAME,
+    token_set=plan.TOKEN_SET,
+    gates=(),
+    costs=COSTS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read, plan.MULTILAYER: rows.read},
     section=rows.section,
-    captures=plan.captures,
-    codes=plan.codes,
 )

@@ -6,17 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from latent_ledger.config.coder_specs import CoderSpec
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs
 from latent_ledger.planning import paths
-from latent_ledger.planning.coders import way_to_codes
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
     Jobs,
     Metric,
+    PlannedJob,
     RowPlan,
     Settings,
-    coder,
     coder_columns,
     coders_measured_by,
     dataset,
@@ -26,7 +24,7 @@ from latent_ledger.planning.stage import (
 
 NAME = "circuits"
 MULTILAYER = "multilayer_circuits"
-SPLIT = "probing"
+TOKEN_SET = "probing"
 """Concepts, examples and codes are those of probing."""
 
 
@@ -34,36 +32,15 @@ def crossing(config: Config) -> dict[str, list[CoderSpec]]:
     """Circuits that cross layers, by name: their coders from the first layer to the last."""
     block = config["evaluations"].get(NAME)
     declared = block["multilayer"] if block else {}
-    return {
-        name: [coder(config, one) for one in circuit["coders"]]
-        for name, circuit in declared.items()
-    }
-
-
-def measured(config: Config) -> list[CoderSpec]:
-    """Every coder whose codes some circuit reads."""
-    found = [
-        *coders_measured_by(config, NAME),
-        *(one for many in crossing(config).values() for one in many),
-    ]
-    return list({one.name: one for one in found}.values())
-
-
-def captures(config: Config) -> set[Capture]:
-    """What the coders read, over the labelled examples."""
-    return {Capture(SPLIT, one.model, one.site.input_hook) for one in measured(config)}
-
-
-def codes(config: Config) -> set[tuple[str, str]]:
-    """Codes of the labelled examples."""
-    return {(SPLIT, one.name) for one in measured(config)}
+    coders = {spec.name: spec for spec in coder_specs(config)} if declared else {}
+    return {name: [coders[one] for one in circuit["coders"]] for name, circuit in declared.items()}
 
 
 def settings(config: Config, sizes: Mapping[str, Any]) -> Settings:
     """What one job needs; `sizes`: the block, or the circuit, that says how large."""
     block = config["evaluations"][NAME]
     return {
-        "concepts": config["evaluations"][SPLIT]["concepts"],
+        "concepts": config["evaluations"][TOKEN_SET]["concepts"],
         **{key: sizes[key] for key in ("top_k", "headline_k")},
         **{key: block[key] for key in ("draws", "resamples", "seed")},
     }
@@ -71,54 +48,61 @@ def settings(config: Config, sizes: Mapping[str, Any]) -> Settings:
 
 def jobs(config: Config) -> Jobs:
     """One job per coder, and one per circuit that crosses layers."""
+    planned: Jobs = {}
     block = config["evaluations"].get(NAME)
-    single = {
-        paths.evaluation(NAME, one.name): (NAME, settings(config, block))
-        for one in coders_measured_by(config, NAME)
-    }
-    several = {
-        paths.evaluation(MULTILAYER, name): (
+    for spec in coders_measured_by(config, NAME):
+        planned[paths.evaluation(NAME, spec.name)] = PlannedJob(
+            NAME,
+            settings(config, block),
+            {
+                "tokens": paths.Tokens(TOKEN_SET),
+                "raw": paths.Activations(TOKEN_SET, spec.site.input_hook, spec.model),
+                "codes": paths.Codes(TOKEN_SET, spec.name),
+            },
+            TOKEN_SET,
+            spec.model,
+            (spec,),
+        )
+    for name, coders in crossing(config).items():
+        inputs: dict[str, str] = {"tokens": paths.Tokens(TOKEN_SET)}
+        for depth, spec in enumerate(coders, 1):  # from the first layer to the last
+            raw = paths.Activations(TOKEN_SET, spec.site.input_hook, spec.model)
+            inputs |= {f"raw{depth}": raw, f"codes{depth}": paths.Codes(TOKEN_SET, spec.name)}
+        planned[paths.evaluation(MULTILAYER, name)] = PlannedJob(
             MULTILAYER,
             settings(config, block["multilayer"][name]),
+            inputs,
+            TOKEN_SET,
+            coders[0].model,
+            tuple(coders),
         )
-        for name in crossing(config)
-    }
-    return {**single, **several}
+    return planned
 
 
-def inputs(config: Config, name: str) -> dict[str, str]:
-    """Manifests of a circuit that crosses layers: raw1, codes1, ... in the order of its layers."""
-    found = {"tokens": paths.tokens(SPLIT)}
-    for depth, one in enumerate(crossing(config)[name], 1):
-        found[f"raw{depth}"] = paths.activations(SPLIT, one.site.input_hook, one.model)
-        found[f"codes{depth}"] = paths.codes(SPLIT, one.name)
-    return found
-
-
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per coder, and one per circuit that crosses layers."""
-    found = []
-    for one in coders_measured_by(config, NAME):
-        path = paths.evaluation(NAME, one.name)
-        columns = {**coder_columns(config, one, "circuit"), "dataset": dataset(config, SPLIT)}
-        needs = [*way_to_codes(one, SPLIT), path]
-        found.append(RowPlan(f"circuit-{one.name}", NAME, path, columns, needs=needs))
+    planned = []
+    for spec in coders_measured_by(config, NAME):
+        path = paths.evaluation(NAME, spec.name)
+        columns = {
+            **coder_columns(config, spec, "circuit"),
+            "dataset": dataset(config, TOKEN_SET),
+        }
+        planned.append(RowPlan(f"circuit-{spec.name}", NAME, path, columns))
     for name, coders in crossing(config).items():
         path = paths.evaluation(MULTILAYER, name)
-        architectures = _each(one.architecture for one in coders)
+        architectures = _each(spec.architecture for spec in coders)
         columns = {
             **model_columns(config, coders[0].model),
-            "hookpoint": " + ".join(str(one.site) for one in coders),
+            "hookpoint": " + ".join(str(spec.site) for spec in coders),
             "coder_type": f"eval (multi-layer circuit, {architectures})",
-            "width": " + ".join(size_columns(one)["width"] for one in coders),
-            "sparsity": _each(size_columns(one)["sparsity"] for one in coders),
-            "seed": _each(size_columns(one)["seed"] for one in coders),
-            "dataset": dataset(config, SPLIT),
+            "width": " + ".join(size_columns(spec)["width"] for spec in coders),
+            "sparsity": _each(size_columns(spec)["sparsity"] for spec in coders),
+            "seed": _each(size_columns(spec)["seed"] for spec in coders),
+            "dataset": dataset(config, TOKEN_SET),
         }
-        way = [path for one in coders for path in way_to_codes(one, SPLIT)]
-        needs = [*dict.fromkeys(way), path]
-        found.append(RowPlan(f"circuit-multilayer-{name}", MULTILAYER, path, columns, needs=needs))
-    return found
+        planned.append(RowPlan(f"circuit-multilayer-{name}", MULTILAYER, path, columns))
+    return planned
 
 
 def _each(values) -> str:

@@ -23,8 +23,16 @@ does not trace attention; edges join the chosen top nodes only.
 """
 
 from latent_ledger.evaluations.edges import plan, rows
-from latent_ledger.planning.stage import Stage
+from latent_ledger.evaluations.edges.cost import COSTS
+from latent_ledger.planning.stage import Evaluation
 
-EVALUATION = Stage(
-    plan.NAME, jobs=plan.jobs, rows=plan.rows, readers={plan.NAME: rows.read}, section=rows.section
+EVALUATION = Evaluation(
+    name=plan.NAME,
+    token_set="",
+    gates=(),
+    costs=COSTS,
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={plan.NAME: rows.read},
+    section=rows.section,
 )

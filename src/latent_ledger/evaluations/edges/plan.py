@@ -6,10 +6,10 @@ from typing import Any
 
 from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.planning import paths
-from latent_ledger.planning.coders import way_to
 from latent_ledger.planning.stage import (
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
     Settings,
     coder_columns,
@@ -42,29 +42,36 @@ def settings(config: Config, group: str) -> Settings:
 def jobs(config: Config) -> Jobs:
     """One job per group of coders."""
     return {
-        paths.evaluation(NAME, group): (NAME, settings(config, group)) for group in groups(config)
+        paths.evaluation(NAME, group): PlannedJob(
+            NAME,
+            settings(config, group),
+            {
+                "model": paths.model(members[0].model),
+                "coders": [paths.coder(spec.name) for spec in members],
+            },
+            model=members[0].model,
+            coders=tuple(members),
+        )
+        for group, members in groups(config).items()
     }
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per group."""
-    found = []
+    planned = []
     for group, members in groups(config).items():
-        path = paths.evaluation(NAME, group)
-        way = [step for one in members for step in way_to(one)]
         columns = {
             **coder_columns(config, members[0], NAME),
-            "hookpoint": ", ".join(str(one.site) for one in members),
-            "coder_type": f"graph ({joined(architecture(one) for one in members)})",
+            "hookpoint": ", ".join(str(spec.site) for spec in members),
+            "coder_type": f"graph ({joined(architecture(spec) for spec in members)})",
             **{
-                name: joined(size_columns(one)[name] for one in members)
+                name: joined(size_columns(spec)[name] for spec in members)
                 for name in ("width", "sparsity", "seed")
             },
             "dataset": f"templates ({config['evaluations'][NAME]['pairs']} minimal pairs)",
         }
-        needs = list(dict.fromkeys([*way, path]))
-        found.append(RowPlan(f"edges-{group}", NAME, path, columns, needs=needs))
-    return found
+        planned.append(RowPlan(f"edges-{group}", NAME, paths.evaluation(NAME, group), columns))
+    return planned
 
 
 def architecture(one: CoderSpec) -> str:

@@ -1,149 +1,114 @@
-"""Gates: what must hold before a number may earn its row.
+"""Planning of the gates: what must hold before a number may earn its row.
 
 =================  ==========================================  ==================================
 gate               of                                          blocks
 =================  ==========================================  ==================================
-reader             every coder whose codes somebody reads      its codes, and all that reads them
+reader             every coder whose codes are read            its codes, and all that reads them
 saelens            every coder that is handed to SAELens       SAEBench and sae_probes of it
-reconstruction     every hook point that a measured coder writes      reconstruction at that hook
-point probing            every hook point that a probed coder reads         probing at that hook
-point
+reconstruction     every output hook of a measured coder       reconstruction there
+probing            every input hook of a probed coder          probing there
 =================  ==========================================  ==================================
 
-The last two are the metric nulls. They run on the published model, for its re-randomised controls
-too: they are about the metrics, not about the model. Hook-point parity, the gate of every capture,
-is part of the capture itself (:mod:`latent_ledger.models.parity`).
+Which of them there are follows from the inputs of other jobs. The last two are the metric nulls.
+They run on the published model, for its re-randomised controls too: they are about the metrics, not
+about the model. Hook-point parity, the gate of every capture, is part of the capture itself
+(:mod:`latent_ledger.models.parity`).
 """
 
 from __future__ import annotations
 
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs
-from latent_ledger.evaluations.probing import plan as probing
-from latent_ledger.evaluations.reconstruction import plan as reconstruction
-from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
-from latent_ledger.planning.coders import way_to
+from latent_ledger.planning.coders import CHECKED_ON, FIDELITY
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
+    Context,
     Jobs,
+    PlannedJob,
     RowPlan,
     coder_columns,
-    coders_measured_by,
     dataset,
     model_columns,
 )
 
-SPLIT = "evaluation"
-"""Token set on whose activations adapters and reconstruction are checked."""
-ADAPTED = ("saebench", "sae_probes")
-"""Evaluations that take a coder as a SAELens object."""
-FIDELITY = {"random_rows": 512, "real_rows": 2048, "seed": 0}
 NULL_SHUFFLES = {"examples": 50, "shuffles": 2}
+NULLS_ON = {"reconstruction": "evaluation", "probing": "probing"}
+"""Evaluation -> the token set on which its metrics are checked."""
+NULL_SETTINGS = {"reconstruction": ("resamples", "seed"), "probing": ("concepts", "top_k", "seed")}
+"""Evaluation -> keys of its block that the check of its metrics takes."""
 
 
-def read_coders(config: Config) -> list[CoderSpec]:
-    """The coders whose codes some stage reads, or that are handed to SAELens."""
-    from latent_ledger.planning import registry
-
-    used = {name for stage in registry.STAGES for _, name in stage.codes(config)}
-    used |= {one.name for one in adapted_coders(config)}
-    return [one for one in coder_specs(config) if one.name in used]
+def reader_job(context: Context, name: paths.ReaderGate) -> PlannedJob:
+    """The check of a coder's loader against the library that the coder comes from."""
+    return _fidelity(context.coders[name.coder], "reader_fidelity", {})
 
 
-def adapted_coders(config: Config) -> list[CoderSpec]:
-    """The coders that are handed to SAELens."""
-    names = {one.name for evaluation in ADAPTED for one in coders_measured_by(config, evaluation)}
-    return [one for one in coder_specs(config) if one.name in names]
+def saelens_job(context: Context, name: paths.SaelensGate) -> PlannedJob:
+    """The check of a coder's SAELens form, once its loader has passed."""
+    reader = {"reader": paths.ReaderGate(name.coder)}
+    return _fidelity(context.coders[name.coder], "saelens_fidelity", reader)
 
 
-def null_hook_points(config: Config) -> dict[str, list[tuple[str, HookPoint]]]:
-    """Evaluation -> the published models and their hook points on which its metrics are checked."""
-    return {
-        reconstruction.NAME: sorted(
-            {(one.base, one.site.output_hook) for _, one in reconstruction.measured_on(config)}
-        ),
-        probing.NAME: sorted(
-            {(one.base, one.site.input_hook) for one in coders_measured_by(config, "probing")}
-        ),
-    }
+def _fidelity(spec: CoderSpec, rule: str, inputs: dict[str, str]) -> PlannedJob:
+    activations = paths.Activations(CHECKED_ON, spec.site.input_hook, spec.model)
+    return PlannedJob(
+        rule,
+        {"coder": spec.name, **FIDELITY},
+        {"activations": activations, "coder": paths.coder(spec.name), **inputs},
+        token_set=CHECKED_ON,
+        model=spec.model,
+        coders=(spec,),
+    )
 
 
-def nulls(evaluation: str, hook_point: HookPoint, base: str = paths.ORIGINAL) -> str:
-    """The gate that an evaluation's metrics pass on a hook point of a published model."""
-    return paths.gate("nulls", f"{evaluation}/{paths.over(str(hook_point), base)}")
+def nulls_job(context: Context, name: paths.NullsGate) -> PlannedJob:
+    """The check of an evaluation's metrics on data in which there is nothing."""
+    token_set = NULLS_ON[name.evaluation]
+    block = context.config["evaluations"][name.evaluation]
+    settings = {key: block[key] for key in NULL_SETTINGS[name.evaluation]}
+    if name.evaluation == "probing":
+        settings |= NULL_SHUFFLES
+    activations = paths.Activations(token_set, name.hook_point, name.base)
+    source = "raw" if name.evaluation == "probing" else "activations"
+    inputs = {"tokens": paths.Tokens(token_set, name.base), source: activations}
+    return PlannedJob(f"{name.evaluation}_nulls", settings, inputs, token_set, name.base)
 
 
-def captures(config: Config) -> set[Capture]:
-    """What the coders read, and the published models' hook points where metrics are checked."""
-    found = {Capture(SPLIT, one.model, one.site.input_hook) for one in read_coders(config)}
-    for evaluation, hook_points in null_hook_points(config).items():
-        split = probing.SPLIT if evaluation == probing.NAME else SPLIT
-        found |= {Capture(split, base, hook_point) for base, hook_point in hook_points}
-    return found
-
-
-def jobs(config: Config) -> Jobs:
-    """One job per gate and coder or hook point."""
-    found: Jobs = {}
-    for gate, coders in (("reader", read_coders), ("saelens", adapted_coders)):
-        for one in coders(config):
-            found[paths.gate(gate, one.name)] = (
-                f"{gate}_fidelity",
-                {"coder": one.name, **FIDELITY},
-            )
-    hook_points = null_hook_points(config)
-    for base, hook_point in hook_points[reconstruction.NAME]:
-        block = config["evaluations"][reconstruction.NAME]
-        settings = {name: block[name] for name in ("resamples", "seed")}
-        found[nulls(reconstruction.NAME, hook_point, base)] = ("reconstruction_nulls", settings)
-    for base, hook_point in hook_points[probing.NAME]:
-        block = config["evaluations"][probing.NAME]
-        settings = {name: block[name] for name in ("concepts", "top_k", "seed")}
-        found[nulls(probing.NAME, hook_point, base)] = ("probing_nulls", settings | NULL_SHUFFLES)
-    return found
-
-
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per gate and coder or hook point."""
-    found = [fidelity_row(config, "reader", one) for one in read_coders(config)]
-    found += [fidelity_row(config, "saelens", one) for one in adapted_coders(config)]
-    for evaluation, hook_points in null_hook_points(config).items():
-        found += [
-            nulls_row(config, evaluation, base, hook_point) for base, hook_point in hook_points
+    planned = [
+        _fidelity_row(config, gate, spec)
+        for gate in ("reader", "saelens")
+        for spec in coder_specs(config)
+        if paths.gate(gate, spec.name) in jobs
+    ]
+    nulls = [name for name in jobs if isinstance(name, paths.NullsGate)]
+    for evaluation in NULLS_ON:
+        own = [name for name in nulls if name.evaluation == evaluation]
+        planned += [
+            _nulls_row(config, name)
+            for name in sorted(own, key=lambda name: (name.base, name.hook_point))
         ]
-    return found
+    return planned
 
 
-def fidelity_row(config: Config, gate: str, one: CoderSpec) -> RowPlan:
+def _fidelity_row(config: Config, gate: str, spec: CoderSpec) -> RowPlan:
     """The row of an adapter's gate for one coder."""
-    path = paths.gate(gate, one.name)
     columns = {
-        **coder_columns(config, one),
-        "coder_type": f"gate (encode fidelity, {gate}, {one.architecture})",
-        "dataset": f"{dataset(config, SPLIT)} and random",
+        **coder_columns(config, spec),
+        "coder_type": f"gate (encode fidelity, {gate}, {spec.architecture})",
+        "dataset": f"{dataset(config, CHECKED_ON)} and random",
     }
-    needs = [*way_to_gate(one), path]
-    return RowPlan(f"gate-{gate}-{one.name}", "gate", path, columns, needs=needs)
+    return RowPlan(f"gate-{gate}-{spec.name}", "gate", paths.gate(gate, spec.name), columns)
 
 
-def way_to_gate(one: CoderSpec) -> list[str]:
-    """Manifests on the way to an adapter's gate, in order; the reader's gate blocks SAELens'."""
-    read = paths.activations(SPLIT, one.site.input_hook, one.model)
-    return [*way_to(one), paths.tokens(SPLIT, one.base), read, paths.gate("reader", one.name)]
-
-
-def nulls_row(config: Config, evaluation: str, base: str, hook_point: HookPoint) -> RowPlan:
-    """The row of an evaluation's metric nulls on one hook point."""
-    path = nulls(evaluation, hook_point, base)
-    split = probing.SPLIT if evaluation == probing.NAME else SPLIT
+def _nulls_row(config: Config, name: paths.NullsGate) -> RowPlan:
+    """The row of an evaluation's metric nulls at one hook point."""
     columns = {
-        **model_columns(config, base),
-        "hookpoint": str(hook_point),
-        "coder_type": f"gate (metric nulls, {evaluation})",
-        "dataset": dataset(config, split),
+        **model_columns(config, name.base),
+        "hookpoint": str(name.hook_point),
+        "coder_type": f"gate (metric nulls, {name.evaluation})",
+        "dataset": dataset(config, NULLS_ON[name.evaluation]),
     }
-    read = paths.activations(split, hook_point, base)
-    needs = [paths.model(base), paths.tokens(split, base), read, path]
-    over = paths.over(str(hook_point), base).replace("@", "-")
-    return RowPlan(f"gate-nulls-{evaluation}-{over}", "gate", path, columns, needs=needs)
+    over = paths.over(str(name.hook_point), name.base).replace("@", "-")
+    return RowPlan(f"gate-nulls-{name.evaluation}-{over}", "gate", name, columns)

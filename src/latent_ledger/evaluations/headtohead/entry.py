@@ -1,8 +1,14 @@
 """Head to head: which coder is better, and by how much?"""
 
 from latent_ledger.evaluations.headtohead import plan, rows
+from latent_ledger.evaluations.headtohead.cost import COSTS
 from latent_ledger.planning.stage import Stage
 
 EVALUATION = Stage(
-    plan.NAME, jobs=plan.jobs, rows=plan.rows, readers={plan.NAME: rows.read}, section=rows.section
+    name=plan.NAME,
+    costs=COSTS,
+    jobs=plan.jobs,
+    rows=plan.rows,
+    readers={plan.NAME: rows.read},
+    section=rows.section,
 )

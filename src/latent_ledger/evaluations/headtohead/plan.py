@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs
 from latent_ledger.config.coder_specs import pairs as met_pairs
 from latent_ledger.evaluations.autointerp import plan as autointerp
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
     Settings,
-    coder,
     coder_columns,
     dataset,
 )
@@ -42,32 +44,32 @@ def compared(config: Config, family: str) -> dict[str, list[str]]:
     }
 
 
-def settings(config: Config, family: str) -> Settings:
+def settings(config: Config, family: str, coders: Mapping[str, CoderSpec]) -> Settings:
     """The declared contrasts, and the recipe fields in which fair opponents must agree."""
     comparisons = config["comparisons"]
     declared = comparisons["families"][family]
-    chosen = pairs(config, family)
+    met = pairs(config, family)
     return {
         **({"match": declared["match"]} if "match" in declared else {}),
         "metrics": declared["metrics"],
         "sources": {metric: source(metric) for metric in declared["metrics"]},
-        "pairs": [list(pair) for pair in chosen],
+        "pairs": [list(pair) for pair in met],
         "allow_unfair": allowed(config, family),
         "resamples": comparisons["resamples"],
         "level": comparisons["level"],
         "seed": comparisons["seed"],
         "recipes": {
-            name: fairness(config, name) for name in sorted({n for pair in chosen for n in pair})
+            name: fairness(config, coders[name])
+            for name in sorted({n for pair in met for n in pair})
         },
     }
 
 
-def fairness(config: Config, name: str) -> Settings:
+def fairness(config: Config, spec: CoderSpec) -> Settings:
     """Everything two coders must share for their difference to mean anything.
 
     Of a pretrained coder only what it is and where it comes from are known.
     """
-    spec = coder(config, name)
     known = {key: getattr(spec, key) for key in ("width", "model", "weights")}
     if spec.pretrained:
         return {**known, "source": spec.source}
@@ -88,7 +90,7 @@ def allowed(config: Config, family: str) -> list[Any]:
         return entries
     for one, other in met_pairs(config, family):
         if one.pretrained != other.pretrained:
-            sides = [fairness(config, each.name) for each in (one, other)]
+            sides = [fairness(config, each) for each in (one, other)]
             fields = sorted({*sides[0]} ^ {*sides[1]})
             entries.append({"pair": [one.name, other.name], "fields": fields})
     return entries
@@ -96,47 +98,34 @@ def allowed(config: Config, family: str) -> list[Any]:
 
 def jobs(config: Config) -> Jobs:
     """One job per family of contrasts."""
+    coders = {spec.name: spec for spec in coder_specs(config)}
     return {
-        paths.evaluation(NAME, family): (NAME, settings(config, family))
+        paths.evaluation(NAME, family): PlannedJob(
+            NAME, settings(config, family, coders), compared(config, family)
+        )
         for family in config["comparisons"]["families"]
     }
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per declared contrast."""
-    found = []
+    planned = []
     for family, declared in config["comparisons"]["families"].items():
         path = paths.evaluation(NAME, family)
-        inputs = [
-            manifest for manifests in compared(config, family).values() for manifest in manifests
-        ]
         for metric in declared["metrics"]:
-            evaluation, _, short = metric.partition(".")
+            _, _, short = metric.partition(".")
             for left, right in met_pairs(config, family):
                 a, b = left.name, right.name
+                own = tuple(paths.evaluation(source(metric), name) for name in (a, b))
                 columns = {
                     **coder_columns(config, left),
                     "hookpoint": f"{left.site} vs {right.site}",
                     "coder_type": f"head-to-head ({family})",
-                    "dataset": dataset(config, SPLITS.get(evaluation, evaluation)),
+                    "dataset": dataset(config, jobs[own[0]].token_set),
                 }
-                own = [paths.evaluation(source(metric), name) for name in (a, b)]
-                needs = [*own, *inputs, path]  # one job for the family: it waits for all of them
                 what = short.replace("_", "-").replace("/", "-")
                 what += "-matched" if "match" in declared else ""
                 run_id = f"h2h-{what}-{left.coder}-vs-{b}"
                 name = f"{metric}: {a} - {b}"
-                found.append(RowPlan(run_id, NAME, path, columns, metric=name, needs=needs))
-    return found
-
-
-SPLITS = {
-    "reconstruction": "evaluation",
-    "latents": "evaluation",
-    "circuits": "probing",
-    "steering": "probing",
-    "saebench": "probing",
-    "autointerp": "scoring",
-    "sae_probes": "sae-probes",
-}
-"""Token set an evaluation is measured on, where it has not the evaluation's name."""
+                planned.append(RowPlan(run_id, NAME, path, columns, metric=name, closest=own))
+    return planned

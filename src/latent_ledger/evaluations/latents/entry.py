@@ -1,14 +1,16 @@
 """Latents: how often each fires, and on how many different tokens."""
 
 from latent_ledger.evaluations.latents import plan, rows
-from latent_ledger.planning.stage import Stage
+from latent_ledger.evaluations.latents.cost import COSTS
+from latent_ledger.planning.stage import Evaluation
 
-EVALUATION = Stage(
-    plan.NAME,
+EVALUATION = Evaluation(
+    name=plan.NAME,
+    token_set=plan.TOKEN_SET,
+    gates=(),
+    costs=COSTS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read},
     section=rows.section,
-    captures=plan.captures,
-    codes=plan.codes,
 )

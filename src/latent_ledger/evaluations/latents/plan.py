@@ -1,35 +1,37 @@
-"""Latents: how often each fires, and on how many different tokens."""
+"""Planning of latent statistics: how often each latent fires, and on how many different tokens."""
 
 from __future__ import annotations
 
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
-from latent_ledger.planning.stage import Capture, Config, Jobs, RowPlan, coders_measured_by, without
+from latent_ledger.planning.stage import (
+    Config,
+    Jobs,
+    PlannedJob,
+    RowPlan,
+    coders_measured_by,
+    without,
+)
 
 NAME = "latents"
-SPLIT = "evaluation"
-
-
-def codes(config: Config) -> set[tuple[str, str]]:
-    """Codes of the evaluation part."""
-    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
-
-
-def captures(config: Config) -> set[Capture]:
-    """What the coders read, so that their codes can be made."""
-    return {
-        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
-    }
+TOKEN_SET = "evaluation"
 
 
 def jobs(config: Config) -> Jobs:
-    """The evaluation's own block."""
+    """The evaluation's own block, for every coder."""
     return {
-        paths.evaluation(NAME, one.name): (NAME, without(config["evaluations"][NAME], "select"))
-        for one in coders_measured_by(config, NAME)
+        paths.evaluation(NAME, spec.name): PlannedJob(
+            NAME,
+            without(config["evaluations"][NAME], "select"),
+            {"tokens": paths.Tokens(TOKEN_SET), "codes": paths.Codes(TOKEN_SET, spec.name)},
+            TOKEN_SET,
+            spec.model,
+            (spec,),
+        )
+        for spec in coders_measured_by(config, NAME)
     }
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per coder."""
-    return measured(config, NAME, SPLIT, "latents")
+    return measured(config, NAME, TOKEN_SET, "latents")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from latent_ledger.planning import paths
-from latent_ledger.planning.stage import Config, Jobs, RowPlan, Settings, model_columns
+from latent_ledger.planning.stage import Config, Jobs, PlannedJob, RowPlan, Settings, model_columns
 from latent_ledger.resources.architectures import of_model, of_source
 from latent_ledger.resources.devices import gpus
 from latent_ledger.resources.memory import DEFAULT_SHARE
@@ -51,10 +51,12 @@ def plans(config: Config) -> dict[str, Settings]:
 
 def jobs(config: Config) -> Jobs:
     """One cheap job per scorer."""
-    return {paths.evaluation(NAME, name): (RULE, plan) for name, plan in plans(config).items()}
+    return {
+        paths.evaluation(NAME, name): PlannedJob(RULE, plan) for name, plan in plans(config).items()
+    }
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per scorer."""
     found = []
     for name, plan in plans(config).items():
@@ -63,5 +65,5 @@ def rows(config: Config) -> list[RowPlan]:
             **model_columns(config),
             "coder_type": f"memory plan (scorer: {plan['scorer']['source']})",
         }
-        found.append(RowPlan(f"{NAME}-{name}", NAME, path, columns, needs=[path]))
+        found.append(RowPlan(f"{NAME}-{name}", NAME, path, columns))
     return found

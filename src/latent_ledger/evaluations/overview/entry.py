@@ -1,10 +1,12 @@
 """Overview: interpretability against loss recovered, the sweep over k, and seeds."""
 
 from latent_ledger.evaluations.overview import plan, rows
+from latent_ledger.evaluations.overview.cost import COSTS
 from latent_ledger.planning.stage import Stage
 
 EVALUATION = Stage(
-    plan.NAME,
+    name=plan.NAME,
+    costs=COSTS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={"pareto": rows.read_pareto, "seeds": rows.read_seeds},

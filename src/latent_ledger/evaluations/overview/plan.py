@@ -9,6 +9,7 @@ from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
     Settings,
     coders_measured_by,
@@ -17,7 +18,7 @@ from latent_ledger.planning.stage import (
 )
 
 NAME = "overview"
-PATH = f"results/{NAME}.json"
+PATH = f"{NAME}.json"
 FIGURES = ("pareto.svg", "pareto.png", "sweep.svg", "sweep.png")
 """Files of the payload that the ledger puts beside itself, below results/figures/."""
 
@@ -74,17 +75,16 @@ def inputs(config: Config) -> dict[str, list[str]]:
 def jobs(config: Config) -> Jobs:
     """One job for the whole experiment."""
     asked = settings(config)
-    return {PATH: (NAME, asked)} if asked else {}
+    return {PATH: PlannedJob(NAME, asked, inputs(config))} if asked else {}
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """Who is on the front, and how much the seeds matter."""
     asked = settings(config)
     if asked is None:
         return []
-    needs = [path for manifests in inputs(config).values() for path in manifests] + [PATH]
     columns = {**model_columns(config), "seed": str(asked["seed"])}
     return [
-        RowPlan(run_id, kind, PATH, {**columns, "coder_type": f"overview ({kind})"}, needs=needs)
-        for run_id, kind in (("pareto", "pareto"), ("seed-variance", "seeds"))
+        RowPlan(run_id, row_type, PATH, {**columns, "coder_type": f"overview ({row_type})"})
+        for run_id, row_type in (("pareto", "pareto"), ("seed-variance", "seeds"))
     ]

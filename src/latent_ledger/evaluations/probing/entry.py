@@ -1,15 +1,18 @@
 """Probing: do the codes carry what the text is about?"""
 
 from latent_ledger.evaluations.probing import plan, rows
-from latent_ledger.planning.stage import Stage
+from latent_ledger.evaluations.probing.cost import COSTS
+from latent_ledger.planning import paths
+from latent_ledger.planning.stage import Evaluation
 
-EVALUATION = Stage(
-    plan.NAME,
+EVALUATION = Evaluation(
+    name=plan.NAME,
+    token_set=plan.TOKEN_SET,
+    gates=(paths.NullsGate,),
+    costs=COSTS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read},
     section=rows.section,
-    captures=plan.captures,
-    codes=plan.codes,
     token_sets=plan.token_sets,
 )

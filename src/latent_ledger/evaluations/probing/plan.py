@@ -1,61 +1,54 @@
-"""Probing: do the codes carry what the text is about?"""
+"""Planning of probing: do the codes carry what the text is about?"""
 
 from __future__ import annotations
 
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
-    Settings,
+    TokenSet,
     coders_measured_by,
 )
 
 NAME = "probing"
-SPLIT = "probing"
-OWN = ("concepts", "top_k", "resamples", "seed")
+TOKEN_SET = "probing"
+SETTINGS = ("concepts", "top_k", "resamples", "seed")
 """Settings of the evaluation itself; the others are about the draw of examples."""
 
 
-def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
+def token_sets(config: Config) -> dict[str, TokenSet]:
     """One labelled example per row."""
     if NAME not in config["evaluations"]:
         return {}
-    context = config["evaluations"][NAME]["context"]
-    return {SPLIT: (paths.CONCEPTS, {"layout": "examples", "context": context})}
-
-
-def captures(config: Config) -> set[Capture]:
-    """What the coders read; probing never looks at a coder's target."""
-    return {
-        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
-    }
-
-
-def codes(config: Config) -> set[tuple[str, str]]:
-    """Codes of the labelled examples."""
-    return {(SPLIT, one.name) for one in coders_measured_by(config, NAME)}
+    block = config["evaluations"][NAME]
+    texts = len(block["concepts"]) * sum(block["examples"].values())
+    settings = {"layout": "examples", "context": block["context"]}
+    return {TOKEN_SET: TokenSet(paths.CONCEPTS, settings, texts * block["context"])}
 
 
 def jobs(config: Config) -> Jobs:
-    """The evaluation's own block, without what only the draw of examples needs."""
+    """Probes of every coder, behind the nulls at its input hook."""
     return {
-        paths.evaluation(NAME, one.name): (
+        paths.evaluation(NAME, spec.name): PlannedJob(
             NAME,
-            {key: config["evaluations"][NAME][key] for key in OWN},
+            {key: config["evaluations"][NAME][key] for key in SETTINGS},
+            {
+                "tokens": paths.Tokens(TOKEN_SET),
+                "raw": paths.Activations(TOKEN_SET, spec.site.input_hook, spec.model),
+                "codes": paths.Codes(TOKEN_SET, spec.name),
+                "gate": paths.NullsGate(NAME, spec.site.input_hook),
+            },
+            TOKEN_SET,
+            spec.model,
+            (spec,),
         )
-        for one in coders_measured_by(config, NAME)
+        for spec in coders_measured_by(config, NAME)
     }
 
 
-def rows(config: Config) -> list[RowPlan]:
-    """One row per coder, behind the nulls of the hook point it reads."""
-    return measured(
-        config,
-        NAME,
-        SPLIT,
-        "probe",
-        gates=lambda one: [paths.gate("nulls", f"{NAME}/{one.site.input_hook}")],
-    )
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
+    """One row per coder."""
+    return measured(config, NAME, TOKEN_SET, "probe")

@@ -1,17 +1,16 @@
-"""Reconstruction: how faithfully does each coder rebuild its target?"""
+"""Planning of reconstruction: how faithfully does each coder rebuild its target?"""
 
 from __future__ import annotations
 
-from latent_ledger.config.coder_specs import CoderSpec
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs
 from latent_ledger.planning import paths
-from latent_ledger.planning.coders import measured, way_to_codes
+from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
-    Settings,
-    coder,
+    TokenSet,
     coder_columns,
     coders_measured_by,
     dataset,
@@ -20,86 +19,80 @@ from latent_ledger.planning.stage import (
 from latent_ledger.planning.text import slice_settings
 
 NAME = "reconstruction"
-SPLIT = "evaluation"
+TOKEN_SET = "evaluation"
 
 
 def on_slices(config: Config) -> list[tuple[str, CoderSpec]]:
     """(slice, coder) of the coders that are measured on a slice of the corpus as well."""
     block = config["evaluations"].get(NAME)
-    return [
-        (name, coder(config, one))
-        for name, coders in (block["slices"] if block else {}).items()
-        for one in coders
-    ]
+    if not block or not block["slices"]:
+        return []
+    coders = {spec.name: spec for spec in coder_specs(config)}
+    return [(name, coders[one]) for name, names in block["slices"].items() for one in names]
 
 
 def measured_on(config: Config) -> list[tuple[str, CoderSpec]]:
     """(token set, coder) of everything that is measured."""
-    return [(SPLIT, one) for one in coders_measured_by(config, NAME)] + on_slices(config)
+    return [(TOKEN_SET, spec) for spec in coders_measured_by(config, NAME)] + on_slices(config)
 
 
-def on_slice(name: str, of: str) -> str:
+def on_slice(name: str, coder: str) -> str:
     """The reconstruction of a coder on a slice of the corpus."""
-    return f"results/reconstruction_slices/{name}/{of}.json"
+    return f"reconstruction_slices/{name}/{coder}.json"
 
 
-def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
+def token_sets(config: Config) -> dict[str, TokenSet]:
     """One document of a slice per row, its beginning."""
-    slices = config["corpus"]["slices"]
-    return {
-        name: (
-            paths.corpus_slice(name),
-            {"layout": "examples", "keep": "beginning", "context": slices[name]["context"]},
-        )
-        for name in dict.fromkeys(name for name, _ in on_slices(config))
-    }
-
-
-def captures(config: Config) -> set[Capture]:
-    """Both hook points of every measured coder's site."""
-    return {
-        Capture(split, one.model, hook_point)
-        for split, one in measured_on(config)
-        for hook_point in one.site.hook_points
-    }
-
-
-def codes(config: Config) -> set[tuple[str, str]]:
-    """Codes of the evaluation part, and of the slices."""
-    return {(split, one.name) for split, one in measured_on(config)}
+    sets = {}
+    for name in dict.fromkeys(name for name, _ in on_slices(config)):
+        declared = config["corpus"]["slices"][name]
+        settings = {"layout": "examples", "keep": "beginning", "context": declared["context"]}
+        size = declared["documents"] * declared["context"]
+        sets[name] = TokenSet(paths.corpus_slice(name), settings, size)
+    return sets
 
 
 def jobs(config: Config) -> Jobs:
-    """The evaluation's own block and the coder's architecture, which decides what is spliced."""
-    found: Jobs = {
-        paths.corpus_slice(name): ("corpus_slice", slice_settings(config, name))
+    """The slices, and the reconstructions of every coder, behind the nulls at its output hook."""
+    planned: Jobs = {
+        paths.corpus_slice(name): PlannedJob("corpus_slice", slice_settings(config, name))
         for name in token_sets(config)
     }
-    for split, one in measured_on(config):
-        own = without(config["evaluations"][NAME], "select", "slices")
-        found[path_of(split, one)] = (NAME, {**own, "architecture": one.architecture})
-    return found
+    for token_set, spec in measured_on(config):
+        settings = without(config["evaluations"][NAME], "select", "slices")
+        site = spec.site
+        planned[manifest(token_set, spec)] = PlannedJob(
+            NAME,
+            # the architecture decides what is spliced
+            {**settings, "architecture": spec.architecture},
+            {
+                "model": paths.model(spec.model),
+                "tokens": paths.Tokens(token_set, spec.base),
+                "input_hook": paths.Activations(token_set, site.input_hook, spec.model),
+                "output_hook": paths.Activations(token_set, site.output_hook, spec.model),
+                "codes": paths.Codes(token_set, spec.name),
+                "coder": paths.coder(spec.name),
+                "gate": paths.NullsGate(NAME, site.output_hook, spec.base),
+            },
+            token_set,
+            spec.model,
+            (spec,),
+        )
+    return planned
 
 
-def path_of(split: str, one: CoderSpec) -> str:
+def manifest(token_set: str, spec: CoderSpec) -> str:
     """The manifest of a coder's reconstruction over a token set."""
-    return paths.evaluation(NAME, one.name) if split == SPLIT else on_slice(split, one.name)
+    if token_set == TOKEN_SET:
+        return paths.evaluation(NAME, spec.name)
+    return on_slice(token_set, spec.name)
 
 
-def nulls(one: CoderSpec) -> str:
-    """The gate of the metrics at the hook point that a coder should rebuild."""
-    return paths.gate("nulls", f"{NAME}/{paths.over(str(one.site.output_hook), one.base)}")
-
-
-def rows(config: Config) -> list[RowPlan]:
-    """One row per coder, behind the nulls of the hook point it should rebuild; then those on
-    slices.
-    """
-    found = measured(config, NAME, SPLIT, "recon", gates=lambda one: [nulls(one)])
-    for name, one in on_slices(config):
-        path = on_slice(name, one.name)
-        columns = {**coder_columns(config, one, NAME), "dataset": dataset(config, name)}
-        needs = [*way_to_codes(one, name), nulls(one), path]
-        run_id = f"recon-{one.name}-on-{name}"
-        found.append(RowPlan(run_id, NAME, path, columns, needs=needs))
-    return found
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
+    """One row per coder; then those on slices."""
+    planned = measured(config, NAME, TOKEN_SET, "recon")
+    for name, spec in on_slices(config):
+        columns = {**coder_columns(config, spec, NAME), "dataset": dataset(config, name)}
+        run_id = f"recon-{spec.name}-on-{name}"
+        planned.append(RowPlan(run_id, NAME, on_slice(name, spec.name), columns))
+    return planned

@@ -9,14 +9,18 @@ Source: Kantamneni et al. 2025 (arXiv 2502.16681); https://github.com/sae-probes
 """
 
 from latent_ledger.evaluations.sae_probes import plan, rows
-from latent_ledger.planning.stage import Stage
+from latent_ledger.evaluations.sae_probes.cost import COSTS
+from latent_ledger.planning import paths
+from latent_ledger.planning.stage import Evaluation
 
-EVALUATION = Stage(
-    plan.NAME,
+EVALUATION = Evaluation(
+    name=plan.NAME,
+    token_set=plan.TOKEN_SET,
+    gates=(paths.SaelensGate,),
+    costs=COSTS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read},
     section=rows.section,
-    captures=plan.captures,
     token_sets=plan.token_sets,
 )

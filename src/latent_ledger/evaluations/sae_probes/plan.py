@@ -1,17 +1,15 @@
-"""sae_probes: the primary probing benchmark, over many labelled data sets."""
+"""Planning of sae_probes: the primary probing benchmark, over many labelled data sets."""
 
 from __future__ import annotations
 
-from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
-from latent_ledger.planning.coders import way_to
 from latent_ledger.planning.stage import (
-    Capture,
     Config,
     Jobs,
+    PlannedJob,
     RowPlan,
-    Settings,
+    TokenSet,
     coder_columns,
     coders_measured_by,
     embedded,
@@ -20,41 +18,32 @@ from latent_ledger.planning.stage import (
 NAME = "sae_probes"
 TEXTS = "probe_texts"
 BASELINE = "sae_probes_baseline"
-SPLIT = "sae-probes"
+TOKEN_SET = "sae-probes"
 """Token set of the drawn texts, one per row."""
-TEXTS_PATH = "results/probe_texts.json"
-OWN = ("top_k", "penalty", "seeds", "resamples", "seed")
+
+TEXTS_PATH = "probe_texts.json"
+SETTINGS = ("top_k", "penalty", "seeds", "resamples", "seed")
 """Settings of the probes; the draw of texts and the baselines have theirs."""
 
 
-def token_sets(config: Config) -> dict[str, tuple[str, Settings]]:
+def token_sets(config: Config) -> dict[str, TokenSet]:
     """One labelled text per row, the end of a long one."""
     if NAME not in config["evaluations"]:
         return {}
-    context = config["evaluations"][NAME]["context"]
-    return {SPLIT: (TEXTS_PATH, {"layout": "examples", "context": context})}
-
-
-def captures(config: Config) -> set[Capture]:
-    """What the coders read."""
-    return {
-        Capture(SPLIT, one.model, one.site.input_hook) for one in coders_measured_by(config, NAME)
-    }
+    block = config["evaluations"][NAME]
+    size = len(block["datasets"]) * block["examples"] * block["context"]
+    settings = {"layout": "examples", "context": block["context"]}
+    return {TOKEN_SET: TokenSet(TEXTS_PATH, settings, size)}
 
 
 def trained_on(config: Config) -> list[str]:
-    """Manifests of the corpus parts whose texts no probe may be asked about."""
+    """Manifests of the corpus parts whose texts no probe may see."""
     return [paths.corpus(part) for part in (["model"] if embedded(config) else []) + ["coder"]]
 
 
-def baseline(hook_point: HookPoint | str, model: str = paths.ORIGINAL) -> str:
+def baseline(hook_point: HookPoint, model: str = paths.ORIGINAL) -> str:
     """The prefilled activations and the logistic regression on them, of one hook point."""
-    return f"results/{BASELINE}/{paths.over(SPLIT, model)}/{hook_point}.json"
-
-
-def gate(one: CoderSpec) -> str:
-    """The adapter's fidelity gate, which blocks the probes."""
-    return paths.gate("saelens", one.name)
+    return f"{BASELINE}/{paths.over(TOKEN_SET, model)}/{hook_point}.json"
 
 
 def jobs(config: Config) -> Jobs:
@@ -63,32 +52,40 @@ def jobs(config: Config) -> Jobs:
     if block is None:
         return {}
     draw = {key: block[key] for key in ("datasets", "examples", "seed")}
-    found: Jobs = {TEXTS_PATH: (TEXTS, draw)}
-    for one in coders_measured_by(config, NAME):
-        hook_point = baseline(one.site.input_hook, one.model)
-        found[hook_point] = (BASELINE, {"seeds": block["seeds"]})
-        found[paths.evaluation(NAME, one.name)] = (NAME, {key: block[key] for key in OWN})
-    return found
+    planned: Jobs = {TEXTS_PATH: PlannedJob(TEXTS, draw, {"trained_on": trained_on(config)})}
+    tokens = paths.Tokens(TOKEN_SET)
+    for spec in coders_measured_by(config, NAME):
+        raw = paths.Activations(TOKEN_SET, spec.site.input_hook, spec.model)
+        base = baseline(spec.site.input_hook, spec.model)
+        planned[base] = PlannedJob(
+            BASELINE,
+            {"seeds": block["seeds"]},
+            {"tokens": tokens, "raw": raw},
+            TOKEN_SET,
+            spec.model,
+        )
+        inputs = {
+            "tokens": tokens,
+            "coder": paths.coder(spec.name),
+            "gate": paths.SaelensGate(spec.name),
+            "baseline": base,
+        }
+        settings = {key: block[key] for key in SETTINGS}
+        planned[paths.evaluation(NAME, spec.name)] = PlannedJob(
+            NAME, settings, inputs, TOKEN_SET, spec.model, (spec,)
+        )
+    return planned
 
 
-def rows(config: Config) -> list[RowPlan]:
+def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per coder."""
-    found = []
-    for one in coders_measured_by(config, NAME):
+    planned = []
+    for spec in coders_measured_by(config, NAME):
         sets = len(config["evaluations"][NAME]["datasets"])
         columns = {
-            **coder_columns(config, one, "sae_probes"),
+            **coder_columns(config, spec, "sae_probes"),
             "dataset": f"sae_probes ({sets} data sets)",
         }
-        path = paths.evaluation(NAME, one.name)
-        needs = [
-            *way_to(one),
-            gate(one),
-            TEXTS_PATH,
-            paths.tokens(SPLIT),
-            paths.activations(SPLIT, one.site.input_hook, one.model),
-            baseline(one.site.input_hook, one.model),
-            path,
-        ]
-        found.append(RowPlan(f"saeprobes-{one.name}", NAME, path, columns, needs=needs))
-    return found
+        path = paths.evaluation(NAME, spec.name)
+        planned.append(RowPlan(f"saeprobes-{spec.name}", NAME, path, columns))
+    return planned

@@ -8,15 +8,18 @@ Source: Karvonen et al. 2025 (arXiv 2503.09532); https://github.com/adamkarvonen
 """
 
 from latent_ledger.evaluations.saebench import plan, rows
-from latent_ledger.planning.stage import Stage
+from latent_ledger.evaluations.saebench.cost import COSTS
+from latent_ledger.planning import paths
+from latent_ledger.planning.stage import Evaluation
 
-EVALUATION = Stage(
-    plan.NAME,
+EVALUATION = Evaluation(
+    name=plan.NAME,
+    token_set=plan.TOKEN_SET,
+    gates=(paths.SaelensGate,),
+    costs=COSTS,
     jobs=plan.jobs,
     rows=plan.rows,
     readers={plan.NAME: rows.read_probing, plan.CORE: rows.read_core},
     section=rows.section,
-    captures=plan.captures,
-    codes=plan.codes,
     token_sets=plan.token_sets,
 )

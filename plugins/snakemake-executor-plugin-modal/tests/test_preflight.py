@@ -1,30 +1,30 @@
-"""What is missing before the first job is one line; a dry run needs nothing; hooks; secrets."""
+"""Checks before the first job, the budget, the completing hook, and secrets."""
 
 from __future__ import annotations
 
 import pytest
 
-ONE = 'rule one:\n  output: "x"\n  log: "x.log"\n  shell: "echo x > {output}"\n'
+RULE = 'rule one:\n  output: "x"\n  log: "x.log"\n  shell: "echo x > {output}"\n'
 
 
 def refused(bench, *arguments: str) -> str:
-    """The one line of a run that does not start."""
+    """The line of a run that does not start."""
     output = bench.run(*arguments, ok=False).output
     (line,) = [line for line in output.splitlines() if line.startswith("Error: ")]
     assert "Traceback" not in output and not bench.server.sandboxes
     return line.removeprefix("Error: ")
 
 
-def test_a_dry_run_needs_no_token_and_no_network(bench):
-    bench.file("Snakefile", ONE)
+def test_dry_run_without_token_and_network_works(bench):
+    bench.file("Snakefile", RULE)
     bench.environment.update(
         MODAL_TOKEN_ID="", MODAL_TOKEN_SECRET="", MODAL_SERVER_URL="http://127.0.0.1:9"
     )
     assert "rule one:" in bench.run("-n").output
 
 
-def test_a_missing_token_is_one_line(bench):
-    bench.file("Snakefile", ONE)
+def test_missing_token_is_refused_in_one_line(bench):
+    bench.file("Snakefile", RULE)
     bench.environment.update(MODAL_TOKEN_ID="", MODAL_TOKEN_SECRET="")
     assert refused(bench) == (
         "No Modal token found: type `modal token new`, or set MODAL_TOKEN_ID and "
@@ -32,14 +32,14 @@ def test_a_missing_token_is_one_line(bench):
     )
 
 
-def test_a_wrong_token_is_one_line(bench):
-    bench.file("Snakefile", ONE)
+def test_wrong_token_is_refused_in_one_line(bench):
+    bench.file("Snakefile", RULE)
     bench.environment.update(MODAL_TOKEN_SECRET="as-wrong")
     assert refused(bench).startswith("Modal does not accept the token: type `modal token new`")
 
 
-def test_missing_volumes_secrets_and_variables_are_one_line(bench):
-    bench.file("Snakefile", ONE)
+def test_missing_volume_secret_or_variable_is_refused_in_one_line(bench):
+    bench.file("Snakefile", RULE)
     assert refused(bench, "--modal-volume", "nowhere") == (
         "There is no Modal Volume 'nowhere': type `modal volume create nowhere --version=2`."
     )
@@ -53,7 +53,7 @@ def test_missing_volumes_secrets_and_variables_are_one_line(bench):
 
 
 @pytest.mark.parametrize(
-    ("resources", "said"),
+    ("resources", "message"),
     [
         ('gpu=1, gpu_model="L5"', "one: gpu_model=L5 is no GPU that Modal is known to have; did"),
         ("gpu=1", "one asks for gpu=1 but names no GPU: set the resource gpu_model"),
@@ -61,13 +61,13 @@ def test_missing_volumes_secrets_and_variables_are_one_line(bench):
         ("runtime=2000", "one: runtime is 2000 minutes, and a Sandbox lives for 1440 at most"),
     ],
 )
-def test_impossible_resources_are_one_line(bench, resources, said):
-    bench.file("Snakefile", ONE.replace("  shell", f"  resources: {resources}\n  shell"))
-    assert refused(bench).startswith(said)
+def test_impossible_resources_are_refused_in_one_line(bench, resources, message):
+    bench.file("Snakefile", RULE.replace("  shell", f"  resources: {resources}\n  shell"))
+    assert refused(bench).startswith(message)
 
 
-def test_locks_are_checked(bench):
-    bench.file("Snakefile", ONE)
+def test_wrong_lock_file_is_refused_in_one_line(bench):
+    bench.file("Snakefile", RULE)
     bench.file("requirements.lock", "snakemake==1.0\n")
     assert refused(bench).startswith("The image 'default' has Snakemake 1.0 and this machine ")
     bench.file("requirements.lock", "snakemake>=9\n")
@@ -88,7 +88,7 @@ rule dear:
 """
 
 
-def test_a_budget_refuses_to_start_and_stops_submitting(bench):
+def test_budget_when_exceeded_refuses_to_start_or_stops_submitting(bench):
     bench.file("Snakefile", BUDGETED)
     line = refused(bench, "--modal-budget-usd", "10")
     assert line.startswith("4 jobs are expected to cost $16.") and "budget of $10.00" in line
@@ -113,7 +113,7 @@ def complete(job, read):
 """
 
 
-def test_the_hook_completes_jobs_without_a_sandbox(bench):
+def test_hook_that_returns_true_completes_jobs_without_a_sandbox(bench):
     bench.file(
         "Snakefile",
         'rule all:\n  input: "1.out", "2.out"\n'
@@ -133,7 +133,7 @@ def test_the_hook_completes_jobs_without_a_sandbox(bench):
     assert bench.read("1.out") == "new\n"
 
 
-def test_no_secret_is_written_anywhere(bench):
+def test_secrets_in_logs_and_files_are_hidden(bench):
     bench.server.secret("vault", VAULT_TOKEN="hf_FROM_THE_VAULT")
     bench.environment.update(PASSED_ALONG="value_PASSED", DECLARED="value_DECLARED")
     bench.file(

@@ -7,31 +7,32 @@ from latent_ledger.planning.estimates import ASSUMED, Planner
 from latent_ledger.resources.prices import prices
 from snakemake_interface_logger_plugins.common import LogEvent
 
-PLANNER = Planner(CONFIG)
+PLANNER = Planner(CONFIG, JOBS)
 PRICED = bool(CONFIG["hardware"]["gpus"])
 
 
-def machine(pattern):
-    """The resources of a rule, by the pattern of its manifest: `**machine("results/x/{coder}.json")`.
+def resources_of(rule_name, pattern):
+    """The resources of a rule's jobs, and whether a person asked for them again.
 
     mem_mb and runtime grow with every attempt, so that `--retries` asks for more each time.
     """
 
-    def of(wildcards):
-        return PLANNER.job(pattern.format(**wildcards))
+    def estimate(wildcards):
+        return PLANNER.job(name_of(pattern.format(**wildcards)))
 
     def scheduler_word(wildcards):
-        gpu = of(wildcards).gpu
+        gpu = estimate(wildcards).gpu
         return CONFIG["hardware"]["names"].get(gpu, gpu)
 
     gpu = {
-        "gpu": lambda wildcards: 1 if of(wildcards).gpu else None,
+        "gpu": lambda wildcards: 1 if estimate(wildcards).gpu else None,
         "gpu_model": scheduler_word,
     }
     return {
-        "mem_mb": lambda wildcards, attempt: of(wildcards).mem_mb * attempt,
-        "runtime": lambda wildcards, attempt: of(wildcards).minutes * attempt,
-        "expected_seconds": lambda wildcards: of(wildcards).seconds,
+        "mem_mb": lambda wildcards, attempt: estimate(wildcards).mem_mb * attempt,
+        "runtime": lambda wildcards, attempt: estimate(wildcards).minutes * attempt,
+        "expected_seconds": lambda wildcards: estimate(wildcards).seconds,
+        "recompute": recompute(rule_name),
         **(gpu if PRICED else {}),
     }
 
@@ -46,10 +47,10 @@ def billed():
         if "expected_seconds" not in asked.keys():
             continue  # the target `all`, which does nothing
         word = asked.get("gpu_model")
-        gpu = words.get(word, word) if word else PLANNER.job(job.output[0]).gpu
+        gpu = words.get(word, word) if word else PLANNER.job(name_of(job.output[0])).gpu
         item = bill.Item(
             job.rule.name,
-            job.output[0].removeprefix("results/").removesuffix(".json"),
+            name_of(job.output[0]).removesuffix(".json"),
             asked.expected_seconds,
             gpu=gpu if asked.get("gpu") else None,
             gpus=asked.get("gpu", 0),

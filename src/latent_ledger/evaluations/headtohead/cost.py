@@ -1,0 +1,12 @@
+"""Cost of the head-to-heads's jobs, in operations, bytes and seconds."""
+
+from __future__ import annotations
+
+from latent_ledger.resources.work import (
+    Cost,
+    Work,
+)
+
+COSTS = {
+    "headtohead": Cost(lambda job: Work(seconds=20)),
+}

@@ -1,0 +1,22 @@
+"""Cost of probing's jobs, in operations, bytes and seconds."""
+
+from __future__ import annotations
+
+from latent_ledger.resources.work import (
+    MB,
+    PROBE,
+    Cost,
+    Planned,
+    Work,
+    resampling,
+)
+
+
+def _probing(job: Planned) -> Work:
+    values = job.examples() * (job.width + job.d)
+    return Work(seconds=resampling(job) + values / PROBE, host_mb=16 * values / MB)
+
+
+COSTS = {
+    "probing": Cost(_probing, mem_mb=3_000),
+}

@@ -1,0 +1,34 @@
+"""Cost of reconstruction's jobs, in operations, bytes and seconds."""
+
+from __future__ import annotations
+
+from latent_ledger.resources.memory import resident
+from latent_ledger.resources.work import (
+    GIB,
+    MB,
+    Cost,
+    Planned,
+    Work,
+    resampling,
+)
+
+
+def _reconstruction(job: Planned) -> Work:
+    block, context = job.block("reconstruction"), job.config["tokens"]["context"]
+    spliced = min(block["splice_contexts"] * context, job.tokens)
+    logits = block["batch"] * context * job.model.vocabulary * 4
+    return Work(
+        exact=3 * spliced * job.model.operations() + 3 * job.encoded(spliced),
+        disk=2 * job.weights + 2 * job.activations,
+        seconds=resampling(job) + job.tokens * job.k * job.d / 2e9,
+        # the model runs in fp32; two sets of logits at a time, and the copies that end in them
+        gpu_gib=resident(job.model, "float32") + (5.0 * logits + job.coder_bytes) / GIB,
+        host_mb=(4.0 * job.model.parameters + 2 * job.activations) / MB,
+    )
+
+
+COSTS = {
+    "reconstruction": Cost(
+        _reconstruction, gpu=True, mem_mb=3_000, lever="evaluations.reconstruction.batch"
+    ),
+}

@@ -1,0 +1,63 @@
+"""The ledger of a failed run whose store is on a Modal Volume, rendered in a Sandbox there.
+
+here     results, configuration --> Sandbox: python -m latent_ledger.ledger.failed_run <file>
+Sandbox  write_ledger --> results/ledger.md, ledger.json, figures --> here
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from latent_ledger.artifacts.provenance import Project
+from latent_ledger.artifacts.store import Store, default_root
+from latent_ledger.ledger.ledger import write_ledger
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import read_json
+from latent_ledger.planning import paths
+
+CONFIG = "failed-run.json"
+"""The configuration of a failed run, as it travels to the Sandbox that renders its ledger."""
+
+
+def render(config: Mapping[str, Any]) -> int:
+    """Render the ledger of a failed run in a Sandbox; returns how many rows failed.
+
+    Raises a LedgerError, in one line, when that could not be done.
+    """
+    from snakemake_executor_plugin_modal.oneoff import run_in_sandbox
+    from snakemake_interface_common.exceptions import ApiError
+
+    results = [
+        path for path in Path(paths.folder(config["experiment"])).rglob("*") if path.is_file()
+    ]
+    sends: dict[str, Path | bytes] = {
+        str(path): path for path in results if path.suffix in (".json", ".jsonl")
+    }
+    sends[CONFIG] = json.dumps(config).encode()
+    try:
+        run_in_sandbox(
+            "ledger of the failed run",
+            f"python -m latent_ledger.ledger.failed_run {CONFIG}",
+            sends=sends,
+            fetches=list(paths.LEDGER),
+            mirrors=[f"{paths.RESULTS}/figures"],
+        )
+    except ApiError as error:
+        raise LedgerError(str(error)) from None
+    return sum(row["label"] == "failed" for row in read_json(Path(paths.LEDGER[1]))["rows"])
+
+
+def main(path: str) -> int:
+    """In the Sandbox: write the ledger of the configuration at `path`."""
+    config = read_json(Path(path))
+    project, store = Project(Path.cwd()), Store(default_root(config["store"]))
+    write_ledger(config, store, project.code_digest, project.environment)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

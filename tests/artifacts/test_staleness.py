@@ -1,0 +1,88 @@
+"""What Snakemake cannot see is told to it, and nothing in results/ is touched."""
+
+import json
+from base64 import urlsafe_b64encode
+
+import pytest
+
+from latent_ledger.artifacts import staleness
+from latent_ledger.artifacts.provenance import action_key, ingredients
+from latent_ledger.artifacts.store import Store
+from latent_ledger.lib.errors import LedgerError
+
+PATH = "results/toy/probing/a.json"
+JOBS = {PATH: ("probing", {"k": 1})}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """A store with the payload of one manifest, made by code 'c' in environment 'e'."""
+    store = Store(tmp_path / "store")
+    staged = store.stage()
+    (staged / "table.txt").write_text("1")
+    made_by = ingredients("probing", {"k": 1}, "c", "e", {})
+    key = action_key(made_by)
+    manifest = store.commit(staged, rule="probing", facts={}, key=key, made_by=made_by)
+    manifest.write(tmp_path / PATH)
+    return store
+
+
+def outdated(store: Store | None, root, code: str = "c", env: str = "e") -> dict[str, str]:
+    return staleness.outdated(JOBS, lambda _: code, lambda _: env, store, root)
+
+
+def record(root):
+    return root / ".snakemake/metadata" / urlsafe_b64encode(PATH.encode()).decode()
+
+
+def test_a_current_manifest_is_not_outdated(store, tmp_path):
+    assert outdated(store, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "what"), [({"code": "d"}, "code"), ({"env": "f"}, "environment")]
+)
+def test_a_stale_manifest_is_outdated_while_snakemake_has_no_record(store, tmp_path, change, what):
+    reason = f"its {what} changed, and Snakemake's own record of it is gone"
+    assert outdated(store, tmp_path, **change) == {PATH: reason}
+    record(tmp_path).parent.mkdir(parents=True)
+    record(tmp_path).write_text("{}")
+    assert outdated(store, tmp_path, **change) == {}, "Snakemake compares params by itself"
+
+
+def test_a_manifest_whose_payload_is_gone_is_outdated(store, tmp_path):
+    for folder in (store.root / "payloads").rglob("table.txt"):
+        folder.chmod(0o644)
+    (store.root / "payloads").rename(tmp_path / "elsewhere")
+    assert "is not in the store" in outdated(store, tmp_path)[PATH]
+    assert outdated(None, tmp_path) == {}, (
+        "where the store is not here, payloads are not looked for"
+    )
+
+
+def test_an_unreadable_manifest_is_outdated(store, tmp_path):
+    (tmp_path / PATH).write_text("{")
+    assert outdated(store, tmp_path) == {PATH: "it is no readable manifest"}
+
+
+def test_manifests_without_their_store_are_refused_in_one_line(store, tmp_path):
+    nowhere = Store(tmp_path / "nowhere")
+    with pytest.raises(LedgerError, match="1 manifests .* rest on the store .*nowhere") as caught:
+        outdated(nowhere, tmp_path)
+    assert "\n" not in str(caught.value) and "LATENT_LEDGER_STORE" in str(caught.value)
+
+
+def test_judging_and_marking_touch_nothing_in_results(store, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*")}
+    staleness.mark_outdated(outdated(store, tmp_path, code="d"), tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*")} == before
+    told = json.loads(record(tmp_path).read_text())
+    assert told["record_format_version"] == staleness.RECORD_FORMAT
+    assert "its code changed" in told["params"][0]
+
+
+def test_the_record_format_is_snakemakes_own():
+    """An update of Snakemake that changes it must change staleness.py too."""
+    from snakemake.persistence import RECORD_FORMAT_VERSION
+
+    assert staleness.RECORD_FORMAT == RECORD_FORMAT_VERSION
