@@ -85,7 +85,7 @@ rule embed_latents:
         "../workflow/scripts/embed_latents.py"
 
 
-OUT = at("autointerp/{reader}/{coder}.json")
+OUT = at("autointerp/{scorer_or_encoder}/{coder}.json")
 
 
 rule autointerp:

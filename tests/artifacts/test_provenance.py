@@ -200,18 +200,18 @@ def test_every_script_of_the_project_has_a_digest_and_reaches_its_library():
         assert any(name.startswith("latent_ledger.") for name in reached), script.name
 
 
-def test_only_jobs_that_serve_their_scorer_depend_on_its_lock(tmp_path):
+def test_jobs_depend_on_the_lock_that_their_settings_name(tmp_path):
     (tmp_path / "envs").mkdir()
     (tmp_path / "envs/ledger.lock").write_text("torch==2.13.0\n")
     (tmp_path / "envs/scorer.lock").write_text("vllm==0.33.0\n")
     project = provenance.Project(tmp_path)
-    common, served = project.environment({"k": 1}), project.environment({"scorer": SERVED})
+    common, served = project.environment({"k": 1}), project.environment(SERVED)
     assert common != served
     assert project.environment({"scorer": {"backend": "openai"}}) == common
     (tmp_path / "envs/scorer.lock").write_text("vllm==0.34.0\n")
     provenance.environment_digest.cache_clear()
     assert project.environment({"k": 1}) == common
-    assert project.environment({"scorer": SERVED}) != served
+    assert project.environment(SERVED) != served
 
 
-SERVED = {"backend": "vllm", "model": "Qwen/Qwen2.5-7B-Instruct"}
+SERVED = {"scorer": {"backend": "vllm"}, "environment": "scorer"}

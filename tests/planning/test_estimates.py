@@ -7,12 +7,12 @@ import pytest
 
 from latent_ledger import experiment
 from latent_ledger.config.schema_file import schema
-from latent_ledger.evaluations.autointerp.cost import SERVER_START
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning.estimates import COSTS, START_GPU, Planner
 from latent_ledger.resources.architectures import published
 from latent_ledger.resources.devices import gpus
 from latent_ledger.resources.work import DOWNLOAD, Planned
+from latent_ledger.scorers.vllm.entry import SERVER_START
 from tests.project import PROJECT
 
 ROOT = PROJECT

@@ -49,7 +49,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("text", "n", "expected"), TABLE)
-def test_an_answer_is_what_it_says_exactly_or_nothing(text, n, expected):
+def test_answer_is_read_exactly_or_not_at_all(text, n, expected):
     assert answers.strict(text, n) == expected
 
 
@@ -97,5 +97,5 @@ def test_an_explanation_is_what_follows_its_label(text, expected):
         ("2", None),
     ],
 )
-def test_an_intruder_is_one_index_in_range(text, expected):
+def test_intruder_answer_is_a_single_index_in_range(text, expected):
     assert answers.intruder(text, 5) == expected

@@ -36,7 +36,7 @@ def test_similarity_is_the_cosine_of_any_vectors():
     assert np.allclose(Encoder.similarity(a, b), [[0.5**0.5, 0.0]])
 
 
-def test_what_is_no_sentence_model_is_one_line(tmp_path):
+def test_folder_without_a_sentence_model_is_refused_in_one_line(tmp_path):
     with pytest.raises(LedgerError, match="has no modules.json.: write minilm, or a folder") as no:
         model_folder(str(tmp_path))
     assert "\n" not in str(no.value)

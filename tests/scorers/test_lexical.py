@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import lexical
-from latent_ledger.scorers import registry as scorers
-from latent_ledger.scorers.patterns import Pattern, Place, parse, places, write
+from latent_ledger.scorers import opening
+from latent_ledger.scorers.lexical import client as lexical
+from latent_ledger.scorers.lexical.patterns import Pattern, Place, parse, places, write
 from tests.scorers import delphi_prompts as prompts
 
 
 def ask(turns):
     async def main():
-        async with scorers.open_client({"backend": "lexical"}) as client:
+        async with opening.open_client({"backend": "lexical"}) as client:
             response = await client.generate(turns, temperature=0.0, logprobs=True)
             assert (client.counts.calls, client.broken, client.name) == (1, None, "lexical")
             return response.text
@@ -76,18 +76,18 @@ def test_a_text_is_cut_into_words_signs_and_highlighted_parts():
         ('any word after "a"', "b a", False),
     ],
 )
-def test_a_pattern_fits_what_it_says(pattern, text, expected):
+def test_pattern_fits_the_places_it_describes(pattern, text, expected):
     (pattern,) = parse(pattern)
     assert any(pattern.fits(place) for place in places(text)) is expected
 
 
-def test_a_part_of_a_word_is_told_from_a_whole_word():
+def test_part_of_a_word_differs_from_the_whole_word():
     part = Place("er", open_left=True)
     assert Pattern("", "-er").fits(part) and not Pattern("", "er").fits(part)
     assert not Pattern("", "er-").fits(part) and not Pattern("", "-er-").fits(part)
 
 
-def test_what_is_written_reads_back():
+def test_written_patterns_parse_to_equal_patterns():
     patterns = [
         Pattern("", '"'),
         Pattern("\\", "\n\n"),
@@ -102,7 +102,7 @@ def test_what_is_written_reads_back():
     assert parse(lexical.NONE_FOUND) == []
 
 
-def test_of_somebody_elses_explanation_the_quotations_are_used():
+def test_explanation_in_prose_is_read_by_its_quotations():
     text = 'The word "guys" in the phrase "you guys", or " of" before a "\\quoted" number.'
     assert parse(text) == [
         Pattern("", "guys"),
@@ -123,7 +123,7 @@ OF = (
 )
 
 
-def test_a_token_is_found():
+def test_characteristic_token_is_the_explanation():
     assert explained(*OF) == '"of"'
 
 
@@ -235,7 +235,7 @@ def test_an_intruder_that_nothing_tells_apart_is_a_fixed_draw():
     assert np.bincount(drawn, minlength=5).min() > 35
 
 
-def test_any_other_prompt_is_one_line():
+def test_prompt_of_another_kind_is_refused_in_one_line():
     with pytest.raises(LedgerError, match="this one is none of them: 'Who are you"):
         ask("Who are\nyou?")
 

@@ -9,9 +9,9 @@ from email.utils import format_datetime
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import openai
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Unanswered
+from latent_ledger.scorers.openai import client as openai
 from tests.scorers.endpoint import Endpoint, completion, fault
 
 PROMPTS = [f"Is it {number}?" for number in range(60)]
@@ -42,7 +42,7 @@ def ask(given, prompts, cache=None, **kwargs):
     """All prompts in flight at once: the client, and an answer or an exception per prompt."""
 
     async def main():
-        async with scorers.open_client(given, cache) as client:
+        async with opening.open_client(given, cache) as client:
             calls = [client.generate(prompt, **kwargs) for prompt in prompts]
             return client, await asyncio.gather(*calls, return_exceptions=True)
 
@@ -226,15 +226,15 @@ def test_an_unknown_model_breaks_the_client_and_names_those_there_are():
     assert "no model 'huge'" in line and "it has tiny: correct model or base_url" in line
 
 
-def test_nobody_listening_breaks_the_client_in_one_line():
+def test_address_without_a_server_breaks_the_client_in_one_line():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
     line = broken(settings(url, retries=1))
-    assert line.startswith(f"Nobody answers at {url}") and "start the endpoint" in line
+    assert line.startswith(f"No server answers at {url}") and "start the endpoint" in line
 
 
-def test_what_is_no_address_breaks_the_client_in_one_line():
+def test_text_that_is_no_address_breaks_the_client_in_one_line():
     assert "base_url starts with http://" in broken(settings("localhost:8000/v1"))
 
 
@@ -251,6 +251,6 @@ def test_a_broken_client_asks_no_more():
         assert sum(endpoint.asked.values()) == 1
 
 
-def test_an_unknown_kind_is_one_line():
+def test_unknown_backend_is_one_line_with_the_known_ones():
     with pytest.raises(LedgerError, match="'oracle' is not known; known: lexical, openai"):
-        scorers.open_client({"backend": "oracle"})
+        opening.open_client({"backend": "oracle"})

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import openai, vllm_faults, vllm_server
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Response
+from latent_ledger.scorers.openai import client as openai
+from latent_ledger.scorers.vllm import faults as vllm_faults
+from latent_ledger.scorers.vllm import server as vllm_server
 from tests.project import PROJECT
 from tests.scorers import vllm_stand_in
 from tests.scorers.test_openai import PROMPTS, expected
@@ -61,7 +63,7 @@ class Vllm:
 
     def ask(self, prompts=PROMPTS[:10], cache=None, **changes):
         async def main():
-            async with scorers.open_client({**SETTINGS, **changes}, cache, self.log) as client:
+            async with opening.open_client({**SETTINGS, **changes}, cache, self.log) as client:
                 calls = [client.generate(prompt) for prompt in prompts]
                 return client, await asyncio.gather(*calls, return_exceptions=True)
 
@@ -185,7 +187,7 @@ FAULTS = {
     "unknown": (
         "OSError: acme/tiny is not a local folder and is not a valid model identifier listed on "
         "'https://huggingface.co/models'\nIf this is a private repository, make sure to pass",
-        "the hub has no such model, or shows it to nobody without a token: correct model",
+        "the hub has no such model, or shows it only with a token: correct model",
     ),
     "404": (
         "404 Client Error.\n\nRepository Not Found for url: https://huggingface.co/api",
@@ -226,9 +228,9 @@ def test_a_failed_start_is_one_line_that_says_what_to_do(vllm, capsys, fault):
     assert len(vllm.starts()) == 1, "a start that failed is not tried for every prompt"
 
 
-def test_want_of_memory_kills_without_a_word():
+def test_killed_server_without_a_cause_in_its_log_lacked_memory():
     assert "killed (signal 9)" in vllm_faults.cause("Loading\n", 137)
-    assert vllm_faults.cause("", 0) == "it said nothing"
+    assert vllm_faults.cause("", 0) == "its log is empty"
 
 
 def test_no_executable_is_one_line(vllm):
@@ -311,7 +313,7 @@ def wait_for(true, seconds=10.0):
 
 async def _job(log):
     """A job that has its answer and goes on."""
-    async with scorers.open_client(SETTINGS, None, log) as client:
+    async with opening.open_client(SETTINGS, None, log) as client:
         await client.generate(PROMPTS[0])
         await asyncio.sleep(600)
 

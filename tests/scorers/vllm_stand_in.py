@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.scorers import lexical
+from latent_ledger.scorers.lexical import client as lexical
 from tests.project import PROJECT
 from tests.scorers import endpoint
 
@@ -39,7 +39,8 @@ NOTES = Path(ASKED["notes"])
 def install(folder: Path) -> Path:
     """Put an executable `vllm` into `folder`; returns its path."""
     path = folder / "vllm"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH={PROJECT} exec {sys.executable} -m {__name__} "$@"\n')
+    places = f"{PROJECT}:{PROJECT / 'src'}"
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={places} exec {sys.executable} -m {__name__} "$@"\n')
     path.chmod(0o755)
     return path
 
@@ -55,7 +56,7 @@ def note(name: str, value: object) -> None:
 
 def read(body: dict[str, Any]) -> dict[str, Any]:
     """A chat completion by the lexical scorer, without log probabilities."""
-    client = lexical.open_client({"backend": "lexical"}, None)
+    client = lexical.Lexical()
     said = asyncio.run(client.generate(body["messages"])).text
     return {"choices": [{"index": 0, "message": {"role": "assistant", "content": said}}]}
 

@@ -80,7 +80,7 @@ def test_a_dead_endpoint_fails_its_own_rows_and_no_others(whole_checkout):
     ]
     for row in new.values():
         assert row["label"] == "failed" and not row["metrics"]
-        assert "Nobody answers at http://127.0.0.1:9/v1" in row["notes"]
+        assert "No server answers at http://127.0.0.1:9/v1" in row["notes"]
     assert [name for name in before if rows[name]["label"] == "failed"] == []
     assert {name: rows[name]["key_results"] for name in before} == {
         name: row["key_results"] for name, row in before.items()

@@ -1,4 +1,4 @@
-"""Put what one reader made of a coder's latents into one table, and measure over latents."""
+"""Evaluate a coder by one scorer or encoder: a row per latent, and metrics over latents."""
 
 from latent_ledger.artifacts.job import Job, fill
 

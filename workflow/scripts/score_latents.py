@@ -1,4 +1,4 @@
-"""Have a scorer tell, from explanations or from other examples, where every latent fires."""
+"""Score every sampled latent by the answers of a scorer."""
 
 from pathlib import Path
 

@@ -203,9 +203,10 @@ def environment_digest(lock: Path) -> str:
 def lock_of(settings: Mapping[str, Any]) -> str:
     """Name of the lock file, below envs/, of a job with these settings.
 
-    All jobs share one environment but those that serve their scorer: vLLM brings its own torch.
+    All jobs share one environment but those whose settings name another, as the plan writes it for
+    a scorer that brings its own torch.
     """
-    return "scorer" if settings.get("scorer", {}).get("backend") == "vllm" else "ledger"
+    return settings.get("environment", "ledger")
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from latent_ledger.resources.architectures import Architecture
 from latent_ledger.resources.devices import Gpu, gpus
 from latent_ledger.resources.memory import Fit, Served, fit, room, smallest
 from latent_ledger.resources.work import Cost, Planned, Work
+from latent_ledger.scorers.registry import kind_of
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7
 """Of a GPU's peak: what a forward pass, fp32 matrix products and reading its memory reach."""
@@ -84,7 +85,7 @@ class Planner:
     def unknown(self) -> list[str]:
         """Models whose size had to be assumed."""
         block = self.config["evaluations"].get("autointerp", {"scorers": {}})
-        scorers = [one for one in block["scorers"].values() if one["backend"] == "vllm"]
+        scorers = [one for one in block["scorers"].values() if kind_of(one).serving]
         found = [one["model"] for one in scorers if self._scorer(one) is None]
         used = dict.fromkeys([ORIGINAL, *(spec.base for spec in self.context.coders.values())])
         models = [base_block(self.config, base) for base in used]
@@ -144,12 +145,17 @@ class Planner:
         return gpu, found[-1].why
 
     def _fit(self, planned: Planned, gpu: Gpu) -> Fit:
+        """Whether the scorer's model, of known size, fits as its job serves it."""
         scorer = planned.settings["scorer"]
-        served = Served(planned.scorer, scorer["dtype"], scorer["max_model_len"])
-        return fit(served, gpu, scorer["gpu_memory_utilization"])
+        serving = kind_of(scorer).serving
+        assert serving is not None and planned.scorer is not None
+        how = serving(scorer)
+        return fit(Served(planned.scorer, how.dtype, how.max_model_len), gpu, how.share)
 
     def _served(self, planned: Planned) -> bool:
-        return planned.settings.get("scorer", {}).get("backend") == "vllm"
+        """Whether the job serves its scorer's model itself."""
+        scorer = planned.settings.get("scorer", {})  # that of a memory plan has no backend
+        return "backend" in scorer and kind_of(scorer).serving is not None
 
     def _scorer(self, settings: Mapping[str, Any]) -> Architecture | None:
         return architectures.of_source(settings["model"], settings.get("revision"))

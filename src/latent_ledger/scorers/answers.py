@@ -1,4 +1,4 @@
-"""Answers read strictly: what cannot be read exactly is None, and is counted, never guessed.
+"""Strict reading of answers: what cannot be read exactly is None; it is counted, not guessed.
 
 delphi takes the first bracket of an answer and applies ``bool`` to its entries, so that
 ``["0", "0"]`` reads as two ones and ``[1, 0,]`` loses the whole batch without a count. Here an
@@ -29,7 +29,7 @@ def strict(text: str, n: int) -> list[int] | None:
     >>> strict("[1, 0,]", 2) is None
     True
     """
-    found = None
+    entries = None
     at = text.find("[")
     while at >= 0:
         label = LABEL.match(text, at)
@@ -40,14 +40,14 @@ def strict(text: str, n: int) -> list[int] | None:
                 value, end = json.JSONDecoder().raw_decode(text, at)
             except ValueError:
                 return None
-            if found is not None:
+            if entries is not None:
                 return None
-            found = value
+            entries = value
         at = text.find("[", end)
-    if found is None or len(found) != n:
+    if entries is None or len(entries) != n:
         return None
-    entries = [_entry(value) for value in found]
-    return None if None in entries else entries
+    bits = [bit for bit in map(_entry, entries) if bit is not None]
+    return bits if len(bits) == n else None
 
 
 def _entry(value: object) -> int | None:
@@ -71,8 +71,8 @@ def explanation(text: str) -> str | None:
 
 def intruder(text: str, n: int) -> int | None:
     """The index in the answer's only ``[RESPONSE]: <index>``, or None if it is not below `n`."""
-    found = RESPONSE.findall(text)
-    if len(found) != 1 or text.count("[RESPONSE]") != 1:
+    indices = RESPONSE.findall(text)
+    if len(indices) != 1 or text.count("[RESPONSE]") != 1:
         return None
-    index = int(found[0])
+    index = int(indices[0])
     return index if 0 <= index < n else None

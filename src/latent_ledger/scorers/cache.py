@@ -1,4 +1,4 @@
-"""Answers kept by content: a question that was answered once is never asked again.
+"""Answers kept by content: a question with a kept answer is never asked again.
 
 ::
 

@@ -1,7 +1,7 @@
 """The client that explainers and scorers ask, and what it answers.
 
 A client fails in two ways, and says which: :class:`Unanswered` is about one prompt; a client that
-is ``broken`` (wrong key, no such model, nobody listening) will answer none, and every further call
+is ``broken`` (wrong key, no such model, no server) will answer none, and every further call
 raises that same line.
 """
 
@@ -53,7 +53,7 @@ class Client(Protocol):
     """What explainers and scorers need. One client serves one event loop."""
 
     name: str
-    """Who answers, for the ledger: ``lexical`` or ``<backend>:<model>``."""
+    """What answers, for the ledger: ``lexical`` or ``<backend>:<model>``."""
     counts: Counts
     broken: LedgerError | None
     """Why no prompt can be answered. delphi swallows exceptions, so look here after a batch."""

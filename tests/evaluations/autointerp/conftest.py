@@ -34,18 +34,19 @@ def latents(made):
 def run(made, tmp_path, monkeypatch):
     """Explain, score and collect by one client: metrics by name, the last folder, all facts."""
     from latent_ledger.evaluations.autointerp import collect, explain, score
-    from latent_ledger.scorers import registry as scorers
+    from latent_ledger.evaluations.autointerp.protocol import ASKED
+    from latent_ledger.scorers import opening
 
-    def through(client, *, kinds=score.KINDS, settings=None, cache=None, log=None):
+    def through(client, *, scores=ASKED, settings=None, cache=None, log=None):
         if client is not None:
-            monkeypatch.setitem(scorers.SCORERS, client.name, lambda *_: client)
+            monkeypatch.setattr(opening, "open_client", lambda *_: client)
         settings = settings or {"backend": client.name}
         stages = {name: tmp_path / name for name in ("explain", "score", "collect")}
         for folder in stages.values():
             folder.mkdir(exist_ok=True)
-        told = explain.produce({"scorer": settings}, made[0], stages["explain"], cache, log)
+        explained = explain.produce({"scorer": settings}, made[0], stages["explain"], cache, log)
         asked = score.produce(
-            {"scorer": settings, "scores": list(kinds), "examples_shown": 5, "seed": 0},
+            {"scorer": settings, "scores": list(scores), "examples_shown": 5, "seed": 0},
             made[0],
             stages["explain"],
             stages["score"],
@@ -53,7 +54,7 @@ def run(made, tmp_path, monkeypatch):
             log,
         )
         collected = collect.produce(
-            {"reader": "it", "resamples": 200, "seed": 0, "reference_frequency": 0.01},
+            {"scorer_or_encoder": "it", "resamples": 200, "seed": 0, "reference_frequency": 0.01},
             made[0],
             stages["collect"],
             explanations=stages["explain"],
@@ -61,6 +62,6 @@ def run(made, tmp_path, monkeypatch):
         )
         records = json.loads((stages["collect"] / "metrics.json").read_text())["metrics"]
         by = {record["name"]: record for record in records}
-        return by, stages, {"explain": told, "score": asked, "collect": collected}
+        return by, stages, {"explain": explained, "score": asked, "collect": collected}
 
     return through

@@ -108,14 +108,14 @@ def shown(messages: list[dict]) -> list[str]:
 
 
 @dataclass
-class Reader:
-    """A scorer that finds the truth by looking texts up, and says what its kind makes of it.
+class PlantedScorer:
+    """A scorer that looks the truth up, and answers as its behaviour makes of it.
 
     It explains a latent by its number, which it knows by the first example of its prompt.
     """
 
     latents: list[Scorable]
-    kind: str = "oracle"
+    behaviour: str = "oracle"
     counts: Counts = field(default_factory=Counts)
     broken: None = None
 
@@ -124,13 +124,13 @@ class Reader:
             latent.latent: ["".join(e.str_tokens).strip() for e in latent.record.test]
             for latent in self.latents
         }
-        self.name = self.kind
+        self.name = self.behaviour
         self.positives = {latent: set(texts) for latent, texts in text.items()}
         self.explained = {
             "".join(latent.record.train[0].str_tokens): latent.latent for latent in self.latents
         }
 
-    async def __aenter__(self) -> Reader:
+    async def __aenter__(self) -> PlantedScorer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -154,9 +154,9 @@ class Reader:
 
     def says(self, truth: bool, about: str) -> int:
         """0 or 1 about one example."""
-        if self.kind == "coin":
+        if self.behaviour == "coin":
             return hashlib.sha256(about.encode()).digest()[0] % 2
-        return int(truth if self.kind == "oracle" else not truth)
+        return int(truth if self.behaviour == "oracle" else not truth)
 
     def intruder(self, texts: list[str], about: str) -> int:
         """Which of the texts no latent shares with all the others."""
@@ -166,9 +166,9 @@ class Reader:
             for known in self.positives.values()
             if all((text in known) == (other != number) for other, text in enumerate(texts))
         }
-        if self.kind == "coin":
+        if self.behaviour == "coin":
             return hashlib.sha256(about.encode()).digest()[0] % len(texts)
-        return found if self.kind == "oracle" else (found + 1) % len(texts)
+        return found if self.behaviour == "oracle" else (found + 1) % len(texts)
 
 
 def rows(folder: Path, name: str) -> list[dict]:

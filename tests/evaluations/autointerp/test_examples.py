@@ -1,4 +1,4 @@
-"""Which latents and which windows: delphi's draws, and the guards around them."""
+"""The sample of latents and their windows: delphi's draws, and the guards around them."""
 
 import re
 
@@ -76,7 +76,7 @@ def test_every_requested_latent_has_one_status(made):
     assert facts["scorable"] == len(scorable)
 
 
-def test_delphis_constructor_says_nothing_about_the_three(latents):
+def test_delphis_constructor_drops_three_latents_without_a_message(latents):
     """What the statuses stand for: one silent None, and one record without negatives."""
     with delphi_io.stand_ins():
         from delphi.config import ConstructorConfig
@@ -98,7 +98,7 @@ def test_delphis_constructor_says_nothing_about_the_three(latents):
 
 
 def test_the_lazy_sequence_gives_what_delphis_constructor_and_samplers_give(folders):
-    """Same windows, same draws: only the objects nobody takes are not made."""
+    """Same windows, same draws: only the objects that are not taken are not made."""
     with delphi_io.stand_ins():
         from delphi.config import ConstructorConfig
         from delphi.latents.constructors import constructor
@@ -216,7 +216,7 @@ def test_marks_are_borrowed_equally_often_and_never_for_special_tokens():
     assert np.bincount(lender).tolist() == [2, 2, 2, 2]
 
 
-def test_a_negative_that_none_fits_takes_the_fewest_clashes():
+def test_negative_that_no_positive_fits_takes_the_fewest_clashes():
     marked = np.array([[1, 1, 1, 0], [0, 1, 0, 0]], bool)
     special = np.array([[1, 1, 0, 0]], bool)
     assert negatives.borrow(marked, special, np.random.default_rng(0)).tolist() == [1]

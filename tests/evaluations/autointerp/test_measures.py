@@ -1,4 +1,4 @@
-"""What answers are worth, by hand and against statsmodels."""
+"""Measures of answers, by hand and against statsmodels."""
 
 import numpy as np
 import pytest
@@ -53,6 +53,6 @@ def test_two_coders_that_differ_only_in_frequency_are_equal_once_adjusted():
     assert abs(difference) < 0.02
 
 
-def test_without_spread_nothing_is_adjusted():
+def test_scores_of_equal_frequency_are_not_adjusted():
     assert adjusted(np.ones(5), np.full(5, 0.01), 0.1) is None
     assert adjusted(np.ones(2), np.array([0.1, 0.01]), 0.1) is None

@@ -1,4 +1,4 @@
-"""What the configuration makes of auto-interp, and how its rows read."""
+"""Jobs, rows and checks of auto-interp, and the wording of its rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +9,21 @@ import pytest
 from latent_ledger import experiment
 from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.config.schema_file import schema
-from latent_ledger.evaluations.autointerp import embed, rows, score
 from latent_ledger.evaluations.autointerp import plan as stage
+from latent_ledger.evaluations.autointerp import protocol, rows, score
 from latent_ledger.evaluations.headtohead import plan as headtohead
 from latent_ledger.evaluations.headtohead import rows as headtohead_rows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
 from latent_ledger.planning import graph
 from latent_ledger.planning.stage import RowPlan
-from tests.evaluations.autointerp.planted import Reader
+from latent_ledger.scorers import registry
+from tests.evaluations.autointerp.planted import PlantedScorer
 from tests.project import PROJECT
 from tests.ways import way
 
 VLLM = {"backend": "vllm", "model": "acme/tiny"}
+OPENAI = {"backend": "openai", "model": "acme/tiny", "base_url": "http://localhost:8000/v1"}
 TINY = PROJECT / "config/tiny.yaml"
 
 
@@ -43,7 +45,7 @@ class Payload:
         return read_json(self.path / "metrics.json")["facts"]
 
 
-def test_every_coder_has_its_jobs_and_a_row_per_reader():
+def test_every_coder_has_its_jobs_and_a_row_per_scorer_and_encoder():
     config = tiny()
     coders = [one.name for one in coders_measured_by(config, "autointerp")]
     jobs = stage.jobs(config)
@@ -71,7 +73,7 @@ def test_every_coder_has_its_jobs_and_a_row_per_reader():
     assert all("random sae" in row.columns["coder_type"] for row in controls)
 
 
-def test_every_kind_of_scorer_gets_the_settings_that_are_for_it():
+def test_jobs_of_a_backend_get_its_settings_and_no_others():
     asked = {"model": "acme/tiny", "logprobs": True}
     endpoint = {"backend": "openai", "base_url": "http://localhost:8000/v1", **asked}
     scorers = {"far": endpoint, "near": {"backend": "vllm", "revision": "abc", **asked}}
@@ -80,22 +82,28 @@ def test_every_kind_of_scorer_gets_the_settings_that_are_for_it():
     far, near = (
         jobs[f"latent_scores/sae-resid-k32-s0/{name}.json"].settings["scorer"] for name in scorers
     )
+    for name, environment in (("far", None), ("near", "scorer")):
+        for what in ("explanations", "latent_scores"):
+            job = jobs[stage.manifest_of(what, "sae-resid-k32-s0", name)]
+            assert job.settings.get("environment") == environment
     common = {"backend", "model", "concurrency", "retries", "timeout"}
     common |= {"temperature", "max_tokens", "logprobs"}
     assert {*far} == common | {"base_url", "api_key_env"}
-    assert {*near} == common | {*stage.SERVED} and near["max_model_len"] == 5120
-    assert stage.who(config, "near") == "scorer: near (acme/tiny at abc)"
-    assert stage.who(config, "far") == "scorer: far (acme/tiny)"
+    served = {"revision", "dtype", "max_model_len", "gpu_memory_utilization"}
+    served |= {"arguments", "startup_timeout"}
+    assert {*near} == common | served and near["max_model_len"] == 5120
+    assert stage.label(config, "near") == "scorer: near (acme/tiny at abc)"
+    assert stage.label(config, "far") == "scorer: far (acme/tiny)"
 
 
-def test_a_change_of_how_scores_are_averaged_asks_nobody_anything_again():
+def test_change_of_averaging_plans_no_new_question():
     before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
     changed = {path for path in before if before[path] != after[path]}
     assert changed and all(path.startswith("autointerp/") for path in changed)
 
 
 @pytest.mark.parametrize(
-    ("metric", "reader"),
+    ("metric", "scorer"),
     [
         ("detection_lexical", "lexical"),
         ("fuzzing_matched_qwen-7b_adjusted", "qwen-7b"),
@@ -104,16 +112,16 @@ def test_a_change_of_how_scores_are_averaged_asks_nobody_anything_again():
         ("embedding_adjusted_unread", "adjusted"),
     ],
 )
-def test_a_metric_lies_with_its_reader(metric, reader):
-    assert stage.source(metric) == f"autointerp/{reader}"
+def test_metric_is_held_by_the_evaluation_of_its_scorer(metric, scorer):
+    assert stage.source(metric) == f"autointerp/{scorer}"
 
 
-def test_what_is_no_readers_metric_is_one_line():
+def test_name_that_is_no_metric_is_one_line():
     with pytest.raises(LedgerError, match="autointerp has no metric 'accuracy'"):
         stage.source("accuracy")
 
 
-def test_its_metrics_can_be_compared():
+def test_metrics_of_autointerp_can_be_compared():
     comparison = {
         "families": {
             "meaning": {
@@ -125,11 +133,11 @@ def test_its_metrics_can_be_compared():
     }
     config = experiment.load(TINY, [{"comparisons": comparison}])
     read = {
-        f"autointerp/{reader}": [
-            f"autointerp/{reader}/sae-resid-k32-s0.json",
-            f"autointerp/{reader}/transcoder-k32-s0.json",
+        f"autointerp/{name}": [
+            f"autointerp/{name}/sae-resid-k32-s0.json",
+            f"autointerp/{name}/transcoder-k32-s0.json",
         ]
-        for reader in ("lexical", "minilm")
+        for name in ("lexical", "minilm")
     }
     assert headtohead.compared(config, "meaning") == read
     jobs = graph.jobs(config)
@@ -144,14 +152,14 @@ def test_its_metrics_can_be_compared():
         assert set(row.closest) <= {*sum(read.values(), [])}
 
 
-def test_a_matched_family_has_rows_of_its_own_and_says_how():
+def test_matched_family_has_rows_that_name_the_match():
     config = tiny()
+    jobs = graph.jobs(config)
     raw, matched = (
-        graph.jobs(config)[f"headtohead/controls-autointerp{tail}.json"].settings
-        for tail in ("", "-matched")
+        jobs[f"headtohead/controls-autointerp{tail}.json"].settings for tail in ("", "-matched")
     )
     assert "match" not in raw and matched.pop("match") == "frequency" and matched == raw
-    rows = {row.run_id: row for row in headtohead.rows(config)}
+    rows = {row.run_id: row for row in headtohead.rows(config, jobs)}
     one = "sae-resid-vs-sae-random-k32-s0"
     assert rows[f"h2h-detection-lexical-{one}"].manifest != (
         rows[f"h2h-detection-lexical-matched-{one}"].manifest
@@ -180,7 +188,7 @@ def test_a_matched_family_has_rows_of_its_own_and_says_how():
         ),
         (
             {"scorers": {"q": {**VLLM, "base_url": "http://localhost/v1"}}},
-            "scorers.q.base_url: is for backend openai; a vllm scorer is served by the job",
+            "scorers.q.base_url: is for backend openai; a scorer of backend vllm does not take it",
         ),
         (
             {"scorers": {"q": {**VLLM, "arguments": ["--port=80"]}}},
@@ -194,6 +202,14 @@ def test_a_matched_family_has_rows_of_its_own_and_says_how():
             {"scorers": {"q": {**VLLM, "max_model_len": 500}}},
             "scorers.q.max_tokens: 500 leave no room for a prompt in max_model_len, 500",
         ),
+        (
+            {"scorers": {"q": {"backend": "lexical", "temperature": 0.5}}},
+            "scorers.q.temperature: is for backend openai, vllm; a scorer of backend lexical",
+        ),
+        (
+            {"scorers": {"q": {**OPENAI, "revision": "abc"}}},
+            "scorers.q.revision: is for backend vllm; a scorer of backend openai",
+        ),
         ({"scorers": {"minilm": {"backend": "lexical"}}}, "this name is an encoder's too"),
         ({"scorers": {"lexical": {"backend": "lexcal"}}}, 'did you mean "lexical"'),
     ],
@@ -204,16 +220,18 @@ def test_sizes_that_do_not_fit_are_one_line_each(changes, line):
     assert any(line in problem for problem in error.value.lines), error.value.lines
 
 
-def test_what_delphi_sets_aside_is_the_number_the_check_knows():
-    from latent_ledger.evaluations.autointerp import checks as checks_autointerp
-
-    assert checks_autointerp.COMPARED == embed.COMPARED
-    block = schema()["properties"]["evaluations"]["properties"]["autointerp"]
-    assert tuple(block["properties"]["scores"]["items"]["enum"]) == score.KINDS
+def test_schema_names_the_scores_and_backends_there_are():
+    block = schema()["properties"]["evaluations"]["properties"]["autointerp"]["properties"]
+    assert tuple(block["scores"]["items"]["enum"]) == protocol.ASKED
+    assert tuple(score.CLASSIFIERS) == protocol.CLASSIFIED
+    settings = block["scorers"]["additionalProperties"]["properties"]
+    assert settings["backend"]["enum"] == list(registry.SCORERS)
+    for kind in registry.SCORERS.values():
+        assert kind.settings <= {*settings}, kind.name
 
 
 def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
-    _, folders, _ = run(Reader(latents))
+    _, folders, _ = run(PlantedScorer(latents))
     plan = RowPlan(
         "ai-planted-k1-s0-it",
         stage.NAME,

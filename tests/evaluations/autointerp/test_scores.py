@@ -1,4 +1,4 @@
-"""Scoring, through all stages: known readers, planted latents, and every guard around delphi."""
+"""Scoring through all stages: known scorers, planted latents, and every guard around delphi."""
 
 import asyncio
 import json
@@ -11,21 +11,22 @@ from latent_ledger.evaluations.autointerp import (
     collect,
     delphi_io,
     embed,
+    protocol,
     score,
     strict_client,
 )
 from latent_ledger.evaluations.autointerp.explain import UNANSWERED, UNPARSED
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import vllm_server
 from latent_ledger.scorers.client import Response, Unanswered
+from latent_ledger.scorers.vllm import server as vllm_server
 from tests.evaluations.autointerp import planted
-from tests.evaluations.autointerp.planted import SETTINGS, Reader
+from tests.evaluations.autointerp.planted import SETTINGS, PlantedScorer
 from tests.scorers import vllm_stand_in
 from tests.scorers.endpoint import Endpoint, fault
 from tests.scorers.test_vllm import SETTINGS as VLLM
 from tests.tiny_models import folder_digest
 
-FOUR = [f"{kind}_it" for kind in score.KINDS]
+FOUR = [f"{score}_it" for score in protocol.ASKED]
 OPENAI = {
     "backend": "openai",
     "model": "tiny",
@@ -38,24 +39,24 @@ OPENAI = {
 }
 
 
-# -- readers whose score is known -----------------------------------------------------------------
+# -- scorers whose score is known -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "value"), [("oracle", 1.0), ("inverted", 0.0)])
-def test_who_knows_scores_one_and_who_inverts_scores_zero(run, latents, kind, value):
-    by, _, facts = run(Reader(latents, kind))
+@pytest.mark.parametrize(("behaviour", "value"), [("oracle", 1.0), ("inverted", 0.0)])
+def test_scorer_that_knows_scores_one_and_that_inverts_scores_zero(run, latents, behaviour, value):
+    by, _, facts = run(PlantedScorer(latents, behaviour))
     assert [by[name]["estimate"] for name in FOUR] == [value] * 4
     assert all(by[name]["n"] == len(latents) for name in FOUR)
     assert facts["score"]["unread_prompts"] == 0
 
 
-def test_a_coin_scores_a_half(run, latents):
+def test_coin_scores_a_half(run, latents):
     """Within the middle 99.9% of the binomial that a fair coin gives."""
-    by, stages, _ = run(Reader(latents, "coin"))
+    by, stages, _ = run(PlantedScorer(latents, "coin"))
     for name, chance in zip(FOUR, (0.5, 0.5, 0.5, 0.2), strict=True):
-        kind = name.removesuffix("_it")
-        n = sum(row["kind"] == kind for row in planted.rows(stages["score"], score.ANSWERS))
-        assert n == len(latents) * (20 if kind == "intruder" else 40)
+        asked = name.removesuffix("_it")
+        n = sum(row["score"] == asked for row in planted.rows(stages["score"], score.ANSWERS))
+        assert n == len(latents) * (20 if asked == "intruder" else 40)
         low, high = binom.ppf([0.0005, 0.9995], n, chance) / n
         assert low <= by[name]["estimate"] <= high, name
 
@@ -67,15 +68,15 @@ def test_the_lexical_scorer_knows_planted_words_and_nothing_about_noise(run):
     found = {}
     for row in planted.rows(stages["collect"], collect.TABLE):
         if row["status"] == "scored":
-            found.setdefault((row["kind"], row["latent"] in planted.ON_WORDS), []).append(row)
-    for kind in score.CLASSIFIERS:
-        for row in found[kind, True]:
+            found.setdefault((row["score"], row["latent"] in planted.ON_WORDS), []).append(row)
+    for asked in protocol.CLASSIFIED:
+        for row in found[asked, True]:
             assert row["explanation"].strip('"') == planted.WORDS[7 * row["latent"]]
-            assert row["score"] == 1.0
-        noise = np.mean([row["score"] for row in found[kind, False]])
-        assert abs(noise - 0.5) < 0.1, kind
-    assert np.mean([row["score"] for row in found["intruder", True]]) > 0.9
-    assert np.mean([row["score"] for row in found["intruder", False]]) < 0.5
+            assert row["value"] == 1.0
+        noise = np.mean([row["value"] for row in found[asked, False]])
+        assert abs(noise - 0.5) < 0.1, asked
+    assert np.mean([row["value"] for row in found["intruder", True]]) > 0.9
+    assert np.mean([row["value"] for row in found["intruder", False]]) < 0.5
 
 
 class Bags:
@@ -103,7 +104,7 @@ def test_embedding_finds_planted_words_and_leaves_out_what_was_not_drawn(made, l
     settings = {"latents": 10, "trials": 8, "seed": 0}
     facts = embed.produce(settings, made[0], tmp_path, Bags())
     assert facts == {"encoder": "bags", "latents": 10, "trials": 8}
-    status = [row["status"] for row in planted.rows(tmp_path, score.SCORES)]
+    status = [row["status"] for row in planted.rows(tmp_path, score.TABLE)]
     assert (status.count("scored"), status.count(embed.NOT_DRAWN)) == (10, 2)
     rows = planted.rows(tmp_path, score.ANSWERS)
     for on_words in (True, False):
@@ -117,7 +118,7 @@ def test_embedding_finds_planted_words_and_leaves_out_what_was_not_drawn(made, l
 # -- the guards -----------------------------------------------------------------------------------
 
 
-class Says(Reader):
+class Says(PlantedScorer):
     """Answers classifications with a fixed text, all else as the oracle."""
 
     def __init__(self, latents, text):
@@ -149,7 +150,7 @@ def delphis_own(latent, text):
         ("none of them", {None}, {None}),
     ],
 )
-def test_loose_answers_are_read_exactly_or_counted(run, latents, text, delphi_reads, we_read):
+def test_loose_answer_is_read_exactly_or_counted(run, latents, text, delphi_reads, we_read):
     latent = latents[0]
     assert set(delphis_own(latent, text)) == delphi_reads
     found = asyncio.run(
@@ -164,18 +165,18 @@ def test_loose_answers_are_read_exactly_or_counted(run, latents, text, delphi_re
     assert (found.asked, found.failures) == (8, 0 if we_read == {0} else 8)
 
 
-def test_answers_that_nobody_can_read_drop_the_latent_and_say_so(run, latents):
+def test_unreadable_answers_drop_the_latent_with_the_reason(run, latents):
     client = Says(latents, "maybe")
     with pytest.raises(LedgerError, match="detection by it: none of 15 latents could be scored"):
-        run(client, kinds=["detection"])
-    by, _, facts = run(client, kinds=["intruder"])
+        run(client, scores=["detection"])
+    by, _, facts = run(client, scores=["intruder"])
     assert by["intruder_it"]["estimate"] == 1.0 and facts["score"]["unread_prompts"] == 0
 
 
-def test_an_unreadable_intruder_is_no_wrong_guess(latents):
+def test_unreadable_intruder_answer_is_no_wrong_guess(latents):
     """delphi answers with a default result that counts as wrong."""
 
-    class Half(Reader):
+    class Half(PlantedScorer):
         def answer(self, messages):
             known = super().answer(messages)
             return "the first" if known.endswith(("0", "1", "2")) else known
@@ -186,10 +187,10 @@ def test_an_unreadable_intruder_is_no_wrong_guess(latents):
     assert found.predictions == found.labels and len(found.labels) == 20 - found.failures
 
 
-def test_a_missing_explanation_is_a_reason_and_never_scored(run, latents, made):
+def test_missing_explanation_is_the_status_and_is_never_scored(run, latents, made):
     """delphi scores the words "Explanation could not be parsed."."""
 
-    class Mute(Reader):
+    class Mute(PlantedScorer):
         def answer(self, messages):
             known = super().answer(messages)
             return "It fires." if known in ("[EXPLANATION]: latent 3", "latent 3") else known
@@ -211,13 +212,13 @@ def test_a_missing_explanation_is_a_reason_and_never_scored(run, latents, made):
         "too few windows": 1,
     }
     rows = planted.rows(stages["collect"], collect.TABLE)
-    assert len(rows) == 4 * planted.WIDTH, "one row per requested latent and kind"
-    lost = [row for row in rows if row["latent"] == 3 and row["kind"] == "detection"]
-    assert lost[0]["explanation"] is None and np.isnan(lost[0]["score"])
+    assert len(rows) == 4 * planted.WIDTH, "one row per requested latent and score"
+    lost = [row for row in rows if row["latent"] == 3 and row["score"] == "detection"]
+    assert lost[0]["explanation"] is None and np.isnan(lost[0]["value"])
     assert not [name for name in by if name.startswith("dropped/")], "those are the sample's own"
 
 
-def test_log_probabilities_that_delphi_cannot_count_cost_no_answer():
+def test_log_probabilities_that_delphi_cannot_count_are_left_out_of_the_answer():
     class Token:
         def __init__(self, token):
             self.token, self.top_logprobs, self.logprob = token, (), 0.0
@@ -235,7 +236,7 @@ def test_log_probabilities_that_delphi_cannot_count_cost_no_answer():
     assert asked(["[1", ",", " 0", "] 10"]).text == "[1,0]"
 
 
-class ByPlace(Reader):
+class ByPlace(PlantedScorer):
     """Looks only at where the marks are: token 12 of 16, which delphi marks in every negative."""
 
     def answer(self, messages):
@@ -257,16 +258,16 @@ class ByPlace(Reader):
         return False
 
 
-def test_the_place_of_the_marks_tells_delphis_negatives_and_not_ours(run, latents):
-    by, _, _ = run(ByPlace(latents), kinds=["fuzzing", "fuzzing_matched"])
+def test_place_of_marks_separates_delphis_negatives_and_not_matched_ones(run, latents):
+    by, _, _ = run(ByPlace(latents), scores=["fuzzing", "fuzzing_matched"])
     assert by["fuzzing_it"]["estimate"] > 0.9
     assert by["fuzzing_matched_it"]["estimate"] == pytest.approx(0.5, abs=0.02)
 
 
-def test_examples_that_would_not_fill_a_prompt_are_refused(latents):
+def test_examples_that_do_not_fill_a_prompt_are_refused(latents):
     settings = {"scorer": {}, "examples_shown": 7, "seed": 0}
     with pytest.raises(LedgerError, match="7 examples per prompt do not divide 40"):
-        asyncio.run(score.classify(latents[0], "detection", Reader(latents), settings))
+        asyncio.run(score.classify(latents[0], "detection", PlantedScorer(latents), settings))
 
 
 def test_a_latents_prompts_do_not_depend_on_the_others(latents):
@@ -275,7 +276,7 @@ def test_a_latents_prompts_do_not_depend_on_the_others(latents):
     def prompts(chosen):
         seen = {}
 
-        class Listening(Reader):
+        class Listening(PlantedScorer):
             def answer(self, messages):
                 known = super().answer(messages)
                 seen.setdefault(current[0], []).append(messages[-1]["content"])
@@ -310,14 +311,14 @@ def test_a_coder_none_of_whose_latents_has_examples_fails_in_one_line(folders, t
     explain.produce({"scorer": {"backend": "lexical"}}, found, told)
     asked = {
         "scorer": {"backend": "lexical"},
-        "scores": score.KINDS,
+        "scores": protocol.ASKED,
         "examples_shown": 5,
         "seed": 0,
     }
     assert score.produce(asked, found, told, scores)["prompts"] == 0
     with pytest.raises(LedgerError, match="None of 15 latents has examples .1 never fires, 14"):
         collect.produce(
-            {"reader": "it", "resamples": 100, "seed": 0, "reference_frequency": 0.01},
+            {"scorer_or_encoder": "it", "resamples": 100, "seed": 0, "reference_frequency": 0.01},
             *(found, out),
             explanations=told,
             scores=scores,
@@ -329,7 +330,7 @@ def test_both_jobs_serve_the_model_and_keep_the_servers_log(run, tmp_path, monke
     monkeypatch.setenv("STAND_IN", json.dumps({"notes": str(tmp_path), "says": ["hello"]}))
     log = tmp_path / "server.log"
     with pytest.raises(LedgerError, match="detection by it: none of 15 latents could be scored"):
-        run(None, settings=VLLM, kinds=["detection", "intruder"], log=log)
+        run(None, settings=VLLM, scores=["detection", "intruder"], log=log)
     assert "hello" in log.read_text()
     starts = (tmp_path / "argv").read_text().splitlines()
     assert len(starts) == 2, "the stand-in explains nothing, and guesses at intruders"
@@ -339,7 +340,7 @@ def test_both_jobs_serve_the_model_and_keep_the_servers_log(run, tmp_path, monke
 
 
 def test_equal_answers_give_equal_bytes(run, latents):
-    client = Reader(latents, "coin")
+    client = PlantedScorer(latents, "coin")
     _, stages, _ = run(client)
     first = {name: folder_digest(folder) for name, folder in stages.items()}
     _, stages, _ = run(client)
@@ -348,13 +349,13 @@ def test_equal_answers_give_equal_bytes(run, latents):
 
 def test_an_interrupted_run_resumes_from_its_answers(run, latents, tmp_path):
     """Every prompt is paid for once, whatever happens in between."""
-    kinds = ["detection"]
-    reader, limit = Reader(latents), [40]
+    scores = ["detection"]
+    scorer, limit = PlantedScorer(latents), [40]
 
     def reply(prompt, attempt):
         if sum(endpoint.asked.values()) > limit[0]:
             return fault(401, "no credit")
-        text = reader.answer(endpoint.bodies[-1]["messages"])
+        text = scorer.answer(endpoint.bodies[-1]["messages"])
         choice = {"index": 0, "message": {"role": "assistant", "content": text}}
         return 200, {}, json.dumps({"choices": [choice]}).encode()
 
@@ -362,16 +363,16 @@ def test_an_interrupted_run_resumes_from_its_answers(run, latents, tmp_path):
         settings = {**OPENAI, "base_url": endpoint.url, "concurrency": 1}
         cache = tmp_path / "answers"
         with pytest.raises(LedgerError, match="refuses access"):
-            run(None, settings=settings, cache=cache, kinds=kinds)
+            run(None, settings=settings, cache=cache, scores=scores)
         kept = len(list(cache.rglob("*.json")))
         assert kept == 40
         limit[0], before = 10**9, sum(endpoint.asked.values())
-        by, stages, facts = run(None, settings=settings, cache=cache, kinds=kinds)
+        by, stages, facts = run(None, settings=settings, cache=cache, scores=scores)
         assert len(list(cache.rglob("*.json"))) == len(latents) + facts["score"]["prompts"]
         assert sum(endpoint.asked.values()) - before == len(latents) * (1 + 8) - kept
         assert by["detection_it"]["estimate"] == 1.0
         done = {name: folder_digest(folder) for name, folder in stages.items()}
         before = sum(endpoint.asked.values())
-        _, stages, _ = run(None, settings=settings, cache=cache, kinds=kinds)
+        _, stages, _ = run(None, settings=settings, cache=cache, scores=scores)
         assert sum(endpoint.asked.values()) == before, "a rerun asks nothing"
         assert {name: folder_digest(folder) for name, folder in stages.items()} == done

@@ -1,4 +1,4 @@
-"""The memory planner's job and row: planned where there is something to ask, and told in words."""
+"""The memory planner's job and row: planned where GPUs are listed, and worded."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_scorers_of_known_size_are_planned_where_gpus_are_listed():
     assert planned["memory/seven.json"].rule == "memory_plan"
 
 
-def test_the_experiment_on_a_laptop_has_none():
+def test_experiment_without_gpus_has_no_memory_plan():
     assert memory.jobs(load(ROOT / "config/tiny.yaml")) == {}
 
 
@@ -84,7 +84,7 @@ def finding(tmp_path):
     return memory_rows.read(row, payload), payload.facts
 
 
-def test_the_row_answers_the_references_failed_attempt(finding):
+def test_row_says_why_the_references_scorer_did_not_start(finding):
     found, _ = finding
     by = {metric["name"]: metric["estimate"] for metric in found.metrics}
     assert by["fits_beside_model_L4"] == 0 and by["fits_alone_L4"] == 1

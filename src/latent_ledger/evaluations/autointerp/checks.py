@@ -1,7 +1,7 @@
-"""Do the sizes of auto-interp fit each other, and does every scorer know whom to ask?
+"""Checks of auto-interp: its sizes fit each other, and every scorer has the settings it needs.
 
-delphi does not check any of this: it draws fewer examples than asked for, or loses prompts whose
-number of examples is not the one it parses for.
+delphi checks none of this: it draws fewer examples than asked for, or loses prompts whose number of
+examples is not the one it parses for.
 """
 
 from __future__ import annotations
@@ -9,27 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.config.problems import Problem, needs_sections, words
+from latent_ledger.config.schema_file import schema
+from latent_ledger.evaluations.autointerp.protocol import COMPARED
+from latent_ledger.scorers.kind import ScorerKind
+from latent_ledger.scorers.registry import SCORERS, kind_of
 
 NAME = "autointerp"
-COMPARED = 10
-"""Negatives that example embedding sets aside to compare with."""
-
-
-NEEDS = {"lexical": (), "openai": ("base_url", "model"), "vllm": ("model",)}
-"""What a scorer cannot do without, by its kind."""
-SET_HERE = {
-    "--model": "model",
-    "--revision": "revision",
-    "--dtype": "dtype",
-    "--max-model-len": "max_model_len",
-    "--gpu-memory-utilization": "gpu_memory_utilization",
-    "--host": "",
-    "--port": "",
-    "--api-key": "",
-    "--served-model-name": "",
-}
-"""Arguments of `vllm serve` that have a key of their own, or are the job's to choose."""
 
 
 def _block(config: dict[str, Any]) -> dict[str, Any]:
@@ -97,39 +83,40 @@ def _embedding(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 @needs_sections("evaluations")
-def _readers(config: dict[str, Any]) -> Iterator[Problem]:
+def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
     for name, scorer in block.get("scorers", {}).items():
-        path = ("evaluations", NAME, "scorers", name)
-        backend = scorer["backend"]
-        for key in NEEDS[backend]:
+        path, kind = ("evaluations", NAME, "scorers", name), kind_of(scorer)
+        for key in kind.needs:
             if scorer[key] is None:
-                yield Problem((*path, key), f"missing; a scorer of backend {backend} needs it")
-        if backend == "vllm":
-            yield from _served(path, scorer)
+                yield Problem((*path, key), f"missing; a scorer of backend {kind.name} needs it")
+        for key in _foreign(scorer, kind):
+            takers = words(other.name for other in SCORERS.values() if key in other.settings)
+            what = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
+            yield Problem((*path, key), what)
+        for key, what in kind.problems(scorer):
+            yield Problem((*path, key), what)
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")
     if block and not block["scorers"] and not block["encoders"]:
         yield _problem("scorers", "there is no scorer and no encoder; name at least one")
 
 
-def _served(path: tuple[str, ...], scorer: dict[str, Any]) -> Iterator[Problem]:
-    """Keys that a server started by the job would ignore, or could not keep."""
-    for key in ("base_url", "api_key_env"):
-        if scorer[key] is not None:
-            yield Problem((*path, key), "is for backend openai; a vllm scorer is served by the job")
-    for argument in scorer["arguments"]:
-        name = argument.partition("=")[0].replace("_", "-")
-        if name in SET_HERE:
-            own = SET_HERE[name]
-            say = f"has a key of its own, {own}" if own else "is chosen by the job; leave it out"
-            yield Problem((*path, "arguments"), f"{name} {say}")
-    if scorer["max_tokens"] >= scorer["max_model_len"]:
-        yield Problem(
-            (*path, "max_tokens"),
-            f"{scorer['max_tokens']} leave no room for a prompt in max_model_len, "
-            f"{scorer['max_model_len']}",
-        )
+def _defaults() -> dict[str, Any]:
+    """The default of every setting of a scorer that has one."""
+    block = schema()["properties"]["evaluations"]["properties"][NAME]
+    settings = block["properties"]["scorers"]["additionalProperties"]["properties"]
+    return {key: part["default"] for key, part in settings.items() if "default" in part}
 
 
-CHECKS = (_windows, _sizes, _embedding, _readers)
+def _foreign(scorer: dict[str, Any], kind: ScorerKind) -> list[str]:
+    """Settings that were changed from their default and would reach no job of this backend."""
+    defaults = _defaults()
+    return [
+        key
+        for key, value in scorer.items()
+        if key not in kind.settings and value != defaults.get(key)
+    ]
+
+
+CHECKS = (_windows, _sizes, _embedding, _scorers)

@@ -1,7 +1,7 @@
-"""Collect: what one reader made of a coder, per requested latent and kind of score, and over them.
+"""The evaluation of a coder by one scorer or encoder, per latent and score, and over latents.
 
-A latent that has no score keeps its row, with the reason in ``status``; metrics are means over the
-rows with status "scored", and the others are counted in the facts. ``score`` is the balanced
+A latent without a value keeps its row, with the reason in ``status``; metrics are means over the
+rows with status "scored", and the others are counted in the facts. ``value`` is the balanced
 accuracy, and for intruders the share of trials that were right; ``adjusted`` is explained in
 :mod:`~.measures`.
 """
@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from latent_ledger.evaluations.autointerp.measures import Summary, adjusted, summarise
+from latent_ledger.evaluations.autointerp.protocol import INTRUDER
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.statistics.records import Records
 
 TABLE = "latents.parquet"
 SCORABLE, SCORED, UNREAD = "scorable", "scored", "answers not parsed"
-INTRUDER = "intruder"
 GIVEN = ("label", "prediction", "probability")
 
 MEANINGS = {
@@ -49,50 +49,49 @@ def produce(
 ) -> dict[str, Any]:
     """Write ``metrics.json`` and ``latents.parquet`` into `out`; returns facts.
 
-    `settings`: reader (the name of the scorer or encoder), resamples, seed, reference_frequency.
-    `examples`, `scores` and, of a reader that explains, `explanations`: the payloads of the stages
-    before. Raises :class:`LedgerError` if a kind of score has no latent left.
+    `settings`: scorer_or_encoder (its name), resamples, seed, reference_frequency. `examples`,
+    `scores` and, of a scorer, `explanations`: the payloads of the jobs before. Raises
+    :class:`LedgerError` if a score has no latent left.
     """
-    reader = settings["reader"]
+    scorer = settings["scorer_or_encoder"]
     requested = pq.read_table(Path(examples) / "latents.parquet").to_pylist()
-    if not any(one["status"] == SCORABLE for one in requested):
+    if not any(latent["status"] == SCORABLE for latent in requested):
         raise LedgerError(f"None of {len(requested)} latents has examples {_reasons(requested)}")
-    told = _explanations(explanations) if explanations else {}
-    rows = rows_of(reader, Path(scores), requested, told)
+    explained = _explanations(explanations) if explanations else {}
+    rows = rows_of(scorer, Path(scores), requested, explained)
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row["kind"], []).append(row)
+        groups.setdefault(row["score"], []).append(row)
     unadjusted, extrapolated = [], []
     reference = settings["reference_frequency"]
-    for kind, members in groups.items():
+    for score, members in groups.items():
         scored = [row for row in members if row["status"] == SCORED]
         if not scored:
             raise LedgerError(
-                f"{kind} by {reader}: none of {len(members)} latents could be scored "
+                f"{score} by {scorer}: none of {len(members)} latents could be scored "
                 f"{_reasons(members)}"
             )
-        values = adjusted(
-            *(np.array([row[name] for row in scored]) for name in ("score", "frequency")),
-            reference,
-        )
-        fired = [row["frequency"] for row in scored]
-        if not min(fired) <= reference <= max(fired):
-            extrapolated.append(f"{kind}_{reader}")
+        measured = np.array([row["value"] for row in scored])
+        fired = np.array([row["frequency"] for row in scored])
+        values = adjusted(measured, fired, reference)
+        if not fired.min() <= reference <= fired.max():
+            extrapolated.append(f"{score}_{scorer}")
         if values is None:
-            unadjusted.append(f"{kind}_{reader}")
+            unadjusted.append(f"{score}_{scorer}")
         else:
             for row, value in zip(scored, values.tolist(), strict=True):
                 row["adjusted"] = value
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     records.table(TABLE, _columns(rows))
-    for kind, members in groups.items():
-        _measure(records, kind, reader, members, settings, f"{kind}_{reader}" not in unadjusted)
+    for score, members in groups.items():
+        is_adjusted = f"{score}_{scorer}" not in unadjusted
+        _measure(records, score, scorer, members, settings, is_adjusted)
     facts = {
-        "reader": reader,
+        "scorer_or_encoder": scorer,
         "requested": len(requested),
         "statuses": {
-            f"{kind}_{reader}": dict(sorted(Counter(row["status"] for row in members).items()))
-            for kind, members in groups.items()
+            f"{score}_{scorer}": dict(sorted(Counter(row["status"] for row in members).items()))
+            for score, members in groups.items()
         },
         "not_adjusted": unadjusted,
         "extrapolated": extrapolated,
@@ -102,55 +101,55 @@ def produce(
 
 
 def rows_of(
-    reader: str, folder: Path, requested: list[Row], told: Mapping[int, str | None]
+    scorer: str, folder: Path, requested: list[Row], explained: Mapping[int, str | None]
 ) -> list[Row]:
-    """One row per kind of score and requested latent, whether or not it was scored."""
+    """One row per score and requested latent, whether or not it was scored."""
     answers = pq.read_table(folder / "answers.parquet")
-    latent, kinds = (answers[name].to_numpy() for name in ("latent", "kind"))
+    latents, scores = (answers[name].to_numpy() for name in ("latent", "score"))
     # Labels, predictions and probabilities as numbers; NaN where there is none.
     given = [answers[name].to_numpy().astype(float) for name in GIVEN]
-    scores = pq.read_table(folder / "scores.parquet").to_pylist()
-    tried = {(row["kind"], row["latent"]): row for row in scores}
+    attempts = pq.read_table(folder / "scores.parquet").to_pylist()
+    tried = {(row["score"], row["latent"]): row for row in attempts}
     rows = []
-    for kind in dict.fromkeys(row["kind"] for row in scores):
-        for one in requested:
-            attempt = tried.get((kind, one["latent"]))
-            status = one["status"] if attempt is None else attempt["status"]
+    for score in dict.fromkeys(row["score"] for row in attempts):
+        for latent in requested:
+            attempt = tried.get((score, latent["latent"]))
+            status = latent["status"] if attempt is None else attempt["status"]
             summary = Summary(0, 0, np.nan, np.nan, np.nan)
             if status == SCORED:
-                own = (latent == one["latent"]) & (kinds == kind)
-                summary = _summary(kind, *(column[own] for column in given))
-            score = summary.accuracy if kind == INTRUDER else summary.balanced_accuracy
-            if status == SCORED and np.isnan(score):
+                own = (latents == latent["latent"]) & (scores == score)
+                summary = _summary(score, *(column[own] for column in given))
+            value = summary.accuracy if score == INTRUDER else summary.balanced_accuracy
+            if status == SCORED and np.isnan(value):
                 status = UNREAD
             rows.append(
                 {
-                    "latent": one["latent"],
-                    "reader": reader,
-                    "kind": kind,
-                    "status": status,
+                    "latent": latent["latent"],
+                    "scorer_or_encoder": scorer,
                     "score": score,
+                    "status": status,
+                    "value": value,
                     "adjusted": np.nan,
                     "accuracy": summary.accuracy,
-                    "balanced_accuracy": np.nan if kind == INTRUDER else summary.balanced_accuracy,
+                    "balanced_accuracy": np.nan if score == INTRUDER else summary.balanced_accuracy,
                     "auroc": summary.auroc,
                     "answers": summary.parsed,
                     "prompts": attempt["prompts"] if attempt else 0,
                     "unread_prompts": attempt["unread_prompts"] if attempt else 0,
-                    "frequency": one["frequency"],
-                    "stratum": one["stratum"],
-                    "windows": one["windows"],
-                    "explanation": told.get(one["latent"]),
+                    "frequency": latent["frequency"],
+                    "stratum": latent["stratum"],
+                    "windows": latent["windows"],
+                    "explanation": explained.get(latent["latent"]),
                 }
             )
     return rows
 
 
 def _summary(
-    kind: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
+    score: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
 ) -> Summary:
     """The summary of a latent's answers; labels of intruders are places, not two classes."""
-    if kind != INTRUDER:
+    if score != INTRUDER:
         return summarise(labels, predictions, probabilities)
     right = float((labels == predictions).mean()) if len(labels) else np.nan
     return Summary(len(labels), len(labels), right, np.nan, np.nan)
@@ -158,23 +157,23 @@ def _summary(
 
 def _measure(
     records: Records,
-    kind: str,
-    reader: str,
+    score: str,
+    scorer: str,
     members: list[Row],
     settings: Mapping[str, Any],
     is_adjusted: bool,
 ) -> None:
-    """The metrics of one kind of score by one scorer or encoder."""
-    name, meaning = f"{kind}_{reader}", MEANINGS[kind]
-    where = {"reader": reader, "kind": kind, "status": SCORED}
+    """The metrics of one score by one scorer or encoder."""
+    name, meaning = f"{score}_{scorer}", MEANINGS[score]
+    where = {"scorer_or_encoder": scorer, "score": score, "status": SCORED}
     scored = [row for row in members if row["status"] == SCORED]
     reference = settings["reference_frequency"]
-    measured = [(name, "score", f"Mean over latents of the {meaning}.")]
+    measured = [(name, "value", f"Mean over latents of the {meaning}.")]
     if is_adjusted:
         text = f"{name} as the least-squares line in log frequency has it at {reference:g}."
         measured.append((f"{name}_adjusted", "adjusted", text))
     if not any(np.isnan(row["auroc"]) for row in scored):
-        measured.append((f"{name}_auroc", "auroc", f"Mean over latents of the AUROC of {kind}."))
+        measured.append((f"{name}_auroc", "auroc", f"Mean over latents of the AUROC of {score}."))
     for metric, column, text in measured:
         records.measure(
             metric,
@@ -210,7 +209,6 @@ def _columns(rows: list[Row]) -> dict[str, list]:
 def _reasons(rows: list[Row]) -> str:
     """The end of an error line: how many latents have which status, and what to do."""
     counts = Counter(row["status"] for row in rows)
-    told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
-    return (
-        f"({told}); give tokens.budget.scoring more or lower evaluations.autointerp.min_examples."
-    )
+    summary = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    what = "give tokens.budget.scoring more or lower evaluations.autointerp.min_examples"
+    return f"({summary}); {what}."

@@ -9,6 +9,8 @@ from latent_ledger.resources.work import (
     Work,
     takes,
 )
+from latent_ledger.scorers.kind import Questions
+from latent_ledger.scorers.registry import kind_of
 
 EXPLAIN_PROMPT, EXPLAIN_ANSWER = 2_900, 250
 """Tokens of a prompt that asks delphi's explainer, and of its answer."""
@@ -21,10 +23,6 @@ SCORE_ANSWER = 20
 """Tokens of a scorer's prompt, by what it is asked, and of its answer."""
 
 
-SERVER_START = 150.0
-"""Seconds until `vllm serve` answers: weights, compilation, CUDA graphs."""
-
-
 def _latent_examples(job: Planned) -> Work:
     firings = job.tokens * job.k
     return Work(
@@ -33,23 +31,10 @@ def _latent_examples(job: Planned) -> Work:
 
 
 def _answered(job: Planned, prompts: float, length: float, answer: float) -> Work:
-    """A scorer's answers: by a rule, by an endpoint somewhere, or by a model served here."""
-    scorer, latents = job.settings["scorer"], job.block("autointerp")["latents"]
-    if scorer["backend"] == "lexical":
-        return Work(seconds=5 + 0.1 * latents)
-    if scorer["backend"] == "openai" or job.scorer is None:
-        return Work(seconds=5 + 2.0 * prompts / scorer["concurrency"])
-    # Answers arrive while other prompts are read, so that a batch is full a quarter of the time.
-    together = max(1.0, scorer["concurrency"] / 4)
-    weights = job.scorer.weights_bytes(scorer["dtype"])
-    return Work(
-        forward=prompts * length * job.scorer.operations(),
-        steps=prompts * answer / together,
-        weights=weights,
-        disk=weights,
-        seconds=SERVER_START,
-        host_mb=weights / MB,
-    )
+    """A scorer's answers to `prompts` of so many tokens, as its backend describes their cost."""
+    scorer = job.settings["scorer"]
+    questions = Questions(job.block("autointerp")["latents"], prompts, length, answer)
+    return kind_of(scorer).cost(scorer, questions, job.scorer)
 
 
 def _explain(job: Planned) -> Work:

@@ -1,4 +1,4 @@
-"""What this project uses of delphi, imported once and without what it does not use.
+"""The parts of delphi that this project uses, imported once and without the others.
 
 delphi 0.1.3 asks for vLLM, for remote files, for a vector index and for its own activation cache as
 soon as anything of it is imported. None of them is used here, so they have stand-ins while delphi

@@ -1,4 +1,4 @@
-"""Example embedding: is a held-out example nearer to the latent's examples than to others?
+"""Example embedding: whether a held-out example is nearer to the latent's examples than to others.
 
 delphi's ``ExampleEmbeddingScorer``, which needs no explanation and no language model. In each trial
 a query that fires and one that does not are compared with examples of the latent (same quantile of
@@ -18,16 +18,14 @@ from typing import Any
 import numpy as np
 
 from latent_ledger.evaluations.autointerp.delphi_io import ExampleEmbeddingScorer
+from latent_ledger.evaluations.autointerp.protocol import COMPARED, EMBEDDING
 from latent_ledger.evaluations.autointerp.records import Scorable, read
 from latent_ledger.evaluations.autointerp.score import SCORED, Scored, seed_of, write
 from latent_ledger.lib.progress import Progress
 from latent_ledger.scorers.embedding import Encoder
 
-EMBEDDING = "embedding"
 NOT_DRAWN = "not drawn for embedding"
 """Status of the scorable latents that a smaller sample leaves out: encoding is slow on a CPU."""
-COMPARED = 10
-"""Negatives that delphi compares every query with."""
 
 
 class Remembering:
@@ -57,19 +55,17 @@ def produce(
     """
     encoder = encoder or Encoder(settings["folder"])
     latents = read(examples)
-    drawn = np.random.default_rng(np.random.SeedSequence(settings["seed"])).permutation(
-        len(latents)
-    )
-    drawn = set(drawn[: settings["latents"]].tolist())
-    found = []
+    rng = np.random.default_rng(np.random.SeedSequence(settings["seed"]))
+    drawn = set(rng.permutation(len(latents))[: settings["latents"]].tolist())
+    scored = []
     with Progress("embed", total=len(drawn), unit="latent") as progress:
         for number, latent in enumerate(latents):
             if number not in drawn:
-                found.append(Scored(latent.latent, EMBEDDING, NOT_DRAWN))
+                scored.append(Scored(latent.latent, EMBEDDING, NOT_DRAWN))
                 continue
-            found.append(compare(latent, encoder, settings["trials"], settings["seed"]))
+            scored.append(compare(latent, encoder, settings["trials"], settings["seed"]))
             progress.update(1)
-    write(Path(out), found)
+    write(Path(out), scored)
     return {"encoder": encoder.name, "latents": len(drawn), "trials": settings["trials"]}
 
 

@@ -1,12 +1,12 @@
-"""Auto-interp: can a reader who saw some of a latent's examples tell where else it fires?
+"""Auto-interp: whether a scorer that saw some of a latent's examples can tell where else it fires.
 
 ::
 
     codes, tokens --examples--> train / test / negatives per latent of one stratified sample
     train         --explain---> one explanation per latent and scorer
     test          --score-----> detection, fuzzing, fuzzing_matched, intruder: answers of a scorer
-    test          --embed-----> example embedding, which needs no explanation and asks nobody
-    all of them   --collect---> one row per latent, scorer and kind of score; metrics over latents
+    test          --embed-----> example embedding, which needs no explanation and no scorer
+    all of them   --collect---> one row per latent, scorer and score; metrics over latents
 
 Prompts, samplers and scorers are delphi's own (EleutherAI, arXiv 2410.13928); every place where
 delphi 0.1.3 corrupts a score in silence has a guard:

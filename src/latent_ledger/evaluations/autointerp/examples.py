@@ -1,4 +1,4 @@
-"""Examples: which latents are looked at, and in which windows of text.
+"""The examples of each sampled latent: windows of text that explain and score it.
 
 ::
 
@@ -60,8 +60,9 @@ def produce(
     fires: csc_matrix = vstack(
         [shard[:, chosen] for shard in sample.ordinary(shards.shards(), counted)], format="csc"
     )
-    text = TokenText(language_model.load_tokenizer(model).decode)
-    found: list[Examples] = []
+    tokenizer = language_model.load_tokenizer(model)
+    text = TokenText(lambda ids: str(tokenizer.decode(ids)))
+    drawn: list[Examples] = []
     windows, status, largest = (np.zeros(len(chosen), kind) for kind in (np.int64, object, float))
     with Progress("examples", total=len(chosen), unit="latent") as progress:
         for number, latent in enumerate(chosen):
@@ -73,7 +74,7 @@ def produce(
             largest[number] = pool.example(0).max_activation if pool else 0.0
             examples = of_latent(int(latent), pool, special, settings)
             status[number] = examples if isinstance(examples, str) else SCORABLE
-            found += [] if isinstance(examples, str) else examples
+            drawn += [] if isinstance(examples, str) else examples
             progress.update(1)
     names = np.array(sample.stratum_names(settings["strata"]), dtype=object)
     columns = {
@@ -84,8 +85,8 @@ def produce(
         "max_activation": largest,
         "status": status,
     }
-    used = np.unique(np.concatenate([one.tokens.ravel() for one in found])) if found else []
-    write(out, columns, found, {int(token): text[int(token)] for token in used})
+    used = np.unique(np.concatenate([part.tokens.ravel() for part in drawn])) if drawn else []
+    write(out, columns, drawn, {int(token): text[int(token)] for token in used})
     statuses, counts = np.unique(status.astype(str), return_counts=True)
     return {
         "requested": len(chosen),

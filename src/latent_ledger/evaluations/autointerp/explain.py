@@ -1,4 +1,4 @@
-"""Explain: one sentence per latent, from its training examples, with delphi's default prompt.
+"""One explanation per latent, from its training examples, with delphi's default prompt.
 
 The examples of ``train`` are shown with their tokens above 0.3 of the largest activation marked and
 with activations from 0 to 10. An answer without ``[EXPLANATION]:`` is no explanation: the latent
@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from latent_ledger.evaluations.autointerp import strict_client
 from latent_ledger.evaluations.autointerp.delphi_io import DefaultExplainer
-from latent_ledger.evaluations.autointerp.negatives import MARKED
+from latent_ledger.evaluations.autointerp.protocol import MARKED
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
 from latent_ledger.lib.progress import Progress
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 
 EXPLANATIONS = "explanations.parquet"
 EXPLAINED, UNPARSED, UNANSWERED = "explained", "explanation not parsed", "explanation not answered"
@@ -34,23 +34,23 @@ def produce(
 ) -> dict[str, Any]:
     """Write ``explanations.parquet`` into `out`: latent, explanation, status.
 
-    `settings`: scorer (of :func:`latent_ledger.scorers.registry.open_client`). `examples`: a
+    `settings`: scorer (of :func:`latent_ledger.scorers.opening.open_client`). `examples`: a
     payload of :mod:`~.records`. `cache`: folder of answers that outlives the job. `log`: file for
     the output of a server that the scorer starts. Returns facts.
     """
     latents = read(examples)
-    name, found = asyncio.run(_explain(latents, settings["scorer"], cache, log))
-    explained = [text for text, _ in found]
+    name, explained = asyncio.run(_explain(latents, settings["scorer"], cache, log))
+    texts = [text for text, _ in explained]
     columns = {
-        "latent": pa.array([one.latent for one in latents], pa.int64()),
-        "explanation": pa.array(explained, pa.string()),
-        "status": pa.array([status for _, status in found], pa.string()),
+        "latent": pa.array([latent.latent for latent in latents], pa.int64()),
+        "explanation": pa.array(texts, pa.string()),
+        "status": pa.array([status for _, status in explained], pa.string()),
     }
     table(Path(out) / EXPLANATIONS, columns)
     return {
         "scorer": name,
         "latents": len(latents),
-        "explained": sum(text is not None for text in explained),
+        "explained": sum(text is not None for text in texts),
     }
 
 
@@ -59,9 +59,9 @@ async def _explain(
 ) -> tuple[str, list[tuple[str | None, str]]]:
     """The scorer's name, and per latent its explanation (or None) and status."""
     with Progress("explain", total=len(latents), unit="latent") as progress:
-        async with scorers.open_client(settings, cache, log) as client:
+        async with opening.open_client(settings, cache, log) as client:
 
-            async def one(latent: Scorable) -> tuple[str | None, str]:
+            async def explain_one(latent: Scorable) -> tuple[str | None, str]:
                 asked = strict_client.Asked(client, strict_client.explanation)
                 explainer = DefaultExplainer(
                     asked, threshold=MARKED, temperature=settings.get("temperature", 0.0)
@@ -72,4 +72,4 @@ async def _explain(
                     return None, UNPARSED if asked.unparsed else UNANSWERED
                 return result.explanation, EXPLAINED
 
-            return client.name, await asyncio.gather(*map(one, latents))
+            return client.name, await asyncio.gather(*map(explain_one, latents))

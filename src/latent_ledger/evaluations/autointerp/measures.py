@@ -1,4 +1,4 @@
-"""What a latent's answers are worth, and what they would be worth at another firing frequency.
+"""Measures of a latent's answers, and their values at another firing frequency.
 
 Rare latents are easier to tell apart than frequent ones, and coders differ in how often their
 latents fire; so beside every mean over latents stands a *frequency-adjusted* one: the least-squares
@@ -16,7 +16,7 @@ from latent_ledger.statistics.resampling import Values
 
 @dataclass(frozen=True)
 class Summary:
-    """One latent under one kind of score; NaN where undefined."""
+    """One latent under one score; NaN where undefined."""
 
     answers: int
     parsed: int

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MARKED = 0.3
-"""delphi marks tokens of at least this share of the example's largest activation."""
+from latent_ledger.evaluations.autointerp.protocol import MARKED
 
 
 def marks(activations: np.ndarray) -> np.ndarray:
@@ -31,9 +30,9 @@ def borrow(marked: np.ndarray, special: np.ndarray, rng: np.random.Generator) ->
     clashes = special.astype(np.int64) @ marked.T.astype(np.int64)
     tie = rng.permutation(len(marked))
     used = np.zeros(len(marked), np.int64)
-    found = np.empty(len(special), np.int64)
+    lender = np.empty(len(special), np.int64)
     # Negatives with the fewest fitting positives choose first.
     for negative in np.argsort((clashes == 0).sum(axis=1), kind="stable"):
-        found[negative] = np.lexsort((tie, used, clashes[negative]))[0]
-        used[found[negative]] += 1
-    return found
+        lender[negative] = np.lexsort((tie, used, clashes[negative]))[0]
+        used[lender[negative]] += 1
+    return lender

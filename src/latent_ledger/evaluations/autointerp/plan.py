@@ -1,11 +1,11 @@
-"""Auto-interp: can a reader of a latent's examples tell where it fires?"""
+"""The plan of auto-interp: its jobs, its rows, and the manifests of each scorer and encoder."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
+from latent_ledger.evaluations.autointerp.protocol import EMBEDDING, SCORES
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -13,12 +13,11 @@ from latent_ledger.planning.stage import (
     Jobs,
     PlannedJob,
     RowPlan,
-    Settings,
     coder_columns,
     coders_measured_by,
     dataset,
-    without,
 )
+from latent_ledger.scorers.registry import kind_of
 
 NAME = "autointerp"
 TOKEN_SET = "scoring"
@@ -33,22 +32,9 @@ EXAMPLES = (
     "example_tokens",
     "seed",
 )
-"""Settings that decide which latents are looked at and in which examples."""
-SERVED = (
-    "revision",
-    "dtype",
-    "max_model_len",
-    "gpu_memory_utilization",
-    "arguments",
-    "startup_timeout",
-)
-"""Settings of a scorer whose job serves the model."""
-ADDRESS = ("base_url", "api_key_env")
-"""Settings of a scorer that is somewhere else."""
-INTRUDER, EMBEDDING = "intruder", "embedding"
-SCORES = ("detection", "fuzzing", "fuzzing_matched", INTRUDER, EMBEDDING)
-METRIC = re.compile(rf"(?:{'|'.join(SCORES)})_(?P<reader>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
-"""A metric's name; a reader's has no underscore."""
+"""Settings that decide which latents are sampled and in which examples."""
+METRIC = re.compile(rf"(?:{'|'.join(SCORES)})_(?P<scorer>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
+"""A metric's name; the name of a scorer or encoder has no underscore."""
 SAMPLE = "latent_examples"
 """Kind of the row of a coder's sample of latents."""
 
@@ -58,62 +44,55 @@ def examples(coder: str) -> str:
     return f"latent_examples/{coder}.json"
 
 
-def of_reader(what: str, coder: str, reader: str) -> str:
-    """What one scorer or encoder made of a coder's latents."""
-    return f"{what}/{coder}/{reader}.json"
+def manifest_of(what: str, coder: str, scorer_or_encoder: str) -> str:
+    """The explanations or scores of a coder's latents by one scorer or encoder."""
+    return f"{what}/{coder}/{scorer_or_encoder}.json"
 
 
-def answers(config: Config, coder: str, reader: str) -> dict[str, str]:
-    """What is collected of one reader and coder: its manifests by the names that collecting takes.
+def answers(config: Config, coder: str, scorer_or_encoder: str) -> dict[str, str]:
+    """The manifests that one evaluation collects, by their names in :mod:`~.collect`.
 
     An encoder explains nothing.
     """
-    found = {"examples": examples(coder)}
-    if reader in config["evaluations"][NAME]["encoders"]:
-        return found | {"scores": of_reader("embedding_scores", coder, reader)}
+    manifests = {"examples": examples(coder)}
+    if scorer_or_encoder in config["evaluations"][NAME]["encoders"]:
+        return manifests | {"scores": manifest_of("embedding_scores", coder, scorer_or_encoder)}
     for name, what in (("explanations", "explanations"), ("scores", "latent_scores")):
-        found[name] = of_reader(what, coder, reader)
-    return found
+        manifests[name] = manifest_of(what, coder, scorer_or_encoder)
+    return manifests
 
 
 def source(metric: str) -> str:
-    """The reader's own evaluation that a metric is in: ``autointerp/lexical``.
+    """The evaluation that holds a metric: ``autointerp/lexical``, that of a scorer or encoder.
 
-    A reader that fails takes only its own numbers along. Raises :class:`LedgerError` for what is
-    no metric of a reader.
+    A scorer that fails therefore takes only its own numbers along. Raises :class:`LedgerError` for
+    any other name.
     """
-    found = METRIC.fullmatch(metric)
-    if not found:
-        raise LedgerError(f"{NAME} has no metric {metric!r}: they are called <score>_<reader>.")
-    return f"{NAME}/{found['reader']}"
+    name = METRIC.fullmatch(metric)
+    if not name:
+        raise LedgerError(f"{NAME} has no metric {metric!r}: they are called <score>_<scorer>.")
+    return f"{NAME}/{name['scorer']}"
 
 
-def scorer(settings: Mapping[str, Any]) -> Settings:
-    """A scorer's settings without the keys that are not for its kind."""
-    if settings["backend"] == "lexical":
-        return {"backend": "lexical"}
-    others = SERVED if settings["backend"] == "openai" else ADDRESS
-    return without(settings, *others)
-
-
-def who(config: Config, reader: str) -> str:
-    """Who reads, in words that hide nothing."""
+def label(config: Config, scorer_or_encoder: str) -> str:
+    """What scores, for the ledger: its name, then its model or that it has none."""
     block = config["evaluations"][NAME]
-    if reader in block["encoders"]:
-        return f"encoder: {reader} (no explanation)"
-    settings = block["scorers"][reader]
-    if settings["backend"] == "lexical":
-        return f"scorer: {reader} (no model)"
-    served = f" at {settings['revision'][:12]}" if settings["revision"] else ""
-    return f"scorer: {reader} ({settings['model']}{served})"
+    if scorer_or_encoder in block["encoders"]:
+        return f"encoder: {scorer_or_encoder} (no explanation)"
+    settings = block["scorers"][scorer_or_encoder]
+    return f"scorer: {scorer_or_encoder} ({kind_of(settings).label(settings)})"
 
 
 def jobs(config: Config) -> Jobs:
-    """Examples, then explanations and scores by each scorer, then what each reader made of it."""
+    """Examples, then explanations and scores by each scorer, then one evaluation of each."""
     planned: Jobs = {}
     for spec in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
-        about = {"token_set": TOKEN_SET, "model": spec.model, "coders": (spec,)}
+        about: dict[str, Any] = {
+            "token_set": TOKEN_SET,
+            "model": spec.model,
+            "coders": (spec,),
+        }
         sample = {"examples": examples(spec.name)}
         planned[examples(spec.name)] = PlannedJob(
             "latent_examples",
@@ -125,25 +104,26 @@ def jobs(config: Config) -> Jobs:
             },
             **about,
         )
-        for reader in block["scorers"]:
-            settings = {"scorer": scorer(block["scorers"][reader])}
-            explanations = of_reader("explanations", spec.name, reader)
+        for name, scorer in block["scorers"].items():
+            settings = kind_of(scorer).job_settings(scorer)
+            explanations = manifest_of("explanations", spec.name, name)
             planned[explanations] = PlannedJob("explain", settings, sample, **about)
-            planned[of_reader("latent_scores", spec.name, reader)] = PlannedJob(
+            planned[manifest_of("latent_scores", spec.name, name)] = PlannedJob(
                 "score_latents",
                 settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
                 {**sample, "explanations": explanations},
                 **about,
             )
-        for reader in block["encoders"]:
-            settings = {**block["encoders"][reader], "seed": block["seed"]}
-            scores = of_reader("embedding_scores", spec.name, reader)
+        for name, encoder in block["encoders"].items():
+            settings = {**encoder, "seed": block["seed"]}
+            scores = manifest_of("embedding_scores", spec.name, name)
             planned[scores] = PlannedJob("embed_latents", settings, sample, **about)
         collected = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
-        for reader in [*block["scorers"], *block["encoders"]]:
-            path = paths.evaluation(f"{NAME}/{reader}", spec.name)
-            inputs = answers(config, spec.name, reader)
-            planned[path] = PlannedJob(NAME, {"reader": reader, **collected}, inputs, **about)
+        for name in [*block["scorers"], *block["encoders"]]:
+            path = paths.evaluation(f"{NAME}/{name}", spec.name)
+            inputs = answers(config, spec.name, name)
+            how = {"scorer_or_encoder": name, **collected}
+            planned[path] = PlannedJob(NAME, how, inputs, **about)
     return planned
 
 
@@ -157,16 +137,16 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
             "dataset": dataset(config, TOKEN_SET),
         }
         planned.append(RowPlan(f"sample-{spec.name}", SAMPLE, examples(spec.name), columns))
-        for reader in [*block["scorers"], *block["encoders"]]:
-            first = block["scores"][0] if reader in block["scorers"] else EMBEDDING
-            read_by = coder_columns(config, spec, f"auto-interp, {who(config, reader)}")
+        for name in [*block["scorers"], *block["encoders"]]:
+            first = block["scores"][0] if name in block["scorers"] else EMBEDDING
+            scored_by = coder_columns(config, spec, f"auto-interp, {label(config, name)}")
             planned.append(
                 RowPlan(
-                    f"ai-{spec.name}-{reader}",
+                    f"ai-{spec.name}-{name}",
                     NAME,
-                    paths.evaluation(f"{NAME}/{reader}", spec.name),
-                    columns | read_by,
-                    metric=f"{first}_{reader}",
+                    paths.evaluation(f"{NAME}/{name}", spec.name),
+                    columns | scored_by,
+                    metric=f"{first}_{name}",
                 )
             )
     return planned

@@ -9,7 +9,7 @@
 
 Roles: ``train`` (for the explainer) and ``test`` fire; ``negative`` does not; ``matched`` is the
 same window as a negative, with the activations of the positive whose marks it borrows. Windows are
-numbered over the token set, so nobody needs it, or the model, any more.
+numbered over the token set, so the later jobs need neither it nor the model.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ def write(
     """Write the payload; `latents` are the columns of ``latents.parquet``, `text` by token id."""
     out = Path(out)
     table(out / LATENTS, latents)
-    sizes = np.array([len(one.windows) for one in examples], np.int64)
+    sizes = np.array([len(part.windows) for part in examples], np.int64)
     columns = {
-        "latent": np.repeat(np.array([one.latent for one in examples], np.int64), sizes),
-        "role": np.repeat(np.array([one.role for one in examples], dtype=object), sizes),
-        "quantile": _stack([one.quantiles for one in examples], np.int64),
-        "window": _stack([one.windows for one in examples], np.int64),
+        "latent": np.repeat(np.array([part.latent for part in examples], np.int64), sizes),
+        "role": np.repeat(np.array([part.role for part in examples], dtype=object), sizes),
+        "quantile": _stack([part.quantiles for part in examples], np.int64),
+        "window": _stack([part.windows for part in examples], np.int64),
     }
     table(out / EXAMPLES, columns)
     arrays = {
-        "tokens": _stack([one.tokens for one in examples], np.int32),
-        "activations": _stack([one.activations for one in examples], np.float32),
+        "tokens": _stack([part.tokens for part in examples], np.int32),
+        "activations": _stack([part.activations for part in examples], np.float32),
     }
     save_file(arrays, out / ARRAYS)
     ids = np.unique(arrays["tokens"])
@@ -89,8 +89,8 @@ def table(path: Path, columns: Mapping[str, Any]) -> None:
 
 def _stack(parts: list[np.ndarray], dtype: Any) -> np.ndarray:
     """Concatenate; no parts give an empty array, of one column so that it can be saved."""
-    found = np.concatenate(parts) if parts else np.empty(0)
-    return np.ascontiguousarray(found, dtype=dtype)
+    stacked = np.concatenate(parts) if parts else np.empty(0)
+    return np.ascontiguousarray(stacked, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -132,29 +132,33 @@ def read(folder: Path) -> list[Scorable]:
     arrays = load_file(folder / ARRAYS)
     vocabulary = pq.read_table(folder / VOCABULARY).to_pydict()
     text = dict(zip(vocabulary["token_id"], vocabulary["text"], strict=True))
-    found = []
-    for one in latents:
-        if one["status"] != SCORABLE:
+    scorable = []
+    for row in latents:
+        if row["status"] != SCORABLE:
             continue
         made: dict[str, list] = {name: [] for name in ROLES}
         rows = {}
-        for row in np.flatnonzero(latent == one["latent"]):
+        for number in np.flatnonzero(latent == row["latent"]):
             example = _example(
-                role[row], arrays["tokens"][row], arrays["activations"][row], quantile[row], text
+                role[number],
+                arrays["tokens"][number],
+                arrays["activations"][number],
+                quantile[number],
+                text,
             )
-            rows[id(example.str_tokens)] = int(row)
-            made[role[row]].append(example)
+            rows[id(example.str_tokens)] = int(number)
+            made[role[number]].append(example)
         for name in ("train", "test"):
-            normalize_activations(made[name], one["max_activation"])
+            normalize_activations(made[name], row["max_activation"])
         record = LatentRecord(
-            Latent("", one["latent"]),
+            Latent("", row["latent"]),
             not_active=made["negative"],
             train=made["train"],
             test=made["test"],
-            per_token_frequency=one["frequency"],
+            per_token_frequency=row["frequency"],
         )
-        found.append(Scorable(record, made["matched"], rows))
-    return found
+        scorable.append(Scorable(record, made["matched"], rows))
+    return scorable
 
 
 def _example(

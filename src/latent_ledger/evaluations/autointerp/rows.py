@@ -1,9 +1,10 @@
-"""Rows of autointerp: how each is read from its payload, and their section of the ledger."""
+"""Rows of auto-interp, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.autointerp.plan import INTRUDER, NAME, SCORES
+from latent_ledger.evaluations.autointerp.plan import NAME
+from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORES
 from latent_ledger.evaluations.formatting import count, interval, share, table
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
@@ -27,10 +28,11 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     """The main score first; beside it the others, the adjusted ones, and every latent dropped."""
     metrics = metrics_of(payload)
     by, facts = named(metrics), payload.facts
+    assert row.metric is not None, "every row of this evaluation has a main metric"
     main = by[row.metric]
-    parts = []
+    parts, tail = [], f"_{facts['scorer_or_encoder']}"
     for name in facts["statuses"]:
-        text = f"{name.removesuffix('_' + facts['reader']).replace('_', ' ')} {interval(by[name])}"
+        text = f"{name.removesuffix(tail).replace('_', ' ')} {interval(by[name])}"
         if f"{name}_auroc" in by:
             text += f", AUROC {by[f'{name}_auroc']['estimate']:.3f}"
         if f"{name}_adjusted" in by:
@@ -79,7 +81,7 @@ def section(current) -> str:
         "n",
     )
     return (
-        "## Can a reader of a latent's examples tell where it fires?\n\n"
+        "## Can a scorer tell from a latent's examples where it fires?\n\n"
         "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
         "won). The scorer is the last part of the name; lexical is a rule and no model. Chance is "
         "0.5, for intruders one in the number shown. In *fuzzing* wrong marks are where delphi "

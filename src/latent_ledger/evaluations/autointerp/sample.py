@@ -1,4 +1,4 @@
-"""Which latents are looked at: one random sample per coder, fixed before anything is scored.
+"""The sample of latents: one random draw per coder, fixed before anything is scored.
 
 A latent's firing frequency is its share of the ordinary tokens (no BOS, no EOS). The cut points of
 the configuration divide the frequencies into strata; latents that never fire are a stratum of their

@@ -1,7 +1,7 @@
-"""Score: a scorer reads held-out examples and says where each latent fires.
+"""Scores of a scorer, which reads held-out examples and answers where each latent fires.
 
 ======================  ============================================  =======  ===================
-kind                    what is asked (delphi's prompts)              chance   explanation
+score                   what is asked (delphi's prompts)              chance   explanation
 ======================  ============================================  =======  ===================
 ``detection``           does this example contain the latent?         0.5      needed
 ``fuzzing``             are the marked tokens the latent's?           0.5      needed
@@ -34,25 +34,25 @@ from latent_ledger.evaluations.autointerp.delphi_io import (
     IntruderScorer,
 )
 from latent_ledger.evaluations.autointerp.explain import EXPLAINED, EXPLANATIONS
+from latent_ledger.evaluations.autointerp.protocol import INTRUDER
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
-from latent_ledger.scorers import registry as scorers
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Client
 
-ANSWERS, SCORES = "answers.parquet", "scores.parquet"
+ANSWERS, TABLE = "answers.parquet", "scores.parquet"
 CLASSIFIERS = {
     "detection": DetectionScorer,
     "fuzzing": FuzzingScorer,
     "fuzzing_matched": FuzzingScorer,
 }
-INTRUDER = "intruder"
-KINDS = (*CLASSIFIERS, INTRUDER)
+"""delphi's scorer of each score in :data:`~.protocol.CLASSIFIED`."""
 
 
 @dataclass
 class Scored:
-    """One latent under one kind of score.
+    """One latent under one score.
 
     Per answer: `examples` (row of ``examples.parquet``, or the trial), `labels` and `predictions`
     (0 or 1, or the index of the intruder; None where no answer could be read), `probabilities`
@@ -60,7 +60,7 @@ class Scored:
     """
 
     latent: int
-    kind: str
+    score: str
     status: str
     asked: int = 0
     failures: int = 0
@@ -83,21 +83,21 @@ def produce(
 ) -> dict[str, Any]:
     """Write ``answers.parquet`` and ``scores.parquet`` into `out`.
 
-    `settings`: scorer, scores (of :data:`KINDS`), examples_shown (per prompt; divides the number of
-    test examples and negatives together), seed. `cache` and `log`: see
-    :func:`latent_ledger.scorers.registry.open_client`. Returns facts. Raises the line of a scorer
+    `settings`: scorer, scores (of :data:`~.protocol.ASKED`), examples_shown (per prompt; divides
+    the number of test examples and negatives together), seed. `cache` and `log`: see
+    :func:`latent_ledger.scorers.opening.open_client`. Returns facts. Raises the line of a scorer
     that cannot answer at all.
     """
     latents = read(examples)
     rows = pq.read_table(Path(explanations) / EXPLANATIONS).to_pylist()
     explained = {row["latent"]: row for row in rows}
-    name, found = asyncio.run(_score(latents, explained, settings, cache, log))
-    write(Path(out), found)
+    name, scored = asyncio.run(_score(latents, explained, settings, cache, log))
+    write(Path(out), scored)
     return {
         "scorer": name,
         "latents": len(latents),
-        "prompts": sum(one.asked for one in found),
-        "unread_prompts": sum(one.failures for one in found),
+        "prompts": sum(latent.asked for latent in scored),
+        "unread_prompts": sum(latent.failures for latent in scored),
     }
 
 
@@ -108,31 +108,31 @@ async def _score(
     cache: Path | None,
     log: Path | None,
 ) -> tuple[str, list[Scored]]:
-    """The scorer's name, and every latent under every kind, in the order of the latents."""
-    kinds = settings["scores"]
-    total = len(latents) * len(kinds)
+    """The scorer's name, and every latent under every score, in the order of the latents."""
+    scores = settings["scores"]
+    total = len(latents) * len(scores)
     with Progress("score", total=total, unit="score") as progress:
-        async with scorers.open_client(settings["scorer"], cache, log) as client:
+        async with opening.open_client(settings["scorer"], cache, log) as client:
 
-            async def one(latent: Scorable, kind: str) -> Scored:
+            async def score_one(latent: Scorable, score: str) -> Scored:
                 row = explained[latent.latent]
-                if kind in CLASSIFIERS and row["status"] != EXPLAINED:
-                    found = Scored(latent.latent, kind, row["status"])
-                elif kind in CLASSIFIERS:
-                    found = await classify(
-                        latent.explained(row["explanation"]), kind, client, settings
-                    )
+                if score == INTRUDER:
+                    scored = await find_intruders(latent, client, settings)
+                elif row["status"] != EXPLAINED:
+                    scored = Scored(latent.latent, score, row["status"])
                 else:
-                    found = await find_intruders(latent, client, settings)
+                    scored = await classify(
+                        latent.explained(row["explanation"]), score, client, settings
+                    )
                 progress.update(1)
-                return found
+                return scored
 
-            found = await asyncio.gather(
-                *(one(latent, kind) for latent in latents for kind in kinds)
+            scored = await asyncio.gather(
+                *(score_one(latent, score) for latent in latents for score in scores)
             )
             if client.broken:  # delphi swallows exceptions
                 raise client.broken
-            return client.name, found
+            return client.name, scored
 
 
 def seed_of(seed: int, latent: int) -> int:
@@ -141,11 +141,11 @@ def seed_of(seed: int, latent: int) -> int:
 
 
 async def classify(
-    latent: Scorable, kind: str, client: Client, settings: Mapping[str, Any]
+    latent: Scorable, score: str, client: Client, settings: Mapping[str, Any]
 ) -> Scored:
     """Detection or fuzzing of one latent."""
     shown, scorer = settings["examples_shown"], settings["scorer"]
-    record = latent.with_matched() if kind == "fuzzing_matched" else latent.record
+    record = latent.with_matched() if score == "fuzzing_matched" else latent.record
     n = len(record.test) + len(record.not_active)
     if n % shown:
         raise LedgerError(
@@ -153,7 +153,7 @@ async def classify(
             "Choose an examples_shown that divides n_test + n_negatives."
         )
     asked = strict_client.Asked(client, strict_client.labels(shown), shown)
-    ask = CLASSIFIERS[kind](
+    ask = CLASSIFIERS[score](
         asked,
         n_examples_shown=shown,
         log_prob=scorer.get("logprobs", False),
@@ -163,7 +163,7 @@ async def classify(
     outputs: Sequence[ClassifierOutput] = (await ask(record)).score
     return Scored(
         latent.latent,
-        kind,
+        score,
         SCORED,
         asked.asked,
         asked.failures,
@@ -200,22 +200,22 @@ async def find_intruders(latent: Scorable, client: Client, settings: Mapping[str
     )
 
 
-def write(out: Path, found: Sequence[Scored]) -> None:
-    """Two tables: one row per answer, and one per latent and kind."""
+def write(out: Path, scored: Sequence[Scored]) -> None:
+    """Two tables: one row per answer, and one per latent and score."""
     answers = {
-        "latent": pa.array([s.latent for s in found for _ in s.labels], pa.int64()),
-        "kind": pa.array([s.kind for s in found for _ in s.labels], pa.string()),
-        "example": pa.array([value for s in found for value in s.examples], pa.int64()),
-        "label": pa.array([value for s in found for value in s.labels], pa.int64()),
-        "prediction": pa.array([value for s in found for value in s.predictions], pa.int64()),
-        "probability": pa.array([value for s in found for value in s.probabilities], pa.float64()),
+        "latent": pa.array([s.latent for s in scored for _ in s.labels], pa.int64()),
+        "score": pa.array([s.score for s in scored for _ in s.labels], pa.string()),
+        "example": pa.array([value for s in scored for value in s.examples], pa.int64()),
+        "label": pa.array([value for s in scored for value in s.labels], pa.int64()),
+        "prediction": pa.array([value for s in scored for value in s.predictions], pa.int64()),
+        "probability": pa.array([value for s in scored for value in s.probabilities], pa.float64()),
     }
     table(out / ANSWERS, answers)
     scores = {
-        "latent": pa.array([s.latent for s in found], pa.int64()),
-        "kind": pa.array([s.kind for s in found], pa.string()),
-        "status": pa.array([s.status for s in found], pa.string()),
-        "prompts": pa.array([s.asked for s in found], pa.int64()),
-        "unread_prompts": pa.array([s.failures for s in found], pa.int64()),
+        "latent": pa.array([s.latent for s in scored], pa.int64()),
+        "score": pa.array([s.score for s in scored], pa.string()),
+        "status": pa.array([s.status for s in scored], pa.string()),
+        "prompts": pa.array([s.asked for s in scored], pa.int64()),
+        "unread_prompts": pa.array([s.failures for s in scored], pa.int64()),
     }
-    table(out / SCORES, scores)
+    table(out / TABLE, scores)

@@ -1,4 +1,4 @@
-"""Between delphi and a scorer: only an answer that can be read exactly goes through.
+"""A client between delphi and a scorer, which lets only an exactly readable answer through.
 
 delphi reads answers loosely (``["0", "0"]`` as two ones), and one that it cannot read silently
 leaves its metrics, or counts as a wrong guess of an intruder, or becomes the explanation
@@ -44,13 +44,13 @@ def intruder(n: int) -> Read:
 
 def explanation(text: str) -> str | None:
     """A text behind its label."""
-    found = answers.explanation(text)
-    return None if found is None else f"{answers.EXPLANATION} {found}"
+    explained = answers.explanation(text)
+    return None if explained is None else f"{answers.EXPLANATION} {explained}"
 
 
 @dataclass
 class Asked:
-    """delphi's client for one latent and one kind of score, over a client of ours."""
+    """delphi's client for one latent and one score, over a client of ours."""
 
     client: Client
     read: Read

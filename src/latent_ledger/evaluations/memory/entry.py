@@ -1,4 +1,4 @@
-"""The memory planner: on which GPU does a scorer fit, beside the model under study and alone?"""
+"""The memory planner: on which GPU a scorer fits, beside the model under study and alone."""
 
 from latent_ledger.evaluations.memory import plan, rows
 from latent_ledger.evaluations.memory.cost import COSTS

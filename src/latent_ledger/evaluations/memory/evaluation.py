@@ -1,7 +1,7 @@
 """The memory plan of one scorer: where it fits, beside the model under study and alone.
 
-Answers, before money is spent, what the reference ledger found out by a failed run: its 7B scorer
-did not start on a 24 GB GPU beside the resident model, and did on a 40 GB one. Arithmetic only: see
+Answers, before money is spent, what a failed run showed the reference ledger: its 7B scorer did
+not start on a 24 GB GPU beside the resident model, and did on a 40 GB one. Arithmetic only: see
 :mod:`latent_ledger.resources.memory`.
 """
 

@@ -1,4 +1,4 @@
-"""The memory planner: on which GPU does a scorer fit, beside the model under study and alone?"""
+"""The plan of the memory planner: one job and one row per scorer of known size."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from latent_ledger.planning.stage import Config, Jobs, PlannedJob, RowPlan, Sett
 from latent_ledger.resources.architectures import of_model, of_source
 from latent_ledger.resources.devices import gpus
 from latent_ledger.resources.memory import DEFAULT_SHARE
+from latent_ledger.scorers.kind import Serving
+from latent_ledger.scorers.registry import kind_of
 
 NAME, RULE = "memory", "memory_plan"
-PROMPT = 5120
-"""Tokens of a prompt and its answer where the scorer is served elsewhere."""
+ELSEWHERE = Serving(dtype="bfloat16", max_model_len=5120, share=DEFAULT_SHARE)
+"""How a scorer is taken to be served that no job serves."""
 
 
 def plans(config: Config) -> dict[str, Settings]:
@@ -23,19 +25,20 @@ def plans(config: Config) -> dict[str, Settings]:
         return {}
     found = {}
     for name, scorer in block["scorers"].items():
-        source = scorer["model"] if scorer["backend"] != "lexical" else None
+        kind = kind_of(scorer)
+        source = kind.model(scorer)
         architecture = of_source(source, scorer.get("revision")) if source else None
         if architecture is None:
             continue
-        served = scorer["backend"] == "vllm"
+        served = kind.serving(scorer) if kind.serving else ELSEWHERE
         found[name] = {
             "scorer": {
                 "source": source,
-                "dtype": scorer["dtype"] if served else "bfloat16",
+                "dtype": served.dtype,
                 "architecture": asdict(architecture),
             },
-            "max_model_len": scorer["max_model_len"] if served else PROMPT,
-            "share": scorer["gpu_memory_utilization"] if served else DEFAULT_SHARE,
+            "max_model_len": served.max_model_len,
+            "share": served.share,
             "model": {
                 "source": config["model"]["source"],
                 "dtype": config["model"]["dtype"],

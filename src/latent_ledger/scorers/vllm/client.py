@@ -1,4 +1,4 @@
-"""A model that the job serves itself: `vllm serve` behind the client of any other endpoint.
+"""A client of a model that the job serves itself: `vllm serve` behind the client of an endpoint.
 
 ::
 
@@ -21,9 +21,9 @@ from types import TracebackType
 from typing import Any
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.scorers import vllm_server
 from latent_ledger.scorers.cache import Answers
-from latent_ledger.scorers.openai import OpenAI, Transient
+from latent_ledger.scorers.openai.client import OpenAI, Transient
+from latent_ledger.scorers.vllm import server as vllm_server
 
 LOG = "vllm.log"
 """Where a server's output goes when the job names no place for it."""
@@ -34,7 +34,7 @@ def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | Non
 
     `settings`: model (on the hub, or a folder), revision (or None), dtype, max_model_len,
     gpu_memory_utilization, arguments (further ones of ``vllm serve``), startup_timeout, and those
-    of :class:`~.openai.OpenAI` but for address and key.
+    of :class:`latent_ledger.scorers.openai.client.OpenAI` but for address and key.
     """
     return Served(settings, Answers(cache) if cache else None, log or Path(LOG))
 
@@ -82,8 +82,14 @@ class Served(OpenAI):
 
     def _look(self, error: Exception) -> None:
         """Raise what ended the server, if it has ended: no further attempt would help."""
-        if self.broken is None and (ended := self.server.ended()):
+        server = self._running()
+        if self.broken is None and (ended := server.ended()):
             raise self._break(f"{ended} Kept answers are not asked for again.") from error
 
+    def _running(self) -> vllm_server.Server:
+        """The server, which exists since the first prompt was sent."""
+        assert self.server is not None
+        return self.server
+
     def _unreachable(self, why: str) -> str:
-        return f"{self.server.name} runs and does not listen ({why}; log: {self.log})."
+        return f"{self._running().name} runs and does not listen ({why}; log: {self.log})."

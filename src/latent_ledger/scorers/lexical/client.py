@@ -1,6 +1,6 @@
-r"""The lexical scorer: explains by characteristic tokens, answers by looking for them. No model.
+r"""The lexical scorer: explanations and answers by characteristic tokens, without a model.
 
-It reads nothing but delphi's own prompts, and knows one kind of explanation: tokens, and the word
+It reads only delphi's own prompts, and knows one kind of explanation: tokens, and the word
 in front of them::
 
     "of"; "the" after "in"; "-er"; any word after "New"; a number
@@ -49,7 +49,7 @@ from scipy.special import bdtrc
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers import answers
 from latent_ledger.scorers.client import Counts, Messages, Response, conversation
-from latent_ledger.scorers.patterns import Pattern, Place, parse, patterns_at, places, write
+from latent_ledger.scorers.lexical.patterns import Pattern, Place, parse, patterns_at, places, write
 
 ALPHA = 0.05
 """Chance that a latent which fires anywhere gets any candidate at all."""
@@ -66,8 +66,8 @@ QUESTION = re.compile(r"\ALatent explanation: (.*?)\n\nText examples:\n\n(.*)\n\
 LINE_UP = re.compile(r"\AExamples:\n\n(.*)\n\Z", re.DOTALL)
 
 
-def open_client(settings: Mapping[str, Any], cache: Path | None) -> Lexical:
-    """The lexical scorer. It has no settings, and is quicker than any cache."""
+def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Lexical:
+    """The lexical scorer, which has no settings and is quicker than any cache."""
     return Lexical()
 
 
@@ -140,10 +140,10 @@ def numbered(text: str) -> list[str]:
     starts: list[re.Match] = []
     while True:
         begin = starts[-1].end() if starts else 0
-        found = re.compile(rf"^Example {len(starts)}:", re.MULTILINE).search(text, begin)
-        if found is None:
+        start = re.compile(rf"^Example {len(starts)}:", re.MULTILINE).search(text, begin)
+        if start is None:
             break
-        starts.append(found)
+        starts.append(start)
     ends = [start.start() - 1 for start in starts[1:]] + [len(text)]
     return [text[start.end() : end] for start, end in zip(starts, ends, strict=True)]
 
@@ -165,7 +165,7 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
     total = sum(map(len, examples))
     share = sum(place.marked for example in examples for place in example) / max(total, 1)
     finds = {}
-    for pattern in sorted(one for one, count in support.items() if count >= LEAST_GAIN):
+    for pattern in sorted(pattern for pattern, count in support.items() if count >= LEAST_GAIN):
         hits, others = (
             Counter(
                 number
@@ -175,8 +175,10 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
             )
             for marked in (True, False)
         )
-        found = hits.total() + others.total()
-        chance = bdtrc(hits.total() - 1, found, share)  # P(at least so many are highlighted)
+        places_fitted = hits.total() + others.total()
+        chance = bdtrc(
+            hits.total() - 1, places_fitted, share
+        )  # P(at least so many are highlighted)
         if chance * len(support) < ALPHA:
             finds[pattern] = set(hits), set(others)
     chosen: list[Pattern] = []
@@ -187,11 +189,12 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
             pattern: len(hits - hit) - len(others - alarmed)
             for pattern, (hits, others) in finds.items()
         }
-        best = max(gains, key=gains.get)  # ties: the first, which is the simplest
+        # Of equals the first, which is the simplest.
+        best = max(gains, key=lambda pattern: gains[pattern])
         if gains[best] < LEAST_GAIN:
             break
-        hits, others = finds.pop(best)
-        hit, alarmed = hit | hits, alarmed | others
+        won, lost = finds.pop(best)
+        hit, alarmed = hit | won, alarmed | lost
         chosen.append(best)
     return chosen
 
@@ -217,12 +220,12 @@ def detection(explanation: str, examples: Sequence[str]) -> list[int]:
 def fuzzing(explanation: str, examples: Sequence[str]) -> list[int]:
     """For each example, whether at least half of its highlighted places fit the explanation."""
     patterns = parse(explanation)
-    found = []
+    bits = []
     for example in examples:
         marked = [place for place in places(example) if place.marked]
         fitting = sum(any(pattern.fits(place) for pattern in patterns) for place in marked)
-        found.append(int(bool(marked) and 2 * fitting >= len(marked)))
-    return found
+        bits.append(int(bool(marked) and 2 * fitting >= len(marked)))
+    return bits
 
 
 def intruder(examples: Sequence[str]) -> int:

@@ -8,7 +8,7 @@
 Waiting times double from :data:`FIRST_WAIT` and carry no jitter; a server's ``Retry-After`` is
 honoured where it asks for more. After `retries` further attempts a prompt is :class:`Unanswered`
 and counted: never a batch that silently went missing. What no retry can mend (a refused key, an
-unknown model, nobody listening) makes the whole client broken, with one line that says what to do.
+unknown model, no server) makes the whole client broken, with one line that says what to do.
 
 The key comes from the environment variable that ``api_key_env`` names, and from nowhere else.
 """
@@ -56,7 +56,7 @@ class Transient(Exception):
         self.wait, self.listening = wait, listening
 
 
-def open_client(settings: Mapping[str, Any], cache: Path | None) -> OpenAI:
+def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> OpenAI:
     """A client of the endpoint in `settings`, its answers kept in the folder `cache`, if any."""
     return OpenAI(settings, Answers(cache) if cache else None)
 
@@ -210,8 +210,8 @@ class OpenAI:
         return f"; it has {', '.join(names[:5])}" if names else ""
 
     def _unreachable(self, why: str) -> str:
-        """The line when nobody listens."""
-        return f"Nobody answers at {self.base} ({why}): start the endpoint, or correct base_url."
+        """The line when no server listens."""
+        return f"No server answers at {self.base} ({why}): start the endpoint, or correct base_url."
 
     def _break(self, line: str) -> LedgerError:
         """Make `line` the answer to every further prompt."""
@@ -233,7 +233,7 @@ def _token(token: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "token": token["token"],
         "logprob": token["logprob"],
-        "top": [[one["token"], one["logprob"]] for one in top],
+        "top": [[likely["token"], likely["logprob"]] for likely in top],
     }
 
 
@@ -246,7 +246,9 @@ def _response(answer: Mapping[str, Any]) -> Response:
         answer["text"],
         [
             TokenLogprob(
-                token["token"], token["logprob"], tuple(TokenLogprob(*one) for one in token["top"])
+                token["token"],
+                token["logprob"],
+                tuple(TokenLogprob(*likely) for likely in token["top"]),
             )
             for token in tokens
         ],

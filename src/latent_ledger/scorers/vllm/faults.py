@@ -1,7 +1,7 @@
-"""What a vLLM server's log says about its end, in one line with what to do.
+"""Causes of a vLLM server's end, read from its log: one line each, with what to do.
 
-The wording is that of vLLM 0.33, transformers 5 and huggingface_hub 2; what none of
-:data:`KNOWN` matches is told in the log's own words.
+The patterns are the wording of vLLM 0.33, transformers 5 and huggingface_hub 2. A cause that none
+of :data:`KNOWN` matches is quoted from the log.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ KNOWN: tuple[tuple[str, str], ...] = (
     (
         r"is not a local folder (?:and is not a valid model|or a valid repository)|"
         r"Repository Not Found|RepositoryNotFoundError",
-        "the hub has no such model, or shows it to nobody without a token: correct model, or put a "
+        "the hub has no such model, or shows it only with a token: correct model, or put a "
         "token that may read it into HF_TOKEN",
     ),
     (r"401 Client Error|401 Unauthorized|403 Client Error", GATED),
@@ -63,7 +63,7 @@ KNOWN: tuple[tuple[str, str], ...] = (
     (r"No space left on device", "a disk is full: free some space below HF_HOME"),
     (r"error: (unrecognized arguments: .+|argument .+)", "it refuses its arguments ({0})"),
 )
-"""Pattern in the log -> cause and remedy; the first that matches is told."""
+"""Pattern in the log -> cause and remedy; the first that matches counts."""
 PORT = re.compile(r"Address already in use|\[Errno 98\]|EADDRINUSE")
 """Another process took the port between its choice and its use."""
 
@@ -75,15 +75,15 @@ NO_CAUSE = "See root cause above"
 
 def cause(log: str, code: int | None) -> str:
     """Why the server ended, from its log and exit code; without a full stop at the end."""
-    for pattern, told in KNOWN:
-        found = re.search(pattern, log)
-        if found:
-            return told.format(*found.groups())
+    for pattern, line in KNOWN:
+        match = re.search(pattern, log)
+        if match:
+            return line.format(*match.groups())
     lines = [PREFIX.sub("", line).strip() for line in log.splitlines()]
     errors = [line for line in lines if ERROR.match(line) and NO_CAUSE not in line]
     if errors:
         return errors[0][:300]
     if code in KILLED:
         return KILLED[code]
-    said = [line for line in lines if line]
-    return f"its last words are {said[-1][:300]!r}" if said else "it said nothing"
+    written = [line for line in lines if line]
+    return f"its last words are {written[-1][:300]!r}" if written else "its log is empty"

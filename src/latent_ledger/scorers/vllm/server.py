@@ -1,13 +1,13 @@
-"""One `vllm serve`, from its start to its end, which comes with the job's at the latest.
+"""One `vllm serve` process, which ends with its job at the latest.
 
 ::
 
     start --> /health answers --> /v1/models names the model --> ready --> stop
       |______________ the process ends: one line from its log ______________|
 
-The process runs under a :mod:`~.guardian`, so nothing of it survives the job, however that ends;
-its exit, and not a deletion within some process, is what returns the GPU's memory. Everything it
-says goes into one log file, the last lines of which are shown when it fails.
+The process runs under :mod:`~.server_watch`, so nothing of it survives the job, however that ends;
+its exit, and not a deletion within some process, returns the GPU's memory. Its output goes into one
+log file, the last lines of which are shown when it fails.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import httpx
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import full_disk_in_one_line
-from latent_ledger.scorers import server_watch, vllm_faults
+from latent_ledger.scorers.vllm import faults, server_watch
 
 EXECUTABLE = "LATENT_LEDGER_VLLM"
 """Environment variable with the path of the `vllm` executable, where it is not on the PATH."""
@@ -54,20 +54,20 @@ class PortTaken(LedgerError):
 def executable() -> str:
     """The `vllm` to run: $LATENT_LEDGER_VLLM, on the PATH, or beside this Python."""
     named = os.environ.get(EXECUTABLE, "").strip()
-    found = shutil.which(named or "vllm")
-    if not found and not named:
-        found = shutil.which("vllm", path=str(Path(sys.executable).parent))
-    if not found:
+    path = shutil.which(named or "vllm")
+    if not path and not named:
+        path = shutil.which("vllm", path=str(Path(sys.executable).parent))
+    if not path:
         where = f"{EXECUTABLE} names {named!r}, which" if named else "`vllm` is not on the PATH and"
         raise LedgerError(
             f"{where} cannot be run: install envs/scorer.lock into an environment of its own and "
             f"put the path of its bin/vllm into {EXECUTABLE}, or use a scorer of backend openai."
         )
-    return found
+    return path
 
 
 def command(settings: Mapping[str, Any], port: int) -> list[str]:
-    """What is run: `settings` are those of :mod:`latent_ledger.scorers.vllm`."""
+    """What is run: `settings` are those of :mod:`latent_ledger.scorers.vllm.client`."""
     return [
         *(executable(), "serve", settings["model"]),
         *("--served-model-name", settings["model"]),
@@ -135,7 +135,7 @@ class Server:
 
     async def ready(self) -> None:
         """Wait until the model answers. Raises one line if the server ends, or takes too long."""
-        began = said = time.monotonic()
+        began = reported = time.monotonic()
         timeout = float(self.settings["startup_timeout"])
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
             while not await _ok(http, f"{self.root}/health"):
@@ -148,8 +148,8 @@ class Server:
                         f"{self.name} was not ready after {timeout:g} s; its last words are "
                         f"{self.last_line()!r}: raise startup_timeout, or see {self.log}."
                     )
-                if now - said >= SAY:
-                    said = now
+                if now - reported >= SAY:
+                    reported = now
                     print(
                         f"{self.name}: starting for {now - began:.0f} s: {self.last_line()}",
                         file=sys.stderr,
@@ -160,7 +160,7 @@ class Server:
         print(f"{self.name}: ready after {time.monotonic() - began:.0f} s", file=sys.stderr)
 
     async def _check_model(self, http: httpx.AsyncClient) -> None:
-        """Whoever answers on the port must serve the model, and must be ours."""
+        """Check that the server on the port serves the model, and is ours."""
         try:
             reply = await http.get(f"{self.root}/v1/models")
             models = [str(model["id"]) for model in reply.json()["data"]]
@@ -181,12 +181,11 @@ class Server:
         if code is None:
             return None
         text = self.tail()
-        if vllm_faults.PORT.search(text):
+        if faults.PORT.search(text):
             return PortTaken(f"{self.name} found {PORTS} ports taken, one after the other.")
         self.show()
         return LedgerError(
-            f"{self.name} ended (exit code {code}): {vllm_faults.cause(text, code)} "
-            f"(log: {self.log})."
+            f"{self.name} ended (exit code {code}): {faults.cause(text, code)} (log: {self.log})."
         )
 
     def tail(self) -> str:
@@ -207,7 +206,8 @@ class Server:
 
     def stop(self) -> None:
         """End the server and everything it started; returns when nothing of it is left."""
-        self.process.stdin.close()  # the guardian's signal to end the group
+        assert self.process.stdin is not None
+        self.process.stdin.close()  # the watch's signal to end the group
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(GRACE + 5)
         with suppress(ProcessLookupError):  # raised when the group is empty

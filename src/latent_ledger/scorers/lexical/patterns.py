@@ -96,24 +96,24 @@ def places(text: str, *, marks: bool = True) -> list[Place]:
     spans: list[tuple[int, int]] = []
     if marks:
         plain, last = "", 0
-        for found in HIGHLIGHT.finditer(text):
-            plain += text[last : found.start()]
-            spans.append((len(plain), len(plain) + len(found[1])))
-            plain += found[1]
-            last = found.end()
+        for highlight in HIGHLIGHT.finditer(text):
+            plain += text[last : highlight.start()]
+            spans.append((len(plain), len(plain) + len(highlight[1])))
+            plain += highlight[1]
+            last = highlight.end()
         text = plain + text[last:]
     cuts = sorted({edge for span in spans for edge in span})
-    found_places: list[Place] = []
+    cut_places: list[Place] = []
     before = ""
     for unit in UNIT.finditer(text):
         begin, end = unit.span()
         edges = [begin, *(cut for cut in cuts if begin < cut < end), end]
         for low, high in zip(edges, edges[1:], strict=False):
             marked = any(a <= low and high <= b for a, b in spans)
-            found_places.append(Place(text[low:high], before, low > begin, high < end, marked))
+            cut_places.append(Place(text[low:high], before, low > begin, high < end, marked))
             before = ""
         before = unit.group()
-    return found_places
+    return cut_places
 
 
 def patterns_at(place: Place) -> list[Pattern]:
@@ -122,10 +122,10 @@ def patterns_at(place: Place) -> list[Pattern]:
     whats = [text]
     if place.text[0].isdigit() and not place.open_left:
         whats.append(NUMBER)
-    found = [Pattern("", what) for what in whats]
+    patterns = [Pattern("", what) for what in whats]
     if place.before:
-        found += [Pattern(place.before, what) for what in (*whats, ANY)]
-    return found
+        patterns += [Pattern(place.before, what) for what in (*whats, ANY)]
+    return patterns
 
 
 def write(patterns: Iterable[Pattern]) -> str:
@@ -140,18 +140,18 @@ def write(patterns: Iterable[Pattern]) -> str:
 
 def parse(explanation: str) -> list[Pattern]:
     """The patterns an explanation names; of prose, the last two words of each quotation in it."""
-    found = []
+    patterns = []
     for clause in CLAUSE.finditer(explanation):
         what, after = clause["what"], clause["after"]
         if not what.startswith('"'):
-            found.append(Pattern(_unquote(after) if after else "", what))
+            patterns.append(Pattern(_unquote(after) if after else "", what))
             continue
         text = _unquote(what)
         units = [text] if AFFIX.fullmatch(text) else UNIT.findall(text)
         if units:
             before = _unquote(after) if after else "".join(units[-2:-1])
-            found.append(Pattern(before, units[-1]))
-    return found
+            patterns.append(Pattern(before, units[-1]))
+    return patterns
 
 
 def _quote(text: str) -> str:
@@ -161,5 +161,5 @@ def _quote(text: str) -> str:
 def _unquote(text: str) -> str:
     try:
         return json.loads(text)
-    except ValueError:  # a quotation in somebody's prose, not one of ours
+    except ValueError:  # a quotation in prose, which is not in our notation
         return text[1:-1]

@@ -1,11 +1,11 @@
-"""Runs a command that must not outlive whoever asked for it.
+"""The watch over a command that must not outlive its job.
 
 ::
 
-    job --pipe--> guardian --starts--> command (and whatever it starts: one process group)
+    job --pipe--> watch --starts--> command (and whatever it starts: one process group)
 
-When the pipe closes, because the job wants the end or because it was killed, the whole group gets
-SIGTERM, and after a grace period SIGKILL. When the command ends by itself, the guardian ends with
+When the pipe closes, because the job closes it or was killed, the whole group gets
+SIGTERM, and after a grace period SIGKILL. When the command ends by itself, the watch ends with
 its exit code (128 + n after signal n). Standard library only: it is run as a file, not imported.
 """
 
