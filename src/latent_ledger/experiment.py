@@ -12,16 +12,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.config import checks_coders, checks_data, checks_hardware, validation
+from latent_ledger.config import checks_coders, checks_data, validation
 from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.config.validation import ConfigError
 from latent_ledger.ledger import reference_checks
 from latent_ledger.planning.registry import STAGES
+from latent_ledger.resources import checks as hardware
 
 CHECKS = (
     *checks_data.CHECKS,
     *checks_coders.CHECKS,
-    *checks_hardware.CHECKS,
+    *hardware.CHECKS,
     *(check for stage in STAGES for check in stage.checks),
 )
 
