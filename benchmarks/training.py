@@ -109,7 +109,7 @@ def sparsify_job(case: dict, root: Path, kind: str):
     def work() -> None:
         ids = load_file(root / "train" / "tokens.safetensors")["input_ids"].long()
         config = TrainConfig(
-            Recipe.of(recipe(case, kind)).coder_config,
+            Recipe.from_settings(recipe(case, kind)).coder_config,
             batch_size=case["batch"],
             lr=case["learning_rate"],
             hookpoints=[hookpoint],

@@ -5,4 +5,4 @@ from latent_ledger.planning import graph
 
 def way(row, config) -> list[str]:
     """Everything the row's number rests on, inputs before their job."""
-    return graph.way_to(row, graph.jobs(config))
+    return graph.manifests_behind(row, graph.jobs(config))

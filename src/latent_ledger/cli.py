@@ -39,8 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     collect.add_argument("--dry-run", action="store_true", help="only say what would go")
     compare = commands.add_parser("compare", help="which contrasts hold in several ledgers")
     compare.add_argument("ledgers", type=Path, nargs="+", help="ledger.json of each")
-    for name, what in (("check", "check a configuration"), ("costs", "cost of every reference")):
-        command = commands.add_parser(name, help=what)
+    for name, description in (
+        ("check", "check a configuration"),
+        ("costs", "cost of every reference"),
+    ):
+        command = commands.add_parser(name, help=description)
         command.add_argument("configuration", type=Path)
         command.add_argument("overlays", type=Path, nargs="*")
     commands.add_parser("docs", help="write docs/configuration.md from the schema")

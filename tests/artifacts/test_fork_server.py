@@ -105,7 +105,7 @@ def test_a_killed_child_is_a_signal_to_the_script(place, tmp_path):
     assert subprocess.run(script(tmp_path, text)).returncode == 256 - signal.SIGKILL
 
 
-def test_when_the_zygote_dies_its_children_do_and_their_scripts_go_on(place, tmp_path):
+def test_children_of_a_killed_fork_server_die_and_their_scripts_go_on(place, tmp_path):
     path = tmp_path / "script.py"
     path.write_text(
         "import os, time\nfrom latent_ledger.artifacts import fork_server\n"
@@ -121,7 +121,7 @@ def test_when_the_zygote_dies_its_children_do_and_their_scripts_go_on(place, tmp
 
 
 @pytest.mark.parametrize("where", ["elsewhere:{pid}:{folder}", "{node}:999999999:{folder}"])
-def test_another_machine_or_a_gone_main_process_means_no_zygote(tmp_path, monkeypatch, where):
+def test_run_script_without_its_machine_or_main_process_has_no_server(tmp_path, monkeypatch, where):
     folder = tmp_path / "z"
     place = where.format(pid=os.getpid(), node=fork_server.platform.node(), folder=folder)
     monkeypatch.setenv(fork_server.PLACE, place)

@@ -3,7 +3,7 @@
 import pytest
 
 from latent_ledger.experiment import load
-from latent_ledger.ledger.row_costs import jobs_of, page, row_costs
+from latent_ledger.ledger.row_costs import jobs_by_record, page, row_costs
 from latent_ledger.planning import graph, paths
 from latent_ledger.planning.estimates import Planner
 from latent_ledger.resources import bill
@@ -55,7 +55,7 @@ def test_the_readme_has_the_table_of_today(config):
 def test_the_readme_says_what_all_of_it_costs(config):
     """Jobs, GPU-hours and dollars of the dry run, as the README has them."""
     planner = Planner(config)
-    items = jobs_of(planner, [*planner.jobs, paths.LEDGER[0]]).values()
+    items = jobs_by_record(planner, [*planner.jobs, paths.LEDGER[0]]).values()
     hours = sum(item.seconds for item in items if item.gpus) / 3600
     told = " ".join(README.read_text(encoding="utf-8").split())
     assert f"expects {len(items)} jobs, {hours:.0f} hours of GPU" in told

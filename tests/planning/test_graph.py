@@ -33,14 +33,18 @@ def test_every_row_rests_on_planned_jobs_and_has_a_reader(experiment):
     for row in graph.rows(experiment, jobs):
         assert row.manifest in jobs, row.run_id
         assert not set(row.closest) - set(jobs), row.run_id
-        assert graph.way_to(row, jobs)[-1] == row.manifest, f"{row.run_id}: its manifest is last"
+        assert graph.manifests_behind(row, jobs)[-1] == row.manifest, (
+            f"{row.run_id}: its manifest is last"
+        )
         assert row.row_type in row_types, row.run_id
 
 
 def test_every_job_is_upstream_of_a_row(experiment):
     """So every failure has a row that names it: the corpus, concepts and texts fail first."""
     jobs = graph.jobs(experiment)
-    needed = {name for row in graph.rows(experiment, jobs) for name in graph.way_to(row, jobs)}
+    needed = {
+        name for row in graph.rows(experiment, jobs) for name in graph.manifests_behind(row, jobs)
+    }
     assert set(jobs) == needed
 
 

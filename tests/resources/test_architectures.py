@@ -5,7 +5,12 @@ import json
 import pytest
 
 from latent_ledger.config.reading import read_yaml
-from latent_ledger.resources.architectures import Architecture, of_model, of_source, published
+from latent_ledger.resources.architectures import (
+    Architecture,
+    architecture_of_model,
+    architecture_of_source,
+    published,
+)
 from tests.project import PROJECT
 
 COUNTS = {
@@ -74,11 +79,11 @@ def test_a_local_folder_is_read_and_an_unknown_model_is_none(tmp_path):
         "vocab_size": 100,
     }
     (tmp_path / "config.json").write_text(json.dumps(numbers))
-    assert of_source(str(tmp_path)).layers == 2
+    assert architecture_of_source(str(tmp_path)).layers == 2
     (tmp_path / "other").mkdir()
     (tmp_path / "other/config.json").write_text(json.dumps(numbers | {"model_type": "mamba"}))
-    assert of_source(str(tmp_path / "other")) is None
-    assert of_source("nobody/knows-this") is None
+    assert architecture_of_source(str(tmp_path / "other")) is None
+    assert architecture_of_source("nobody/knows-this") is None
 
 
 def test_a_cached_config_goes_before_the_table(tmp_path, monkeypatch):
@@ -96,12 +101,12 @@ def test_a_cached_config_goes_before_the_table(tmp_path, monkeypatch):
     }
     (folder / "config.json").write_text(json.dumps(numbers))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-    assert of_source("someone/new").layers == 5
+    assert architecture_of_source("someone/new").layers == 5
 
 
 def test_the_embedded_model_has_the_size_it_is_trained_with():
     tiny = read_yaml(PROJECT / "config/tiny.yaml")
-    found = of_model(tiny["model"])
+    found = architecture_of_model(tiny["model"])
     assert (found.layers, found.width, found.vocabulary) == (4, 128, 2048)
     # 2 tables of 2048 x 128, 4 blocks of 12 d^2 + 13 d, and the last norm
     assert found.parameters == 2 * 2048 * 128 + 4 * (12 * 128**2 + 13 * 128) + 2 * 128

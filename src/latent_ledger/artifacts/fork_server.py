@@ -1,20 +1,20 @@
 """Fork server: a process that has the heavy libraries loaded, and forks jobs from itself.
 
 A job of the laptop experiment computes for seconds and would import torch, transformers and SAELens
-for just as long. So the first job that has to compute starts a *zygote* in the background: it
-imports those libraries once and listens on a socket. A later job whose key the store lacks hands
-its script over::
+for just as long. The first job that has to compute therefore starts a *fork server* in the
+background. The server imports those libraries once and listens on a socket. A later job whose key
+the store lacks hands its script over::
 
-    script (store missed) --script, cwd, environment, stdout and stderr--> zygote --fork--> child
-    script ends with the child's exit code  <----------------------------- zygote <--exit--
+    script (store missed) --script, cwd, environment, stdout, stderr--> server --fork--> child
+    script ends with the child's exit code  <-------------------------- server <--exit--
 
-* The zygote loads no module of this project but this one, so the child reads the code as it is.
-* No job waits for it: while it loads, or where it cannot run, the job imports by itself.
-* It serves jobs of one thread, for OpenMP's threads do not survive a fork, and only on the machine
-  and under the main process that asked for it (:func:`offer`).
-* A child dies with the script that waits for it, the zygote with the workflow's main process.
+* The server loads no module of this project but this one, so the child reads the code as it is.
+* No job waits for the server. While it loads, or where it cannot run, the job imports by itself.
+* The server takes jobs of one thread, because OpenMP's threads do not survive a fork. It serves
+  only the machine and the main process that started it (:func:`offer`).
+* A child ends with the script that waits for it, the server with the workflow's main process.
 
-Other workflows and executors never see it: without the variable :data:`PLACE` all is as before.
+Other workflows and executors do not use it: without the variable :data:`PLACE` nothing changes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ import uuid
 from pathlib import Path
 from typing import cast
 
-PLACE = "LATENT_LEDGER_ZYGOTE"
+PLACE = "LATENT_LEDGER_FORK_SERVER"
 """Environment variable: ``<machine>:<pid of the main process>:<folder of the socket>``."""
 
 LIBRARIES = (
@@ -60,8 +60,8 @@ LIBRARIES = (
     "sae_probes",
     "snakemake.script",
 )
-"""What is loaded ahead, in this order. One that cannot be had is left to the job that wants it,
-whose error then says so."""
+"""Modules that are loaded ahead, in this order. A job that needs a missing one imports it itself,
+and its error names the module."""
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -70,7 +70,7 @@ ONE_THREAD = {
     "TOKENIZERS_PARALLELISM": "false",
     "JAXTYPING_DISABLE": "1",
 }
-"""Read by the libraries when they load, hence set before."""
+"""Environment variables that the libraries read when they load."""
 
 FORK_SAFE = {"python", "jemalloc_bg_thd"}
 """Threads that may exist at a fork: our own, and jemalloc's, which restarts itself in the child."""
@@ -81,7 +81,7 @@ DIE_WITH_PARENT = 1
 
 
 def offer() -> None:
-    """Allow the jobs of this main process a zygote, by setting :data:`PLACE` for them."""
+    """Allow the jobs of this main process a fork server, by setting :data:`PLACE` for them."""
     if os.environ.get(PLACE, "").startswith(f"{platform.node()}:{os.getpid()}:"):
         return
     folder = Path(tempfile.gettempdir(), f"latent-ledger-{uuid.uuid4().hex}")
@@ -89,9 +89,9 @@ def offer() -> None:
 
 
 def run_script() -> int | None:
-    """Run the script of this process in a child of the zygote; its exit code, or None without one.
+    """Run the script of this process in a child of the server; its exit code, or None without one.
 
-    The first call starts the zygote and returns None, as do calls until it has loaded.
+    The first call starts the fork server and returns None, as do calls until it has loaded.
     """
     machine, pid, folder = os.environ.get(PLACE, "::").split(":", 2)
     if machine != platform.node() or not _alive(pid):
@@ -113,14 +113,14 @@ def run_script() -> int | None:
         socket.send_fds(connection, [struct.pack("!I", len(request))], [1, 2])
         connection.sendall(request)
         answer = connection.recv(4)
-    # Without an answer the zygote died, and its child with it: this process can do the work itself.
+    # Without an answer the server died, and its child with it: this process does the work itself.
     return struct.unpack("!i", answer)[0] if len(answer) == 4 else None
 
 
 def _start(folder: Path, main_process: str) -> None:
-    """Start the zygote in the background, unless another job has done so."""
+    """Start the fork server in the background, unless another job has done so."""
     try:
-        folder.mkdir(mode=0o700)  # for this user alone; the job that makes it starts the zygote
+        folder.mkdir(mode=0o700)  # for this user alone; the job that makes it starts the server
     except FileExistsError:
         return
     subprocess.Popen(
@@ -129,7 +129,7 @@ def _start(folder: Path, main_process: str) -> None:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C ends the jobs first, and the zygote with the main process
+        start_new_session=True,  # Ctrl-C ends the jobs first, then the main process the server
     )
 
 
@@ -140,11 +140,11 @@ def _alive(pid: str) -> bool:
     return False
 
 
-# -- the zygote itself ----------------------------------------------------------------------------
+# -- the server itself --------------------------------------------------------------------------
 
 
-class Zygote:
-    """Forks a child per connection and tells the waiting script how it ended."""
+class ForkServer:
+    """Forks a child per connection and sends the waiting script its exit code."""
 
     def __init__(self, listener: socket.socket, main_process: str) -> None:
         self.listener, self.main_process = listener, main_process
@@ -172,15 +172,15 @@ class Zygote:
             return
         request = b""
         while len(request) < struct.unpack("!I", head)[0]:
-            part = connection.recv(1 << 20)
-            if not part:
+            chunk = connection.recv(1 << 20)
+            if not chunk:
                 break
-            request += part
+            request += chunk
         pid = os.fork()
         if pid == 0:
             for inherited in (self.listener, connection, *self.children.values()):
                 inherited.close()
-            _be_the_script(json.loads(request), streams)
+            _run_as_script(json.loads(request), streams)
         for stream in streams:
             os.close(stream)
         with contextlib.suppress(OSError):
@@ -189,7 +189,7 @@ class Zygote:
         self.selector.register(connection, selectors.EVENT_READ)
 
     def reap(self) -> None:
-        """Tell the scripts whose children ended."""
+        """Send the exit codes of the children that ended to their scripts."""
         for pid in list(self.children):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
@@ -206,7 +206,7 @@ class Zygote:
             os.killpg(pid, signal.SIGKILL)
 
 
-def _be_the_script(request: dict, streams: list[int]) -> None:
+def _run_as_script(request: dict, streams: list[int]) -> None:
     """Become the script's process: never returns."""
     code = 1
     try:
@@ -242,7 +242,7 @@ def main(folder: str, main_process: str) -> None:
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(str(Path(folder, SOCKET)))
                 listener.listen(64)
-                Zygote(listener, main_process).serve()
+                ForkServer(listener, main_process).serve()
         while _alive(main_process):  # a fork would lose threads: serve no job
             time.sleep(1)
     finally:

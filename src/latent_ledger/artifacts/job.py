@@ -83,7 +83,7 @@ class Job:
         return cls(
             rule=rule or snakemake.rule,
             settings=settings,
-            inputs={name: Path(path) for name, path in _named(snakemake.input)},
+            inputs={name: Path(path) for name, path in _named_inputs(snakemake.input)},
             outputs=dict(zip(names, outputs, strict=True)),
             code=snakemake.params.code.partition(":")[2],
             env=snakemake.params.env.partition(":")[2],
@@ -103,19 +103,19 @@ class Job:
             self._opened[name] = self.store.open(self.inputs[name])
         return self._opened[name]
 
-    def part_settings(self, part: str) -> dict[str, Any]:
+    def part_settings(self, output_name: str) -> dict[str, Any]:
         """Settings of one part: the shared ones and its own."""
         shared = {name: value for name, value in self.settings.items() if name != "parts"}
-        return {**shared, **self.settings["parts"][part]} if part else shared
+        return {**shared, **self.settings["parts"][output_name]} if output_name else shared
 
-    def made_by(self, part: str = "") -> dict[str, Any]:
+    def made_by(self, output_name: str = "") -> dict[str, Any]:
         """Ingredients of a part's action key."""
         inputs = {name: Manifest.read(path).digest for name, path in sorted(self.inputs.items())}
-        return ingredients(self.rule, self.part_settings(part), self.code, self.env, inputs)
+        return ingredients(self.rule, self.part_settings(output_name), self.code, self.env, inputs)
 
-    def checkpoint(self, part: str = "") -> Path:
+    def checkpoint(self, output_name: str = "") -> Path:
         """Folder that outlives a killed attempt of this very action."""
-        return self.store.checkpoint_folder(action_key(self.made_by(part)))
+        return self.store.checkpoint_folder(action_key(self.made_by(output_name)))
 
     # -- running --------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Job:
         began, clock = datetime.now(UTC), time.monotonic()
         try:
             restored = self._restore()
-            missing = [part for part in self.outputs if part not in restored]
+            missing = [output_name for output_name in self.outputs if output_name not in restored]
             if missing and self.threads == 1 and (code := fork_server.run_script()) is not None:
                 return self._end_as(code, began, clock)
             if missing:
@@ -152,9 +152,9 @@ class Job:
     def _end_as(self, code: int, began: datetime, clock: float) -> None:
         """End as the process did that ran this script; one that was killed left no record."""
         if code < 0:
-            how = signal.Signals(-code).name
+            signal_name = signal.Signals(-code).name
             hint = "; out of memory, most likely: give the rule more mem_mb" if code == -9 else ""
-            self._fail(f"the job's process was killed ({how}){hint}", began, clock)
+            self._fail(f"the job's process was killed ({signal_name}){hint}", began, clock)
         if code != 0:
             raise SystemExit(1)
 
@@ -163,7 +163,7 @@ class Job:
 
         The Modal executor's hook calls it, which looks a key up without this job's process.
         """
-        keys = {part: action_key(self.made_by(part)) for part in self.outputs}
+        keys = {output_name: action_key(self.made_by(output_name)) for output_name in self.outputs}
         if self.recompute or not all(self.store.lookup(key) for key in keys.values()):
             return False
         restored = self._restore()
@@ -175,12 +175,12 @@ class Job:
     def _restore(self) -> dict[str, dict[str, Any]]:
         """Write the manifests of all parts the store has; returns their actions."""
         restored = {}
-        for part, output in self.outputs.items():
-            made_by = self.made_by(part)
+        for output_name, output in self.outputs.items():
+            made_by = self.made_by(output_name)
             action = None if self.recompute else self.store.lookup(action_key(made_by))
             if action is not None:
                 Manifest(**action["manifest"]).write(output)
-                restored[part] = action
+                restored[output_name] = action
         return restored
 
     def _compute(
@@ -193,15 +193,19 @@ class Job:
         """Compute and commit the missing parts; returns the run record."""
         self._pin_code()
         _limit_threads(self.threads)
-        staged = {part: self.store.stage() for part in missing}
+        staged = {output_name: self.store.stage() for output_name in missing}
         try:
             facts = compute(self, staged)
             run = self._describe("done", began, clock)
-            for part in missing:
-                made_by = self.made_by(part)
+            for output_name in missing:
+                made_by = self.made_by(output_name)
                 key = action_key(made_by)
                 manifest = self.store.commit(
-                    staged[part], rule=self.rule, facts=facts[part], key=key, made_by=made_by
+                    staged[output_name],
+                    rule=self.rule,
+                    facts=facts[output_name],
+                    key=key,
+                    made_by=made_by,
                 )
                 earlier = self.store.record(key, manifest, run)
                 if earlier:
@@ -212,7 +216,7 @@ class Job:
                     self.store.record(key, manifest, run)
                     print(f"{self.rule}: nondeterminism: {run['nondeterminism']}", file=sys.stderr)
                 shutil.rmtree(self.store.checkpoint_folder(key), ignore_errors=True)
-                manifest.write(self.outputs[part])
+                manifest.write(self.outputs[output_name])
         finally:
             for folder in staged.values():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -264,7 +268,7 @@ def fill(produce: Callable[[Job, Path], Facts]) -> Callable[[Job, dict[str, Path
     return lambda job, folders: {"": produce(job, folders[""])}
 
 
-def _named(items: Any) -> list[tuple[str, str]]:
+def _named_inputs(items: Any) -> list[tuple[str, str]]:
     """(name, path) of each named input; a named list of paths becomes ``name/0``, ``name/1``..."""
     pairs: list[tuple[str, str]] = []
     for name, value in items.items():
@@ -289,19 +293,19 @@ def _limit_threads(threads: int) -> None:
 
 def _cpu_seconds() -> float:
     """Processor time of this process and of those it has waited for."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _versions() -> dict[str, str]:
     """Installed versions of :data:`VERSIONS`, read without importing them."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in VERSIONS:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "absent"
-    return found
+            versions[name] = "absent"
+    return versions
 
 
 def _git_commit() -> str:

@@ -63,13 +63,15 @@ def code_of(script: Path, source: Path) -> Code:
         if name in seen:
             continue
         seen.add(name)
-        parts, imports = _read_module(path, name)
+        definitions, imports = _read_module(path, name)
         if name not in CARRIERS:
-            functions.update({f"{name}:{part}": digest for part, digest in parts.items()})
+            functions.update(
+                {f"{name}:{definition}": digest for definition, digest in definitions.items()}
+            )
         for module in _on_disk(imports, source):
-            found = _module_file(module, source)
-            if found is not None:
-                todo.append((module, found))
+            file = _module_file(module, source)
+            if file is not None:
+                todo.append((module, file))
     return Code(digest_json(functions), functions)
 
 
@@ -82,21 +84,21 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
         raise LedgerError(f"{path}:{error.lineno}: {error.msg}; correct the syntax.") from None
     imports = frozenset(_imports(tree, name, is_package=path.name == "__init__.py"))
     _strip_docstrings(tree)
-    parts: dict[str, list[ast.AST]] = {}
+    definitions: dict[str, list[ast.AST]] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
             for method in methods:
-                parts.setdefault(f"{node.name}.{method.name}", []).append(method)
+                definitions.setdefault(f"{node.name}.{method.name}", []).append(method)
             node.body = [n for n in node.body if n not in methods] or [ast.Pass()]
-            parts.setdefault(node.name, []).append(node)
+            definitions.setdefault(node.name, []).append(node)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            parts.setdefault(node.name, []).append(node)
+            definitions.setdefault(node.name, []).append(node)
         else:
-            parts.setdefault("<module>", []).append(node)
+            definitions.setdefault("<module>", []).append(node)
     digests = {
-        part: hashlib.sha256("\n".join(map(ast.dump, nodes)).encode()).hexdigest()[:16]
-        for part, nodes in parts.items()
+        definition: hashlib.sha256("\n".join(map(ast.dump, nodes)).encode()).hexdigest()[:16]
+        for definition, nodes in definitions.items()
     }
     return digests, imports
 
@@ -119,18 +121,18 @@ def _strip_docstrings(tree: ast.Module) -> None:
 
 def _imports(tree: ast.Module, module: str, *, is_package: bool) -> set[str]:
     """Every project module named by an import anywhere in the tree, lazy imports included."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 anchor = module.split(".")
                 anchor = anchor[: len(anchor) - node.level + is_package]
                 base = ".".join([*anchor, base] if base else anchor)
-            found.add(base)
-            found.update(f"{base}.{alias.name}" for alias in node.names)
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _called(node) == "import_module":
             name = _imported_name(node)
             if name is None and module in CARRIERS:
@@ -140,9 +142,9 @@ def _imports(tree: ast.Module, module: str, *, is_package: bool) -> set[str]:
                     f"{module}:{node.lineno}: import_module with a computed name hides code from "
                     "the action key; import the module by name."
                 )
-            found.add(name)
-    packages = {name.rpartition(".")[0] for name in found if OPEN not in name}
-    return {name for name in found | packages if name.split(".")[0] == PACKAGE}
+            names.add(name)
+    packages = {name.rpartition(".")[0] for name in names if OPEN not in name}
+    return {name for name in names | packages if name.split(".")[0] == PACKAGE}
 
 
 OPEN = "*"

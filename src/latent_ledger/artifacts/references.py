@@ -108,13 +108,13 @@ def download(
 @contextlib.contextmanager
 def refusals_in_one_line(source: str, revision: str | None) -> Iterator[None]:
     """Turn what the hub answers into a line that says what to type."""
-    at = f"{source} (revision {revision or 'main'})"
+    where = f"{source} (revision {revision or 'main'})"
     try:
         yield
     except GatedRepoError:
         raise LedgerError(
-            f"The model {at} is gated: accept its licence at https://huggingface.co/{source}, then "
-            "type `hf auth login` (or set HF_TOKEN)."
+            f"The model {where} is gated: accept its licence at https://huggingface.co/{source}, "
+            "then type `hf auth login` (or set HF_TOKEN)."
         ) from None
     except RevisionNotFoundError:
         raise LedgerError(f"The model {source} has no revision {revision!r}.") from None
@@ -128,7 +128,7 @@ def refusals_in_one_line(source: str, revision: str | None) -> Iterator[None]:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError) as error:
         cause = str(error.__cause__ or error).strip().splitlines()[0]
         raise LedgerError(
-            f"The model {at} is not in the local cache and the hub cannot be reached ({cause}): "
+            f"The model {where} is not in the local cache and the hub cannot be reached ({cause}): "
             f"unset HF_HUB_OFFLINE, or type `hf download {source}` where there is a network and "
             "bring the folder here."
         ) from None

@@ -77,8 +77,8 @@ def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:
     """
     gone = []
     for path in paths:
-        at = root / path
-        record = read_json(at) if at.exists() and at.stat().st_size else {}
+        file = root / path
+        record = read_json(file) if file.exists() and file.stat().st_size else {}
         manifest = record.get("corrupt")
         if manifest and (root / manifest).exists():
             (root / manifest).unlink()

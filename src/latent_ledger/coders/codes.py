@@ -40,7 +40,7 @@ def encode_rows(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Encode activations [rows, d] of any float dtype: indptr [rows + 1], indices, values [nnz]."""
     blocks = [
-        [part.cpu() for part in coder.encode(block.float())]
+        [tensor.cpu() for tensor in coder.encode(block.float())]
         for block in activations.split(block_rows)
     ]
     counts = torch.cat([indptr.diff() for indptr, _, _ in blocks])

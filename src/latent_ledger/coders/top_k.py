@@ -30,5 +30,5 @@ def top_k(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     grouped = x.view(rows, GROUP, groups)  # a group is a column of this view: maxima go row by row
     chosen = grouped.amax(1).topk(k, dim=1, sorted=False).indices
     candidates = grouped.gather(2, chosen[:, None].expand(-1, GROUP, -1)).view(rows, GROUP * k)
-    values, at = candidates.topk(k, dim=1, sorted=False)
-    return values, at // k * groups + chosen.gather(1, at % k)
+    values, places = candidates.topk(k, dim=1, sorted=False)
+    return values, places // k * groups + chosen.gather(1, places % k)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.coders.formats.recognition import of_repository
+from latent_ledger.coders.formats.recognition import format_of_repository
 from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.config.coder_specs import (
     FAIR,
@@ -24,7 +24,7 @@ from latent_ledger.config.problems import Problem, Where, needs_sections
 from latent_ledger.config.schema_file import schema
 from latent_ledger.config.sources import coder_source
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.suggestions import show, suggest, words
+from latent_ledger.lib.suggestions import comma_list, show, suggest
 from latent_ledger.models.hook_points import HookPointName
 from latent_ledger.models.sources import checks as source_checks
 from latent_ledger.models.sources.registry import shape as model_shape
@@ -33,11 +33,11 @@ from latent_ledger.models.sources.registry import shape as model_shape
 @needs_sections("model", "coders")
 def _layers(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
-        of = base(config, coder["model"])
-        shape = model_shape(base_block(config, of))
+        base_name = base(config, coder["model"])
+        shape = model_shape(base_block(config, base_name))
         if shape is None or shape.layers is None or coder["layer"] < shape.layers:
             continue
-        model = "the model" if of == ORIGINAL else of
+        model = "the model" if base_name == ORIGINAL else base_name
         yield Problem(
             ("coders", name, "layer"),
             f"{coder['layer']} is beyond {model}, whose layers are 0 to {shape.layers - 1}",
@@ -66,7 +66,7 @@ def _sites(config: dict[str, Any]) -> Iterator[Problem]:
         elif output_hook not in later:
             yield Problem(
                 ("coders", name, "output_hook"),
-                f"{kind.label} that reads {input_hook} must write one of {words(later)}, not "
+                f"{kind.label} that reads {input_hook} must write one of {comma_list(later)}, not "
                 f"{output_hook}",
             )
 
@@ -118,7 +118,7 @@ def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(("coders", name, "source"), what)
             if not wrong and coder.get("format") is None and _on_the_hub(coder["source"]):
                 try:
-                    of_repository(coder["source"])
+                    format_of_repository(coder["source"])
                 except LedgerError as error:
                     yield Problem(("coders", name, "format"), str(error))
             continue
@@ -184,11 +184,11 @@ def _whole_contexts(config: dict[str, Any]) -> Iterator[Problem]:
 def metrics(config: dict[str, Any]) -> dict[str, str]:
     """Names and descriptions of the metrics that the configured evaluations give."""
     known = {}
-    for evaluation, part in schema()["properties"]["evaluations"]["properties"].items():
+    for evaluation, block in schema()["properties"]["evaluations"]["properties"].items():
         settings = config["evaluations"].get(evaluation)
         if settings is None:
             continue
-        for name, meaning in part.get("x-metrics", {}).items():
+        for name, meaning in block.get("x-metrics", {}).items():
             over = re.search(r"\{(\w+)\}", name)
             for entry in settings[over[1]] if over else [""]:
                 slot = over[0] if over else "{}"
@@ -216,12 +216,12 @@ def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 @needs_sections("model", "evaluations", "coders", "training")
-def _chosen(config: dict[str, Any]) -> Iterator[Problem]:
+def _evaluation_selects(config: dict[str, Any]) -> Iterator[Problem]:
     """An evaluation's ``select`` names coders, k and seeds that exist, and leaves some coder."""
     for evaluation, block in config["evaluations"].items():
-        at, where = block["select"], ("evaluations", evaluation, "select")
+        select, where = block["select"], ("evaluations", evaluation, "select")
         strangers = False
-        for index, name in enumerate(at.get("coders", [])):
+        for index, name in enumerate(select.get("coders", [])):
             if name not in config["coders"]:
                 strangers = True
                 hint = suggest(name, config["coders"])
@@ -240,8 +240,11 @@ def _stands_aside(config: dict[str, Any], coder: str) -> bool:
 
 def _aside(config: dict[str, Any], coder: str, evaluation: str) -> str:
     """Why an evaluation cannot measure a coder of another model."""
-    of, can = config["coders"][coder]["model"], words(OF_ANY_MODEL)
-    return f"{coder} is of {of}, and only {can} measures coders of other models, not {evaluation}"
+    model, capable = config["coders"][coder]["model"], comma_list(OF_ANY_MODEL)
+    return (
+        f"{coder} is of {model}, and only {capable} measures coders of other models, not "
+        f"{evaluation}"
+    )
 
 
 @needs_sections("model", "comparisons", "evaluations", "coders", "training")
@@ -250,12 +253,12 @@ def _measured(config: dict[str, Any]) -> Iterator[Problem]:
     for family, entry in config["comparisons"]["families"].items():
         if any(name not in config["coders"] for pair in entry["pairs"] for name in pair):
             continue
-        known = {one.name: one for pair in pairs(config, family) for one in pair}
+        known = {spec.name: spec for pair in pairs(config, family) for spec in pair}
         for evaluation in dict.fromkeys(m.partition(".")[0] for m in entry["metrics"]):
             if evaluation not in config["evaluations"]:
                 continue
             missing = sorted(
-                set(known) - {one.name for one in coders_measured_by(config, evaluation)}
+                set(known) - {spec.name for spec in coders_measured_by(config, evaluation)}
             )
             aside = [name for name in missing if known[name].base != ORIGINAL]
             if aside and evaluation not in OF_ANY_MODEL:
@@ -270,15 +273,15 @@ def _measured(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 @needs_sections("comparisons", "coders", "training")
-def _at(config: dict[str, Any]) -> Iterator[Problem]:
+def _family_selects(config: dict[str, Any]) -> Iterator[Problem]:
     for family, entry in config["comparisons"]["families"].items():
-        for key, wanted in entry["select"].items():
+        for key, values in entry["select"].items():
             trained = _trained(config, key)
-            for index, value in enumerate(wanted):
+            for index, value in enumerate(values):
                 if value not in trained:
                     yield Problem(
                         ("comparisons", "families", family, "select", key, index),
-                        f"no coder is trained at {value}; known: {words(trained)}",
+                        f"no coder is trained at {value}; known: {comma_list(trained)}",
                     )
 
 
@@ -314,25 +317,25 @@ def _fair(
     first, second = pair
     models = [base(config, config["coders"][name]["model"]) for name in pair]
     if models[0] != models[1]:
-        what = f"{first} and {second} are of different models, {words(models)}"
+        what = f"{first} and {second} are of different models, {comma_list(models)}"
         yield Problem(path, f"{what}, which read different tokens; take the pair out")
         return
     elsewhere = any(is_pretrained(config["coders"][name]) for name in pair)
     for key, plural in () if elsewhere else (("k", "k"), ("seeds", "seed")):
-        one, other = effective(config, first, key), effective(config, second, key)
+        ours, theirs = effective(config, first, key), effective(config, second, key)
         trained = _trained(config, key)
         allowed = [value for value in entry["select"].get(key, trained) if value in trained]
-        if allowed and not set(one) & set(other) & set(allowed):
-            where = f" among {words(allowed)}" if key in entry["select"] else ""
+        if allowed and not set(ours) & set(theirs) & set(allowed):
+            where = f" among {comma_list(allowed)}" if key in entry["select"] else ""
             yield Problem(path, f"{first} and {second} have no {plural} in common{where}")
     for key in FAIR:
-        one, other = effective(config, first, key), effective(config, second, key)
+        ours, theirs = effective(config, first, key), effective(config, second, key)
         if elsewhere and key in LEARNT_HERE:
             continue  # the difference in source says that they were trained differently
-        if one != other and key not in entry["allow_unfair"]:
+        if ours != theirs and key not in entry["allow_unfair"]:
             yield Problem(
                 path,
-                f"{first} and {second} differ in {key} ({show(one)}, {show(other)}); make them "
+                f"{first} and {second} differ in {key} ({show(ours)}, {show(theirs)}); make them "
                 f"equal or add {key} to allow_unfair",
             )
 
@@ -347,8 +350,8 @@ CHECKS = (
     _top_k_within_width,
     _whole_contexts,
     _metrics,
-    _chosen,
+    _evaluation_selects,
     _measured,
-    _at,
+    _family_selects,
     _pairs,
 )

@@ -27,7 +27,7 @@ def _store(config: dict[str, Any]) -> Iterator[Problem]:
             ("store",),
             f"{show(store)} lies in results/, and the store must survive `rm -rf results`",
         )
-    elif any(part.exists() and not part.is_dir() for part in (path, *path.parents)):
+    elif any(folder.exists() and not folder.is_dir() for folder in (path, *path.parents)):
         yield Problem(("store",), f"{show(store)} is or lies below a file; name a folder")
 
 
@@ -58,10 +58,10 @@ def _parts(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("model", "corpus")
 def _model_part(config: dict[str, Any]) -> Iterator[Problem]:
     origin = find(config["model"]["source"])
-    part = origin.trained_on if origin else None
-    if origin and part and part not in config["corpus"]["parts"]:
+    corpus_split = origin.trained_on if origin else None
+    if origin and corpus_split and corpus_split not in config["corpus"]["parts"]:
         what = f"missing; the {origin.name} model needs text to train on"
-        yield Problem(("corpus", "parts", part), what)
+        yield Problem(("corpus", "parts", corpus_split), what)
 
 
 @needs_sections("model", "tokens")
@@ -70,11 +70,11 @@ def _budgets(config: dict[str, Any]) -> Iterator[Problem]:
     budgets: dict[Where, dict[str, int]] = {("tokens", "budget"): config["tokens"]["budget"]}
     for name, other in config["model"]["others"].items():
         budgets["model", "others", name, "tokens"] = other["tokens"]
-    for path, parts in budgets.items():
-        for part, budget in parts.items():
+    for path, token_sets in budgets.items():
+        for token_set, budget in token_sets.items():
             if budget < context:
                 what = f"{budget} tokens do not fill one context of {context}"
-                yield Problem((*path, part), what)
+                yield Problem((*path, token_set), what)
 
 
 @needs_sections("model", "tokens", "evaluations")
@@ -112,7 +112,7 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
                 "missing; name the column whose values are the concepts",
             )
         return
-    wanted = sum(probing["examples"].values())
+    examples = sum(probing["examples"].values())
     for index, concept in enumerate(probing["concepts"]):
         path = ("evaluations", "probing", "concepts", index)
         data = CONCEPTS.get(concept)
@@ -124,10 +124,10 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
                 f"the data of {show(concept)} (set {data.number} of the sae-probes package) is not "
                 "installed; install the environment again",
             )
-        elif wanted > data.rows:
+        elif examples > data.rows:
             yield Problem(
                 path,
-                f"{show(concept)} has {data.rows} examples, and train and test ask for {wanted}",
+                f"{show(concept)} has {data.rows} examples, and train and test ask for {examples}",
             )
 
 

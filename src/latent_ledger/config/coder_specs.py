@@ -132,7 +132,7 @@ def base_block(config: Mapping[str, Any], model: str = ORIGINAL) -> Mapping[str,
 
 def coder_specs(config: Mapping[str, Any]) -> list[CoderSpec]:
     """All coders of a validated configuration: coders as written, then k, then seed."""
-    found = []
+    specs = []
     for coder, entry in config["coders"].items():
         shared = {
             "coder": coder,
@@ -145,16 +145,16 @@ def coder_specs(config: Mapping[str, Any]) -> list[CoderSpec]:
         }
         if is_pretrained(entry):
             place = {key: entry.get(key) for key in ("path", "revision", "format")}
-            own = {"source": entry["source"], "place": place, "recipe": {}}
-            found.append(CoderSpec(name=coder, k=None, seed=None, **shared, **own))
+            published = {"source": entry["source"], "place": place, "recipe": {}}
+            specs.append(CoderSpec(name=coder, k=None, seed=None, **shared, **published))
             continue
         recipe = {key: effective(config, coder, key) for key in RECIPE}
-        found += [
+        specs += [
             CoderSpec(name=f"{coder}-k{k}-s{seed}", k=k, seed=seed, recipe=recipe, **shared)
             for k in effective(config, coder, "k")
             for seed in effective(config, coder, "seeds")
         ]
-    return found
+    return specs
 
 
 def coders_measured_by(config: Mapping[str, Any], evaluation: str) -> list[CoderSpec]:
@@ -166,20 +166,20 @@ def coders_measured_by(config: Mapping[str, Any], evaluation: str) -> list[Coder
     block = config["evaluations"].get(evaluation)
     if block is None:
         return []
-    at = block["select"]
+    select = block["select"]
     return [
-        one
-        for one in coder_specs(config)
-        if one.coder in at.get("coders", [one.coder])
-        and _within(at, one)
-        and (one.base == ORIGINAL or evaluation in OF_ANY_MODEL)
+        spec
+        for spec in coder_specs(config)
+        if spec.coder in select.get("coders", [spec.coder])
+        and _within(select, spec)
+        and (spec.base == ORIGINAL or evaluation in OF_ANY_MODEL)
     ]
 
 
-def _within(at: Mapping[str, Any], one: CoderSpec) -> bool:
+def _within(select: Mapping[str, Any], spec: CoderSpec) -> bool:
     """Whether the lists of k and seeds of a ``select`` leave an instance in."""
-    return one.pretrained or (
-        one.k in at.get("k", [one.k]) and one.seed in at.get("seeds", [one.seed])
+    return spec.pretrained or (
+        spec.k in select.get("k", [spec.k]) and spec.seed in select.get("seeds", [spec.seed])
     )
 
 
@@ -190,21 +190,21 @@ def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderSpec, Coder
     In the order of the family's pairs, then of the first coder's instances.
     """
     entry = config["comparisons"]["families"][family]
-    at = entry.get("select", {})
+    select = entry.get("select", {})
     by_coder: dict[str, list[CoderSpec]] = {}
-    for one in coder_specs(config):
-        by_coder.setdefault(one.coder, []).append(one)
+    for spec in coder_specs(config):
+        by_coder.setdefault(spec.coder, []).append(spec)
     return [
-        (one, other)
+        (left, right)
         for first, second in entry["pairs"]
-        for one in by_coder.get(first, [])
-        for other in by_coder.get(second, [])
-        if _meet(one, other) and _within(at, one) and _within(at, other)
+        for left in by_coder.get(first, [])
+        for right in by_coder.get(second, [])
+        if _meet(left, right) and _within(select, left) and _within(select, right)
     ]
 
 
-def _meet(one: CoderSpec, other: CoderSpec) -> bool:
+def _meet(left: CoderSpec, right: CoderSpec) -> bool:
     """Trained coders meet at equal k and seed; a pretrained one meets every instance."""
-    if one.pretrained or other.pretrained:
+    if left.pretrained or right.pretrained:
         return True
-    return (one.k, one.seed) == (other.k, other.seed)
+    return (left.k, left.seed) == (right.k, right.seed)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.config.problems import show
 from latent_ledger.config.schema_file import resolve
+from latent_ledger.lib.suggestions import show
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 

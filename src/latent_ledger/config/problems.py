@@ -9,20 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from latent_ledger.lib.suggestions import nearest, show, suggest, words
-
-__all__ = [
-    "Check",
-    "Problem",
-    "Where",
-    "contradictions",
-    "dotted",
-    "needs_sections",
-    "nearest",
-    "show",
-    "suggest",
-    "words",
-]
 Where = tuple[str | int, ...]
 """A path into a configuration: keys and list positions."""
 

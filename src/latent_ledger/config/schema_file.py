@@ -25,7 +25,7 @@ from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.config.problems import Problem, Where, dotted
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.config.sources import origin_of
-from latent_ledger.lib.suggestions import nearest, show, words
+from latent_ledger.lib.suggestions import comma_list, nearest, show
 
 FOLDER = Path(__file__).parent
 """Where ``schema.yaml`` lies, with the blocks that have files of their own."""
@@ -40,19 +40,19 @@ def schema() -> dict[str, Any]:
     A ``$ref`` to a file names it from the folder of ``schema.yaml``. A folder of an evaluation
     whose block the file does not place belongs under ``evaluations``, by the folder's name.
     """
-    found = read_yaml(FOLDER / "schema.yaml")
-    top = found["properties"]
+    content = read_yaml(FOLDER / "schema.yaml")
+    top = content["properties"]
     placed = set()
     for parts in (top, top["comparisons"]["properties"]):
         for name, part in parts.items():
             if "$ref" in part:
                 placed.add((FOLDER / part["$ref"]).resolve())
                 parts[name] = read_yaml(FOLDER / part["$ref"])
-    _fill_enums(found)
+    _fill_enums(content)
     for file in sorted(EVALUATIONS.glob("*/schema.yaml")):
         if file.resolve() not in placed:
             top["evaluations"]["properties"][file.parent.name] = read_yaml(file)
-    return found
+    return content
 
 
 ENTRIES = {"architectures": tuple(ARCHITECTURES), "coder formats": formats.NAMES}
@@ -131,7 +131,11 @@ def _intended(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str
 
 def _unknown_key(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str:
     near = _intended(key, mapping, known)
-    return f'unknown key; did you mean "{near}"?' if near else f"unknown key; known: {words(known)}"
+    return (
+        f'unknown key; did you mean "{near}"?'
+        if near
+        else f"unknown key; known: {comma_list(known)}"
+    )
 
 
 _PATTERN = "a name is made of small letters, digits and dashes, and does not start with a dash"
@@ -154,7 +158,7 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "enum":
         near = nearest(value, limit) if isinstance(value, str) else None
         hint = f'; did you mean "{near}"?' if near else ""
-        return f"{show(value)} is not one of {words(limit)}{hint}"
+        return f"{show(value)} is not one of {comma_list(limit)}{hint}"
     sentences = {
         "pattern": f"{show(value)}: {_PATTERN}",
         "minimum": f"{show(value)} is below the least value {show(limit)}",
@@ -215,12 +219,12 @@ def complete(
     if isinstance(value, Mapping) and part.get("type") == "object":
         return _complete_mapping(value, part, path)
     if isinstance(value, list) and "items" in part:
-        items, found = [], []
+        items, misplaced = [], []
         for index, entry in enumerate(value):
             item, below = complete(entry, part["items"], (*path, index))
             items.append(item)
-            found += below
-        return items, found
+            misplaced += below
+        return items, misplaced
     types = part.get("type", ())
     if isinstance(value, int | float) and not isinstance(value, bool):
         if types == "integer" and float(value).is_integer():
@@ -236,7 +240,7 @@ def _complete_mapping(
     known, others = part.get("properties", {}), part.get("additionalProperties")
     source = value.get("source", known.get("source", {}).get("default"))
     origin = origin_of(dotted(path), source)
-    filled, found = {}, []
+    filled, misplaced = {}, []
     for key in [*known, *(key for key in value if key not in known)]:
         below = known.get(key, others)
         present = key in value
@@ -252,11 +256,11 @@ def _complete_mapping(
                 what = (
                     f"only goes with the origin {fit}, and this source is {origin.name}; remove it"
                 )
-                found.append(Problem((*path, key), what))
+                misplaced.append(Problem((*path, key), what))
             continue
         if present or ("default" in below and not overrides):
             filled[key], more = complete(
                 plain(value[key] if present else below["default"]), below, (*path, key)
             )
-            found += more
-    return filled, found
+            misplaced += more
+    return filled, misplaced

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
-from latent_ledger.config.problems import Check, Problem, Where, contradictions, words
+from latent_ledger.config.problems import Check, Problem, Where, contradictions
 from latent_ledger.config.renamed import with_new_names
 from latent_ledger.config.schema_file import complete, plain, problems, schema
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.suggestions import comma_list
 from latent_ledger.models.hook_points import HookPointName
 
 ABSENT = "absent"
@@ -51,24 +52,24 @@ def validate(config: Mapping[str, Any], checks: Iterable[Check]) -> dict[str, An
     line per problem.
     """
     raw = with_new_names(without_absent(plain(config)))
-    found = problems(raw)
+    wrong = problems(raw)
     completed, misplaced = complete(raw)
-    broken = {str(problem.path[0]) for problem in found if problem.path}
+    broken = {str(problem.path[0]) for problem in wrong if problem.path}
     broken |= set(schema()["properties"]) - set(completed)
     if "coders" not in broken and (siteless := _complete_sites(completed["coders"])):
-        found += siteless
+        wrong += siteless
         broken.add("coders")
-    found += misplaced + contradictions(checks, completed, broken)
-    if found:
-        raise ConfigError(in_order(found, raw))
+    wrong += misplaced + contradictions(checks, completed, broken)
+    if wrong:
+        raise ConfigError(in_order(wrong, raw))
     return completed
 
 
 def in_order(problems: Iterable[Problem], raw: Mapping[str, Any]) -> list[str]:
     """Problems as lines without repeats, in the order in which the configuration is written."""
     order = {path: index for index, path in enumerate(_paths(raw))}
-    found = sorted(problems, key=lambda problem: _position(problem, order))
-    return list(dict.fromkeys(str(problem) for problem in found))
+    ordered = sorted(problems, key=lambda problem: _position(problem, order))
+    return list(dict.fromkeys(str(problem) for problem in ordered))
 
 
 def without_absent(config: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
         if "input_hook" in coder:
             coder.setdefault("output_hook", kind.output_hook or coder["input_hook"])
         else:
-            what = f"missing; {kind.label} names one of {words(HookPointName)}"
+            what = f"missing; {kind.label} names one of {comma_list(HookPointName)}"
             siteless.append(Problem(("coders", name, "input_hook"), what))
     return siteless
 

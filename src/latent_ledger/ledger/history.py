@@ -58,15 +58,15 @@ class History:
         entries = self.entries(row.run_id)
         now = {"key": row.key, "label": row.label, "closure": row.closure}
         later = [*entries, now][1:]
-        found = []
+        rows = []
         for entry, successor in zip(entries, later, strict=True):
             same_as_now = (entry["key"], entry["label"]) == (row.key, row.label)
             if same_as_now or (not row.key and row.label != "failed"):
                 continue
-            change = self.what_changed(entry["closure"], successor["closure"])
+            change = self.change_between(entry["closure"], successor["closure"])
             notes = f"Superseded ({entry['label']} before): {change}. {entry['values']['notes']}"
             values = {**entry["values"], "label": "superseded", "notes": notes.strip()}
-            found.append(
+            rows.append(
                 Row(
                     row.run_id,
                     row.row_type,
@@ -76,9 +76,9 @@ class History:
                     entry["closure"],
                 )
             )
-        return found[::-1]
+        return rows[::-1]
 
-    def what_changed(self, before: Closure, after: Closure) -> str:
+    def change_between(self, before: Closure, after: Closure) -> str:
         """One line: which code, settings or data changed between two closures."""
         if not before or not after:
             return "a failure lies between" if before or after else "failed again"

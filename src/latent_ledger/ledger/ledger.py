@@ -56,12 +56,12 @@ class Ledger:
 
     def _names_by_digest(self) -> dict[str, list[str]]:
         """Digest -> names of the manifests with that content."""
-        found: dict[str, list[str]] = {}
+        names: dict[str, list[str]] = {}
         for path in self.jobs:
             manifest = self._manifest(path)
             if manifest is not None:
-                found.setdefault(manifest.digest, []).append(path)
-        return found
+                names.setdefault(manifest.digest, []).append(path)
+        return names
 
     def _placed(self, name: str) -> str:
         """A manifest as people find it: ``results/tiny/coders/x.json``."""
@@ -78,7 +78,7 @@ class Ledger:
         except LedgerError:
             return None
 
-    def reason_against(self, path: str) -> str | None:
+    def stale_reason(self, path: str) -> str | None:
         """Why the manifest at `path` must not be shown as current; None if it may.
 
         Checks its own ingredients and, by the digests of its inputs, everything above it.
@@ -101,7 +101,7 @@ class Ledger:
             above = self._names.get(digest)
             if above is None:
                 return f"{self._placed(path)} was made from another version of its input {name!r}"
-            reasons = [self.reason_against(candidate) for candidate in above]
+            reasons = [self.stale_reason(candidate) for candidate in above]
             if all(reasons):
                 return reasons[0]
         return None
@@ -110,48 +110,48 @@ class Ledger:
 
     def rows(self) -> list[Row]:
         """References and planned rows, each followed by its superseded predecessors."""
-        found: list[Row] = []
+        rows: list[Row] = []
         planned = [self.row(row_plan) for row_plan in graph.rows(self.config, self.jobs)]
         for row in references.apply(self.references, planned):
-            found.append(row)
-            found += self.history.predecessors(row)
+            rows.append(row)
+            rows += self.history.predecessors(row)
             if row.run_id in self.references:
-                found += references.earlier(row.run_id, self.references[row.run_id])
-        return found
+                rows += references.earlier(row.run_id, self.references[row.run_id])
+        return rows
 
     def row(self, row_plan: graph.RowPlan) -> Row:
         """One row: a number that earned its place, or the reason why there is none."""
         reason = self._failure(row_plan)
         if reason:
             return self._without_number(row_plan, "failed", reason)
-        stale = self.reason_against(row_plan.manifest)
+        stale = self.stale_reason(row_plan.manifest)
         if stale:
             return self._without_number(row_plan, "stale", stale)
         try:
             payload = self.store.open(self.path(row_plan.manifest))
-            found = graph.read(row_plan, payload)
+            finding = graph.read(row_plan, payload)
         except CorruptPayload as error:
             return self._without_number(row_plan, "failed", str(error))
-        reference = found.reference
+        reference = finding.reference
         label = verdict(
-            found.main,
-            null=found.null,
+            finding.main,
+            null=finding.null,
             alpha=self.config["ledger"]["alpha"],
             reference=Reference(reference["value"], reference["tolerance"]) if reference else None,
         )
         record = self._record(row_plan.manifest)
-        notes = found.notes
+        notes = finding.notes
         if reference:
-            said = f"Reference {reference['value']:g} ± {reference['tolerance']:g}."
-            notes = f"{notes} {said}".strip()
+            reported = f"Reference {reference['value']:g} ± {reference['tolerance']:g}."
+            notes = f"{notes} {reported}".strip()
         if record.get("nondeterminism"):
             notes = f"{notes} Nondeterminism: {record['nondeterminism']}.".strip()
         values = {
             **row_plan.columns,
-            **found.columns,
+            **finding.columns,
             **run_columns(record),
             "config_hash": payload.manifest.key[:12],
-            "key_results": found.key_results,
+            "key_results": finding.key_results,
             "label": label,
             "notes": notes,
         }
@@ -159,9 +159,9 @@ class Ledger:
             row_plan.run_id,
             row_plan.row_type,
             complete(row_plan.run_id, values),
-            metrics=found.metrics,
+            metrics=finding.metrics,
             facts=payload.facts,
-            main=found.main,
+            main=finding.main,
             key=payload.manifest.key,
             closure=self.closure(row_plan.manifest),
         )
@@ -173,8 +173,8 @@ class Ledger:
 
     def _failure(self, row_plan: graph.RowPlan) -> str | None:
         """Why there is no number: the first failed job on the way, or a missing manifest."""
-        way = graph.way_to(row_plan, self.jobs)
-        missing = [name for name in way if not self.path(name).exists()]
+        manifests = graph.manifests_behind(row_plan, self.jobs)
+        missing = [name for name in manifests if not self.path(name).exists()]
         for name in missing:
             record = self._record(name)
             if record.get("status") == "failed":
@@ -191,11 +191,11 @@ class Ledger:
         path = self.root / self.folder / "records" / record_name
         # Snakemake makes an empty log before a remote job starts: one that died left it so.
         record = read_json(path) if path.exists() and path.stat().st_size else {}
-        told = cloud_attempts.read(path)
+        attempts = cloud_attempts.read(path)
         if not self.path(name).exists():
-            record = cloud_attempts.failure(record, told) or record
-        if record and told:
-            record = {**record, "cost_usd": cloud_attempts.cost(record, told)}
+            record = cloud_attempts.failure(record, attempts) or record
+        if record and attempts:
+            record = {**record, "cost_usd": cloud_attempts.cost(record, attempts)}
         return record
 
     def put_figures(self, rows: list[Row]) -> None:
@@ -211,18 +211,18 @@ class Ledger:
 
     def closure(self, path: str) -> dict[str, dict[str, Any]]:
         """Ingredients of the manifest at `path` and of everything above it, by path."""
-        found: dict[str, dict[str, Any]] = {}
+        ingredients: dict[str, dict[str, Any]] = {}
         todo = [path]
         while todo:
             current = todo.pop()
-            if current in found:
+            if current in ingredients:
                 continue
             manifest = self._manifest(current)
             made_by = manifest.made_by if manifest else {"inputs": {}}
-            found[current] = made_by
+            ingredients[current] = made_by
             for digest in made_by["inputs"].values():
                 todo += self._names.get(digest, [])[:1]
-        return found
+        return ingredients
 
 
 def write_ledger(
@@ -256,12 +256,12 @@ def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> 
     if not page.exists() and not machine.exists():
         return None
     try:
-        told = read_json(machine)
+        content = read_json(machine)
     except LedgerError:
         return "it has no readable ledger.json beside it"
-    if not isinstance(told, dict) or told.get("experiment") != config["experiment"]:
+    if not isinstance(content, dict) or content.get("experiment") != config["experiment"]:
         return "it is the ledger of another experiment"
-    if told.get("plan") != graph.fingerprint(config):
+    if content.get("plan") != graph.fingerprint(config):
         return "it was made from another configuration"
     folder = root / paths.folder(config["experiment"])
     missing = [name for name in jobs if not (folder / name).exists()]

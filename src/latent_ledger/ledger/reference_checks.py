@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latent_ledger.config.checks_coders import metrics
-from latent_ledger.config.problems import Problem, show, suggest
+from latent_ledger.config.problems import Problem
+from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.planning import graph
 
 
@@ -23,43 +24,47 @@ def problems(config: dict[str, Any]) -> Iterator[Problem]:
     kinds = {row.run_id: row.row_type for row in graph.rows(config)}
     known = _heads(config)
     for name, entry in config["references"].items():
-        for index, one in enumerate(entry["measurements"]):
+        for index, measurement in enumerate(entry["measurements"]):
             path = ("references", name, "measurements", index)
-            row = one["row"] or name
+            row = measurement["row"] or name
             if row not in kinds:
-                key = "row" if one["row"] else ""
+                key = "row" if measurement["row"] else ""
                 what = (
                     f"the ledger has no row {show(row)}; {suggest(row, kinds)} Or take the entry "
                     f"out: references: {{{name}: absent}}"
                 )
                 yield Problem((*path, key) if key else path, what)
                 continue
-            yield from _metric(one, kinds[row], known, path)
+            yield from _metric(measurement, kinds[row], known, path)
 
 
 def _metric(
-    one: Mapping[str, Any], row_type: str, known: Mapping[str, set[str]], path: tuple
+    measurement: Mapping[str, Any], row_type: str, known: Mapping[str, set[str]], path: tuple
 ) -> Iterator[Problem]:
     """A measurement's metric exists, and its value comes with a tolerance."""
-    if (one["value"] is None) != (one["tolerance"] is None):
-        missing = "tolerance" if one["tolerance"] is None else "value"
+    if (measurement["value"] is None) != (measurement["tolerance"] is None):
+        missing = "tolerance" if measurement["tolerance"] is None else "value"
         yield Problem((*path, missing), "missing; a reported value and its tolerance go together")
     heads = known.get(row_type)
-    if heads and one["metric"] is not None and one["metric"].partition("/")[0] not in heads:
-        near = suggest(one["metric"], sorted(heads))
-        what = f"{row_type} has no metric {show(one['metric'])}; {near}"
+    if (
+        heads
+        and measurement["metric"] is not None
+        and measurement["metric"].partition("/")[0] not in heads
+    ):
+        near = suggest(measurement["metric"], sorted(heads))
+        what = f"{row_type} has no metric {show(measurement['metric'])}; {near}"
         yield Problem((*path, "metric"), what)
 
 
 def _heads(config: dict[str, Any]) -> dict[str, set[str]]:
     """Evaluation -> names of its metrics, without what follows a slash; and those of training."""
-    found: dict[str, set[str]] = {"train": {"tokens", "fvu", "dead_share"}}
+    heads: dict[str, set[str]] = {"train": {"tokens", "fvu", "dead_share"}}
     for full in metrics(config):
         evaluation, _, name = full.partition(".")
-        found.setdefault(evaluation, set()).add(name.partition("/")[0])
-    circuits = found.get("circuits", set())
+        heads.setdefault(evaluation, set()).add(name.partition("/")[0])
+    circuits = heads.get("circuits", set())
     for circuit in config["evaluations"].get("circuits", {}).get("multilayer", {}).values():
-        found["multilayer_circuits"] = found.get("multilayer_circuits", set()) | {
+        heads["multilayer_circuits"] = heads.get("multilayer_circuits", set()) | {
             re.sub(r"\d+$", str(size), name) for name in circuits for size in circuit["top_k"]
         }
-    return found
+    return heads

@@ -38,19 +38,19 @@ def apply(references: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
     `rows` are the current rows of the ledger. Equal input gives equal rows.
     """
     current = {row.run_id: row for row in rows}
-    own: list[Row] = []
+    entry_rows: list[Row] = []
     for name, entry in references.items():
         judged = judge(name, entry, current)
         if name in current:
             current[name] = judged
         else:
-            own.append(judged)
-    return own + list(current.values())
+            entry_rows.append(judged)
+    return entry_rows + list(current.values())
 
 
 def earlier(name: str, entry: Mapping[str, Any]) -> list[Row]:
     """The entry's own earlier versions, newest first, as superseded rows."""
-    found = []
+    rows = []
     for version in reversed(entry["history"]):
         values = {
             "date": version["date"],
@@ -58,19 +58,20 @@ def earlier(name: str, entry: Mapping[str, Any]) -> list[Row]:
             "label": SUPERSEDED,
             "notes": f"Superseded by its author: {version['reason']}",
         }
-        found.append(make_row(name, KIND, values))
-    return found
+        rows.append(make_row(name, KIND, values))
+    return rows
 
 
 def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
     """The row of one entry: its verdict, its measurements in words, and the columns of its rows."""
-    measured = [measure(name, one, rows) for one in entry["measurements"]]
-    sources = list({one["row"]: rows[one["row"]] for one in measured}.values())
+    measured = [measure(name, measurement, rows) for measurement in entry["measurements"]]
+    run_ids = dict.fromkeys(measurement["row"] for measurement in measured)
+    sources = [rows[run_id] for run_id in run_ids]
     label, reason = verdict(measured, sources)
     facts = {"measurements": measured, "entry": dict(entry)}
     if name in rows:
         row = rows[name]
-        notes = " ".join(filter(None, (row.values["notes"], said(entry))))
+        notes = " ".join(filter(None, (row.values["notes"], quoted(entry))))
         values = {**row.values, "label": label, "notes": notes}
         return dataclasses.replace(row, values=values, facts={**row.facts, KIND: facts})
     columns = {key: _shared(row.values[key] for row in sources) for key in sources[0].values}
@@ -82,66 +83,73 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
         "coder_type": f"reference: {columns['coder_type']}",
         "key_results": "" if reason else "; ".join(map(_in_words, measured)),
         "label": label,
-        "notes": f"{reason or said(entry)} Measured by {listed}.".strip(),
+        "notes": f"{reason or quoted(entry)} Measured by {listed}.".strip(),
     }
     row = make_row(name, KIND, values)
-    closure = {path: made for one in sources for path, made in one.closure.items()}
+    records = [measurement["metric_record"] for measurement in measured]
+    closure = {path: made_by for source in sources for path, made_by in source.closure.items()}
     return dataclasses.replace(
         row,
-        metrics=[one["metric_record"] for one in measured if one["metric_record"]],
+        metrics=[record for record in records if record],
         key=key,
         closure=closure if key else {},
         facts={KIND: facts},
     )
 
 
-def measure(name: str, one: Mapping[str, Any], rows: Mapping[str, Row]) -> dict[str, Any]:
+def measure(name: str, measurement: Mapping[str, Any], rows: Mapping[str, Row]) -> dict[str, Any]:
     """One measurement with our number, or with the reason why there is none.
 
     Keys: row, metric, value and tolerance (None: nothing was reported), metric_record (ours, or
     None), holds (None: nothing to hold), reason (empty: there is a number).
     """
-    run_id = one["row"] or name
+    run_id = measurement["row"] or name
     row = rows[run_id]
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "row": run_id,
-        "metric": one["metric"],
-        "value": one["value"],
-        "tolerance": one["tolerance"],
+        "metric": measurement["metric"],
+        "value": measurement["value"],
+        "tolerance": measurement["tolerance"],
         "metric_record": None,
         "holds": None,
         "reason": "",
     }
     if row.label in ("failed", "stale"):
-        return found | {"reason": row.values["notes"]}
+        return result | {"reason": row.values["notes"]}
     try:
-        record = row.main if one["metric"] is None else by_name(row.metrics, one["metric"], run_id)
+        record = (
+            row.main
+            if measurement["metric"] is None
+            else by_name(row.metrics, measurement["metric"], run_id)
+        )
     except LedgerError as error:
-        return found | {"reason": str(error)}
+        return result | {"reason": str(error)}
     if record is None:
-        return found
+        return result
     if record["estimate"] is None:  # a contrast that was declared and could not be made
-        return found | {"reason": row.values["key_results"]}
-    found |= {"metric": record["name"], "metric_record": dict(record)}
-    if one["value"] is not None:
-        found["holds"] = Reference(one["value"], one["tolerance"]).holds(record["estimate"])
-    return found
+        return result | {"reason": row.values["key_results"]}
+    result |= {"metric": record["name"], "metric_record": dict(record)}
+    if measurement["value"] is not None:
+        result["holds"] = Reference(measurement["value"], measurement["tolerance"]).holds(
+            record["estimate"]
+        )
+    return result
 
 
 def verdict(measured: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> tuple[str, str]:
     """The label of an entry, and the reason if it has no number; see the module's docstring."""
-    for one in measured:
-        if one["reason"]:
-            row = next(row for row in rows if row.run_id == one["row"])
+    for measurement in measured:
+        if measurement["reason"]:
+            row = next(row for row in rows if row.run_id == measurement["row"])
             label = row.label if row.label in ("failed", "stale") else "failed"
-            return label, f"not run: {one['row']}: {one['reason']}"
-    held = [one["holds"] for one in measured if one["holds"] is not None]
+            return label, f"not run: {measurement['row']}: {measurement['reason']}"
+    held = [measurement["holds"] for measurement in measured if measurement["holds"] is not None]
     if not held:
         return rows[0].label, ""
     return ("reproduced" if all(held) else "not reproduced"), ""
 
 
-def said(entry: Mapping[str, Any]) -> str:
+def quoted(entry: Mapping[str, Any]) -> str:
     """What the entry's author wrote, in one sentence."""
     if not entry["said"]:
         return entry["note"]
@@ -158,16 +166,17 @@ def section(current: Sequence[Row]) -> str:
         if not facts:
             continue
         first = (f"`{row.run_id}`", facts["entry"]["label"], row.label)
-        for one in facts["measurements"]:
-            ours = one["metric_record"]
+        for measurement in facts["measurements"]:
+            metric = measurement["metric_record"]
             lines.append(
                 (
                     *first,
-                    f"`{one['row']}`" + (f", {one['metric']}" if one["metric"] else ""),
-                    _reported(one),
-                    interval(ours, digits=digits_for(ours)) if ours else "",
-                    count(ours)[2:] if ours and "n" in ours else "",
-                    {True: "yes", False: "no", None: ""}[one["holds"]],
+                    f"`{measurement['row']}`"
+                    + (f", {measurement['metric']}" if measurement["metric"] else ""),
+                    _reported(measurement),
+                    interval(metric, digits=digits_for(metric)) if metric else "",
+                    count(metric)[2:] if metric and "n" in metric else "",
+                    {True: "yes", False: "no", None: ""}[measurement["holds"]],
                 )
             )
             first = ("", "", "")
@@ -187,20 +196,25 @@ def section(current: Sequence[Row]) -> str:
     )
 
 
-def _reported(one: Mapping[str, Any]) -> str:
-    return "" if one["value"] is None else f"{one['value']:g} ± {one['tolerance']:g}"
+def _reported(measurement: Mapping[str, Any]) -> str:
+    return (
+        ""
+        if measurement["value"] is None
+        else f"{measurement['value']:g} ± {measurement['tolerance']:g}"
+    )
 
 
-def _in_words(one: Mapping[str, Any]) -> str:
+def _in_words(measurement: Mapping[str, Any]) -> str:
     """One measurement as a phrase: ours, the reported value, and whether it holds."""
-    ours = one["metric_record"]
-    if not ours:
-        return f"{one['row']}: done"
-    size = f" ({count(ours)})" if "n" in ours else ""
-    text = f"{ours['name']} {interval(ours, digits=digits_for(ours))}{size}"
-    if one["value"] is None:
+    metric = measurement["metric_record"]
+    if not metric:
+        return f"{measurement['row']}: done"
+    size = f" ({count(metric)})" if "n" in metric else ""
+    text = f"{metric['name']} {interval(metric, digits=digits_for(metric))}{size}"
+    if measurement["value"] is None:
         return text
-    return f"{text}, reported {_reported(one)}: {'holds' if one['holds'] else 'does not hold'}"
+    outcome = "holds" if measurement["holds"] else "does not hold"
+    return f"{text}, reported {_reported(measurement)}: {outcome}"
 
 
 def _shared(texts: Any) -> str:

@@ -49,12 +49,14 @@ def outcome(rows: Sequence[Mapping[str, Any] | None]) -> str:
 
     "holds", "opposite" (found in both directions), "in n of m" or "nowhere".
     """
-    found = [row["metrics"][0]["estimate"] > 0 for row in rows if row and row["label"] == FOUND]
-    if len(set(found)) > 1:
+    directions = [
+        row["metrics"][0]["estimate"] > 0 for row in rows if row and row["label"] == FOUND
+    ]
+    if len(set(directions)) > 1:
         return "opposite"
-    if found and len(found) == len(rows):
+    if directions and len(directions) == len(rows):
         return "holds"
-    return f"in {len(found)} of {len(rows)}" if found else "nowhere"
+    return f"in {len(directions)} of {len(rows)}" if directions else "nowhere"
 
 
 def page(ledgers: Sequence[Path]) -> str:
@@ -63,14 +65,15 @@ def page(ledgers: Sequence[Path]) -> str:
         raise LedgerError("Name two ledgers or more (at most 26) to compare.")
     sides = [contrasts(path) for path in ledgers]
     letters = ascii_uppercase[: len(ledgers)]
-    lines, outcomes = [], Counter()
+    lines: list[tuple[str, ...]] = []
+    outcomes: Counter[str] = Counter()
     for run_id in dict.fromkeys(run_id for side in sides for run_id in side):
         rows = [side.get(run_id) for side in sides]
-        some = next(row for row in rows if row)
-        said = outcome(rows)
-        outcomes["in some" if said.startswith("in ") else said] += 1
+        example = next(row for row in rows if row)
+        result = outcome(rows)
+        outcomes["in some" if result.startswith("in ") else result] += 1
         cells = [_difference(row) for row in rows]
-        lines.append((family_of(some), some["metrics"][0]["name"], *cells, said))
+        lines.append((family_of(example), example["metrics"][0]["name"], *cells, result))
     if not lines:
         raise LedgerError(f"{ledgers[0]} and the others hold no contrast with a number.")
     right = range(len(HEADER), len(HEADER) + len(ledgers))

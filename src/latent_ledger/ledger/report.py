@@ -51,8 +51,8 @@ def markdown(config: Mapping[str, Any], rows: Sequence[Row]) -> str:
 
 def _headline(current: Sequence[Row], superseded: int) -> str:
     counts = Counter(row.label for row in current)
-    said = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
-    line = f"{len(current)} rows: {', '.join(said)}."
+    phrases = [f"{counts[name]} {name}" for name in VERDICTS if counts[name]]
+    line = f"{len(current)} rows: {', '.join(phrases)}."
     if superseded:
         line += f" {superseded} earlier record{'s' if superseded > 1 else ''} superseded."
     return line

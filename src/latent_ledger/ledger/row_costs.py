@@ -34,36 +34,39 @@ class RowCost:
 def row_costs(config: Mapping[str, Any], rates: Prices) -> list[RowCost]:
     """The reference rows of a validated configuration, in its order."""
     planner = Planner(config)
-    ways = {row.run_id: graph.way_to(row, planner.jobs) for row in graph.rows(config, planner.jobs)}
+    upstream = {
+        row.run_id: graph.manifests_behind(row, planner.jobs)
+        for row in graph.rows(config, planner.jobs)
+    }
     paid: set[str] = set()
-    found = []
+    costs = []
     for name, entry in config["references"].items():
-        rows = dict.fromkeys(one["row"] or name for one in entry["measurements"])
-        way = jobs_of(planner, [path for row in rows for path in ways[row]])
-        new = [item for record, item in way.items() if record not in paid]
-        paid |= set(way)
-        found.append(
+        rows = dict.fromkeys(measurement["row"] or name for measurement in entry["measurements"])
+        jobs = jobs_by_record(planner, [path for row in rows for path in upstream[row]])
+        new = [item for record, item in jobs.items() if record not in paid]
+        paid |= set(jobs)
+        costs.append(
             RowCost(
                 name,
-                tuple(sorted({item.gpu for item in way.values() if item.gpu}, reverse=True)),
-                sum(item.seconds for item in way.values()) / 60,
-                bill.total(way.values(), rates),
+                tuple(sorted({item.gpu for item in jobs.values() if item.gpu}, reverse=True)),
+                sum(item.seconds for item in jobs.values()) / 60,
+                bill.total(jobs.values(), rates),
                 bill.total(new, rates),
             )
         )
-    return found
+    return costs
 
 
-def jobs_of(planner: Planner, manifests: Sequence[str]) -> dict[str, bill.Item]:
+def jobs_by_record(planner: Planner, manifests: Sequence[str]) -> dict[str, bill.Item]:
     """The jobs behind manifests by the name of their record: one job may make several."""
-    found = {}
+    items: dict[str, bill.Item] = {}
     for path in manifests:
-        asked = planner.job(path)
+        estimate = planner.job(path)
         record = path if path in paths.LEDGER else graph.record_name(path, planner.jobs[path])
-        gpus = 1 if asked.gpu else 0
-        item = bill.Item("", record, asked.seconds, asked.gpu, gpus, mem_mb=asked.mem_mb)
-        found.setdefault(record, item)
-    return found
+        gpus = 1 if estimate.gpu else 0
+        item = bill.Item("", record, estimate.seconds, estimate.gpu, gpus, mem_mb=estimate.mem_mb)
+        items.setdefault(record, item)
+    return items
 
 
 def page(config: Mapping[str, Any], rates: Prices) -> str:

@@ -46,15 +46,15 @@ class Progress:
         self.last_line = time.monotonic()
         seconds = max(self.last_line - self.began, 1e-9)
         rate = (self.done - self.start) / seconds
-        of = f"/{self.total:,}" if self.total else ""
-        parts = [f"{self.task}: {self.done:,}{of} {self.unit}".rstrip(), f"{rate:,.3g}/s"]
+        total = f"/{self.total:,}" if self.total else ""
+        phrases = [f"{self.task}: {self.done:,}{total} {self.unit}".rstrip(), f"{rate:,.3g}/s"]
         if self.total and rate > 0 and self.done < self.total:
-            parts.append(f"{(self.total - self.done) / rate:.0f} s left")
-        parts += [
+            phrases.append(f"{(self.total - self.done) / rate:.0f} s left")
+        phrases += [
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in self.values.items()
         ]
-        print(", ".join(parts), file=self.stream, flush=True)
+        print(", ".join(phrases), file=self.stream, flush=True)
 
     def __enter__(self) -> Progress:
         return self

@@ -17,7 +17,7 @@ def show(value: Any) -> str:
     return str(value) if isinstance(value, datetime.date) else json.dumps(value, default=str)
 
 
-def words(values: Iterable[Any]) -> str:
+def comma_list(values: Iterable[Any]) -> str:
     """Values in one line, separated by commas; text without quotes."""
     return ", ".join(value if isinstance(value, str) else show(value) for value in values)
 
@@ -35,4 +35,4 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """What to write instead of `word`: the nearest known word, or all of them."""
     known = list(known)
     near = nearest(word, known)
-    return f'did you mean "{near}"?' if near else f"known: {words(known)}"
+    return f'did you mean "{near}"?' if near else f"known: {comma_list(known)}"

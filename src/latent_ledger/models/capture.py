@@ -114,7 +114,7 @@ def real_rows(value: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 def forward_rows(
     network: PreTrainedModel,
     tokens: Mapping[str, torch.Tensor],
-    wanted: Sequence[HookPoint],
+    hook_points: Sequence[HookPoint],
     see: Callable[[HookPoint, torch.Tensor], None],
 ) -> None:
     """Forward one batch; `see` gets the rows [n, d] of every hook point at the real positions."""
@@ -122,7 +122,7 @@ def forward_rows(
     real = tokens["real"][:, :longest]
     ids = tokens["input_ids"][:, :longest].to(network.device, torch.long)
     hooks.visit(
-        network, ids, wanted, lambda hook_point, value: see(hook_point, real_rows(value, real))
+        network, ids, hook_points, lambda hook_point, value: see(hook_point, real_rows(value, real))
     )
 
 
@@ -176,8 +176,8 @@ class Capture:
         for buffer in buffers.values():
             buffer.clear()
         for low in range(0, len(contexts["real"]), self.batch):
-            part = {name: column[low : low + self.batch] for name, column in contexts.items()}
-            forward_rows(self.network, part, list(buffers), lambda t, rows: buffers[t].put(rows))
+            batch = {name: column[low : low + self.batch] for name, column in contexts.items()}
+            forward_rows(self.network, batch, list(buffers), lambda t, rows: buffers[t].put(rows))
 
 
 def capture(
@@ -202,14 +202,14 @@ def capture(
     full disk.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    token_set, wanted = TokenSet(tokens), sorted(outs)
+    token_set, hook_points = TokenSet(tokens), sorted(outs)
     first_batch = token_set.read(0, min(settings["batch"], len(token_set.lengths)))
-    network, records = load_through_gate(settings, model, first_batch, wanted, device)
+    network, records = load_through_gate(settings, model, first_batch, hook_points, device)
     check_space(settings, token_set, outs, hooks.width(network))
 
-    folders = {hook_point: Path(outs[hook_point]) for hook_point in wanted}
+    folders = {hook_point: Path(outs[hook_point]) for hook_point in hook_points}
     if partial is not None:
-        folders = open_partial(Path(partial), fingerprint(settings, model, token_set), wanted)
+        folders = open_partial(Path(partial), fingerprint(settings, model, token_set), hook_points)
     Capture(
         network,
         token_set,
@@ -221,7 +221,7 @@ def capture(
 
     shards = [span.rows for span in token_set.spans(settings["shard_tokens"])]
     facts = {}
-    for hook_point in wanted:
+    for hook_point in hook_points:
         if partial is not None:
             for index in range(len(shards)):
                 shutil.move(
@@ -259,7 +259,7 @@ def load_through_gate(
     settings: Mapping,
     model: Path,
     batch: Mapping[str, torch.Tensor],
-    wanted: Sequence[HookPoint],
+    hook_points: Sequence[HookPoint],
     device: str,
 ) -> tuple[PreTrainedModel, dict[HookPoint, dict]]:
     """Load the model and compare its hook points on `batch` with TransformerLens' (see
@@ -267,18 +267,18 @@ def load_through_gate(
     """
     dtype = settings["model_dtype"]
     network = load_for_capture(model, dtype)
-    for hook_point in wanted:
+    for hook_point in hook_points:
         hooks.locate(
             network, hook_point
         )  # a hook point beyond the model is named before anything is computed
     check_vocabulary(batch, network)
     # One copy of the weights on the device at a time: the reference is gone before ours arrives.
     theirs = parity.reference(
-        model, wanted, batch["input_ids"].long(), batch["real"], dtype=dtype, device=device
+        model, hook_points, batch["input_ids"].long(), batch["real"], dtype=dtype, device=device
     )
     network = network.to(device)  # type: ignore[arg-type]  # wrapped without its types
     ours: dict[HookPoint, torch.Tensor] = {}
-    forward_rows(network, batch, wanted, ours.__setitem__)
+    forward_rows(network, batch, hook_points, ours.__setitem__)
     return network, parity.gate(
         ours, theirs, batch["real"], dtype=dtype, tolerance=settings["parity_tolerance"]
     )
@@ -323,7 +323,9 @@ def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> dict:
     )
 
 
-def open_partial(partial: Path, mark: dict, wanted: Sequence[HookPoint]) -> dict[HookPoint, Path]:
+def open_partial(
+    partial: Path, mark: dict, hook_points: Sequence[HookPoint]
+) -> dict[HookPoint, Path]:
     """The folders of an unfinished capture, emptied if one of other settings or inputs left them.
 
     The hook points are not part of `mark`: shards of one hook point do not depend on which others
@@ -333,6 +335,6 @@ def open_partial(partial: Path, mark: dict, wanted: Sequence[HookPoint]) -> dict
     if not stamp.exists() or read_json(stamp) != mark:
         shutil.rmtree(partial, ignore_errors=True)
         write_json(stamp, mark)
-    for hook_point in wanted:
+    for hook_point in hook_points:
         (partial / str(hook_point)).mkdir(exist_ok=True)
-    return {hook_point: partial / str(hook_point) for hook_point in wanted}
+    return {hook_point: partial / str(hook_point) for hook_point in hook_points}

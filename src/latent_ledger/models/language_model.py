@@ -19,9 +19,6 @@ from transformers.utils import logging as transformers_logging
 from latent_ledger.artifacts import references
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.suggestions import nearest
-from latent_ledger.text.tokenizer import load_tokenizer
-
-__all__ = ["load_model", "load_tokenizer", "layers", "num_layers"]
 
 transformers_logging.disable_progress_bar()  # a log is no place for bars of carriage returns
 

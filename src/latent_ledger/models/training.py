@@ -60,7 +60,7 @@ def produce(settings: Mapping, corpus: Path, out: Path, checkpoint: Path | None 
     _check(settings)
     torch.manual_seed(settings["seed"])
     with _threads(THREADS):
-        training, held_out = _split(corpus)
+        training, held_out = _held_out_split(corpus)
         tokenizer = train_tokenizer(training, settings["vocabulary"])
         rows = _contexts(tokenizer, training, settings)
         model = build(settings)
@@ -222,7 +222,7 @@ def _order(rows: int, count: int, seed: int) -> np.ndarray:
     return np.concatenate(passes)[:count]
 
 
-def _split(corpus: Path) -> tuple[list[str], list[str]]:
+def _held_out_split(corpus: Path) -> tuple[list[str], list[str]]:
     """The part's texts: those to train on, and the held-out ones."""
     table = read(corpus, ["sha256", "text"])
     sides: tuple[list[str], list[str]] = ([], [])
@@ -233,8 +233,8 @@ def _split(corpus: Path) -> tuple[list[str], list[str]]:
 
 def _contexts(tokenizer, texts: list[str], settings: Mapping) -> Tensor:
     """The training texts as packed contexts, int64 [contexts, context]; only as many as needed."""
-    wanted = settings["steps"] * settings["batch"] * (settings["context"] - 1)
-    arrays, _ = packed(tokenizer, iter(texts), settings["context"], wanted)
+    n_tokens = settings["steps"] * settings["batch"] * (settings["context"] - 1)
+    arrays, _ = packed(tokenizer, iter(texts), settings["context"], n_tokens)
     if len(arrays["input_ids"]) < settings["batch"]:
         raise LedgerError(
             f"The model's corpus part fills {len(arrays['input_ids'])} contexts of "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latent_ledger.artifacts.store import Payload
+from latent_ledger.coders.formats.recognition import entry
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
 from latent_ledger.planning import costs, paths
 from latent_ledger.planning.stage import (
@@ -35,6 +36,7 @@ def train_job(spec: CoderSpec) -> PlannedJob:
 
 def fetch_job(spec: CoderSpec) -> PlannedJob:
     """The fetching of one published coder."""
+    assert spec.source is not None, f"{spec.name} is trained here"
     settings = spec.settings | listing("coders", spec.source)
     return PlannedJob("pretrained_coder", settings, model=spec.model, coders=(spec,))
 
@@ -81,7 +83,7 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     planned = []
     for spec in coder_specs(config):
         path, columns = paths.coder(spec.name), coder_columns(config, spec)
-        if spec.pretrained:
+        if spec.source is not None:
             columns |= {"coder_type": f"{spec.architecture} (pretrained)", "dataset": spec.source}
             planned.append(RowPlan(f"pretrained-{spec.name}", "pretrained", path, columns))
             continue
@@ -122,10 +124,10 @@ def read(row: RowPlan, payload: Payload) -> Finding:
 
 
 def read_pretrained(row: RowPlan, payload: Payload) -> Finding:
-    """What was fetched: format, file, width, and k where it has one."""
+    """Format, file and width of a fetched coder, and its k, or its activation where it has none."""
     facts = payload.facts
     text = f"{facts['format']}, {facts['file']}: {facts['width']:,} latents of {facts['d_in']:,}"
-    sparsity = f"k={facts['k']}" if "k" in facts else "JumpReLU"
+    sparsity = f"k={facts['k']}" if "k" in facts else entry(facts["format"]).activation
     return Finding(text, columns={"width": str(facts["width"]), "sparsity": sparsity})
 
 

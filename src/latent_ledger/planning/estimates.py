@@ -24,10 +24,14 @@ from latent_ledger.planning.costs import LEDGER
 from latent_ledger.planning.registry import STAGES
 from latent_ledger.planning.stage import Jobs
 from latent_ledger.planning.text import token_set_size
-from latent_ledger.resources import architectures
-from latent_ledger.resources.architectures import Architecture
+from latent_ledger.resources.architectures import (
+    architecture_of_model,
+    architecture_of_source,
+    published,
+)
 from latent_ledger.resources.devices import Gpu, gpus
 from latent_ledger.resources.memory import Fit, Served, fit, room, smallest
+from latent_ledger.resources.transformer import Architecture
 from latent_ledger.resources.work import Cost, Planned, Work
 from latent_ledger.scorers.registry import kind_of
 
@@ -78,19 +82,19 @@ class Planner:
 
     def architecture(self, base: str) -> Architecture:
         """A published model, or one of :data:`ASSUMED` size where its own is not known yet."""
-        found = architectures.of_model(base_block(self.config, base))
-        return found or architectures.published()[ASSUMED]
+        architecture = architecture_of_model(base_block(self.config, base))
+        return architecture or published()[ASSUMED]
 
     @cached_property
     def unknown(self) -> list[str]:
         """Models whose size had to be assumed."""
         block = self.config["evaluations"].get("autointerp", {"scorers": {}})
-        scorers = [one for one in block["scorers"].values() if kind_of(one).serving]
-        found = [one["model"] for one in scorers if self._scorer(one) is None]
+        scorers = [scorer for scorer in block["scorers"].values() if kind_of(scorer).serving]
         used = dict.fromkeys([ORIGINAL, *(spec.base for spec in self.context.coders.values())])
         models = [base_block(self.config, base) for base in used]
-        found = [one["source"] for one in models if architectures.of_model(one) is None] + found
-        return list(dict.fromkeys(found))
+        names = [model["source"] for model in models if architecture_of_model(model) is None]
+        names += [scorer["model"] for scorer in scorers if self._scorer(scorer) is None]
+        return list(dict.fromkeys(names))
 
     @cached_property
     def captures(self) -> dict[tuple[str, str], list[HookPoint]]:
@@ -127,8 +131,8 @@ class Planner:
 
         A LedgerError says why there is none.
         """
-        own = self.hardware["gpu"].get(planned.rule)
-        listed = [gpus()[own]] if own else self.gpus
+        preferred = self.hardware["gpu"].get(planned.rule)
+        listed = [gpus()[preferred]] if preferred else self.gpus
 
         def judge(gpu: Gpu) -> Fit:
             return self._fit(planned, gpu) if served else room(work.gpu_gib, gpu)
@@ -136,21 +140,21 @@ class Planner:
         if served and planned.scorer is None:
             why = f"the size of {planned.settings['scorer']['model']} is not known"
             return listed[-1], f"{listed[-1].name}, the largest listed: {why}"
-        gpu, found = smallest(listed, judge)
+        gpu, fits = smallest(listed, judge)
         if gpu is None:
             raise LedgerError(
-                f"{planned.path} has no GPU: {found[-1].why}. List a larger one under "
+                f"{planned.path} has no GPU: {fits[-1].why}. List a larger one under "
                 f"hardware.gpus, or lower {COSTS[planned.rule].lever}."
             )
-        return gpu, found[-1].why
+        return gpu, fits[-1].why
 
     def _fit(self, planned: Planned, gpu: Gpu) -> Fit:
         """Whether the scorer's model, of known size, fits as its job serves it."""
         scorer = planned.settings["scorer"]
         serving = kind_of(scorer).serving
         assert serving is not None and planned.scorer is not None
-        how = serving(scorer)
-        return fit(Served(planned.scorer, how.dtype, how.max_model_len), gpu, how.share)
+        served = serving(scorer)
+        return fit(Served(planned.scorer, served.dtype, served.max_model_len), gpu, served.share)
 
     def _served(self, planned: Planned) -> bool:
         """Whether the job serves its scorer's model itself."""
@@ -158,7 +162,7 @@ class Planner:
         return "backend" in scorer and kind_of(scorer).serving is not None
 
     def _scorer(self, settings: Mapping[str, Any]) -> Architecture | None:
-        return architectures.of_source(settings["model"], settings.get("revision"))
+        return architecture_of_source(settings["model"], settings.get("revision"))
 
     # -- how long -------------------------------------------------------------------------------
 
@@ -183,16 +187,16 @@ class Planner:
         if path in paths.LEDGER:
             return Planned(self.config, path, "ledger", {}, self.model, 0.0)
         job = self.jobs[path]
-        behind = base(self.config, job.model)
+        base_name = base(self.config, job.model)
         planned = Planned(
             self.config,
             path,
             job.rule,
             job.settings,
-            self.architecture(behind),
-            token_set_size(self.context, job.token_set, behind),
+            self.architecture(base_name),
+            token_set_size(self.context, job.token_set, base_name),
             list(job.coders),
-            base=behind,
+            base=base_name,
         )
         if job.rule == "capture":
             taken = self.captures[job.token_set, job.model]

@@ -20,46 +20,55 @@ from latent_ledger.lib.files import digest_json
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.registry import STAGES
-from latent_ledger.planning.stage import Config, Context, Finding, Jobs, PlannedJob, RowPlan
+from latent_ledger.planning.stage import (
+    Config,
+    Context,
+    Finding,
+    Jobs,
+    PlannedJob,
+    RowPlan,
+)
 
 
 def context(config: Config) -> Context:
     """What the makers of jobs look up."""
     coders = {spec.name: spec for spec in coder_specs(config)}
-    sets = {name: own for stage in STAGES for name, own in stage.token_sets(config).items()}
+    sets = {
+        name: token_set for stage in STAGES for name, token_set in stage.token_sets(config).items()
+    }
     return Context(config, coders, sets)
 
 
 def jobs(config: Config) -> Jobs:
     """Every manifest the configuration asks for, with its job; what a job takes comes before it."""
-    asked: Jobs = {}
+    requested: Jobs = {}
     for stage in STAGES:
-        asked |= stage.jobs(config)
+        requested |= stage.jobs(config)
     makers = {name: make for stage in STAGES for name, make in stage.makes.items()}
-    around = context(config)
+    lookups = context(config)
     planned: Jobs = {}
 
     def plan(name: str) -> None:
         if name in planned:
             return
-        job = asked[name] if name in asked else _made(name, makers, around)
+        job = requested[name] if name in requested else _made(name, makers, lookups)
         for above in job.manifests():
             plan(above)
         planned[name] = job
 
-    for name in asked:
+    for name in requested:
         plan(name)
     return planned
 
 
 def _made(
-    name: str, makers: Mapping[type[str], Callable[[Context, Any], PlannedJob]], around: Context
+    name: str, makers: Mapping[type[str], Callable[[Context, Any], PlannedJob]], lookups: Context
 ) -> PlannedJob:
     """The job behind a name that another job takes."""
     make = makers.get(type(name))
     if make is None:
         raise LedgerError(f"No stage plans {name}, which another job takes: add it to its `jobs`.")
-    return make(around, name)
+    return make(lookups, name)
 
 
 def upstream(planned: Mapping[str, PlannedJob], *names: str) -> list[str]:
@@ -83,7 +92,7 @@ def rows(config: Config, planned: Jobs | None = None) -> list[RowPlan]:
     return [row for stage in STAGES for row in stage.rows(config, planned)]
 
 
-def way_to(row: RowPlan, planned: Jobs) -> list[str]:
+def manifests_behind(row: RowPlan, planned: Jobs) -> list[str]:
     """Everything a row's number rests on: what is closest to it first, inputs before their job."""
     return upstream(planned, *row.closest, row.manifest)
 
@@ -92,7 +101,9 @@ def capture_groups(planned: Iterable[str]) -> dict[tuple[str, str], list[HookPoi
     """(token set, model) -> its hook points: one forward pass each."""
     captures = [name for name in planned if isinstance(name, paths.Activations)]
     groups: dict[tuple[str, str], list[HookPoint]] = {}
-    for name in sorted(captures, key=lambda one: (one.token_set, one.model, one.hook_point)):
+    for name in sorted(
+        captures, key=lambda capture: (capture.token_set, capture.model, capture.hook_point)
+    ):
         groups.setdefault((name.token_set, name.model), []).append(name.hook_point)
     return groups
 
@@ -100,12 +111,12 @@ def capture_groups(planned: Iterable[str]) -> dict[tuple[str, str], list[HookPoi
 def fingerprint(config: Config) -> str:
     """Digest of everything the ledger is planned from; it changes when a row or a job does."""
     planned = jobs(config)
-    told = [asdict(row) for row in rows(config, planned)]
+    planned_rows = [asdict(row) for row in rows(config, planned)]
     graph = {
         name: [job.rule, job.settings, {key: job.inputs[key] for key in job.inputs}]
         for name, job in planned.items()
     }
-    return digest_json([told, graph, config["ledger"], config.get("references")])
+    return digest_json([planned_rows, graph, config["ledger"], config.get("references")])
 
 
 def read(row: RowPlan, payload: Any) -> Finding:

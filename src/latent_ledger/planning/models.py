@@ -31,7 +31,11 @@ def model_settings(config: Config, name: str = ORIGINAL) -> Settings:
 def randomised(config: Config) -> dict[str, Settings]:
     """The re-randomised models that some coder is trained on, by name."""
     used = {spec.model for spec in coder_specs(config)}
-    return {name: dict(how) for name, how in config["model"]["randomised"].items() if name in used}
+    return {
+        name: dict(settings)
+        for name, settings in config["model"]["randomised"].items()
+        if name in used
+    }
 
 
 def others(config: Config) -> dict[str, Settings]:
@@ -49,11 +53,11 @@ def capture_settings(config: Config, model: str = ORIGINAL) -> Settings:
 
 def capture_job(context: Context, name: paths.Activations) -> PlannedJob:
     """One hook point's activations. One job captures all hook points of its model and token set."""
-    behind = base(context.config, name.model)
+    base_name = base(context.config, name.model)
     return PlannedJob(
         "capture",
         capture_settings(context.config, name.model) | {"hook_point": str(name.hook_point)},
-        {"model": paths.model(name.model), "tokens": paths.Tokens(name.token_set, behind)},
+        {"model": paths.model(name.model), "tokens": paths.Tokens(name.token_set, base_name)},
         token_set=name.token_set,
         model=name.model,
         record=f"activations/{paths.over(name.token_set, name.model)}.json",

@@ -114,8 +114,8 @@ class NullsGate(Shared):
     base: str
 
     def __new__(cls, evaluation: str, hook_point: HookPoint, base: str = ORIGINAL) -> Self:
-        at = over(str(hook_point), base)
-        name = super().__new__(cls, gate("nulls", f"{evaluation}/{at}"))
+        place = over(str(hook_point), base)
+        name = super().__new__(cls, gate("nulls", f"{evaluation}/{place}"))
         name.evaluation, name.hook_point, name.base = evaluation, hook_point, base
         return name
 
@@ -140,11 +140,11 @@ def coder(name: str) -> str:
     return f"coders/{name}.json"
 
 
-def evaluation(name: str, of: str) -> str:
+def evaluation(name: str, subject: str) -> str:
     """One evaluation of one coder (or of one comparison family)."""
-    return f"{name}/{of}.json"
+    return f"{name}/{subject}.json"
 
 
-def gate(name: str, of: str) -> str:
+def gate(name: str, subject: str) -> str:
     """One gate, for one coder or hook point."""
-    return f"gates/{name}/{of}.json"
+    return f"gates/{name}/{subject}.json"

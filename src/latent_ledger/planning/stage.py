@@ -227,23 +227,25 @@ def coder_columns(config: Config, spec: CoderSpec, evaluation: str = "") -> dict
     }
 
 
-def size_columns(one: CoderSpec) -> dict[str, str]:
+def size_columns(spec: CoderSpec) -> dict[str, str]:
     """Width, sparsity and seed of a coder; a pretrained one's are its publisher's."""
     return {
-        "width": str(one.width or PUBLISHED),
-        "sparsity": PUBLISHED if one.k is None else f"k={one.k}",
-        "seed": "" if one.seed is None else str(one.seed),
+        "width": str(spec.width or PUBLISHED),
+        "sparsity": PUBLISHED if spec.k is None else f"k={spec.k}",
+        "seed": "" if spec.seed is None else str(spec.seed),
     }
 
 
-def dataset(config: Config, split: str) -> str:
+def dataset(config: Config, token_set: str) -> str:
     """What a row was measured on, in words."""
-    if split == "probing":
+    if token_set == "probing":
         probing = config["evaluations"]["probing"]
         return f"{probing['source']}/occupations ({len(probing['concepts'])} concepts)"
-    if split in config["corpus"]["slices"]:
-        return f"{config['corpus']['source']}[:{config['corpus']['slices'][split]['documents']}]"
-    return f"{config['corpus']['source']}/{split}"
+    if token_set in config["corpus"]["slices"]:
+        return (
+            f"{config['corpus']['source']}[:{config['corpus']['slices'][token_set]['documents']}]"
+        )
+    return f"{config['corpus']['source']}/{token_set}"
 
 
 # -- reading payloads -----------------------------------------------------------------------------

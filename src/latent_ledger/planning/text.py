@@ -24,11 +24,14 @@ def listing(section: str, source: str) -> Settings:
 def corpus_settings(config: Config) -> Settings:
     """Parts as intervals of the documents' hash, so the last part can grow without moving any."""
     corpus = without(config["corpus"], "slices") | listing("corpus", config["corpus"]["source"])
-    fractions, parts, low = corpus.pop("parts"), {}, 0.0
-    for part, fraction in fractions.items():
-        parts[part] = {"part": part, "interval": [round(low, 10), round(low + fraction, 10)]}
+    fractions, splits, low = corpus.pop("parts"), {}, 0.0
+    for corpus_split, fraction in fractions.items():
+        splits[corpus_split] = {
+            "part": corpus_split,
+            "interval": [round(low, 10), round(low + fraction, 10)],
+        }
         low += fraction
-    return {**corpus, "exclude_concepts": _held_out_concepts(config), "parts": parts}
+    return {**corpus, "exclude_concepts": _held_out_concepts(config), "parts": splits}
 
 
 def slice_settings(config: Config, name: str) -> Settings:
@@ -53,10 +56,10 @@ def _held_out_concepts(config: Config) -> bool | list[str]:
 def concepts_settings(config: Config) -> Settings:
     """Which labelled examples are drawn."""
     probing = config["evaluations"]["probing"]
-    wanted = ("source", "concepts", "examples", "seed")
+    required = ("source", "concepts", "examples", "seed")
     optional = ("revision", "split", "text_field", "label_field")
-    found = {name: probing[name] for name in (*wanted, *optional) if name in probing}
-    return {**found, **listing("evaluations.probing", probing["source"])}
+    settings = {name: probing[name] for name in (*required, *optional) if name in probing}
+    return {**settings, **listing("evaluations.probing", probing["source"])}
 
 
 def budget(config: Config, token_set: str, base: str = ORIGINAL) -> int:
@@ -71,9 +74,9 @@ def corpus_job(config: Config, corpus_split: str) -> PlannedJob:
     return PlannedJob("corpus", settings, record="corpus.json")
 
 
-def part_settings(settings: Mapping[str, Any], part: str) -> Settings:
+def part_settings(settings: Mapping[str, Any], output_name: str) -> Settings:
     """Settings of one output of a job that has several."""
-    return {**without(settings, "parts"), **settings["parts"][part]}
+    return {**without(settings, "parts"), **settings["parts"][output_name]}
 
 
 def jobs(config: Config) -> Jobs:
@@ -93,8 +96,8 @@ def tokens_job(context: Context, name: paths.Tokens) -> PlannedJob:
     """A token set cut by a published model's tokenizer: its own text, or a part of the corpus."""
     config = context.config
     if name.token_set in context.token_sets:
-        own = context.token_sets[name.token_set]
-        text, settings = own.text, own.settings
+        token_set = context.token_sets[name.token_set]
+        text, settings = token_set.text, token_set.settings
     else:
         text = paths.corpus(name.token_set)
         settings = {

@@ -17,8 +17,6 @@ import yaml
 from latent_ledger.models.sources.registry import find
 from latent_ledger.resources.transformer import Architecture
 
-__all__ = ["Architecture", "of_model", "of_source", "published"]
-
 TABLE = Path(__file__).with_name("architectures.yaml")
 
 
@@ -31,12 +29,12 @@ def published() -> dict[str, Architecture]:
 
 
 @cache
-def of_source(source: str, revision: str | None = None) -> Architecture | None:
+def architecture_of_source(source: str, revision: str | None = None) -> Architecture | None:
     """The architecture of a published model or a local folder; None where it is not known yet."""
-    return of_model({"source": source, "revision": revision})
+    return architecture_of_model({"source": source, "revision": revision})
 
 
-def of_model(model: Mapping[str, Any]) -> Architecture | None:
+def architecture_of_model(model: Mapping[str, Any]) -> Architecture | None:
     """The architecture of a block that names a model; None where it is not known yet."""
     origin = find(model["source"])
     numbers = origin.numbers(model) if origin else None

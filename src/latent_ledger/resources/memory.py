@@ -126,9 +126,9 @@ def room(needed: float, gpu: Gpu) -> Fit:
 
 def smallest(gpus: Iterable[Gpu], judge: Callable[[Gpu], Fit]) -> tuple[Gpu | None, list[Fit]]:
     """The first of the listed GPUs that fits (None: none does), and the judgements up to it."""
-    found = []
+    fits = []
     for gpu in gpus:
-        found.append(judge(gpu))
-        if found[-1].fits:
-            return gpu, found
-    return None, found
+        fits.append(judge(gpu))
+        if fits[-1].fits:
+            return gpu, fits
+    return None, fits

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from latent_ledger.resources.architectures import Architecture
+from latent_ledger.resources.transformer import Architecture
 from latent_ledger.resources.work import Work
 
 Settings = Mapping[str, Any]

@@ -63,20 +63,20 @@ def produce(settings: Mapping, out: Path) -> dict:
     source is not embedded. Raises :class:`LedgerError` for an unknown concept and for one with too
     few texts on a side.
     """
-    wanted = {split: int(settings["examples"][split]) for split in SPLITS}
-    for split, count in wanted.items():
+    sizes = {split: int(settings["examples"][split]) for split in SPLITS}
+    for split, count in sizes.items():
         if count < 2 or count % 2:
             raise LedgerError(
                 f"probing.examples.{split} is {count}: write an even number, half of the examples "
                 "carry the concept."
             )
     salt = f"concepts {settings['seed']}"
-    pools = _pools(settings, keep=SPARE * sum(wanted.values()), salt=salt)
-    sides = _sides({text for pool in pools.values() for text in pool}, wanted, salt)
+    pools = _pools(settings, keep=SPARE * sum(sizes.values()), salt=salt)
+    sides = _sides({text for pool in pools.values() for text in pool}, sizes, salt)
     rows: list[tuple] = []
     for concept, pool in pools.items():
         for split in SPLITS:
-            for text, label in _draw(concept, split, wanted[split], pool, sides):
+            for text, label in _draw(concept, split, sizes[split], pool, sides):
                 rows.append((len(rows), concept, label, split, text, text_digest(text)))
     columns = zip(*rows, strict=True)
     table = pa.Table.from_arrays(
@@ -149,11 +149,11 @@ def _pools(settings: Mapping, keep: int, salt: str) -> dict[str, dict[str, int]]
     return pools
 
 
-def _sides(texts: set[str], wanted: Mapping[str, int], salt: str) -> dict[str, str]:
+def _sides(texts: set[str], sizes: Mapping[str, int], salt: str) -> dict[str, str]:
     """Text -> "train" or "test", one side per group of texts that share a passage."""
     ordered = sorted(texts)
     group = clusters(ordered)
-    share = wanted["test"] / sum(wanted.values())
+    share = sizes["test"] / sum(sizes.values())
     digests = np.array([text_digest(text) for text in ordered])
     first: dict[int, str] = {}
     for label, digest in zip(group.tolist(), digests.tolist(), strict=True):

@@ -50,13 +50,14 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
     :class:`LedgerError` for an unknown or empty part. Memory: the texts of the parts asked for.
     """
     limits = _intervals(settings["parts"])
-    for part in outs:
-        if part not in limits:
+    for corpus_split in outs:
+        if corpus_split not in limits:
             raise LedgerError(
-                f"corpus.parts has no part {part!r} (it has {', '.join(limits)}): add its fraction."
+                f"corpus.parts has no part {corpus_split!r} (it has {', '.join(limits)}): add its "
+                "fraction."
             )
     salt = f"corpus {settings['seed']}"
-    rows: dict[str, list[Row]] = {part: [] for part in outs}
+    rows: dict[str, list[Row]] = {corpus_split: [] for corpus_split in outs}
     seen: set[str] = set()
     for document in documents(settings):
         digest = text_digest(document.text)
@@ -64,16 +65,21 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
             continue
         seen.add(digest)
         place = position(digest, salt)
-        for part in outs:
-            low, high = limits[part]
+        for corpus_split in outs:
+            low, high = limits[corpus_split]
             if low <= place < high:
-                rows[part].append((place, digest, document.source, document.text))
+                rows[corpus_split].append((place, digest, document.source, document.text))
     excluded = settings.get("exclude_concepts")
     if excluded:
         texts = concepts.all_texts(excluded)
         known, passages = {text_digest(text) for text in texts}, Passages(texts)
-        rows = {part: _without(rows[part], known, passages) for part in outs}
-    return {part: _write(sorted(rows[part]), part, out) for part, out in outs.items()}
+        rows = {
+            corpus_split: _without(rows[corpus_split], known, passages) for corpus_split in outs
+        }
+    return {
+        corpus_split: _write(sorted(rows[corpus_split]), corpus_split, out)
+        for corpus_split, out in outs.items()
+    }
 
 
 def produce_slice(settings: Mapping, out: Path) -> dict:
@@ -83,14 +89,14 @@ def produce_slice(settings: Mapping, out: Path) -> dict:
     comparing with what others measured on ``train[:64]``; whatever is trained here may have seen
     these texts. Raises :class:`LedgerError` if the source has fewer.
     """
-    wanted = settings["documents"]
-    first = list(islice(documents(settings), wanted))
-    if len(first) < wanted:
+    count = settings["documents"]
+    first = list(islice(documents(settings), count))
+    if len(first) < count:
         raise LedgerError(
-            f"corpus.slices.{settings['slice']} asks for {wanted} documents, and "
+            f"corpus.slices.{settings['slice']} asks for {count} documents, and "
             f"{settings['source']} has {len(first)}: lower it, or choose another corpus."
         )
-    rows = [(0.0, text_digest(one.text), one.source, one.text) for one in first]
+    rows = [(0.0, text_digest(document.text), document.source, document.text) for document in first]
     return _write(rows, settings["slice"], out)
 
 
@@ -101,10 +107,12 @@ def read(folder: Path, columns: Sequence[str] = ("doc_id", "sha256", "text")) ->
 
 def _intervals(parts: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     limits, low = {}, 0.0
-    for part, fraction in parts.items():
+    for corpus_split, fraction in parts.items():
         if fraction <= 0:
-            raise LedgerError(f"corpus.parts.{part} is {fraction}: write a fraction above 0.")
-        limits[part] = (low, low + fraction)
+            raise LedgerError(
+                f"corpus.parts.{corpus_split} is {fraction}: write a fraction above 0."
+            )
+        limits[corpus_split] = (low, low + fraction)
         low += fraction
     if low > 1 + 1e-9:
         raise LedgerError(
@@ -123,10 +131,11 @@ def _without(rows: list[Row], known: set[str], passages: Passages) -> list[Row]:
     ]
 
 
-def _write(rows: list[Row], part: str, out: Path) -> dict:
+def _write(rows: list[Row], corpus_split: str, out: Path) -> dict:
     if not rows:
         raise LedgerError(
-            f"The corpus part {part!r} is empty: enlarge corpus.parts.{part} or the corpus."
+            f"The corpus part {corpus_split!r} is empty: enlarge corpus.parts.{corpus_split} or "
+            "the corpus."
         )
     _, digests, sources, texts = zip(*rows, strict=True)
     columns = [range(len(rows)), digests, sources, texts]

@@ -118,14 +118,14 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
             "at least 2 tokens, and one of them."
         )
     table = read(corpus, ["doc_id", "sha256", "source", "text"])
-    wanted = rows * (context - 1)
-    arrays, kept = packed(tokenizer, _texts(table), context, wanted)
+    n_tokens = rows * (context - 1)
+    arrays, kept = packed(tokenizer, _texts(table), context, n_tokens)
     if len(arrays["input_ids"]) < rows:
         have = (kept["stream"] // (context - 1)) * context
-        part = f" {settings['part']!r}" if "part" in settings else ""
+        label = f" {settings['part']!r}" if "part" in settings else ""
         raise LedgerError(
-            f"The corpus part{part} holds {have:,} tokens in contexts of {context}, and the budget "
-            f"asks for {budget:,}: lower tokens.budget to {have} or enlarge corpus.parts."
+            f"The corpus part{label} holds {have:,} tokens in contexts of {context}, and the "
+            f"budget asks for {budget:,}: lower tokens.budget to {have} or enlarge corpus.parts."
         )
     documents = table.slice(0, kept["documents"]).drop_columns(["text"])
     return write(
@@ -134,9 +134,9 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
 
 
 def packed(
-    tokenizer: PreTrainedTokenizerBase, texts: Iterator[str], context: int, wanted: int | None
+    tokenizer: PreTrainedTokenizerBase, texts: Iterator[str], context: int, n_tokens: int | None
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Pack texts into contexts until `wanted` tokens (BOS not counted; None: all) are there.
+    """Pack texts into contexts until `n_tokens` tokens (BOS not counted; None: all) are there.
 
     Returns the arrays of the token set (document ids count the texts from 0), and
     {"documents", "bytes", "stream"}: documents and UTF-8 bytes that lie in the contexts, wholly or
@@ -153,13 +153,13 @@ def packed(
             texts_read.append(text)
             lengths.append(len(tokens) + 1)
             total += len(tokens) + 1
-        if wanted is not None and total >= wanted:
+        if n_tokens is not None and total >= n_tokens:
             break
     stream = np.concatenate(ids) if ids else np.empty(0, np.int32)
     ends = np.cumsum(lengths, dtype=np.int64)
     owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     owners[ends - 1] = NO_DOCUMENT  # each document's EOS
-    rows = (total if wanted is None else min(total, wanted)) // (context - 1)
+    rows = (total if n_tokens is None else min(total, n_tokens)) // (context - 1)
     used = rows * (context - 1)
     arrays = {
         "input_ids": _with_first(stream[:used].reshape(rows, context - 1), bos),

@@ -17,14 +17,14 @@ SETTINGS = {"layer": 0, "width": 16, "k": 2, "batch_tokens": 8, "input_hook": "m
 
 def recipe(name: str) -> Recipe:
     output_hook = "mlp_in" if ARCHITECTURES[name].autoencodes else "mlp_out"
-    return Recipe.of(SETTINGS | {"architecture": name, "output_hook": output_hook})
+    return Recipe.from_settings(SETTINGS | {"architecture": name, "output_hook": output_hook})
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_an_entry_names_exactly_the_parameters_of_its_coder(name):
     coder = TrainingCoder(4, recipe(name).coder_config, torch.device("cpu"), dtype=torch.float32)
     roles = ("encoder", "decoder", "biases", "skip")
-    parameters = ARCHITECTURES[name].parameters.of_roles(roles)
+    parameters = ARCHITECTURES[name].parameters.with_roles(roles)
     assert {parameter for parameter, _ in coder.named_parameters()} == parameters
     assert coder.W_dec.any() == ARCHITECTURES[name].draws_decoder
 
@@ -46,4 +46,4 @@ def test_the_schema_takes_its_architectures_from_the_registry():
 
 def test_an_unknown_architecture_is_an_error_that_names_the_known_ones():
     with pytest.raises(LedgerError, match="'gated' is none of sae, transcoder, skip-transcoder"):
-        Recipe.of(SETTINGS | {"architecture": "gated"})
+        Recipe.from_settings(SETTINGS | {"architecture": "gated"})

@@ -78,7 +78,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_losses_equal_sparsify_trainer(case, world, tmp_path):
     settings, hookpoint, config = CASES[case]
-    recipe = trainer.Recipe.of(settings)
+    recipe = trainer.Recipe.from_settings(settings)
     theirs = sparsify_losses(
         world["model"],
         world["tokens"],
@@ -180,7 +180,7 @@ def test_k_and_seed_make_different_coders(world, tmp_path):
 
 def drawn_and_learnt(settings: dict, world: dict[str, Path], out: Path) -> tuple[dict, ...]:
     """Weights at initialisation, weights after training, facts."""
-    recipe = trainer.Recipe.of(settings)
+    recipe = trainer.Recipe.from_settings(settings)
     batches = Batches(sides(world, settings), recipe.site, batch_tokens=recipe.batch_tokens)
     coder = trainer.Training(recipe, batches, torch.device("cpu")).coder
     drawn = {name: value.detach().clone() for name, value in coder.named_parameters()}
@@ -197,7 +197,7 @@ def test_a_control_changes_what_it_may_and_nothing_else(base, weights, optimizer
     drawn, learnt, facts = drawn_and_learnt(settings, world, tmp_path)
     parameters = ARCHITECTURES[base["architecture"]].parameters
     changed = {name for name in drawn if not torch.equal(drawn[name], learnt[name])}
-    assert changed == parameters.of_roles(LEARNT[weights]) == set(facts["learnt"])
+    assert changed == parameters.with_roles(LEARNT[weights]) == set(facts["learnt"])
     assert facts["weights"] == weights
     assert ("decoder_cosine" in facts) == (weights != "trained")
     if weights == "trained":

@@ -12,12 +12,14 @@ class Format:
     """How a format is recognised without reading a weight.
 
     `name` is that of its folder. `file` holds the weights; a folder with it is a coder of this
-    format. `hub` is a regular expression that the whole id of a hub repository matches, if its name
-    alone says that its coders are of this format; None if no name does.
+    format. `activation` is the activation function of its coders, which the ledger shows for a
+    coder without k. `hub` is a regular expression that the whole id of a hub repository matches, if
+    its name alone says that its coders are of this format; None if no name does.
     """
 
     name: str
     file: str
+    activation: str
     hub: str | None = None
 
     def fits_folder(self, folder: Path) -> bool:

@@ -22,7 +22,7 @@ def recognise(source: str, path: str | None) -> str:
     where none or several of them fit.
     """
     if not Path(source).is_dir():
-        return of_repository(source)
+        return format_of_repository(source)
     folder = Path(source) / (path or "")
     formats = [entry(name) for name in NAMES]
     fitting = [format.name for format in formats if format.fits_folder(folder)]
@@ -35,7 +35,7 @@ def recognise(source: str, path: str | None) -> str:
     return fitting[0]
 
 
-def of_repository(repository: str) -> str:
+def format_of_repository(repository: str) -> str:
     """Name of the format that the id of a hub repository stands for.
 
     Raises :class:`LedgerError` where it stands for none or for several.

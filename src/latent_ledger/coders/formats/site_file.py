@@ -33,7 +33,7 @@ def read_site(folder: Path) -> tuple[str, CoderSite]:
 def check_site(architecture: str, autoencodes: bool, site: CoderSite) -> None:
     """Raise :class:`LedgerError` unless `site` has one hook point for an autoencoder, else two."""
     if autoencodes != site.autoencodes:
-        wanted = "the hook point it reads" if autoencodes else "another hook point than it reads"
+        target = "the hook point it reads" if autoencodes else "another hook point than it reads"
         raise LedgerError(
-            f"Coder at {site}: {architecture} must write {wanted}; correct `output_hook`."
+            f"Coder at {site}: {architecture} must write {target}; correct `output_hook`."
         )

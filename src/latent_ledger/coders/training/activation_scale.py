@@ -30,7 +30,7 @@ class Units:
     output_hook: float = 1.0
 
     @classmethod
-    def of(cls, x: Tensor, y: Tensor) -> Units:
+    def from_batch(cls, x: Tensor, y: Tensor) -> Units:
         """The powers of two nearest to the root mean squares, about the mean, of x, y [rows, d]."""
         return cls(*(2.0 ** round(math.log2(spread(side))) for side in (x, y)))
 

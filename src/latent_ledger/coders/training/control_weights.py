@@ -57,7 +57,7 @@ class Decoder:
         if weights != "trained" and not architecture.draws_decoder:
             torch.nn.init.normal_(coder.W_dec)
             coder.set_decoder_norm_to_unit_norm()
-        learnt = architecture.parameters.of_roles(LEARNT[weights])
+        learnt = architecture.parameters.with_roles(LEARNT[weights])
         for name, parameter in coder.named_parameters():
             parameter.requires_grad_(name in learnt)
         self.drawn: Tensor | None = None if weights == "trained" else coder.W_dec.detach().clone()

@@ -60,7 +60,7 @@ class Recipe:
     checkpoint_steps: int = 1000
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Recipe:
+    def from_settings(cls, settings: Mapping[str, Any]) -> Recipe:
         """Check a settings dict. Raises :class:`LedgerError` naming what is wrong."""
         if unknown := sorted(set(settings) - {field.name for field in fields(cls)}):
             raise LedgerError(f"Training has no setting named {', '.join(unknown)}.")
@@ -115,11 +115,11 @@ def optimizers(coder: SparseCoder, recipe: Recipe, steps: int) -> tuple[list, li
     if recipe.optimizer == "adam":
         adam = torch.optim.Adam(parameters, lr=rate or 2e-4 / width_scale)
         return [adam], [get_linear_schedule_with_warmup(adam, warmup, steps)]
-    found, schedules = [], []
+    muon_and_adam, schedules = [], []
     if matrices := [parameter for parameter in parameters if parameter.ndim >= 2]:
-        found.append(Muon(matrices, lr=rate or 2e-3))
-        schedules.append(get_linear_schedule_with_warmup(found[-1], 0, steps))
+        muon_and_adam.append(Muon(matrices, lr=rate or 2e-3))
+        schedules.append(get_linear_schedule_with_warmup(muon_and_adam[-1], 0, steps))
     biases = [parameter for parameter in parameters if parameter.ndim < 2]
-    found.append(torch.optim.Adam(biases, lr=rate or 2e-3))
-    schedules.append(get_linear_schedule_with_warmup(found[-1], warmup, steps))
-    return found, schedules
+    muon_and_adam.append(torch.optim.Adam(biases, lr=rate or 2e-3))
+    schedules.append(get_linear_schedule_with_warmup(muon_and_adam[-1], warmup, steps))
+    return muon_and_adam, schedules

@@ -40,6 +40,7 @@ from latent_ledger.coders.training.control_weights import Decoder
 from latent_ledger.coders.training.recipe import Recipe, optimizers
 from latent_ledger.coders.training.sparse_backward import TrainingCoder
 from latent_ledger.lib.files import digest_json, full_disk_in_one_line
+from latent_ledger.lib.numbers import ROW_GROUP
 from latent_ledger.lib.progress import Progress
 
 
@@ -48,7 +49,7 @@ class Training:
 
     def __init__(self, recipe: Recipe, batches: Batches, device: torch.device) -> None:
         self.recipe, steps = recipe, len(batches)
-        self.units = Units.of(*batches.load(0)) if recipe.unit_scale else Units()
+        self.units = Units.from_batch(*batches.load(0)) if recipe.unit_scale else Units()
         torch.manual_seed(recipe.seed)
         self.coder = TrainingCoder(batches.d, recipe.coder_config, device, dtype=torch.float32)
         self.decoder = Decoder(self.coder, recipe.kind, recipe.weights)
@@ -190,7 +191,7 @@ def produce(
     rows with themselves as drawn) or units (what the activations were divided by in training). The
     caller clears `checkpoint` when it has kept the output.
     """
-    recipe = Recipe.of(settings)
+    recipe = Recipe.from_settings(settings)
     batches = Batches(
         activations,
         recipe.site,
@@ -214,7 +215,7 @@ def produce(
     training.finish()
     save(training.coder, recipe.site, out)
     facts = write_history(training, Path(out) / "training.parquet")
-    return facts | what_was_learnt(training)
+    return facts | learnt_facts(training)
 
 
 def write_history(training: Training, path: Path) -> dict[str, Any]:
@@ -232,7 +233,7 @@ def write_history(training: Training, path: Path) -> dict[str, Any]:
         }
     )
     with full_disk_in_one_line(path):
-        pq.write_table(table, path, row_group_size=65_536)
+        pq.write_table(table, path, row_group_size=ROW_GROUP)
     return {
         "tokens": int(seen[-1]),
         "steps": len(fvu),
@@ -242,7 +243,7 @@ def write_history(training: Training, path: Path) -> dict[str, Any]:
     }
 
 
-def what_was_learnt(training: Training) -> dict[str, Any]:
+def learnt_facts(training: Training) -> dict[str, Any]:
     """Facts that tell a control from a coder: what training could change, and how far it did."""
     parameters = training.coder.named_parameters()
     facts: dict[str, Any] = {

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.problems import Problem, needs_sections, words
+from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.config.schema_file import schema
 from latent_ledger.evaluations.autointerp.protocol import COMPARED
+from latent_ledger.lib.suggestions import comma_list
 from latent_ledger.scorers.kind import ScorerKind
 from latent_ledger.scorers.registry import SCORERS, kind_of
 
@@ -91,7 +92,7 @@ def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
             if scorer[key] is None:
                 yield Problem((*path, key), f"missing; a scorer of backend {kind.name} needs it")
         for key in _foreign(scorer, kind):
-            takers = words(other.name for other in SCORERS.values() if key in other.settings)
+            takers = comma_list(other.name for other in SCORERS.values() if key in other.settings)
             what = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
             yield Problem((*path, key), what)
         for key, what in kind.problems(scorer):

@@ -31,7 +31,7 @@ from latent_ledger.evaluations.autointerp.records import SCORABLE, Examples, wri
 from latent_ledger.evaluations.autointerp.windows import Pool, WindowExample, silent_windows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
-from latent_ledger.models import language_model
+from latent_ledger.text.tokenizer import load_tokenizer
 
 NEVER, FEW, DENSE = "never fires", "too few windows", "fires almost everywhere"
 """Why a latent has no examples: no activation, fewer than `min_examples` windows with it, or fewer
@@ -60,7 +60,7 @@ def produce(
     fires: csc_matrix = vstack(
         [shard[:, chosen] for shard in sample.ordinary(shards.shards(), counted)], format="csc"
     )
-    tokenizer = language_model.load_tokenizer(model)
+    tokenizer = load_tokenizer(model)
     text = TokenText(lambda ids: str(tokenizer.decode(ids)))
     drawn: list[Examples] = []
     windows, status, largest = (np.zeros(len(chosen), kind) for kind in (np.int64, object, float))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, coder_specs, coders_measured_by
-from latent_ledger.config.problems import Problem, needs_sections, show, suggest, words
+from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.lib.suggestions import comma_list, show, suggest
 
 WHERE = ("evaluations", "circuits")
 
@@ -21,7 +22,8 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
 def _headline(config: dict[str, Any]) -> Iterator[Problem]:
     for where, block in _blocks(config):
         if block["headline_k"] not in block["top_k"]:
-            what = f"{block['headline_k']} is not among the sizes in top_k: {words(block['top_k'])}"
+            sizes = comma_list(block["top_k"])
+            what = f"{block['headline_k']} is not among the sizes in top_k: {sizes}"
             yield Problem((*where, "headline_k"), what)
 
 
@@ -77,14 +79,16 @@ def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
             continue
         coders = [every[name] for name in names]
         if len({one.model for one in coders}) > 1:
-            what = f"these coders are of several models: {words({one.model for one in coders})}"
+            what = (
+                f"these coders are of several models: {comma_list({one.model for one in coders})}"
+            )
             yield Problem((*where, "coders"), what)
         elif coders[0].base != ORIGINAL:
             what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
             yield Problem((*where, "coders"), what)
         layers = [one.site.input_hook.layer for one in coders]
         if any(first >= second for first, second in zip(layers, layers[1:], strict=False)):
-            what = f"layers must rise from coder to coder; these are at {words(layers)}"
+            what = f"layers must rise from coder to coder; these are at {comma_list(layers)}"
             yield Problem((*where, "coders"), what)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, coder_specs, coders_measured_by
-from latent_ledger.config.problems import Problem, needs_sections, show, suggest
+from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.lib.suggestions import show, suggest
 
 
 @needs_sections("model", "evaluations", "coders", "training")

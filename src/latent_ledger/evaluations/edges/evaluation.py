@@ -19,6 +19,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
 from latent_ledger.models import language_model
 from latent_ledger.statistics.records import Records
+from latent_ledger.text.tokenizer import load_tokenizer
 from latent_ledger.text.tokens import special_ids
 
 
@@ -32,7 +33,7 @@ def produce(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = language_model.load_model(Path(model), device=device)
     loaded = {name: load_coder(Path(folder), device) for name, folder in coders.items()}
-    return evaluate(settings, network, language_model.load_tokenizer(Path(model)), loaded, out)
+    return evaluate(settings, network, load_tokenizer(Path(model)), loaded, out)
 
 
 def evaluate(

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Config, Jobs, PlannedJob, RowPlan, Settings, model_columns
-from latent_ledger.resources.architectures import of_model, of_source
+from latent_ledger.resources.architectures import architecture_of_model, architecture_of_source
 from latent_ledger.resources.devices import gpus
 from latent_ledger.resources.memory import DEFAULT_SHARE
 from latent_ledger.scorers.kind import Serving
@@ -20,14 +20,14 @@ ELSEWHERE = Serving(dtype="bfloat16", max_model_len=5120, share=DEFAULT_SHARE)
 def plans(config: Config) -> dict[str, Settings]:
     """Settings of every scorer that is a model of known size, if there are GPUs to ask about."""
     block = config["evaluations"].get("autointerp")
-    listed, model = config["hardware"]["gpus"], of_model(config["model"])
+    listed, model = config["hardware"]["gpus"], architecture_of_model(config["model"])
     if not block or not listed or model is None:
         return {}
     found = {}
     for name, scorer in block["scorers"].items():
         kind = kind_of(scorer)
         source = kind.model(scorer)
-        architecture = of_source(source, scorer.get("revision")) if source else None
+        architecture = architecture_of_source(source, scorer.get("revision")) if source else None
         if architecture is None:
             continue
         served = kind.serving(scorer) if kind.serving else ELSEWHERE

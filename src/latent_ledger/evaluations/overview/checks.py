@@ -7,7 +7,8 @@ from typing import Any
 
 from latent_ledger.config.checks_coders import metrics
 from latent_ledger.config.coder_specs import coders_measured_by
-from latent_ledger.config.problems import Problem, needs_sections, show, suggest
+from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.lib.suggestions import show, suggest
 
 WHERE = ("comparisons", "overview")
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.coder_specs import coder_specs
-from latent_ledger.config.problems import Problem, needs_sections, show, suggest
+from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.models.sources.registry import shape as model_shape
 
 TAKEN = ("coder", "evaluation", "scoring", "model", "probing", "sae-probes", "concepts")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from latent_ledger.config.problems import Problem, needs_sections, show, suggest
+from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.models.sources.registry import shape as model_shape
 from latent_ledger.text.corpora import embedded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from latent_ledger.resources.architectures import Architecture
+from latent_ledger.resources.transformer import Architecture
 from latent_ledger.resources.work import Work
 from latent_ledger.scorers.kind import Questions, ScorerKind, Serving, waiting
 from latent_ledger.scorers.openai.entry import ASKED

@@ -64,29 +64,29 @@ def _load(name: str, configuration: str | None, revision: str | None, split: str
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError
 
-    asked = f"{name}" + (f", configuration {configuration}" if configuration else "")
+    label = f"{name}" + (f", configuration {configuration}" if configuration else "")
     try:
         return datasets.load_dataset(name, configuration, revision=revision, split=split)
     except DatasetNotFoundError as error:
         if "gated" in str(error).lower() or "authenticated" in str(error).lower():
             raise LedgerError(
-                f"The data set {asked} is gated: accept its terms on its page of the hub, then "
+                f"The data set {label} is gated: accept its terms on its page of the hub, then "
                 "`hf auth login` (or set HF_TOKEN)."
             ) from None
         raise LedgerError(
-            f"The hub has no data set {asked} (revision {revision or 'main'}), or it is private: "
+            f"The hub has no data set {label} (revision {revision or 'main'}), or it is private: "
             "check corpus.source and corpus.revision, or `hf auth login`."
         ) from None
     except (ConnectionError, HfHubHTTPError) as error:
         raise LedgerError(
-            f"The data set {asked} is not in the local cache and the hub cannot be reached "
+            f"The data set {label} is not in the local cache and the hub cannot be reached "
             f"({_first_line(error)}): connect once, unset HF_HUB_OFFLINE, or use "
             "corpus.source: embedded."
         ) from None
     except (ValueError, FileNotFoundError) as error:
         # Bad split, bad slice, missing configuration: the library's own line says which.
         raise LedgerError(
-            f"The data set {asked} cannot be read as asked: {_first_line(error)}"
+            f"The data set {label} cannot be read as asked: {_first_line(error)}"
         ) from None
 
 

@@ -68,15 +68,15 @@ class Passages:
 
     def found_in(self, texts: Sequence[str]) -> np.ndarray:
         """True for every text that shares a passage with a reference text: bool [len(texts)]."""
-        found = np.zeros(len(texts), dtype=bool)
+        shares = np.zeros(len(texts), dtype=bool)
         ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
         cuts = np.flatnonzero(np.diff(ends // CHUNK)) + 1  # about CHUNK characters at a time
         for begin, end in itertools.pairwise([0, *cuts.tolist(), len(texts)]):
             hashes, owner = windows(texts[begin:end])
             maybe = self.buckets[_bucket(hashes)]
             hashes, owner = hashes[maybe], owner[maybe]
-            found[begin + owner[np.isin(hashes, self.hashes)]] = True
-        return found
+            shares[begin + owner[np.isin(hashes, self.hashes)]] = True
+        return shares
 
 
 def _powers(base: int, count: int) -> np.ndarray:

@@ -52,7 +52,7 @@ def documents(settings: Mapping) -> Iterator[Document]:
     something other than text in it, or holds no text at all.
     """
     field = settings.get("text_field") or "text"
-    found = False
+    any_text = False
     for source, (text,) in records(settings, (field,)):
         if text is None:
             continue
@@ -62,10 +62,10 @@ def documents(settings: Mapping) -> Iterator[Document]:
                 "name a field of strings in corpus.text_field."
             )
         if text.strip():
-            found = True
+            any_text = True
             # JSON can spell lone surrogates, which UTF-8 (and every tokenizer) cannot.
             yield Document(text.encode("utf-8", "replace").decode(), source)
-    if not found:
+    if not any_text:
         raise LedgerError(
             f"The corpus {settings['source']!r} holds no text in the field {field!r}: "
             "check corpus.source, corpus.split and corpus.text_field."

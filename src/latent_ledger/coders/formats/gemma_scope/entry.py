@@ -2,4 +2,4 @@
 
 from latent_ledger.coders.formats.entry import Format
 
-FORMAT = Format("gemma_scope", file="params.npz", hub=r".*gemma-scope.*")
+FORMAT = Format("gemma_scope", file="params.npz", activation="JumpReLU", hub=r".*gemma-scope.*")

@@ -87,17 +87,17 @@ def load(folder: Path, site: CoderSite, device: str = "cpu") -> GemmaScopeCoder:
         raise LedgerError(f"{folder} is no Gemma Scope coder: {FILE} is missing.")
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = {name: torch.from_numpy(arrays[name]).to(device) for name in arrays.files}
+            weights = {name: torch.from_numpy(arrays[name]).to(device) for name in arrays.files}
     except (BadZipFile, ValueError, OSError) as error:
         raise LedgerError(f"{path} cannot be read ({error}): download it again.") from error
-    if set(found) != set(ARRAYS):
+    if set(weights) != set(ARRAYS):
         raise LedgerError(
-            f"{path} holds {', '.join(sorted(found))}, but a Gemma Scope coder has exactly "
+            f"{path} holds {', '.join(sorted(weights))}, but a Gemma Scope coder has exactly "
             f"{', '.join(ARRAYS)}: choose another `path`."
         )
-    d, width = found["W_enc"].shape
+    d, width = weights["W_enc"].shape
     expected = [(d, width), (width, d), (width,), (d,), (width,)]
-    if [tuple(found[name].shape) for name in ARRAYS] != expected:
-        shapes = ", ".join(f"{name} {tuple(found[name].shape)}" for name in ARRAYS)
+    if [tuple(weights[name].shape) for name in ARRAYS] != expected:
+        shapes = ", ".join(f"{name} {tuple(weights[name].shape)}" for name in ARRAYS)
         raise LedgerError(f"{path} has arrays that do not fit each other: {shapes}.")
-    return GemmaScopeCoder(found, site)
+    return GemmaScopeCoder(weights, site)

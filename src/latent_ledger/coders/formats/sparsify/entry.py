@@ -3,5 +3,8 @@
 from latent_ledger.coders.formats.entry import Format
 
 FORMAT = Format(
-    "sparsify", file="sae.safetensors", hub=r"EleutherAI/(sae|transcoder|skip-transcoder)-.*"
+    "sparsify",
+    file="sae.safetensors",
+    activation="TopK",
+    hub=r"EleutherAI/(sae|transcoder|skip-transcoder)-.*",
 )

@@ -19,7 +19,7 @@ class Parameters:
     biases: tuple[str, ...]
     skip: tuple[str, ...] = ()
 
-    def of_roles(self, roles: tuple[str, ...]) -> frozenset[str]:
+    def with_roles(self, roles: tuple[str, ...]) -> frozenset[str]:
         """The parameters of some of the four roles."""
         return frozenset(name for role in roles for name in getattr(self, role))
 
