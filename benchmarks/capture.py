@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 import transformers
 
-from latent_ledger.models import capture, language_model
+from latent_ledger.models import capture
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 from tests.tiny_models import neox_folder, packed_tokens
 
@@ -54,7 +54,7 @@ def measure(model: Path, folder: Path, layers: list[int], repeats: int, dtype: s
     """Median tokens per second of the full pass and of each capture, after an untimed round."""
     network = capture.load_for_capture(model)
     tokens = capture.TokenSet(folder)
-    middle = (language_model.num_layers(network) - 1) // 2
+    middle = (network.config.get_text_config().num_hidden_layers - 1) // 2
     wanted = [
         HookPoint(layer, HookPointName.RESID_POST) for layer in layers or (middle, middle + 1)
     ]

@@ -35,6 +35,7 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.numpy import load_file
 from sparsify import SparseCoder
+from sparsify.utils import get_layer_list
 
 from latent_ledger.coders import codes
 from latent_ledger.coders.sparse_coder import load_coder
@@ -81,7 +82,7 @@ class Theirs:
         (self.hook,) = (
             name
             for name, module in self.network.named_modules()
-            if module is language_model.layers(self.network)[layer]
+            if module is get_layer_list(self.network)[1][layer]
         )
 
     def cache(self, out: Path) -> None:

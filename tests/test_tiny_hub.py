@@ -35,7 +35,7 @@ for layer, name in ((5, 68), (12, 82), (19, 73)):
         {"source": "google/gemma-scope-2b-pt-res", "layer": layer, "input_hook": "resid_post",
          "output_hook": "resid_post", "path": f"layer_{layer}/width_16k/average_l0_{name}"}, folder)
 print(json.dumps({
-    "files": sorted(reference["files"]), "layers": language_model.num_layers(model),
+    "files": sorted(reference["files"]), "layers": model.config.num_hidden_layers,
     "dtype": str(next(model.parameters()).dtype),
     "caps": [config.attn_logit_softcapping, config.final_logit_softcapping],
     "sliding": sorted(set(config.layer_types)),

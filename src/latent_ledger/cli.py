@@ -2,10 +2,10 @@
 
 latent-ledger verify                   read every payload and compare it with its manifest
 latent-ledger gc [--dry-run]           delete payloads that no manifest in results/ refers to
-latent-ledger compare A.json B.json    which contrasts hold in both ledgers, or in all of several
+latent-ledger compare A.json B.json    contrasts that hold in both ledgers, or in all of several
 latent-ledger check FILE [OVERLAY...]  check a configuration without running anything
 latent-ledger docs                     write docs/configuration.md from the schema
-latent-ledger costs FILE [OVERLAY...]  what every row of the reference ledger is expected to cost
+latent-ledger costs FILE [OVERLAY...]  expected cost of every row of the reference ledger
 """
 
 from __future__ import annotations

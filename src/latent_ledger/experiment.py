@@ -1,4 +1,4 @@
-"""A whole experiment: its configuration read, merged and checked. Nothing below imports this.
+"""Whole experiment: its configuration read, merged and checked. Nothing below imports this.
 
     YAML files and overlays --merge--> schema, checks of all evaluations --> references --> dict
 

@@ -15,8 +15,9 @@ import torch
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import capture as capturing
 from latent_ledger.models import hooks, language_model, shards
-from latent_ledger.models.capture import ActivationShards, Capture, TokenSet, capture
+from latent_ledger.models.capture import Capture, TokenSet, capture
 from latent_ledger.models.hook_points import HookPoint, HookPointName
+from latent_ledger.models.shards import ActivationShards
 from latent_ledger.text.tokenizer import load_tokenizer
 from tests.project import PROJECT
 from tests.tiny_models import PAD, example_tokens, folder_digest, packed_tokens

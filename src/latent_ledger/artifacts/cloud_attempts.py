@@ -1,4 +1,4 @@
-"""Attempts of a job in a cloud: what they cost, and why the last attempt failed.
+"""Attempts of a job in a cloud: their cost, and the reason why the last one failed.
 
 An attempts file lies beside a run record and has one JSON line per Sandbox, oldest first. It covers
 what a record cannot: attempts that failed, the time a container needed to start, and ends at which

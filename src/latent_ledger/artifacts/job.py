@@ -1,4 +1,4 @@
-"""Job of a rule: look the action key up, compute only on a miss, always leave a record.
+"""Job of a rule: a lookup of its action key, a computation on a miss, and always a record.
 
 A rule's script unpacks Snakemake's object into a :class:`Job` and hands it a function::
 
@@ -42,14 +42,14 @@ VERSIONS = ("torch", "transformers", "eai-sparsify", "scikit-learn", "numpy", "s
 """Packages whose versions a run record names."""
 
 USD_PER_SECOND = "SNAKEMAKE_MODAL_USD_PER_SECOND"
-"""Environment variable in which the Modal executor tells what the job's container costs."""
+"""Environment variable with the price of the job's container, set by the Modal executor."""
 
 Facts = dict[str, Any]
 
 
 @dataclass
 class Job:
-    """What a script needs, free of Snakemake's types."""
+    """A script's inputs, outputs and settings, free of Snakemake's types."""
 
     rule: str
     settings: Mapping[str, Any]
@@ -95,7 +95,7 @@ class Job:
             price_per_hour=3600 * float(os.environ.get(USD_PER_SECOND) or 0),
         )
 
-    # -- what compute functions use -------------------------------------------------------------
+    # -- for compute functions ------------------------------------------------------------------
 
     def input(self, name: str) -> Payload:
         """The payload behind a named input, verified when its folder is asked for."""
@@ -150,7 +150,7 @@ class Job:
             raise
 
     def _end_as(self, code: int, began: datetime, clock: float) -> None:
-        """End as the process did that ran this script; one that was killed left no record."""
+        """Exit as the process did that ran this script; a killed one left no record."""
         if code < 0:
             signal_name = signal.Signals(-code).name
             hint = "; out of memory, most likely: give the rule more mem_mb" if code == -9 else ""
@@ -235,7 +235,7 @@ class Job:
         self.store.record_code(reached.digest, dict(reached.functions))
 
     def _fail(self, reason: str, began: datetime, clock: float, **more: str) -> None:
-        """Leave a failure record and say the reason in one line."""
+        """Write a failure record, and print the reason in one line."""
         line = " ".join(reason.split())
         write_json(self.record, {**self._describe("failed", began, clock), "reason": line, **more})
         print(f"{self.rule}: {line}", file=sys.stderr, flush=True)
@@ -311,7 +311,7 @@ def _versions() -> dict[str, str]:
 def _git_commit() -> str:
     """Short commit of the working tree, with ``+`` when it has uncommitted changes.
 
-    Sources that travelled to a container have no history; who sent them says what they were.
+    Sources that travelled to a container have no history; their sender sets ``SOURCE_COMMIT``.
     """
     if os.environ.get("SOURCE_COMMIT"):
         return os.environ["SOURCE_COMMIT"]

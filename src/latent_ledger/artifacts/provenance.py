@@ -1,13 +1,13 @@
-"""Action key: what a result depends on, as a digest.
+"""Action key: a digest of everything that a result depends on.
 
     key = sha256(rule, settings, code digest, environment digest, digests of the inputs' content)
 
 The *code digest* covers a script and every project module it reaches by import, read as syntax
-trees without docstrings, comments or layout: those cost nothing, a corrected adapter makes exactly
-its dependents stale. It is kept per function as well, so that the ledger can say *which* function
-changed between two rows. Modules that only carry bytes or words (the store, this one, progress
-lines) are left out: they are checked by digests themselves and cannot change a number. What they
-import is followed all the same: the rounding of numbers, which :mod:`latent_ledger.lib.files`
+trees without docstrings, comments or layout. Edits of those cost nothing, and a corrected adapter
+makes exactly its dependents stale. The digest is kept per function as well, so that the ledger
+names the function that changed between two rows. Modules that only carry bytes or text (the store,
+this one, progress lines) are left out: digests check them, and they cannot change a number. Their
+imports are followed all the same: the rounding of numbers, which :mod:`latent_ledger.lib.files`
 calls, is part of every job's code.
 
 Imports are followed statically, so a registry imports its entries by name. The name may leave whole
@@ -237,7 +237,7 @@ class Project:
 def ingredients(
     rule: str, settings: Mapping[str, Any], code: str, env: str, inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What an action key is made of; the manifest repeats it as ``made_by``."""
+    """The ingredients of an action key; the manifest repeats them as ``made_by``."""
     return {
         "rule": rule,
         "settings": dict(settings),
@@ -280,7 +280,7 @@ def describe_change(
     functions_before: Mapping[str, str],
     functions_after: Mapping[str, str],
 ) -> str:
-    """One line that says what changed between two ``made_by`` records.
+    """One line with the changes between two ``made_by`` records.
 
     For example ``code: statistics.probes:fit_probe; settings: resamples: 1000 -> 2000; data:
     codes``.

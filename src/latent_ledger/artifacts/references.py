@@ -107,7 +107,7 @@ def download(
 
 @contextlib.contextmanager
 def refusals_in_one_line(source: str, revision: str | None) -> Iterator[None]:
-    """Turn what the hub answers into a line that says what to type."""
+    """Turn an error of the hub into a line with the command to type."""
     where = f"{source} (revision {revision or 'main'})"
     try:
         yield

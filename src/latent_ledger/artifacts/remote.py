@@ -1,6 +1,6 @@
 """Workflow with its store on a Modal Volume instead of this machine.
 
-The caller then has manifests and records, and no payload. Two things need another way:
+The caller then has manifests and records, and no payload. Two tasks differ:
 
 * :func:`complete`: a job whose keys the store has is completed here, from one small file per part;
 * :func:`elsewhere`: manifests that were made with another store, whose payloads the Volume lacks.
@@ -36,7 +36,7 @@ class RemoteActions:
         self._known: dict[str, dict[str, Any] | None] = {}
 
     def lookup(self, key: str) -> dict[str, Any] | None:
-        """The action of `key`, from one small file; whether its payload is whole is not looked at.
+        """The action of `key`, from one small file; its payload is not checked.
 
         A payload that is gone makes the job that opens it fail, with the manifest's name in its
         record; :func:`forget_corrupt` then makes the next run compute it again.

@@ -2,11 +2,12 @@
 
 Snakemake sees a changed param by comparing with its own record in ``.snakemake/metadata``. When
 that record is gone it sees nothing, and an old number would stand as a current one. A manifest
-carries its own ingredients (``made_by``), so it can be judged without Snakemake's memory.
+carries its ingredients (``made_by``), so it can be judged without Snakemake's record.
 
-What is outdated is *told* to Snakemake, by a record whose params say why (:func:`mark_outdated`):
-its own comparison then finds the change and prints the reason. Nothing in ``results/`` is deleted
-or touched, so a dry run, ``--lint`` and ``--summary`` leave it as it was.
+An outdated manifest gets a record of Snakemake with the reason as its params
+(:func:`mark_outdated`). Snakemake's comparison then finds the change and prints the reason. Nothing
+in ``results/`` is deleted or touched, so a dry run, ``--lint`` and ``--summary`` leave it as it
+was.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ RECORD_FORMAT = 6
 def why_stale(
     manifest: Manifest, rule: str, settings: Mapping[str, Any], code: str, env: str
 ) -> str | None:
-    """What of rule, settings, code and environment differs from what made `manifest`; or None."""
+    """The first of rule, settings, code and environment that differs from `manifest`; or None."""
     made_by = manifest.made_by
     if made_by.get("rule") != rule:
         return "rule"
@@ -77,7 +78,7 @@ def outdated(
 
 
 def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> list[str]:
-    """What changed since the manifests in results/ were made, one line per rule and change.
+    """Changes since the manifests in results/ were made, one line per rule and change.
 
     For example ``probing (16 results): code: evaluations.probing.evaluation:produce``. Snakemake's
     own reason names a digest; this names the functions and the values behind it.
@@ -89,7 +90,7 @@ def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> 
         except LedgerError:
             continue  # absent or unreadable: there is nothing to compare with
         code, env = project.code_digest(rule), project.environment(settings)
-        # What an input's change means is explained by the input's own line.
+        # A changed input is explained by the line of the job that made it.
         now = ingredients(rule, canonical(dict(settings)), code, env, {})
         then = {**made_by, "inputs": {}}
         if now != then:

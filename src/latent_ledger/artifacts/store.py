@@ -9,7 +9,7 @@ or path, so equal content gives equal bytes. An *action* maps a key (see
     payloads/ab/<tree digest>/...     the files, read-only
     actions/ab/<action key>.json      key -> manifest, run record, and what the key was made of
     code/<code digest>.json           digest per function, to say later which ones changed
-    checkpoints/<action key>/         what a killed job left, for its next attempt
+    checkpoints/<action key>/         state of a killed job, for its next attempt
     history/<experiment>/<run id>/    superseded ledger rows
     staging/, quarantine/             being written; found corrupt
 
@@ -42,10 +42,10 @@ FACTS = "facts.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What stands in ``results/`` for a payload in the store.
+    """The file in ``results/`` that stands for a payload in the store.
 
     ``made_by`` repeats the ingredients of the action key (rule, settings, code, environment and
-    input digests), so that anybody can tell whether the number behind it is still current.
+    input digests), so that a reader can check whether the number behind it is current.
     """
 
     rule: str
@@ -121,7 +121,7 @@ class Store:
         return self.root / "actions" / key[:2] / f"{key}.json"
 
     def checkpoint_folder(self, key: str) -> Path:
-        """Where the job of this key may keep what a next attempt needs."""
+        """Where the job of this key may keep its state for a next attempt."""
         return self.root / "checkpoints" / key
 
     # -- reading --------------------------------------------------------------------------------
@@ -226,7 +226,7 @@ class Store:
         if manifest.key:
             self.action_path(manifest.key).unlink(missing_ok=True)
 
-    # -- keeping house --------------------------------------------------------------------------
+    # -- maintenance ----------------------------------------------------------------------------
 
     def payload_digests(self) -> Iterator[str]:
         """Digest of every payload held."""
@@ -246,8 +246,8 @@ class Store:
     def collect_garbage(self, keep: set[str]) -> tuple[int, int]:
         """Delete payloads whose digest is not in `keep`, and all leftovers.
 
-        Returns (payloads deleted, bytes freed). Actions stay: they say what once was, and a
-        missing payload makes a lookup miss.
+        Returns (payloads deleted, bytes freed). Actions stay as a history; a missing payload makes
+        a lookup miss.
         """
         freed = count = 0
         doomed = [self.payload_folder(d) for d in self.payload_digests() if d not in keep]

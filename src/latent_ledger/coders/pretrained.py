@@ -1,10 +1,9 @@
-"""Coders that somebody else trained: fetched from a folder or the hub, in the publisher's format.
+"""Coders trained elsewhere: fetched from a folder or the hub, in the publisher's format.
 
     source + path + revision --format--> coder folder with its site    architecture and width
                                                                        checked
 
-The file is the truth about architecture, width and k; what the configuration says of them must
-agree.
+The file decides architecture, width and k; the configuration's values must agree with it.
 """
 
 from __future__ import annotations

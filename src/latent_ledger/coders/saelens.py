@@ -1,9 +1,9 @@
 """Coders of every format as SAELens objects, with the same latents and the same output.
 
-Each format has its own bridge, ``coders/formats/<format>/saelens.py``. Whether a bridge is right is
-not a matter of reading it: the encode-fidelity gate measures it
-(:mod:`latent_ledger.evaluations.gates.saelens_fidelity`). Only evaluations that this gate blocks
-import this module, so that a corrected bridge leaves all codes current.
+Each format has its own bridge, ``coders/formats/<format>/saelens.py``. The encode-fidelity gate
+(:mod:`latent_ledger.evaluations.gates.saelens_fidelity`) measures whether the bridge is right. Only
+evaluations that this gate blocks import this module, so that a corrected bridge leaves all codes
+current.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class LatentDecoder(Protocol):
 class SparseCoder(LatentDecoder, Protocol):
     """A trained coder at its site. All tensors are fp32 on the coder's device.
 
-    ``encode`` selects some of the pre-activations; which of them is the architecture's affair. An
-    active latent's value is its encoder row times the input, and a bias.
+    ``encode`` selects some of the pre-activations, by a rule of the architecture. An active
+    latent's value is its encoder row times the input, and a bias.
     """
 
     @property

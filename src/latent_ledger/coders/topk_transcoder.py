@@ -4,7 +4,7 @@
     output  = W_dec^T latents + b_dec  [+ W_skip x]
 
 Both classes stand in SAELens' registry under their architecture's name, so ``save_model`` and
-``SAE.load_from_disk`` work for whoever has imported this module. As in every SkipTranscoder of
+``SAE.load_from_disk`` work after an import of this module. As in every SkipTranscoder of
 SAELens, ``decode`` leaves the skip out, because it does not see ``x``; ``forward`` adds it.
 """
 
@@ -23,7 +23,7 @@ from latent_ledger.coders.top_k import top_k
 
 
 class TopK(topk_sae.TopK):
-    """SAELens' TopK of dense latents, selected in two stages: most of the time goes into it."""
+    """SAELens' TopK of dense latents, selected in two stages, because it takes most of the time."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Pre-activations [..., width] -> latents [..., width]: top k, then ReLU."""

@@ -9,7 +9,6 @@ from typing import Any
 from latent_ledger.coders.formats.recognition import format_of_repository
 from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.config.coder_specs import (
-    FAIR,
     LEARNT_HERE,
     OF_ANY_MODEL,
     ORIGINAL,
@@ -19,6 +18,7 @@ from latent_ledger.config.coder_specs import (
     effective,
     is_pretrained,
     pairs,
+    unfair_fields,
 )
 from latent_ledger.config.problems import Problem, Where, needs_sections
 from latent_ledger.config.schema_file import schema
@@ -103,7 +103,7 @@ def _models(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("coders")
 def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
-    """A coder is trained here or fetched, and the keys of one way mean nothing in the other."""
+    """A coder is trained here or fetched, and has no keys of the other kind."""
     for name, coder in config["coders"].items():
         if is_pretrained(coder):
             for key in LEARNT_HERE:
@@ -217,7 +217,7 @@ def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("model", "evaluations", "coders", "training")
 def _evaluation_selects(config: dict[str, Any]) -> Iterator[Problem]:
-    """An evaluation's ``select`` names coders, k and seeds that exist, and leaves some coder."""
+    """An evaluation's ``select`` names coders, k and seeds that exist, and at least one coder."""
     for evaluation, block in config["evaluations"].items():
         select, where = block["select"], ("evaluations", evaluation, "select")
         strangers = False
@@ -249,7 +249,7 @@ def _aside(config: dict[str, Any], coder: str, evaluation: str) -> str:
 
 @needs_sections("model", "comparisons", "evaluations", "coders", "training")
 def _measured(config: dict[str, Any]) -> Iterator[Problem]:
-    """What is compared is measured: the evaluation's ``select`` leaves out neither side."""
+    """Compared coders are measured: the evaluation's ``select`` leaves out neither side."""
     for family, entry in config["comparisons"]["families"].items():
         if any(name not in config["coders"] for pair in entry["pairs"] for name in pair):
             continue
@@ -328,11 +328,8 @@ def _fair(
         if allowed and not set(ours) & set(theirs) & set(allowed):
             where = f" among {comma_list(allowed)}" if key in entry["select"] else ""
             yield Problem(path, f"{first} and {second} have no {plural} in common{where}")
-    for key in FAIR:
-        ours, theirs = effective(config, first, key), effective(config, second, key)
-        if elsewhere and key in LEARNT_HERE:
-            continue  # the difference in source says that they were trained differently
-        if ours != theirs and key not in entry["allow_unfair"]:
+    for key, ours, theirs in unfair_fields(config, first, second):
+        if key not in entry["allow_unfair"]:
             yield Problem(
                 path,
                 f"{first} and {second} differ in {key} ({show(ours)}, {show(theirs)}); make them "

@@ -1,4 +1,4 @@
-"""Checks of the store, the models, the texts and the labelled examples, and that they fit."""
+"""Checks of the store, the models, the texts and the labelled examples, and of their fit."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 An entry is an architecture at a site; a spec is that entry at one k and one seed, named
 ``<entry>-k<k>-s<seed>``. The recipe is the one under ``training``, with what the entry overrides.
-An entry with a ``source`` comes trained: it is a single spec of the same name, whose k, seed and
-recipe are its publisher's.
+An entry with a ``source`` comes trained: it is a single spec of the same name, and its publisher
+chose its k, seed and recipe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,23 +22,13 @@ RECIPE = (
     "dead_feature_threshold",
     "checkpoint_steps",
 )
-"""Keys of ``training`` that every instance of a coder shares, besides its width."""
+"""Keys of ``training`` that every spec of a coder shares, besides its width."""
 
-FAIR = (
-    "width",
-    "batch_tokens",
-    "optimizer",
-    "learning_rate",
-    "auxk_alpha",
-    "model",
-    "weights",
-    "source",
-)
-"""Keys a coder may set for itself and in which compared coders must agree."""
+FAIR = ("width", *RECIPE, "model", "weights", "source")
+"""Keys of a coder in which compared coders must agree, besides k and seed."""
 
-LEARNT_HERE = ("batch_tokens", "optimizer", "learning_rate", "auxk_alpha", "weights", "k", "seeds")
+LEARNT_HERE = (*RECIPE, "weights", "k", "seeds")
 """Keys that say how a coder is trained, so that a pretrained one has none of them."""
-
 
 ORIGINAL = "original"
 """Name of the model under study, beside its re-randomised controls and other published models."""
@@ -52,10 +42,10 @@ class CoderSpec:
     """One coder: architecture, site, size, seed, recipe, and which control it is, if any.
 
     `model` is the model it is trained on (``original``, a re-randomised one or another published
-    one) and `base` the published model behind that, whose tokenizer it reads; `weights` says which
-    of its weights are learnt (``trained``: all of them). Of a pretrained coder `source` is a hub id
-    or a folder, `place` says where in it (path, revision, format), k, seed and perhaps width are
-    None, and there is no recipe.
+    one). `base` is the published model behind that; the coder reads tokens of its tokenizer.
+    `weights` names the weights that are learnt (``trained``: all of them). A pretrained coder has a
+    `source`, a hub id or a folder, and a `place` in it (path, revision, format). Its k, seed and
+    perhaps width are None, and it has no recipe.
     """
 
     name: str
@@ -106,9 +96,10 @@ class CoderSpec:
 
 
 def effective(config: Mapping[str, Any], coder: str, key: str) -> Any:
-    """A recipe key as it holds for one coder: its own value, or the common one.
+    """A recipe key of one coder: the entry's value, or the common one.
 
-    A pretrained coder has what it says itself; what its publisher did is None, no list of k.
+    A pretrained coder has its entry's value only; its publisher's recipe is None, with no list of
+    k.
     """
     entry = config["coders"][coder]
     common = {} if is_pretrained(entry) else config["training"]
@@ -121,7 +112,7 @@ def is_pretrained(entry: Mapping[str, Any]) -> bool:
 
 
 def base(config: Mapping[str, Any], model: str) -> str:
-    """The published model behind one: itself, or what a re-randomised control was drawn from."""
+    """The published model behind `model`: itself, or the original of a re-randomised control."""
     return model if model in config["model"]["others"] else ORIGINAL
 
 
@@ -158,10 +149,10 @@ def coder_specs(config: Mapping[str, Any]) -> list[CoderSpec]:
 
 
 def coders_measured_by(config: Mapping[str, Any], evaluation: str) -> list[CoderSpec]:
-    """Instances that an evaluation measures: all of them, or those its ``select`` names.
+    """Coders that an evaluation measures: all of them, or those its ``select`` names.
 
-    Coders of other models only where :data:`OF_ANY_MODEL` says so.
-    Lists of k and of seeds choose among trained coders; a pretrained one has neither.
+    Coders of other models are measured by the evaluations in :data:`OF_ANY_MODEL` only. Lists of k
+    and of seeds choose among trained coders; a pretrained one has neither.
     """
     block = config["evaluations"].get(evaluation)
     if block is None:
@@ -177,17 +168,17 @@ def coders_measured_by(config: Mapping[str, Any], evaluation: str) -> list[Coder
 
 
 def _within(select: Mapping[str, Any], spec: CoderSpec) -> bool:
-    """Whether the lists of k and seeds of a ``select`` leave an instance in."""
+    """Whether the lists of k and seeds of a ``select`` include a coder."""
     return spec.pretrained or (
         spec.k in select.get("k", [spec.k]) and spec.seed in select.get("seeds", [spec.seed])
     )
 
 
 def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderSpec, CoderSpec]]:
-    """The instances that meet in one comparison family: equal k and seed, limited by its
+    """The coders that meet in one comparison family: equal k and seed, limited by its
     ``select``.
 
-    In the order of the family's pairs, then of the first coder's instances.
+    In the order of the family's pairs, then of the first coder's specs.
     """
     entry = config["comparisons"]["families"][family]
     select = entry.get("select", {})
@@ -203,8 +194,34 @@ def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderSpec, Coder
     ]
 
 
+def fair_fields(spec: CoderSpec) -> dict[str, Any]:
+    """The fields of a coder in which a fair opponent agrees: :data:`FAIR`, k and seed.
+
+    A pretrained coder has a source in the place of k, seed and recipe.
+    """
+    fields = {"width": spec.width, "model": spec.model, "weights": spec.weights}
+    if spec.pretrained:
+        return {**fields, "source": spec.source}
+    return {**fields, "k": spec.k, "seed": spec.seed, **spec.recipe}
+
+
+def unfair_fields(
+    config: Mapping[str, Any], first: str, second: str
+) -> Iterator[tuple[str, Any, Any]]:
+    """The :data:`FAIR` keys in which two coders differ, each with the values of both.
+
+    A difference in source says that the recipes differ, so a pair with a pretrained coder has no
+    entry per recipe key.
+    """
+    fetched = any(is_pretrained(config["coders"][name]) for name in (first, second))
+    for key in FAIR:
+        values = [effective(config, name, key) for name in (first, second)]
+        if values[0] != values[1] and not (fetched and key in RECIPE):
+            yield key, *values
+
+
 def _meet(left: CoderSpec, right: CoderSpec) -> bool:
-    """Trained coders meet at equal k and seed; a pretrained one meets every instance."""
+    """Trained coders meet at equal k and seed; a pretrained one meets every coder."""
     if left.pretrained or right.pretrained:
         return True
     return (left.k, left.seed) == (right.k, right.seed)

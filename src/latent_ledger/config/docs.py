@@ -111,7 +111,7 @@ def _only_for(part: Mapping[str, Any]) -> str:
 
 
 def _values(part: Mapping[str, Any]) -> str:
-    """Type and bounds of a key, in words."""
+    """Type and bounds of a key, as text."""
     if "enum" in part:
         return " &#124; ".join(f"`{value}`" for value in part["enum"])
     if part["type"] == "array":

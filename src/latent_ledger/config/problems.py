@@ -15,7 +15,7 @@ Where = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to put right: where, and what."""
+    """One fault of a configuration: its path, and a sentence."""
 
     path: Where
     what: str
@@ -42,7 +42,7 @@ def needs_sections(
 def contradictions(
     checks: Iterable[Check], config: dict[str, Any], broken: set[str]
 ) -> list[Problem]:
-    """What `checks` find; those that read a `broken` section cannot be asked and are left out."""
+    """Problems that `checks` find; a check that reads a `broken` section is left out."""
     return [
         problem for check in checks if not check.sections & broken for problem in check.find(config)
     ]

@@ -1,7 +1,7 @@
-"""Reading YAML strictly, and laying one configuration over another.
+"""Strict reader of YAML, and the overlay of one configuration on another.
 
-PyYAML keeps the last of two equal keys without a word, so a value could be changed in one place
-and silently overruled in another; here a repeated key is an error that names both lines.
+PyYAML keeps the last of two equal keys in silence, so a value could be changed in one place and
+overruled in another. Here a repeated key is an error that names both lines.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Old names of keys, which a configuration may use until version 0.3.
 
-Each use gives a line on standard error that says what to write. Where the old and the new name
-stand side by side, it is not known which is meant: the old name is then an unknown key.
+Each use gives a line on standard error with the new name. Where the old and the new name stand
+side by side, the meaning is ambiguous, and the old name is an unknown key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RENAMED: dict[tuple[str, ...], dict[str, str]] = {
 
 
 def with_new_names(config: dict[str, Any]) -> dict[str, Any]:
-    """Rename old keys of a plain configuration in place, and say so on standard error."""
+    """Rename old keys of a plain configuration in place, with a line each on standard error."""
     for pattern, names in RENAMED.items():
         for path, mapping in _places(config, pattern):
             for old, new in names.items():

@@ -1,4 +1,4 @@
-"""Closed schema: what is wrong with a configuration, and what its defaults make of it.
+"""Closed schema: problems of a configuration, and its completion by defaults.
 
 Two passes over the same schema, both without side effects::
 
@@ -6,8 +6,8 @@ Two passes over the same schema, both without side effects::
                       --complete()--> the same with defaults filled and numbers in one form
 
 A problem is a path and a sentence. For a key that does not exist the sentence names the nearest
-one that does, preferring keys the mapping does not have yet: a misspelt key is usually the one
-that is missing.
+one that does, preferring keys the mapping does not have yet, because a misspelt key is usually the
+missing one.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from latent_ledger.config.sources import origin_of
 from latent_ledger.lib.suggestions import comma_list, nearest, show
 
 FOLDER = Path(__file__).parent
-"""Where ``schema.yaml`` lies, with the blocks that have files of their own."""
+"""Folder of ``schema.yaml`` and of the blocks that have separate files."""
 EVALUATIONS = FOLDER.parent / "evaluations"
-"""Where each evaluation has a folder with the schema of its block."""
+"""Folder of the evaluations, each a folder with the schema of its block."""
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """The schema of every experiment, read once, with the blocks that have files of their own.
+    """The schema of every experiment, read once, with the blocks that have separate files.
 
-    A ``$ref`` to a file names it from the folder of ``schema.yaml``. A folder of an evaluation
-    whose block the file does not place belongs under ``evaluations``, by the folder's name.
+    A ``$ref`` to a file names it from the folder of ``schema.yaml``. The block of an
+    evaluation that the file does not place belongs under ``evaluations``, by its folder's name.
     """
     content = read_yaml(FOLDER / "schema.yaml")
     top = content["properties"]
@@ -86,7 +86,7 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-# --- what is wrong -------------------------------------------------------------------------------
+# --- problems ------------------------------------------------------------------------------------
 
 
 def problems(config: dict[str, Any]) -> list[Problem]:
@@ -189,7 +189,7 @@ def _wrong_type(value: Any, allowed: list[str]) -> str:
 def _number(text: str, *, whole: bool) -> str | None:
     """How YAML wants a number that it took for text, such as ``1e-4``; None for other text.
 
-    YAML 1.1, which PyYAML and so Snakemake read, asks for a point and a sign: ``1.0e-4``.
+    YAML 1.1, which PyYAML and so Snakemake read, requires a point and a sign: ``1.0e-4``.
     """
     try:
         number = float(text)
@@ -203,7 +203,7 @@ def _number(text: str, *, whole: bool) -> str | None:
     return f"{float(mantissa)}e{int(exponent):+d}" if exponent else text
 
 
-# --- what the defaults make of it ----------------------------------------------------------------
+# --- defaults ------------------------------------------------------------------------------------
 
 
 def complete(

@@ -1,4 +1,4 @@
-"""Origins of the ``source`` keys of a configuration: what the source of a section names."""
+"""Origins of the ``source`` keys of a configuration, by section."""
 
 from __future__ import annotations
 

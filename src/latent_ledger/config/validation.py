@@ -32,11 +32,11 @@ REMOVABLE = (
     ("references",),
     ("corpus", "slices"),
 )
-"""Where an overlay may say ``absent`` in the place of an entry."""
+"""Sections in which an overlay may write ``absent`` in the place of an entry."""
 
 
 class ConfigError(LedgerError):
-    """A configuration that cannot be used; ``lines`` holds one line per problem."""
+    """A configuration with problems; ``lines`` holds one line for each."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = list(lines)
@@ -47,7 +47,7 @@ class ConfigError(LedgerError):
 def validate(config: Mapping[str, Any], checks: Iterable[Check]) -> dict[str, Any]:
     """Check a configuration and return a copy with all defaults filled; the input stays as it is.
 
-    `checks` are the contradictions to look for. Validating the result again gives an equal result.
+    `checks` find contradictions. Validating the result again gives an equal result.
     Local folders are looked up from the working directory. Raises :class:`ConfigError` with one
     line per problem.
     """
@@ -88,8 +88,7 @@ def without_absent(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
-    """Fill the points that follow from a coder's architecture, which no default in a schema can
-    say.
+    """Fill the hook points that follow from a coder's architecture; a schema has no such default.
 
     Returns one problem per coder that must name its input hook and does not.
     """

@@ -1,4 +1,4 @@
-"""The ledger of a failed run whose store is on a Modal Volume, rendered in a Sandbox there.
+"""Ledger of a failed run whose store is on a Modal Volume, rendered in a Sandbox there.
 
 here     results, configuration --> Sandbox: python -m latent_ledger.ledger.failed_run <file>
 Sandbox  write_ledger --> results/ledger.md, ledger.json, figures --> here

@@ -1,8 +1,8 @@
-"""What a ledger row was before: the store remembers, the ledger shows it as superseded.
+"""History of ledger rows: earlier versions, kept in the store and shown as superseded.
 
 Each run id has a folder of numbered JSON entries. An entry is added when the row's action key or
-its verdict differs from the last one; it keeps the row as it was shown, and the ingredients of the
-whole closure above it, so that the next version can say *what* changed.
+its verdict differs from the last one. It keeps the row as it was shown, and the ingredients of the
+whole closure above it, from which the next version states *what* changed.
 """
 
 from __future__ import annotations

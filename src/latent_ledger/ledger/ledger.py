@@ -1,13 +1,13 @@
-"""The ledger: one row per run id, from metrics and run records alone.
+"""Ledger: one row per run id, from metrics and run records alone.
 
 For every row the configuration plans (:func:`latent_ledger.planning.graph.rows`):
 
-1. find its manifest; if there is none, the first missing or failed job on the way is the reason;
+1. find its manifest; if there is none, the first missing or failed job upstream is the reason;
 2. check that manifest and everything above it was made by the current code, settings, environment
-   and inputs; if not, the row says *stale* and shows no number;
+   and inputs; if not, the row is *stale* and shows no number;
 3. read metrics from the verified payload, compute the verdict;
 4. compare with the row's history in the store: an older record under another key becomes a
-   ``superseded`` row that says what changed.
+   ``superseded`` row that states what changed.
 
 :mod:`latent_ledger.ledger.report` turns the rows into Markdown.
 """
@@ -52,7 +52,7 @@ class Ledger:
         self._reasons: dict[str, str | None] = {}
         self._names = self._names_by_digest()
 
-    # -- is a manifest there, and is it current? ------------------------------------------------
+    # -- manifests: present and current ---------------------------------------------------------
 
     def _names_by_digest(self) -> dict[str, list[str]]:
         """Digest -> names of the manifests with that content."""
@@ -72,7 +72,7 @@ class Ledger:
         return self.root / self.folder / name
 
     def _manifest(self, path: str) -> Manifest | None:
-        """The manifest at `path`, None when it is absent or unreadable (its row will say so)."""
+        """The manifest at `path`; None when it is absent or unreadable, as its row shows."""
         try:
             return Manifest.read(self.path(path))
         except LedgerError:
@@ -172,7 +172,7 @@ class Ledger:
         return Row(row_plan.run_id, row_plan.row_type, complete(row_plan.run_id, values))
 
     def _failure(self, row_plan: graph.RowPlan) -> str | None:
-        """Why there is no number: the first failed job on the way, or a missing manifest."""
+        """Why there is no number: the first failed job upstream, or a missing manifest."""
         manifests = graph.manifests_behind(row_plan, self.jobs)
         missing = [name for name in manifests if not self.path(name).exists()]
         for name in missing:
@@ -249,8 +249,8 @@ def write_ledger(
 def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> str | None:
     """Why the ledger in ``results/`` is not that of this configuration; None if it is, or is none.
 
-    Its own fingerprint decides, not its time: it may be of another experiment, of other settings,
-    copied without the manifests that it rests on, or rendered after a run that failed.
+    Its fingerprint decides, not its time: it may be of another experiment, of other settings,
+    copied without its manifests, or rendered after a run that failed.
     """
     page, machine = (root / path for path in paths.LEDGER)
     if not page.exists() and not machine.exists():

@@ -1,8 +1,8 @@
-"""Does every reference name rows that will exist, and metrics that they will have?
+"""Checks of the references: each names rows that will exist, and metrics that they will have.
 
-Rows follow from the whole configuration, so this is asked last and only of one that has no other
-problem. Metrics are checked where the row's evaluation declares its own; a name that only the
-finished measurement knows is checked when the ledger is written.
+Rows follow from the whole configuration, so these checks run last, and only on a configuration
+without other problems. Metrics are checked where the row's evaluation declares them. A name that
+only the finished measurement has is checked when the ledger is written.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""Values somebody reported, row by row: what we measure in their place, and whether it is the same.
+"""Reported values, row by row: our measurement in their place, and whether both agree.
 
 An entry under ``references`` is keyed by the run id that its author gave it. It names measurements:
-a row of this ledger, a metric of it, and (if a number was reported) the value and how near counts
-as the same. Its verdict is computed::
+a row of this ledger, a metric of it, and (if a number was reported) the value and its tolerance.
+Its verdict is computed::
 
     a measured row has no number             failed (or stale), with that row's reason
     no measurement has a reported value      the verdict of the first measured row: a counterpart
     every reported value is within reach     reproduced
     one of them is not                       not reproduced
 
-What the author concluded stands beside it and decides nothing: an inconclusive result that comes
-out the same is *reproduced*. If the entry's id is a row of this ledger, that row gets the verdict;
-otherwise the entry becomes a row of its own. Earlier versions of an entry (its ``history``) are
-rows marked superseded: what was reported then, and why it no longer stands.
+The author's conclusion is shown and decides nothing: an inconclusive result that comes out the same
+is *reproduced*. If the entry's id is a row of this ledger, that row gets the verdict; otherwise the
+entry becomes a separate row. Earlier versions of an entry (its ``history``) are rows marked
+superseded, with the value reported then and the reason for its withdrawal.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SUPERSEDED = "superseded"
 
 
 def apply(references: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
-    """The ledger's rows with every reference judged: entries of their own first, in order.
+    """The ledger's rows with every reference judged: entries without a ledger row first, in order.
 
     `rows` are the current rows of the ledger. Equal input gives equal rows.
     """
@@ -63,7 +63,7 @@ def earlier(name: str, entry: Mapping[str, Any]) -> list[Row]:
 
 
 def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
-    """The row of one entry: its verdict, its measurements in words, and the columns of its rows."""
+    """The row of one entry: its verdict, its measurements as text, and the columns of its rows."""
     measured = [measure(name, measurement, rows) for measurement in entry["measurements"]]
     run_ids = dict.fromkeys(measurement["row"] for measurement in measured)
     sources = [rows[run_id] for run_id in run_ids]
@@ -150,7 +150,7 @@ def verdict(measured: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> tuple
 
 
 def quoted(entry: Mapping[str, Any]) -> str:
-    """What the entry's author wrote, in one sentence."""
+    """The entry's author quoted, in one sentence."""
     if not entry["said"]:
         return entry["note"]
     when = f" of {entry['date']}" if entry["date"] else ""
@@ -159,7 +159,7 @@ def quoted(entry: Mapping[str, Any]) -> str:
 
 
 def section(current: Sequence[Row]) -> str:
-    """Every entry with its measurements: the reported value, ours, and what follows."""
+    """Every entry with its measurements: the reported value, ours, and whether ours is within."""
     lines = []
     for row in current:
         facts = row.facts.get(KIND)

@@ -1,10 +1,10 @@
-"""Which contrasts hold in every one of several ledgers.
+"""Contrasts across several ledgers, and which of them hold in every one.
 
     ledger.json, ledger.json, ... -> per contrast: its difference in each, and how often it is found
 
-The interval of a head-to-head answers for other documents, examples or latents of the same training
-run. Whether another model, seed or machine would say the same is answered by running the experiment
-there and laying the ledgers side by side. A difference is *found* in a ledger when its verdict
+The interval of a head-to-head covers other documents, examples or latents of the same training run.
+It does not cover another model, seed or machine. For those the experiment runs there, and the
+ledgers are compared. A difference is *found* in a ledger when its verdict
 there is not inconclusive, that is, when it survives Holm's correction; it *holds* when every ledger
 finds it, in the same direction.
 """
@@ -45,7 +45,7 @@ def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
 
 
 def outcome(rows: Sequence[Mapping[str, Any] | None]) -> str:
-    """What several ledgers say of one contrast; None where one has no number for it.
+    """Outcome of one contrast over several ledgers; a row is None where a ledger has no number.
 
     "holds", "opposite" (found in both directions), "in n of m" or "nowhere".
     """

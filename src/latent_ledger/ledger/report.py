@@ -1,4 +1,4 @@
-"""The ledger as Markdown: a summary a person reads first, then every row in full.
+"""Ledger as Markdown: a summary first, then every row in full.
 
 Deterministic: equal rows give equal text; no time of rendering appears anywhere.
 """

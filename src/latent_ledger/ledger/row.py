@@ -1,4 +1,4 @@
-"""A row of the ledger: its 18 columns for people, and its metrics and origin for machines."""
+"""Row of the ledger: its 18 columns for people, and its metrics and origin for machines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Row:
     """Ingredients of every manifest the number rests on, by path; empty without a number."""
 
     facts: dict[str, Any] = field(default_factory=dict)
-    """What the producer reported beside its metrics; some sections are made of it."""
+    """The producer's facts besides its metrics; some sections are made of them."""
 
     main: Mapping[str, Any] | None = None
     """The metric that decides the verdict; None without a number, or where none decides."""
@@ -71,17 +71,17 @@ def run_columns(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _dollars(cost: float) -> str:
-    """A cost as people write it; what is less than a cent is not nothing."""
+    """A cost in dollars; one below a cent is shown as such, and not as zero."""
     return "under $0.01" if 0 < cost < 0.005 else f"${cost:.2f}"
 
 
 def complete(run_id: str, values: Mapping[str, str]) -> dict[str, str]:
-    """All 18 columns in order; what is not known stays empty."""
+    """All 18 columns in order; unknown ones stay empty."""
     return {name: str({**values, "run_id": run_id}.get(name, "")) for name in COLUMNS}
 
 
 def make_row(run_id: str, row_type: str, values: Mapping[str, str]) -> Row:
-    """A row from what is known of its columns."""
+    """A row from the known columns."""
     return Row(run_id, row_type, complete(run_id, values))
 
 

@@ -1,10 +1,10 @@
-"""What every row of the reference ledger is expected to cost, from nothing and beside the others.
+"""Expected cost of every row of the reference ledger, alone and added to the rows above it.
 
     latent-ledger costs config/config.yaml
 
-prints the table that the README shows. A row needs every job on its way: model, tokens, captures,
-coder, evaluation. *Alone* is their sum. Rows share most of these jobs, and each runs once: *added*
-is what a row costs beside the rows above it, so that this column sums to what all of them cost.
+prints the table that the README shows. A row needs every job upstream: model, tokens, captures,
+coder, evaluation. *Alone* is the sum of their costs. Rows share most of these jobs, and each job
+runs once. *Added* is the cost of the jobs that no row above has, so the column sums to the total.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Verdicts are computed, never typed.
+"""Verdicts of rows, computed from their metrics and never typed.
 
 * ``reproduced`` / ``not reproduced``: a reference value is declared, and the estimate lies within
   its tolerance or does not;
 * ``inconclusive``: the interval includes the null, or Holm's correction over the declared family
   takes the significance away;
 * ``novel``: a number without a reference, whose interval (if it has one) excludes the null;
-* ``failed``: there is no number, and the reason says why;
+* ``failed``: there is no number, and the row has the reason;
 * ``stale``: the number was not made by the current code and settings, so it is not shown;
 * ``superseded``: a newer record of the same run id exists.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reference:
-    """A value somebody reported, and how near counts as the same."""
+    """A reported value, and the tolerance within which ours counts as equal."""
 
     value: float
     tolerance: float

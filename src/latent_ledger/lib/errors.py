@@ -1,8 +1,8 @@
-"""Errors that reach a person, each in a single line.
+"""Errors that the user reads, each in a single line.
 
-A :class:`LedgerError` carries a single line of prose: what is wrong, where, and what to do about
-it. Jobs print that line, write it into their run record, and exit with a code that is not zero;
-any other exception is a bug and keeps its traceback.
+A :class:`LedgerError` carries a single line of prose: the fault, its place, and the remedy. Jobs
+print that line, write it into their run record, and exit with a code that is not zero. Any other
+exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class LedgerError(Exception):
-    """Something a person can put right; the message says how."""
+    """A fault that the user can correct; the message has the remedy."""
 
 
 class GateError(LedgerError):
@@ -26,4 +26,4 @@ class CorruptPayload(LedgerError):
     """A stored file no longer has the content its manifest promises; it has been set aside."""
 
     manifest: Path | None = None
-    """Path of the manifest, where it is known."""
+    """Path of the manifest, if known."""

@@ -22,7 +22,7 @@ from latent_ledger.lib.numbers import canonical
 
 @contextmanager
 def full_disk_in_one_line(path: Path) -> Iterator[None]:
-    """Turn "no space left on device" into a line that says which disk to clear."""
+    """Turn "no space left on device" into a line that names the disk to clear."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Numbers as they are written: how floats are rounded, and how many rows a Parquet group holds.
+"""Form of written numbers: the rounding of floats, and the rows of a Parquet group.
 
 Every JSON file and every digest of settings goes through :func:`canonical`. An edit here changes
 bytes, so this module is part of every job's code digest, unlike :mod:`latent_ledger.lib.files`.

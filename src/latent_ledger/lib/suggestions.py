@@ -32,7 +32,7 @@ def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """What to write instead of `word`: the nearest known word, or all of them."""
+    """A replacement for `word`: the nearest known word, or all of them."""
     known = list(known)
     near = nearest(word, known)
     return f'did you mean "{near}"?' if near else f"known: {comma_list(known)}"

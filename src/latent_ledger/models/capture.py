@@ -1,4 +1,4 @@
-"""Activations: one forward pass per (model, token set) writes every hook point that is asked for.
+"""Capture of activations: one forward pass per (model, token set) for all of its hook points.
 
 ::
 
@@ -8,9 +8,9 @@
 
 * The pass stops at the deepest hook point: no later block, no unembedding.
 * Memory: the model, one batch, and one shard per hook point, whatever the number of tokens.
-* Batches never straddle shards, so a shard's bytes depend on nothing outside it. That is what makes
-  a capture resumable: with a `partial` folder, finished shards survive a kill and are kept, and the
-  final bytes are those of an uninterrupted run.
+* Batches never straddle shards, so a shard's bytes depend on nothing outside it, and a capture can
+  be resumed: with a `partial` folder, finished shards survive a kill, and the final bytes are those
+  of an uninterrupted run.
 * Before the first shard is written, :mod:`latent_ledger.models.parity` compares the first batch of
   every hook point with TransformerLens.
 """
@@ -38,15 +38,12 @@ from latent_ledger.models import hooks, language_model, parity
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import (
     SIDE_COLUMNS,
-    ActivationShards,
     ShardBuffer,
     dtype_named,
     is_whole,
     shard_name,
     write_shard,
 )
-
-__all__ = ["ActivationShards", "capture"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ class TokenSet:
 
 
 def side_columns(tokens: dict[str, torch.Tensor], first_context: int) -> dict[str, torch.Tensor]:
-    """What a row is: token, position, document and context, [rows] int32 each, in token order."""
+    """Token, position, document and context of each row, [rows] int32 each, in token order."""
     contexts, positions = tokens["real"].nonzero(as_tuple=True)
     columns = {
         "token_ids": tokens["input_ids"][tokens["real"]],
@@ -118,7 +115,7 @@ def forward_rows(
     see: Callable[[HookPoint, torch.Tensor], None],
 ) -> None:
     """Forward one batch; `see` gets the rows [n, d] of every hook point at the real positions."""
-    longest = int(tokens["real"].sum(1).max())  # what lies right of it is padding for all
+    longest = int(tokens["real"].sum(1).max())  # positions right of it are padding in every context
     real = tokens["real"][:, :longest]
     ids = tokens["input_ids"][:, :longest].to(network.device, torch.long)
     hooks.visit(
@@ -268,9 +265,7 @@ def load_through_gate(
     dtype = settings["model_dtype"]
     network = load_for_capture(model, dtype)
     for hook_point in hook_points:
-        hooks.locate(
-            network, hook_point
-        )  # a hook point beyond the model is named before anything is computed
+        hooks.locate(network, hook_point)  # raises before any work if it is beyond the model
     check_vocabulary(batch, network)
     # One copy of the weights on the device at a time: the reference is gone before ours arrives.
     theirs = parity.reference(
@@ -311,7 +306,7 @@ def check_space(
 
 
 def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> dict:
-    """What finished shards in a `partial` folder depend on; they are dropped if it changes."""
+    """Everything that finished shards in a `partial` folder depend on; a change drops them."""
     files = sorted(path for path in Path(model).iterdir() if path.is_file())
     return canonical(
         {

@@ -34,7 +34,7 @@ Edit = Callable[[torch.Tensor], torch.Tensor | None]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where an architecture keeps its blocks, and what a block calls its parts."""
+    """Names of an architecture's blocks, and of the parts of a block."""
 
     blocks: str
     mlp: str = "mlp"
@@ -46,7 +46,7 @@ LAYOUTS = {
     "gemma2": Layout("model.layers", post_norm="post_feedforward_layernorm"),
     "gpt2": Layout("transformer.h"),
 }
-"""By ``config.model_type``. Anything else is looked at by :func:`_like_llama`."""
+"""By ``config.model_type``. :func:`_like_llama` recognises other architectures."""
 
 
 def layout_of(model: nn.Module) -> Layout:

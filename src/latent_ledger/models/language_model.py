@@ -1,6 +1,6 @@
-"""Language models as they are loaded to be read.
+"""Language models, loaded for reading.
 
-They are in evaluation mode, without gradients, and with the *eager* attention, which is
+They are in evaluation mode, without gradients, and with the *eager* attention. That attention is
 deterministic, applies Gemma-2's soft-capping, and is the arithmetic that hook-point parity is
 measured against. A folder is whole (written by ``save_pretrained``) or a reference
 (:mod:`latent_ledger.artifacts.references`).
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -57,15 +56,3 @@ def load_model(
             f"{lost[0]}: the folder is incomplete or config.json belongs to another model."
         )
     return model.eval().requires_grad_(False).to(device)
-
-
-def num_layers(model: PreTrainedModel) -> int:
-    """How many transformer blocks a model has."""
-    return model.config.get_text_config().num_hidden_layers
-
-
-def layers(model: PreTrainedModel) -> nn.ModuleList:
-    """The transformer blocks, as sparsify locates them."""
-    from sparsify.utils import get_layer_list
-
-    return get_layer_list(model)[1]

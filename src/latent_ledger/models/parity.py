@@ -1,4 +1,4 @@
-"""Gate: every hook point is TransformerLens' value of the same name, before a number depends on it.
+"""Gate of hook-point parity: every hook point equals TransformerLens' value of the same name.
 
 The first batch is run twice: through the hooks this package captures with, and through
 TransformerLens' ``TransformerBridge`` (no weight processing, eager attention, with the attention

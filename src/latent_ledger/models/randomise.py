@@ -4,13 +4,14 @@
            --keep: embeddings--> token embeddings and unembedding copied back from the original
 
 Every parameter is made as transformers makes it before any training: matrices from a normal
-distribution of the configuration's ``initializer_range``, biases at zero, norm gains at one. What a
-coder detects in such a model lies in text and architecture, not in anything that was learnt.
+distribution of the configuration's ``initializer_range``, biases at zero, norm gains at one. A
+coder's detections in such a model come from text and architecture, not from learning.
 
-``keep: embeddings`` leaves the tokens their learnt vectors, and with them all that a bag of tokens
-holds. Both ends are kept: in a tied model (Gemma-2, the reference) they are one matrix, so a model
-with two (GPT-NeoX) keeps both, and the control means the same in both. Learnt positions, where a
-model has them, are drawn anew. Heap et al. (2025), arXiv 2501.17727, use the same two controls.
+``keep: embeddings`` leaves the tokens their learnt vectors, and with them the information of a bag
+of tokens. Both ends are kept: in a tied model (Gemma-2, the reference) they are one matrix, so a
+model with two (GPT-NeoX) keeps both, and the control means the same in both. Learnt positions,
+where a model has them, are drawn anew. Heap et al. (2025), arXiv 2501.17727, use the same two
+controls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The embedded model: a tokenizer and a small GPT-NeoX, trained in the graph in minutes.
+"""Training of the embedded model: a tokenizer and a small GPT-NeoX, in minutes.
 
 It is Pythia in miniature (parallel residual, rotary positions, untied embeddings), so that every
 later stage meets the tensors it meets in a real model. Recipe, tuned for two cores: a small

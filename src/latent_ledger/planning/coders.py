@@ -96,7 +96,7 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """Training FVU, the share of silent latents and, for a control, what it was kept from."""
+    """Training FVU, the share of silent latents and, for a control, the weights that learnt."""
     facts = payload.facts
     text = (
         f"training FVU {facts['fvu']:.3f} over the last tenth of {facts['steps']:,} steps; "

@@ -1,11 +1,10 @@
-"""What every planned job should get and take: GPU, memory, minutes.
+"""Estimates of every planned job: its GPU, its memory, its minutes.
 
     Planner(config).job(manifest path) -> Estimate
 
 Throughput is stated here and dated: shares of a GPU's peak, of one CPU core, of the store's disk.
-They were set so that the wall clocks of the reference ledger (June 2026, Modal) come out within a
-factor of two; tests/planning/test_estimates.py
-holds them to it. Nothing finer is claimed.
+These numbers were set so that the wall clocks of the reference ledger (June 2026, Modal) come out
+within a factor of two, which tests/planning/test_estimates.py checks. Nothing finer is claimed.
 """
 
 from __future__ import annotations
@@ -36,24 +35,24 @@ from latent_ledger.resources.work import Cost, Planned, Work
 from latent_ledger.scorers.registry import kind_of
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7
-"""Of a GPU's peak: what a forward pass, fp32 matrix products and reading its memory reach."""
+"""Shares of a GPU's peak that a forward pass, fp32 matrix products and memory reads reach."""
 CORE = 30e9
 """Operations per second of one CPU core."""
 DISK = 0.5e9
 """Bytes per second between a job and the store."""
 START_GPU, START_CPU, START_HERE = 45.0, 15.0, 1.0
-"""Seconds before a job computes: its container and its imports; on this machine, a fork."""
+"""Seconds before a job computes, for its container and imports, or for a fork on this machine."""
 SLACK = 3
-"""A job's time limit is so many times its estimate."""
+"""A job's time limit as a multiple of its estimate."""
 LEAST_MINUTES = 30
-"""Shortest time limit: starting, and what no estimate foresees."""
+"""Shortest time limit, for the start and for delays that no estimate foresees."""
 ASSUMED = "google/gemma-2-2b"
-"""Whose size a model is taken to have that is not known before its config.json is fetched."""
+"""Model whose size is assumed for a model whose config.json has not been fetched yet."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one job gets. `gpu` is None for a job of the CPU."""
+    """Resources of one job. `gpu` is None for a job of the CPU."""
 
     gpu: str | None
     mem_mb: int
@@ -81,7 +80,7 @@ class Planner:
         return self.architecture(ORIGINAL)
 
     def architecture(self, base: str) -> Architecture:
-        """A published model, or one of :data:`ASSUMED` size where its own is not known yet."""
+        """A published model, or :data:`ASSUMED` where the size of the model is not known yet."""
         architecture = architecture_of_model(base_block(self.config, base))
         return architecture or published()[ASSUMED]
 
@@ -127,9 +126,9 @@ class Planner:
     # -- which GPU ------------------------------------------------------------------------------
 
     def _choose(self, planned: Planned, work: Work, served: bool) -> tuple[Gpu, str]:
-        """The GPU that a person chose for the rule, or the smallest listed one that fits.
+        """The GPU that the configuration names for the rule, or the smallest listed one that fits.
 
-        A LedgerError says why there is none.
+        Raises :class:`LedgerError`, with the reason, when no GPU fits.
         """
         preferred = self.hardware["gpu"].get(planned.rule)
         listed = [gpus()[preferred]] if preferred else self.gpus
@@ -180,10 +179,10 @@ class Planner:
             seconds += work.steps * work.weights / (gpu.bandwidth * 1e9 * BANDWIDTH_SHARE)
         return start + seconds + work.disk / DISK + work.seconds
 
-    # -- what a job is about --------------------------------------------------------------------
+    # -- a job's subject -------------------------------------------------------------------------
 
     def planned(self, path: str) -> Planned:
-        """Everything that the cost of a rule may ask about the job behind a manifest."""
+        """Everything that the cost of a rule may read about the job behind a manifest."""
         if path in paths.LEDGER:
             return Planned(self.config, path, "ledger", {}, self.model, 0.0)
         job = self.jobs[path]

@@ -1,10 +1,10 @@
-"""The whole graph of a configuration: every job it asks for, and every row the ledger must have.
+"""The whole graph of a configuration: all of its jobs, and all rows of its ledger.
 
     stages --jobs--> jobs with inputs --makes--> the jobs behind those inputs, and so on upwards
            --rows--> the rows the ledger must have
 
-The inputs of the jobs are the graph; everything else follows by walking upstream. The rules take
-their inputs and params from here; the ledger takes from here what *should* have been run. Names of
+The inputs of the jobs are the graph. Everything else follows by walking upstream. The rules take
+their inputs and params from here, and the ledger the list of jobs that *should* have run. Names of
 manifests come from :mod:`latent_ledger.planning.paths`.
 """
 
@@ -31,7 +31,7 @@ from latent_ledger.planning.stage import (
 
 
 def context(config: Config) -> Context:
-    """What the makers of jobs look up."""
+    """The tables that makers of jobs read."""
     coders = {spec.name: spec for spec in coder_specs(config)}
     sets = {
         name: token_set for stage in STAGES for name, token_set in stage.token_sets(config).items()
@@ -40,7 +40,7 @@ def context(config: Config) -> Context:
 
 
 def jobs(config: Config) -> Jobs:
-    """Every manifest the configuration asks for, with its job; what a job takes comes before it."""
+    """Every manifest of the configuration with its job; the inputs of a job come before it."""
     requested: Jobs = {}
     for stage in STAGES:
         requested |= stage.jobs(config)
@@ -93,7 +93,7 @@ def rows(config: Config, planned: Jobs | None = None) -> list[RowPlan]:
 
 
 def manifests_behind(row: RowPlan, planned: Jobs) -> list[str]:
-    """Everything a row's number rests on: what is closest to it first, inputs before their job."""
+    """Every manifest that a row's number rests on: the closest first, inputs before their job."""
     return upstream(planned, *row.closest, row.manifest)
 
 
@@ -120,7 +120,7 @@ def fingerprint(config: Config) -> str:
 
 
 def read(row: RowPlan, payload: Any) -> Finding:
-    """What a row says, from its verified payload."""
+    """The content of a row, from its verified payload."""
     readers = {name: reader for stage in STAGES for name, reader in stage.readers.items()}
     return readers[row.row_type](row, payload)
 

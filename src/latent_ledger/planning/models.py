@@ -77,8 +77,8 @@ def jobs(config: Config) -> Jobs:
 
 
 def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
-    """How well the embedded model predicts text (a published one needs no row), what was drawn anew
-    of each control, and the parity gate of every capture."""
+    """Rows of the embedded model (a published one has none), of each control, and of the parity
+    gate of every capture."""
     planned = []
     if embedded(config):
         columns = {

@@ -4,10 +4,10 @@ A name is relative to the experiment's own folder, ``results/<experiment>/``: ev
 its manifests apart, and only ``results/ledger.md``, ``ledger.json`` and ``figures/`` are those of
 the experiment that was asked for last. :func:`placed` puts a name there.
 
-Names of what many jobs share still know what they are of: tokens, activations, codes and gates are
-classes below. The graph plans their jobs from nothing but the names that other jobs take as inputs.
-``<over>`` is what a capture runs over: a token set, and after
-an ``@`` the model if it is not the original one.
+Tokens, activations, codes and gates are inputs of many jobs. Their names are instances of the
+classes below, with their parts as fields, and the graph plans their jobs from these names alone.
+``<over>`` names the token set that a capture runs over, followed by ``@`` and the model if it is
+not the original one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ RESULTS = "results"
 CONCEPTS = "corpus/concepts.json"
 LEDGER = (f"{RESULTS}/ledger.md", f"{RESULTS}/ledger.json")
 """The ledger of the experiment that was asked for."""
-RESERVED = ("figures",)
-"""Names below ``results/`` that no experiment may have."""
 
 
 def folder(experiment: str) -> str:
@@ -36,14 +34,14 @@ def placed(name: str, experiment: str) -> str:
 
 
 def over(token_set: str, model: str = ORIGINAL) -> str:
-    """What is over a token set and of a model: ``probing`` or ``probing@rerandomised``."""
+    """A token set and a model in one step of a path: ``probing`` or ``probing@rerandomised``."""
     return token_set if model == ORIGINAL else f"{token_set}@{model}"
 
 
 class Shared(str):
-    """The name of a manifest that many jobs take, with what it is of, as fields."""
+    """The name of a manifest that many jobs take, with its parts as fields."""
 
-    def __getnewargs__(self) -> tuple:  # a copy knows the same
+    def __getnewargs__(self) -> tuple:  # copies keep the fields
         return tuple(getattr(self, name) for name in type(self).__annotations__)
 
 
@@ -131,7 +129,7 @@ def corpus(corpus_split: str) -> str:
 
 
 def corpus_slice(name: str) -> str:
-    """The first documents of the corpus, as others measured on them."""
+    """The first documents of the corpus, for comparison with published measurements."""
     return f"corpus_slices/{name}.json"
 
 

@@ -1,4 +1,4 @@
-"""The stages of an experiment, in the order in which the ledger shows them.
+"""Stages of an experiment, in the order in which the ledger shows them.
 
 A new evaluation is a folder of :mod:`latent_ledger.evaluations`, one import and one entry here, a
 rule and a script; see ``docs/add-an-evaluation.md``.

@@ -1,12 +1,12 @@
-"""A stage of the experiment: what it tells the graph and the ledger.
+"""Stage of an experiment: the description that the graph and the ledger read.
 
-A stage says which jobs a configuration asks for, with which settings and inputs (`jobs`); how the
-jobs behind names are planned that others take as inputs (`makes`); which rows the ledger must then
-have (`rows`); how a row is read from its payload (`readers`); and how its rows are shown in one
-section (`section`). An evaluation is a stage that also has a token set.
+A stage has five functions. `jobs` lists the jobs of a configuration, with settings and inputs.
+`makes` plans the jobs behind names that other jobs take as inputs. `rows` lists the rows that the
+ledger must then have. `readers` read a row from its payload. `section` shows the rows of the stage
+in the ledger. An evaluation is a stage that also has a token set.
 
-The graph is stated once, by the inputs of the jobs: captures, codes, tokens and gates follow from
-them, and so do the way to a row, its cost and the reason of a failure.
+The graph is stated once, by the inputs of the jobs. Captures, codes, tokens and gates follow from
+them, and so do the manifests behind a row, its cost and the reason of a failure.
 
 A job's settings enter its action key, so they hold what the job needs and nothing else: changing
 the bootstrap resamples of one evaluation must not retrain a coder.
@@ -59,9 +59,8 @@ Inputs = Mapping[str, str | Sequence[str]]
 class PlannedJob:
     """The job behind one manifest; a job with several outputs stands behind each of them.
 
-    `inputs` is the only place that says what a job rests on. `token_set`, `model` and `coders` say
-    what it is about; estimates are made from them. `record` names its run record where several
-    manifests share one job.
+    `inputs` is the only statement of a job's inputs. Estimates are made from `token_set`, `model`
+    and `coders`. `record` names the run record where several manifests share one job.
     """
 
     rule: str
@@ -96,7 +95,7 @@ class TokenSet:
 
 @dataclass(frozen=True)
 class Context:
-    """What a maker of jobs may look up: the configuration, its coders, its token sets."""
+    """Tables for makers of jobs: the configuration, its coders, its token sets."""
 
     config: Config
     coders: Mapping[str, CoderSpec]
@@ -156,10 +155,10 @@ class Stage:
 
     name: str
     costs: Mapping[str, Cost]
-    """Rule -> what its jobs have to do. Every rule of the graph belongs to one stage."""
+    """Rule -> cost of its jobs. Every rule of the graph belongs to one stage."""
     jobs: Callable[[Config], Jobs] = _no_jobs
     checks: tuple[Check, ...] = ()
-    """What its part of a configuration must not contradict."""
+    """Checks of its part of a configuration."""
     makes: Mapping[type[str], Maker] = field(default_factory=dict)
     """Class of a manifest's name -> how its job is planned when another job takes it."""
     rows: Callable[[Config, Jobs], Sequence[RowPlan]] = _no_rows
@@ -169,7 +168,7 @@ class Stage:
     section: Callable[[Sequence[Any]], str] | None = None
     """The ledger's current rows -> a Markdown section, empty if no row is this stage's."""
     token_sets: Callable[[Config], dict[str, TokenSet]] = _no_token_sets
-    """Token sets of its own, by name."""
+    """The token sets that the stage adds, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +176,7 @@ class Evaluation(Stage):
     """A stage that measures coders. Nothing here may be left out in silence."""
 
     token_set: str
-    """The token set it is measured on: the dataset of its rows and of comparisons over it."""
+    """Token set of the measurement: the dataset of its rows and of comparisons over it."""
     gates: tuple[type[str], ...]
     """Classes of the gates in front of its jobs, beside the gate of all codes; may be empty."""
 
@@ -191,7 +190,7 @@ def coder(config: Config, name: str) -> CoderSpec:
 
 
 def without(settings: Mapping[str, Any], *names: str) -> Settings:
-    """A copy of `settings` without some keys, such as ``select``, which says who and not how."""
+    """A copy of `settings` without some keys, such as ``select``, which changes no measurement."""
     return {key: value for key, value in settings.items() if key not in names}
 
 
@@ -204,7 +203,7 @@ def embedded(config: Config) -> bool:
 
 
 PUBLISHED = "as published"
-"""Size of a pretrained coder where its file says it and the configuration need not."""
+"""Size of a pretrained coder that its file states and the configuration may omit."""
 
 
 def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
@@ -237,7 +236,7 @@ def size_columns(spec: CoderSpec) -> dict[str, str]:
 
 
 def dataset(config: Config, token_set: str) -> str:
-    """What a row was measured on, in words."""
+    """The text a row was measured on, as the ledger shows it."""
     if token_set == "probing":
         probing = config["evaluations"]["probing"]
         return f"{probing['source']}/occupations ({len(probing['concepts'])} concepts)"

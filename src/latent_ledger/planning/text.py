@@ -22,7 +22,7 @@ def listing(section: str, source: str) -> Settings:
 
 
 def corpus_settings(config: Config) -> Settings:
-    """Parts as intervals of the documents' hash, so the last part can grow without moving any."""
+    """Parts as intervals of the documents' hash, so that the last part grows without moving any."""
     corpus = without(config["corpus"], "slices") | listing("corpus", config["corpus"]["source"])
     fractions, splits, low = corpus.pop("parts"), {}, 0.0
     for corpus_split, fraction in fractions.items():

@@ -1,8 +1,8 @@
-"""Architectures of models, as far as they can be known before a job has run.
+"""Architectures of models, as far as they are known before a job has run.
 
-A model is looked up without a network: first what its source says (the recipe of an embedded model,
-the ``config.json`` of a folder or of the hub's cache), then the numbers that travel with this
-package (architectures.yaml).
+A model is looked up without a network: first the numbers of its source (the recipe of an embedded
+model, the ``config.json`` of a folder or of the hub's cache), then the numbers that travel with
+this package (architectures.yaml).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ ERROR = "within a factor of 2"
 
 @dataclass(frozen=True)
 class Item:
-    """One job that will run, with what it asks for."""
+    """One job that will run, with the resources it requests."""
 
     rule: str
     name: str
@@ -23,7 +23,7 @@ class Item:
     cores: int = 1
     mem_mb: float = 0.0
     local: bool = False
-    """Runs beside the main process and costs nothing."""
+    """The job runs on the main process' machine and costs nothing."""
 
     def cost(self, prices: Prices) -> float:
         """USD."""

@@ -1,4 +1,4 @@
-"""Checks of the GPUs: the cheapest that fits comes first, and those named are listed."""
+"""Checks of the GPUs: the list rises in size, and a rule's GPU needs the list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPUs that may be asked for, and what each of them can do."""
+"""Table of the GPUs that a job may request: memory, throughput and bandwidth."""
 
 from __future__ import annotations
 

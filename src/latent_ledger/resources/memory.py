@@ -62,7 +62,7 @@ class Served:
 
     @property
     def needed(self) -> float:
-        """GiB without which it does not answer one prompt."""
+        """GiB that it needs to answer one prompt."""
         return self.weights + self.sequence + WORKING
 
 
@@ -81,7 +81,7 @@ class Fit:
 def fit(served: Served, gpu: Gpu, share: float | None = None, held: float = 0.0) -> Fit:
     """Does `served` fit on `gpu` where other processes hold `held` GiB?
 
-    `share`: its gpu_memory_utilization; None asks whether any share works and takes the largest.
+    `share`: its gpu_memory_utilization; with None the largest share that works is taken.
     """
     total, free, needed = gpu.memory_gib, gpu.memory_gib - held, served.needed
     beside = f" beside {held:.1f} GiB of another process" if held else ""

@@ -15,7 +15,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "auto": 2}
 
 @dataclass(frozen=True)
 class Family:
-    """What the blocks of a family of models have beside their matrices."""
+    """Norms and biases of the blocks of a family of models, besides their matrices."""
 
     norms: int
     """Vectors of `width` in a block's norms (a LayerNorm has two, an RMSNorm one)."""

@@ -1,7 +1,8 @@
-"""Planned job as an estimate sees it, and the work that it comes to.
+"""Planned job as the input of an estimate, and the work that the job does.
 
-:class:`Planned` answers what the formulas of :mod:`.work` ask (sizes of model, coder, token set);
-:class:`Work` is their answer, in operations, bytes and seconds, for the planner to weigh.
+:class:`Planned` holds the numbers that the cost formulas read (sizes of model, coder, token set).
+:class:`Work` is the result of a formula, in operations, bytes and seconds; the planner turns it
+into a machine and a time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PROBE = 2e6
 
 @dataclass(frozen=True)
 class Work:
-    """What one job has to do."""
+    """The work of one job."""
 
     forward: float = 0.0
     """Operations of the language model, in its number format."""
@@ -34,17 +35,17 @@ class Work:
     seconds: float = 0.0
     """Seconds of one CPU core, or of waiting."""
     steps: float = 0.0
-    """Passes so small that reading `weights` bytes of the GPU's memory is what they take."""
+    """Passes so small that their time is that of reading `weights` bytes of the GPU's memory."""
     weights: float = 0.0
     gpu_gib: float = PROCESS
-    """What it needs of a GPU's memory, its process included."""
+    """GiB of GPU memory that it needs, its process included."""
     host_mb: float = 0.0
     """MB of memory beyond those of libraries and small data."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One job as its rule's function sees it."""
+    """One job as the input of its rule's cost function."""
 
     config: Mapping[str, Any]
     path: str
@@ -77,7 +78,7 @@ class Planned:
 
     @property
     def width(self) -> int:
-        """Latents of the coder; a fetched coder may not say."""
+        """Latents of the coder; assumed for a fetched coder of unknown width."""
         return self.coders[0].width or 16_384 if self.coders else 0
 
     @property
@@ -120,7 +121,7 @@ class Cost:
 
     work: Callable[[Planned], Work]
     gpu: bool = False
-    """Whether it runs the model or trains: then it gets a GPU, where there are any."""
+    """Whether it runs the model or trains, and so gets a GPU where there are any."""
     mem_mb: int = 2_000
     """Memory with libraries and small data; :class:`Work` adds the rest."""
     lever: str = "training.width"

@@ -26,7 +26,7 @@ OCCUPATIONS = {
     "singer": ConceptSet(63, "1", 2000),
     "researcher": ConceptSet(64, "1", 1960),
 }
-"""What people mentioned at the end of a web text do: the offline bias_in_bios."""
+"""Occupations of people mentioned at the end of a web text: the offline bias_in_bios."""
 
 CONCEPTS = OCCUPATIONS | {
     "female": ConceptSet(56, "female", 5000),

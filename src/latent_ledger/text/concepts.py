@@ -5,7 +5,7 @@
 
 A group lies on one side as a whole, for *all* concepts: a text in training of one concept is never
 in testing of another, nor is an overlapping excerpt of it. The sides and the draw are functions of
-text and seed, so the order of the source has no say.
+text and seed and do not depend on the order of the source.
 
 Sources: ``embedded`` (the sets of sae_probes' wheel in :mod:`latent_ledger.text.concept_sets`), or
 a hub data set or local folder with a ``text_field`` and a ``label_field``, whose values are the

@@ -1,4 +1,4 @@
-"""The corpus: a stream of texts becomes disjoint parts that never change sides.
+"""Corpus: a stream of texts, cut into disjoint parts that no document ever leaves.
 
     texts -> exact duplicates out -> texts that concept probing uses out -> parts by hash
 
@@ -6,8 +6,8 @@ A document's side is a function of its text and the seed alone: the salted sha25
 in [0, 1), falls into the interval of a part. Intervals follow one another in the order the parts
 are declared in. So neither the order of the source, nor documents added later, nor a part declared
 behind the others move any document. Within a part, documents stand in the order of that number: a
-random order, so that the first tokens of a part are a fair sample of all its sources. What the
-fractions leave over is not used.
+random order, so that the first tokens of a part are a fair sample of all its sources. Documents
+beyond the sum of the fractions are not used.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def produce_slice(settings: Mapping, out: Path) -> dict:
     """Write the first documents of the source, in its order, duplicates and all; return facts.
 
     `settings`: ``source`` and what it needs, ``documents`` (how many), ``slice`` (its name). For
-    comparing with what others measured on ``train[:64]``; whatever is trained here may have seen
-    these texts. Raises :class:`LedgerError` if the source has fewer.
+    comparing with published measurements on ``train[:64]``; models and coders trained here may have
+    seen these texts. Raises :class:`LedgerError` if the source has fewer.
     """
     count = settings["documents"]
     first = list(islice(documents(settings), count))

@@ -50,7 +50,7 @@ def find_file(source: str, path: str, file: str, revision: str | None) -> Path:
 
 
 def site_of(settings: Mapping[str, Any]) -> CoderSite:
-    """The site that the settings of a published coder say."""
+    """The site in the settings of a published coder."""
     return CoderSite.at(settings["layer"], settings["input_hook"], settings.get("output_hook"))
 
 

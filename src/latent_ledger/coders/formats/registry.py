@@ -1,7 +1,7 @@
-"""The formats of published coders: one folder of this package and one line here for each.
+"""Registry of the formats of published coders: one folder and one line here for each.
 
 ====================  ==========================================================================
-module in the folder  what it holds
+module in the folder  content
 ====================  ==========================================================================
 ``entry.py``          ``FORMAT``: how a folder or a hub repository of this format is recognised
 ``loader.py``         ``load(folder, site, device)``: the coder; codes rest on this module alone
@@ -27,7 +27,7 @@ NAMES = (
 
 
 def known(name: str, where: str) -> str:
-    """`name`, if it is a format. `where` says in an error who named it.
+    """`name`, if it is a format. `where` is the place of the name, for the error.
 
     Raises :class:`LedgerError` that lists the known formats.
     """

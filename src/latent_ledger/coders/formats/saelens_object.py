@@ -31,7 +31,7 @@ class WrongVariant:
 
 
 def sizes(coder: SparseCoder) -> dict[str, Any]:
-    """What every SAELens configuration names; "meta" saves drawing weights that are replaced."""
+    """Keys of every SAELens configuration; "meta" saves drawing weights that are replaced."""
     metadata = SAEMetadata(
         hook_name=str(coder.site.input_hook), hook_name_out=str(coder.site.output_hook)
     )

@@ -1,9 +1,9 @@
 """Units in which a coder is trained: the activations' own, or about one.
 
-Signum moves every weight by the same step whatever the size of the activations. A model that was
-drawn anew writes MLP outputs forty times smaller than a trained one does, and a transcoder of it
-ends worse than its target's mean: a control that lost to the recipe says nothing about the model.
-A coder of such a model is therefore trained on activations divided by their root mean square, and
+Signum moves every weight by the same step whatever the size of the activations. A re-randomised
+model writes MLP outputs forty times smaller than a trained one does, and a transcoder of it ends
+worse than its target's mean. Such a control would fail by the recipe and not by the model. A coder
+of such a model is therefore trained on activations divided by their root mean square, and
 the units are folded back into its weights afterwards::
 
     W_enc *= writes / reads    b_enc *= writes    W_skip *= writes / reads    b_dec *= writes
@@ -24,7 +24,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Units:
-    """One for what the coder reads, one for what it writes (the same for an autoencoder)."""
+    """One unit for the coder's input, one for its output (the same for an autoencoder)."""
 
     input_hook: float = 1.0
     output_hook: float = 1.0

@@ -32,8 +32,8 @@ class Shards(ActivationShards):
 class Batches:
     """Batches (x, y) for a coder at `site`, each [rows, d] fp32; y is x for an autoencoder.
 
-    `folders` maps "reads" (and "writes", unless the coder autoencodes) to activation folders of one
-    token set. Raises :class:`LedgerError` if they do not fit the site or each other.
+    `folders` maps "input_hook" (and "output_hook", unless the coder autoencodes) to activation
+    folders of one token set. Raises :class:`LedgerError` if they do not fit the site or each other.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which weights of a coder training may change: all of them, or fewer, in a control.
+"""Weights of a coder that training changes: all of them, or fewer, in a control.
 
     trained              W_enc, W_dec, the biases, and a skip-transcoder's W_skip
     frozen-decoder       all but W_dec, which stays as drawn to the bit
@@ -7,8 +7,8 @@
     random               the biases alone: latents are random directions, in and out, and a
                          skip-transcoder has no skip
 
-The middle two are the sanity checks of Korznikov et al. (2026), arXiv 2602.14111: how much of a
-coder's score needs directions that were learnt? The last asks it of the encoder as well.
+The middle two are the sanity checks of Korznikov et al. (2026), arXiv 2602.14111: they measure how
+much of a coder's score needs learnt decoder directions. The last does so for the encoder as well.
 
 sparsify draws an SAE's decoder (its encoder, rows of unit norm) but starts a transcoder's at zero,
 which has no directions to keep: the controls of a transcoder draw theirs, uniform and of unit norm.
@@ -46,7 +46,7 @@ MARGIN = 1e-7
 
 
 class Decoder:
-    """The decoder of a coder in training, held as the setting `weights` says.
+    """The decoder of a coder in training, held by the setting `weights`.
 
     Made right after the coder, whose random draw it may continue: nothing is drawn later, so a run
     that goes on from a checkpoint finds the same first directions again.

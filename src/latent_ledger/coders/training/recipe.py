@@ -1,4 +1,4 @@
-"""The settings of one training run, checked, and the optimisers they stand for.
+"""Settings of one training run, checked, and the optimisers that follow from them.
 
 Names, defaults and learning rates are sparsify's where it has them.
 """

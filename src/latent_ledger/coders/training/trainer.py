@@ -1,4 +1,4 @@
-"""Train a sparse coder from cached activations, step for step as sparsify's ``Trainer`` does.
+"""Training of a sparse coder from cached activations, step for step as sparsify's ``Trainer``.
 
     shards --rows of whole contexts--> drop BOS/EOS --> [first step: set biases to the data's mean]
            --> [SAE: unit-norm decoder rows] --> fvu + auxk_alpha * auxk + multi_topk / 8
@@ -100,7 +100,7 @@ class Training:
         self.step += 1
 
     def finish(self) -> None:
-        """Leave the weights to keep in the coder: averaged ones, if the optimiser averages, in the
+        """Put the final weights into the coder: averaged ones, if the optimiser averages, in the
         activations' own units."""
         for optimizer in self.optimizers:
             if isinstance(optimizer, ScheduleFreeWrapper):
@@ -244,7 +244,7 @@ def write_history(training: Training, path: Path) -> dict[str, Any]:
 
 
 def learnt_facts(training: Training) -> dict[str, Any]:
-    """Facts that tell a control from a coder: what training could change, and how far it did."""
+    """Facts that distinguish a control: the weights that training could change, and how far."""
     parameters = training.coder.named_parameters()
     facts: dict[str, Any] = {
         "weights": training.recipe.weights,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from latent_ledger.config.coder_specs import CoderSpec, coder_specs
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs, fair_fields
 from latent_ledger.config.coder_specs import pairs as met_pairs
 from latent_ledger.evaluations.autointerp import plan as autointerp
 from latent_ledger.planning import paths
@@ -66,20 +66,13 @@ def settings(config: Config, family: str, coders: Mapping[str, CoderSpec]) -> Se
 
 
 def fairness(config: Config, spec: CoderSpec) -> Settings:
-    """Everything two coders must share for their difference to mean anything.
-
-    Of a pretrained coder only what it is and where it comes from are known.
-    """
-    known = {key: getattr(spec, key) for key in ("width", "model", "weights")}
+    """The fields in which fair opponents agree, with the training text of a coder trained here."""
     if spec.pretrained:
-        return {**known, "source": spec.source}
+        return fair_fields(spec)
     return {
         "corpus": config["corpus"]["source"],
         "token budget": budget(config, "coder", spec.base),
-        **known,
-        "k": spec.k,
-        "seed": spec.seed,
-        **spec.recipe,
+        **fair_fields(spec),
     }
 
 

@@ -23,7 +23,7 @@ def numbers(block: Block) -> dict[str, Any] | None:
 
 
 def settings(block: Block) -> dict[str, Any]:
-    """The id and what its revision is called; the job resolves it to a commit."""
+    """The id and the name of its revision; the job resolves it to a commit."""
     return {"source": block["source"], "revision": block.get("revision")}
 
 

@@ -1,7 +1,7 @@
 """Registry of the origins of language models.
 
 ============ ========================================== ===========================
-source       what it is                                 further keys of its block
+source       model                                      further keys of its block
 ============ ========================================== ===========================
 ``embedded`` a small GPT-NeoX, trained in the graph     ``training``
 owner/name   a repository of the Hugging Face hub       ``revision``
@@ -9,8 +9,8 @@ owner/name   a repository of the Hugging Face hub       ``revision``
 ============ ========================================== ===========================
 
 A new origin is a module with a :class:`~latent_ledger.models.sources.source.ModelSource` and its
-line in :data:`SOURCES`. What can be checked before any job goes to ``checks.py``. Nothing else asks
-which origin a model has.
+line in :data:`SOURCES`. Checks that need no job go to ``checks.py``. Nothing else depends on
+the origin of a model.
 
 The job that provides a model reaches this module, so an edit of an entry makes that job stale. Its
 dependents are restored, because the model's content is equal. Jobs that only load a model do not
@@ -26,7 +26,7 @@ from latent_ledger.models.sources import embedded, folder, hub
 from latent_ledger.models.sources.source import Block, ModelShape, ModelSource
 
 SOURCES: tuple[ModelSource, ...] = (embedded.SOURCE, hub.SOURCE, folder.SOURCE)
-"""Asked in this order."""
+"""The first origin that accepts a source has it."""
 
 
 def find(source: str) -> ModelSource | None:

@@ -1,6 +1,6 @@
 """Origin of language models: the description that each origin gives of itself.
 
-Everything here is light to import. What makes a model is imported by the function that makes it.
+Everything here is light to import. The function that makes a model imports the heavy libraries.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ModelSource:
     numbers: Callable[[Block], dict[str, Any] | None]
     """The model's ``config.json``, or None where it cannot be known before a job has run."""
     settings: Callable[[Block], dict[str, Any]]
-    """What the job needs that provides the model."""
+    """Settings of the job that provides the model."""
     produce: Produce
     """The job that provides the model; its input ``text`` is the corpus part `trained_on`."""
     label: Callable[[Block], str]
@@ -49,7 +49,7 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Layers and context of a model; None where its files do not say."""
+    """Layers and context of a model; None where its files lack them."""
 
     layers: int | None
     context: int | None

@@ -17,7 +17,7 @@ from latent_ledger.text.corpora.source import CorpusSource
 
 
 def accepts(source: str) -> bool:
-    """A path is what is left when no other source took the name."""
+    """True: any name that the other origins refuse is a path."""
     return True
 
 

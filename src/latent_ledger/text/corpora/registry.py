@@ -1,7 +1,7 @@
 """Registry of the origins of text: a module each, chosen by ``settings["source"]``.
 
 ===================== ==================================================== =====================
-source                what it is                                           further settings
+source                text                                                 further settings
 ===================== ==================================================== =====================
 ``embedded``          the labelled texts inside the sae-probes wheel       ``families``
 ``hub:<id>[:<name>]`` a Hugging Face dataset (and its configuration)       ``revision``, ``split``
@@ -9,9 +9,9 @@ a folder or file      local ``.txt``, ``.jsonl`` and ``.parquet`` files
 ===================== ==================================================== =====================
 
 A new origin is a module with a :class:`~latent_ledger.text.corpora.source.CorpusSource`, its line
-in :data:`SOURCES`, and its test; what can be checked before any job goes to ``checks.py``. Every
-source has a field with the text, ``text_field`` (default ``text``); labelled ones have a field with
-a label too, which concepts are drawn from.
+in :data:`SOURCES`, and its test; checks that need no job go to ``checks.py``. Every source has a
+field with the text, ``text_field`` (default ``text``); labelled ones have a field with a label too,
+which concepts are drawn from.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from latent_ledger.text.corpora import embedded, folder, huggingface
 from latent_ledger.text.corpora.source import CorpusSource
 
 SOURCES: tuple[CorpusSource, ...] = (embedded.SOURCE, huggingface.SOURCE, folder.SOURCE)
-"""Asked in this order; the folder takes what the others leave, as a path."""
+"""The first origin that accepts a source has it; the folder accepts all, as a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Document:
 
 
 def source_of(source: str) -> CorpusSource:
-    """The origin that a source of texts names; the folder takes what no other does."""
+    """The origin that a source of texts names; the folder where no other accepts it."""
     return next(origin for origin in SOURCES if origin.accepts(source))
 
 

@@ -20,7 +20,7 @@ def library(
     upstream = SparseCoder.load_from_disk(folder).float()
 
     def compute(x: Tensor) -> tuple[Tensor, Tensor]:
-        output = upstream(x, x)  # the target only enters the losses, which nobody reads
+        output = upstream(x, x)  # the target enters only the losses, which are not used
         latents = torch.zeros(len(x), upstream.num_latents)
         return latents.scatter_(1, output.latent_indices, output.latent_acts), output.sae_out
 

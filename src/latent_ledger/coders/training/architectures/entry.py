@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Parameters:
-    """Names of a coder's parameters in training, by what they do; controls hold some of them."""
+    """Names of a coder's parameters in training, by role; controls hold some of them."""
 
     encoder: tuple[str, ...]
     decoder: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""The architectures that are trained here: one module of this package and one line for each.
+"""Registry of the architectures that are trained here: one module and one line here for each.
 
 A module holds ``ARCHITECTURE``, an :class:`~latent_ledger.coders.training.architectures.entry.
-Architecture`. Nothing here imports a tensor library, because checks of a configuration ask it.
+Architecture`. Nothing here imports a tensor library, because checks of a configuration read it.
 """
 
 from __future__ import annotations
