@@ -71,7 +71,7 @@ def test_the_child_has_the_scripts_output_folder_and_environment(place, tmp_path
     assert done.stdout.split() == [str(tmp_path), "blue", str(place[1].pid)]
 
 
-def test_an_exception_is_told_and_fails(place, tmp_path):
+def test_child_with_an_exception_prints_it_and_fails(place, tmp_path):
     done = subprocess.run(
         script(tmp_path, "raise ValueError('no such latent')\n"), capture_output=True, text=True
     )
@@ -100,7 +100,7 @@ def test_a_killed_script_takes_its_child_along(place, tmp_path):
     wait_for(lambda: not fork_server._alive(child))
 
 
-def test_a_killed_child_is_a_signal_to_the_script(place, tmp_path):
+def test_script_of_a_killed_child_gets_its_signal(place, tmp_path):
     text = "import signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
     assert subprocess.run(script(tmp_path, text)).returncode == 256 - signal.SIGKILL
 
@@ -129,12 +129,12 @@ def test_run_script_without_its_machine_or_main_process_has_no_server(tmp_path, 
     assert not folder.exists()
 
 
-def test_without_an_offer_there_is_none(monkeypatch):
+def test_run_script_without_an_offer_returns_none(monkeypatch):
     monkeypatch.delenv(fork_server.PLACE, raising=False)
     assert fork_server.run_script() is None
 
 
-def test_the_first_call_starts_it_once_and_does_not_wait(tmp_path, monkeypatch):
+def test_first_calls_start_one_server_and_do_not_wait(tmp_path, monkeypatch):
     folder, calls = tmp_path / "z", []
     monkeypatch.setenv(fork_server.PLACE, f"{fork_server.platform.node()}:{os.getpid()}:{folder}")
     monkeypatch.setattr(fork_server.subprocess, "Popen", lambda *a, **k: calls.append((a, k)))

@@ -169,17 +169,17 @@ def test_every_ingredient_changes_the_key():
 
 
 def test_swapping_two_settings_changes_the_key():
-    one = ingredients("r", {"a": 1, "b": 2}, "c", "e", {})
+    first = ingredients("r", {"a": 1, "b": 2}, "c", "e", {})
     other = ingredients("r", {"a": 2, "b": 1}, "c", "e", {})
-    assert action_key(one) != action_key(other)
+    assert action_key(first) != action_key(other)
 
 
 def test_lock_comments_and_order_cost_nothing(tmp_path):
-    one, other, changed = (tmp_path / name for name in "abc")
-    one.write_text("x==1\n# why\ny==2\n")
+    first, other, changed = (tmp_path / name for name in "abc")
+    first.write_text("x==1\n# why\ny==2\n")
     other.write_text("y==2 # because\n\nx==1\n")
     changed.write_text("x==1\ny==3\n")
-    assert environment_digest(one) == environment_digest(other) != environment_digest(changed)
+    assert environment_digest(first) == environment_digest(other) != environment_digest(changed)
 
 
 def test_a_change_is_described_in_words():

@@ -76,9 +76,9 @@ def test_judging_and_marking_touch_nothing_in_results(store, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*")}
     staleness.mark_outdated(outdated(store, tmp_path, code="d"), tmp_path)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*")} == before
-    told = json.loads(record(tmp_path).read_text())
-    assert told["record_format_version"] == staleness.RECORD_FORMAT
-    assert "its code changed" in told["params"][0]
+    metadata = json.loads(record(tmp_path).read_text())
+    assert metadata["record_format_version"] == staleness.RECORD_FORMAT
+    assert "its code changed" in metadata["params"][0]
 
 
 def test_the_record_format_is_snakemakes_own():

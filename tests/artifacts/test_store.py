@@ -49,7 +49,7 @@ def test_lookup_hits_only_while_the_payload_is_complete(store):
     assert store.lookup("k1") is None
 
 
-def test_one_flipped_byte_is_found_named_and_set_aside(store, tmp_path):
+def test_payload_with_a_flipped_byte_is_named_and_set_aside(store, tmp_path):
     manifest = put(store, b"abcdef")
     path = tmp_path / "results" / "m.json"
     manifest.write(path)
@@ -88,7 +88,7 @@ def test_payload_files_are_read_only(store):
     assert not (folder / "data.bin").stat().st_mode & 0o222
 
 
-def test_garbage_collection_keeps_what_is_named(store):
+def test_garbage_collection_keeps_payloads_that_are_named(store):
     kept, lost = put(store, b"abc", key="k1"), put(store, b"defg", key="k2")
     count, freed = store.collect_garbage({kept.digest})
     assert count == 1 and freed >= 4

@@ -39,9 +39,9 @@ def test_codes_are_the_hand_computed_top_k(tmp_path):
         for latent in np.argsort(-latents)[:5]:
             expected[row, latent] = max(latents[latent], 0.0)
 
-    found = CodeShards(tmp_path / "codes")
-    matrix = found.matrix()
-    assert matrix.shape == (320, 64) == (len(found), found.width)
+    written = CodeShards(tmp_path / "codes")
+    matrix = written.matrix()
+    assert matrix.shape == (320, 64) == (len(written), written.width)
     np.testing.assert_allclose(matrix.toarray(), expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(matrix.toarray() > 0, expected > 0)
     assert matrix.dtype == np.float32
@@ -55,7 +55,7 @@ def test_codes_are_the_hand_computed_top_k(tmp_path):
 
     # Row boundaries are the activations', so one walks both side by side.
     rows = [len(shard["positions"]) for shard in ActivationShards(acts).shards()]
-    assert [shard.shape[0] for shard in found.shards()] == rows == found.meta["shards"]
+    assert [shard.shape[0] for shard in written.shards()] == rows == written.meta["shards"]
     assert len(rows) == 3
     assert read_json(tmp_path / "codes" / "meta.json") == {
         "width": 64,
@@ -91,7 +91,7 @@ def test_stored_precision_is_upcast_before_encoding(dtype, tmp_path):
     np.testing.assert_allclose(matrix.data, numbers.numpy(), rtol=1e-6)
 
 
-def test_what_does_not_fit_is_refused(tmp_path):
+def test_activations_that_do_not_fit_the_coder_are_refused(tmp_path):
     acts, _ = activations(tmp_path / "acts")
     sae = coder_folder(tmp_path / "sae", "sae")
     transcoder = coder_folder(tmp_path / "transcoder", "transcoder")

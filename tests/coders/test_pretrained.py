@@ -12,13 +12,20 @@ from tests.coders.coder_folders import WIDTH, D, K, gemma_scope_folder, sparsify
 
 
 def settings(source, **more):
-    found = {
+    settings = {
         "architecture": "sae",
         "layer": 3,
         "input_hook": "resid_post",
         "output_hook": "resid_post",
     }
-    return {**found, "source": str(source), "path": None, "revision": None, "width": None, **more}
+    return {
+        **settings,
+        "source": str(source),
+        "path": None,
+        "revision": None,
+        "width": None,
+        **more,
+    }
 
 
 def test_a_local_gemma_scope_folder_is_recognised_by_its_file(tmp_path):
@@ -36,7 +43,7 @@ def test_a_local_gemma_scope_folder_is_recognised_by_its_file(tmp_path):
     assert load_coder(out).site == CoderSite.at(3, "resid_post")
 
 
-def test_a_local_sparsify_folder_is_recognised_and_tells_its_k(tmp_path):
+def test_local_sparsify_folder_is_recognised_with_its_k(tmp_path):
     sparsify_folder(tmp_path / "hub" / "layers.3", "sae")
     out = tmp_path / "out"
     out.mkdir()
@@ -55,7 +62,7 @@ def test_a_local_sparsify_folder_is_recognised_and_tells_its_k(tmp_path):
         ),
     ],
 )
-def test_a_coder_that_is_not_what_the_configuration_says_is_refused(tmp_path, said, message):
+def test_coder_that_contradicts_the_configuration_is_refused(tmp_path, said, message):
     gemma_scope_folder(tmp_path / "hub")
     (tmp_path / "out").mkdir()
     with pytest.raises(LedgerError, match=message):

@@ -169,7 +169,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), CASES, ids=lambda value: ",".join(value)[:60])
-def test_what_does_not_go_together(tiny, changes, expected):
+def test_contradiction_of_coders_is_one_line(tiny, changes, expected):
     for path, value in changes.items():
         put(tiny, path, value)
     assert lines(tiny) == expected

@@ -148,7 +148,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), CASES, ids=lambda value: ",".join(value)[:60])
-def test_what_does_not_go_together(tiny, tmp_path, changes, expected):
+def test_contradiction_of_data_is_one_line(tiny, tmp_path, changes, expected):
     (tmp_path / "empty").mkdir()
     (tmp_path / "here" / "model").mkdir(parents=True)
     (tmp_path / "a-file").write_text("")
@@ -157,7 +157,7 @@ def test_what_does_not_go_together(tiny, tmp_path, changes, expected):
     assert lines(tiny) == expected
 
 
-def test_missing_data_of_a_concept(tiny, tmp_path, monkeypatch):
+def test_concept_without_data_is_one_line(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("latent_ledger.text.corpora.embedded.wheel_folder", lambda: tmp_path)
     tiny["evaluations"]["probing"]["concepts"] = ["actor"]
     assert lines(tiny) == [

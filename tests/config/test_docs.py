@@ -22,7 +22,7 @@ def test_the_page_is_current_and_hides_nothing():
         assert f"`{path[-1]}`" in page or f"{path[-1]}`" in page, path
 
 
-def test_the_example_on_the_page_is_what_one_sees(tiny):
+def test_example_on_the_page_is_the_real_message(tiny):
     coder = tiny["coders"]["sae-resid"]
     coder["lyaer"] = coder.pop("layer")
     tiny["evaluations"]["probing"]["concepts"] = ["actor", "athelete"]

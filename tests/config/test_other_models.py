@@ -32,12 +32,12 @@ def beside(tiny):
     return tiny
 
 
-def test_it_reads_tokens_of_its_own_and_is_measured_by_reconstruction_alone(beside):
+def test_coder_of_another_model_reads_its_tokens_and_has_reconstruction_alone(beside):
     before = {key: value for key, value in beside.items() if key != "coders"}
     before["coders"] = {k: v for k, v in beside["coders"].items() if k != "smoke"}
     before["model"] = {k: v for k, v in beside["model"].items() if k != "others"}
     done = validate(beside)
-    (smoke,) = [one for one in coder_specs(done) if one.coder == "smoke"]
+    (smoke,) = [spec for spec in coder_specs(done) if spec.coder == "smoke"]
     assert (smoke.base, smoke.control, smoke.settings["unit_scale"]) == ("pythia", False, False)
     assert smoke in coders_measured_by(done, "reconstruction") and smoke not in coders_measured_by(
         done, "probing"
@@ -70,7 +70,7 @@ def test_it_reads_tokens_of_its_own_and_is_measured_by_reconstruction_alone(besi
     assert rows["train-smoke-k8-s0"].columns["tokens"] == "1,280"
 
 
-def test_jobs_about_it_are_sized_by_its_own_model():
+def test_jobs_of_another_model_are_sized_by_that_model():
     planner = Planner(experiment.load(FULL))
     for path in (
         "models/pythia-160m-deduped.json",
@@ -87,7 +87,7 @@ def test_jobs_about_it_are_sized_by_its_own_model():
     assert planner.planned("coders/sae-rerandomised-k64-s0.json").tokens == 10_000_000
 
 
-def test_a_model_that_nobody_trains_on_is_not_fetched(tiny):
+def test_model_without_coders_is_not_fetched(tiny):
     put(tiny, "model.others.pythia", OTHER)
     assert paths.model("pythia") not in graph.jobs(validate(tiny))
 
@@ -156,13 +156,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), CASES, ids=lambda value: ",".join(value)[:60])
-def test_what_does_not_go_together(beside, changes, expected):
+def test_contradiction_of_models_is_one_line(beside, changes, expected):
     for path, value in changes.items():
         put(beside, path, value)
     assert lines(beside) == expected
 
 
-def test_the_layer_is_checked_against_that_model(beside, tmp_path):
+def test_layer_of_a_coder_is_checked_against_its_model(beside, tmp_path):
     (tmp_path / "config.json").write_text(
         '{"model_type": "gpt_neox", "num_hidden_layers": 5, "max_position_embeddings": 32}'
     )

@@ -26,10 +26,10 @@ def with_scope(tiny):
     return tiny
 
 
-def test_it_is_one_instance_named_as_the_coder_and_fetched(with_scope):
+def test_pretrained_coder_is_one_fetched_spec_of_its_name(with_scope):
     config = validate(with_scope)
-    (one,) = [one for one in coder_specs(config) if one.pretrained]
-    assert (one.name, one.k, one.seed, one.recipe) == ("scope", None, None, {})
+    (spec,) = [spec for spec in coder_specs(config) if spec.pretrained]
+    assert (spec.name, spec.k, spec.seed, spec.recipe) == ("scope", None, None, {})
     job = graph.jobs(config)[paths.coder("scope")]
     assert job.rule == "pretrained_coder"
     assert job.settings == {
@@ -48,13 +48,13 @@ def test_it_is_one_instance_named_as_the_coder_and_fetched(with_scope):
 def test_lists_of_k_and_seeds_choose_among_trained_coders_only(with_scope):
     with_scope["evaluations"]["probing"]["select"] = {"k": [32], "seeds": [0]}
     with_scope["comparisons"] = {}
-    names = [one.name for one in coders_measured_by(validate(with_scope), "probing")]
+    names = [spec.name for spec in coders_measured_by(validate(with_scope), "probing")]
     assert names[-1] == "scope" and names[0] == "sae-resid-k32-s0" and len(names) == 5
     with_scope["evaluations"]["probing"]["select"]["coders"] = ["sae-resid"]
     assert len(coders_measured_by(validate(with_scope), "probing")) == 1
 
 
-def test_its_rows_rest_on_its_own_file_and_not_on_training_text(with_scope):
+def test_rows_of_a_pretrained_coder_rest_on_its_file_and_no_training_text(with_scope):
     config = validate(with_scope)
     rows = {row.run_id: row for row in graph.rows(config)}
     assert way(rows["pretrained-scope"], config) == [paths.coder("scope")]
@@ -62,7 +62,7 @@ def test_its_rows_rest_on_its_own_file_and_not_on_training_text(with_scope):
     assert rows["recon-scope"].columns["sparsity"] == "as published"
 
 
-def test_it_meets_every_instance_where_the_source_may_differ(with_scope):
+def test_pretrained_coder_meets_every_spec_where_the_source_may_differ(with_scope):
     pair = [["scope", "sae-resid"]]
     put(with_scope, f"{FAMILY}.pairs", pair)
     assert lines(with_scope) == [
@@ -83,11 +83,19 @@ def test_it_meets_every_instance_where_the_source_may_differ(with_scope):
     assert "width" not in entry["fields"], "an unlike width is not covered by the source"
 
 
-def test_an_unlike_width_is_still_unfair(with_scope):
+def test_pretrained_pair_of_unlike_width_is_unfair(with_scope):
     put(with_scope, f"{FAMILY}.pairs", [["scope", "sae-resid"]])
     put(with_scope, f"{FAMILY}.allow_unfair", ["source"])
     put(with_scope, "coders.scope.width", 512)
     assert "differ in width (512, 1024)" in lines(with_scope)[0]
+
+
+def test_pretrained_pair_with_a_control_is_unfair_in_weights(with_scope):
+    """The source covers a recipe, and not what a control learns."""
+    with_scope["coders"]["sae-resid"]["weights"] = "random"
+    put(with_scope, f"{FAMILY}.pairs", [["scope", "sae-resid"]])
+    put(with_scope, f"{FAMILY}.allow_unfair", ["source"])
+    assert any('differ in weights ("trained", "random")' in line for line in lines(with_scope))
 
 
 @pytest.mark.parametrize(
@@ -100,13 +108,13 @@ def test_an_unlike_width_is_still_unfair(with_scope):
         ("format", "sae_lens", 'coders.scope.format: "sae_lens" is not one of gemma_scope'),
     ],
 )
-def test_what_a_pretrained_coder_cannot_be(with_scope, key, value, message):
+def test_pretrained_coder_with_keys_of_a_trained_one_is_refused(with_scope, key, value, message):
     with_scope["coders"]["scope"][key] = value
-    found = lines(with_scope)
-    assert len(found) == 1 and found[0].startswith(message), found
+    problems = lines(with_scope)
+    assert len(problems) == 1 and problems[0].startswith(message), problems
 
 
-def test_a_trained_coder_has_no_path(tiny):
+def test_trained_coder_with_a_path_is_refused(tiny):
     tiny["coders"]["sae-mlp"]["path"] = "layer_2"
     assert lines(tiny) == [
         "coders.sae-mlp.path: only goes with a source, from which the coder is fetched"
@@ -120,6 +128,6 @@ def test_a_repository_whose_name_tells_no_format_must_say_it(with_scope):
         "from its name: set `format` to one of gemma_scope, sparsify."
     ]
     with_scope["coders"]["scope"]["format"] = "sparsify"
-    assert [one.place["format"] for one in coder_specs(validate(with_scope)) if one.pretrained] == [
-        "sparsify"
-    ]
+    assert [
+        spec.place["format"] for spec in coder_specs(validate(with_scope)) if spec.pretrained
+    ] == ["sparsify"]

@@ -16,9 +16,11 @@ def old_names(raw: dict) -> dict:
 
 def test_an_old_configuration_is_the_same_experiment_and_each_use_is_one_line(capsys):
     assert validate(old_names(small())) == validate(small())
-    said = capsys.readouterr().err.splitlines()
-    assert "coders.sae-resid.kind is now called architecture; the old name ends with 0.3." in said
-    assert len(said) == len(set(said)) >= 8
+    notices = capsys.readouterr().err.splitlines()
+    assert (
+        "coders.sae-resid.kind is now called architecture; the old name ends with 0.3." in notices
+    )
+    assert len(notices) == len(set(notices)) >= 8
 
 
 def test_old_names_of_selections_and_backends_are_known(capsys):

@@ -96,8 +96,8 @@ def test_the_schemas_defaults_and_examples_are_valid_and_nothing_is_undescribed(
         checked = list(full.get("examples", []))
         checked += [part["default"]] if "default" in part and part["default"] != {} else []
         for value in checked:
-            found = list(Draft202012Validator(schema()).evolve(schema=full).iter_errors(value))
-            assert not found, (path, value, found)
+            slips = list(Draft202012Validator(schema()).evolve(schema=full).iter_errors(value))
+            assert not slips, (path, value, slips)
         if full.get("type") != "object":
             assert full.get("examples"), f"{path} has no example"
             return
@@ -219,20 +219,20 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("path", "value", "expected"), WRONG, ids=lambda value: str(value)[:40])
-def test_what_the_schema_finds(tiny, path, value, expected):
+def test_value_outside_the_schema_is_one_line(tiny, path, value, expected):
     put(tiny, path, value)
     assert lines(tiny) == expected
 
 
-def named_keys(value, part, path=(), told=(), seen=None):
+def named_keys(value, part, path=(), parent=(), seen=None):
     """Paths of all keys that the schema names. Free names (coders, families) are passed over, and
-    a key that several of them have is given once; `told` is the path with such names left out."""
+    a key that several of them have is given once; `parent` is the path with such names left out."""
     part, seen = resolve(part), set() if seen is None else seen
     if not isinstance(value, dict):
         return
     for key, below in value.items():
         known = part.get("properties", {})
-        place = (*told, key if key in known else "*")
+        place = (*parent, key if key in known else "*")
         if key in known and place not in seen:
             seen.add(place)
             yield (*path, key)
@@ -243,12 +243,12 @@ def named_keys(value, part, path=(), told=(), seen=None):
 def typos(word: str) -> set[str]:
     """One-letter slips: a letter doubled, and in words that stay words, dropped or swapped."""
     middle = len(word) // 2
-    found = {word[:middle] + word[middle] + word[middle:]}
+    slips = {word[:middle] + word[middle] + word[middle:]}
     if len(word) > 2:
-        found.add(word[:middle] + word[middle + 1 :])
-        found.add(word[: middle - 1] + word[middle] + word[middle - 1] + word[middle + 1 :])
-        found.add(word[:middle] + "x" + word[middle + 1 :])
-    return found - {word}
+        slips.add(word[:middle] + word[middle + 1 :])
+        slips.add(word[: middle - 1] + word[middle] + word[middle - 1] + word[middle + 1 :])
+        slips.add(word[:middle] + "x" + word[middle + 1 :])
+    return slips - {word}
 
 
 def filled() -> dict:

@@ -48,11 +48,11 @@ def test_a_failed_job_is_named_by_every_row_that_loses_its_number(experiment, tm
             ledger.path(gone).unlink()
         for row in rows:
             if row.manifest in lost:
-                told = ledger._failure(row)
+                reason = ledger._failure(row)
                 other = (
                     "" if row.manifest == name else f"results/{config['experiment']}/{name} failed"
                 )
-                assert told.endswith("planted") and other in told, (name, row.run_id, told)
+                assert reason.endswith("planted") and other in reason, (name, row.run_id, reason)
         for gone in lost:
             ledger.path(gone).touch()
         record.unlink()

@@ -211,9 +211,12 @@ def test_history_survives_the_loss_of_results(planted):
 def entry(*measurements, **more):
     """A completed entry of `references`: (row, reported variance explained, tolerance)..."""
     keys = ("row", "value", "tolerance")
-    found = [dict(zip(keys, one, strict=True), metric="variance_explained") for one in measurements]
+    measured = [
+        dict(zip(keys, measurement, strict=True), metric="variance_explained")
+        for measurement in measurements
+    ]
     blank = {"said": "", "date": "", "label": "", "note": "", "history": []}
-    return {**blank, "measurements": found, **more}
+    return {**blank, "measurements": measured, **more}
 
 
 def test_a_reference_decides_the_verdict(planted):
@@ -225,9 +228,9 @@ def test_a_reference_decides_the_verdict(planted):
 
 def test_a_reference_of_another_id_is_a_row_that_needs_all_its_values_to_hold(planted):
     name = f"recon-{CODER}"
-    said = {"said": "VE=0.71", "date": "2026-06-21", "label": "inconclusive"}
+    quote = {"said": "VE=0.71", "date": "2026-06-21", "label": "inconclusive"}
     for second, label in ((0.72, "reproduced"), (0.9, "not reproduced")):
-        both = entry((name, 0.71, 0.02), (name, second, 0.03), **said)
+        both = entry((name, 0.71, 0.02), (name, second, 0.03), **quote)
         planted.config["references"] = {"repro-001": both}
         row = planted.row("repro-001")
         assert (row.label, row.row_type) == (label, "reference")
@@ -263,7 +266,7 @@ def test_a_reference_whose_row_has_no_number_has_its_reason(planted):
     assert planted.row("repro-001").label == "stale"
 
 
-def test_a_metric_that_nobody_measured_is_a_failed_reference_and_breaks_nothing(planted):
+def test_reference_to_an_unmeasured_metric_is_failed_and_breaks_nothing(planted):
     wrong = entry((f"recon-{CODER}", 0.7, 0.1))
     wrong["measurements"][0]["metric"] = "variance_explaned"
     planted.config["references"] = {"repro-001": wrong}
@@ -287,10 +290,10 @@ def test_a_contrast_that_could_not_be_made_gives_its_reference_the_reason():
     row = SimpleNamespace(
         run_id="h2h", label="inconclusive", main=contrast, metrics=[contrast], values=values
     )
-    one = {"row": "h2h", "metric": "gap", "value": 0.5, "tolerance": 0.1}
-    found = references.measure("ref", one, {"h2h": row})
-    assert found["holds"] is None and found["reason"] == values["key_results"]
-    assert references.verdict([found], [row])[0] == "failed"
+    measurement = {"row": "h2h", "metric": "gap", "value": 0.5, "tolerance": 0.1}
+    measured = references.measure("ref", measurement, {"h2h": row})
+    assert measured["holds"] is None and measured["reason"] == values["key_results"]
+    assert references.verdict([measured], [row])[0] == "failed"
 
 
 def test_a_new_measurement_supersedes_the_old_judgement_of_a_reference(planted):
@@ -316,8 +319,8 @@ def test_a_new_measurement_supersedes_the_old_judgement_of_a_reference(planted):
     ],
 )
 def test_verdicts_against_a_null(ci, p_holm, expected):
-    found = {"estimate": 0.1, "ci": ci, "p_holm": p_holm}
-    assert verdict(found, null=0.0, alpha=0.05) == expected
+    measured = {"estimate": 0.1, "ci": ci, "p_holm": p_holm}
+    assert verdict(measured, null=0.0, alpha=0.05) == expected
 
 
 def test_a_reference_holds_within_its_tolerance_inclusive():
@@ -346,7 +349,7 @@ def test_the_ledger_of_this_configuration_is_not_outdated(planted):
         ({"plan": "another fingerprint"}, "it was made from another configuration"),
     ],
 )
-def test_a_ledger_of_something_else_is_outdated(planted, change, reason):
+def test_ledger_of_another_configuration_is_outdated(planted, change, reason):
     planted.write()
     file = planted.root / "results/ledger.json"
     write_json(file, read_json(file) | change)

@@ -16,7 +16,7 @@ def with_reference(tiny, name="repro-001", **changes):
     return tiny
 
 
-def test_an_entry_is_completed(tiny):
+def test_reference_is_completed_by_defaults(tiny):
     entry = validate(with_reference(tiny))["references"]["repro-001"]
     assert entry == {
         "said": "",
@@ -63,12 +63,12 @@ def test_a_metric_may_be_about_one_concept(tiny):
         ({"metrik": "x"}, 'measurements[0].metrik: unknown key; did you mean "metric"?'),
     ],
 )
-def test_what_cannot_be_measured_is_said(tiny, changes, expected):
+def test_reference_that_cannot_be_measured_is_one_line(tiny, changes, expected):
     (line,) = lines(with_reference(tiny, **changes))
     assert line.startswith(f"references.repro-001.{expected}"), line
 
 
-def test_other_problems_come_first(tiny):
+def test_references_are_checked_after_all_other_problems(tiny):
     """Rows cannot be planned from a configuration that has problems of its own."""
     with_reference(tiny, row="nowhere")
     tiny["coders"]["sae-mlp"]["model"] = "nobody"

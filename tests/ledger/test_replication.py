@@ -47,13 +47,13 @@ def ledgers(tmp_path):
     return paths
 
 
-def test_what_holds(ledgers):
+def test_contrast_holds_where_every_ledger_finds_it(ledgers):
     sides = [contrasts(path) for path in ledgers]
     assert list(sides[0]) == ["h2h-same", "h2h-once", "h2h-turned", "h2h-never", "h2h-alone"]
     assert sides[0]["h2h-same"]["metrics"][0]["estimate"] == 0.3  # and not the superseded 9.0
     assert "h2h-alone" not in sides[1]
-    said = {name: outcome([side.get(name) for side in sides]) for name in sides[0]}
-    assert said == {
+    outcomes = {name: outcome([side.get(name) for side in sides]) for name in sides[0]}
+    assert outcomes == {
         "h2h-same": "holds",
         "h2h-once": "in 1 of 2",
         "h2h-turned": "opposite",
@@ -62,23 +62,23 @@ def test_what_holds(ledgers):
     }
 
 
-def test_the_page(ledgers, capsys):
+def test_page_lists_every_contrast_and_counts_outcomes(ledgers, capsys):
     assert main(["compare", *map(str, ledgers)]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith(f"A: {ledgers[0]}")
-    lines = {line.split(" | ")[1]: line for line in told if line.startswith("| controls")}
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith(f"A: {ledgers[0]}")
+    lines = {line.split(" | ")[1]: line for line in printed if line.startswith("| controls")}
     assert lines["probing.accuracy: once"] == (
         "| controls | probing.accuracy: once | +0.300 [+0.200, +0.400] * "
         "| +0.050 [-0.050, +0.150] | in 1 of 2 |"
     )
     assert "|  | in 1 of 2 |" in lines["probing.accuracy: alone"]
-    assert told[-1] == (
+    assert printed[-1] == (
         "5 contrasts: 1 hold in every ledger, 2 are found in some of them, "
         "1 in opposite directions, 1 nowhere."
     )
 
 
-def test_what_cannot_be_compared(ledgers, tmp_path, capsys):
+def test_ledgers_that_cannot_be_compared_are_one_line(ledgers, tmp_path, capsys):
     with pytest.raises(LedgerError, match="two ledgers or more"):
         page(ledgers[:1])
     (tmp_path / "list.json").write_text("[]")

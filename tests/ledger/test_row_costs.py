@@ -21,15 +21,15 @@ def config():
 
 
 def test_every_reference_row_has_its_cost(config):
-    found = {row.run_id: row for row in row_costs(config, prices())}
-    assert list(found) == list(config["references"])
-    assert all(0 <= row.adds <= row.alone + 1e-9 for row in found.values())
-    assert found["ai-g2-7b-ATTEMPT"].gpus == (), "the planner answers it, without a GPU"
-    assert "A100-40GB" in found["recon-g2-sae"].gpus
-    assert found["repro-001"].adds == found["repro-001"].alone, "nobody paid for it before"
+    costs = {row.run_id: row for row in row_costs(config, prices())}
+    assert list(costs) == list(config["references"])
+    assert all(0 <= row.adds <= row.alone + 1e-9 for row in costs.values())
+    assert costs["ai-g2-7b-ATTEMPT"].gpus == (), "the planner answers it, without a GPU"
+    assert "A100-40GB" in costs["recon-g2-sae"].gpus
+    assert costs["repro-001"].adds == costs["repro-001"].alone, "nobody paid for it before"
 
 
-def test_a_row_that_needs_what_another_has_adds_nothing(config):
+def test_row_whose_jobs_another_row_has_adds_nothing(config):
     """Two names of one measurement: the second is free, the sum is that of the first."""
     entry = config["references"]["repro-001"]
     twice = {**config, "references": {"repro-001": entry, "again": entry}}
@@ -47,8 +47,8 @@ def test_a_capture_is_paid_once_however_many_taps_it_writes(config):
 
 
 def test_the_readme_has_the_table_of_today(config):
-    told = README.read_text(encoding="utf-8").splitlines()
-    missing = [line for line in page(config, prices()).splitlines() if line not in told]
+    readme = README.read_text(encoding="utf-8").splitlines()
+    missing = [line for line in page(config, prices()).splitlines() if line not in readme]
     assert not missing, "print it with: latent-ledger costs config/config.yaml"
 
 
@@ -57,7 +57,7 @@ def test_the_readme_says_what_all_of_it_costs(config):
     planner = Planner(config)
     items = jobs_by_record(planner, [*planner.jobs, paths.LEDGER[0]]).values()
     hours = sum(item.seconds for item in items if item.gpus) / 3600
-    told = " ".join(README.read_text(encoding="utf-8").split())
-    assert f"expects {len(items)} jobs, {hours:.0f} hours of GPU" in told
-    assert f"**${bill.total(items, prices()):.0f}**" in told
+    readme = " ".join(README.read_text(encoding="utf-8").split())
+    assert f"expects {len(items)} jobs, {hours:.0f} hours of GPU" in readme
+    assert f"**${bill.total(items, prices()):.0f}**" in readme
     assert bill.total(items, prices()) < config["budget_usd"], "the documented run must start"

@@ -69,7 +69,7 @@ def tokens(case: tuple[Path, Path]) -> Path:
     return case[1]
 
 
-def test_every_tap_holds_the_value_that_the_model_computes(model, tokens, tmp_path):
+def test_every_hook_point_holds_the_value_that_the_model_computes(model, tokens, tmp_path):
     acts = run(tmp_path / "acts", model, tokens, ALL)
     network = language_model.load_model(model)
     ids = TokenSet(tokens).read(0, 10)
@@ -148,7 +148,7 @@ def test_values_do_not_depend_on_the_batch_size(model, tokens, tmp_path):
         assert len({tuple(found[hook_point].shard_rows) for found in runs}) == 1
 
 
-def test_the_pass_stops_at_the_deepest_tap(model):
+def test_pass_stops_at_the_deepest_hook_point(model):
     network = language_model.load_model(model)
     blocks = network.get_submodule(hooks.layout_of(network).blocks)
     calls = []
@@ -213,7 +213,7 @@ def test_a_value_beyond_float16_is_refused_with_the_way_out(tmp_path, neox):
     assert reader.read(0, len(reader))["activations"].isfinite().all()
 
 
-def test_mistakes_are_named(neox, tmp_path, monkeypatch):
+def test_wrong_settings_and_inputs_are_named(neox, tmp_path, monkeypatch):
     tokens = packed_tokens(tmp_path / "tokens")
     with pytest.raises(LedgerError, match=r"layers.3.mlp_in does not exist.*0 to 2"):
         run(tmp_path / "deep", neox, tokens, [HookPoint(3, "mlp_in")])

@@ -56,7 +56,7 @@ def logits(model) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("build", [neox_folder, gemma2_folder])
-def test_models_are_loaded_to_be_read(tmp_path, build):
+def test_loaded_model_is_in_eval_mode_without_gradients(tmp_path, build):
     folder = build(tmp_path)
     model = language_model.load_model(folder)
     assert not model.training
@@ -70,7 +70,7 @@ def test_models_are_loaded_to_be_read(tmp_path, build):
     assert load_tokenizer(folder).decode([72, 105]) == load_tokenizer(tmp_path).decode([72, 105])
 
 
-def test_unknown_dtype(neox):
+def test_unknown_dtype_names_the_nearest(neox):
     with pytest.raises(LedgerError, match="'fp32'; the nearest is 'float32'"):
         language_model.load_model(neox, dtype="fp32")
 
@@ -84,7 +84,7 @@ def test_missing_weights_are_never_filled_with_random_numbers(copy):
         language_model.load_model(copy)
 
 
-def test_a_folder_without_a_model(tmp_path):
+def test_folder_without_a_model_is_one_line(tmp_path):
     for load in (language_model.load_model, load_tokenizer):
         with pytest.raises(LedgerError, match="holds no") as caught:
             load(tmp_path)
@@ -172,7 +172,7 @@ def test_an_evicted_snapshot_says_what_to_type(hub_cache, tmp_path):
         ("a/b/c", None, 'write "embedded", a hub id as owner/name, or a folder as ./name'),
     ],
 )
-def test_models_that_cannot_be_had(hub_cache, tmp_path, source, revision, line):
+def test_unavailable_model_is_one_line(hub_cache, tmp_path, source, revision, line):
     with pytest.raises(LedgerError, match=line) as caught:
         produce({"source": source, "revision": revision}, tmp_path)
     assert "\n" not in str(caught.value)

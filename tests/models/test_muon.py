@@ -13,16 +13,16 @@ def test_singular_values_are_pushed_to_one():
     generator = torch.Generator().manual_seed(0)
     for shape in ((3, 40, 96), (2, 96, 40), (1, 64, 64)):
         matrices = torch.randn(shape, generator=generator)
-        found = orthogonalize(matrices, COEFFICIENTS, steps=5, eps=1e-7)
-        values = torch.linalg.svdvals(found)
-        assert found.shape == matrices.shape
+        directions = orthogonalize(matrices, COEFFICIENTS, steps=5, eps=1e-7)
+        values = torch.linalg.svdvals(directions)
+        assert directions.shape == matrices.shape
         # A square random matrix has singular values near 0, which five steps do not lift.
         assert values.max() < 1.25
         assert values.median() > 0.65
         left, _, right = torch.linalg.svd(matrices, full_matrices=False)
         exact = left @ right
-        for one, other in zip(found, exact, strict=True):
-            assert torch.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 0.95
+        for left, right in zip(directions, exact, strict=True):
+            assert torch.cosine_similarity(left.flatten(), right.flatten(), dim=0) > 0.95
 
 
 def test_a_batch_is_its_matrices_one_by_one():
@@ -40,12 +40,12 @@ def test_steps_are_those_of_torch_up_to_bfloat16():
     mine = Muon(ours, lr=0.02)
     reference = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     for _ in range(4):
-        for one, other in zip(ours, theirs, strict=True):
-            one.grad = torch.randn(one.shape, generator=generator)
-            other.grad = one.grad.clone()
+        for left, right in zip(ours, theirs, strict=True):
+            left.grad = torch.randn(left.shape, generator=generator)
+            right.grad = left.grad.clone()
         mine.step()
         reference.step()
-    for one, other, before in zip(ours, theirs, start, strict=True):
-        moved, expected = one.detach() - before, other.detach() - before
+    for left, right, before in zip(ours, theirs, start, strict=True):
+        moved, expected = left.detach() - before, right.detach() - before
         assert (moved - expected).norm() < 0.03 * expected.norm()
         assert expected.norm() > 0.1

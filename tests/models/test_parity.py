@@ -62,7 +62,7 @@ def save(network, folder: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["neox", "gemma2"])
 @pytest.mark.parametrize("model_dtype", ["float32", "bfloat16", "float16"])
-def test_every_tap_is_transformer_lens_value(name, model_dtype, tokens, tmp_path, request):
+def test_every_hook_point_is_transformer_lens_value(name, model_dtype, tokens, tmp_path, request):
     model = request.getfixturevalue(name)
     facts = capture(model, tokens, tmp_path / "acts", model_dtype=model_dtype)
     for hook_point, fact in facts.items():

@@ -30,7 +30,7 @@ def case(request) -> tuple[str, Path]:
 
 
 @pytest.mark.parametrize("keep", randomise.KEEPS)
-def test_what_is_kept_is_equal_and_all_else_is_as_before_training(case, keep, tmp_path):
+def test_randomised_model_keeps_its_embeddings_and_redraws_all_else(case, keep, tmp_path):
     name, folder = case
     facts = randomise.produce({"keep": keep, "seed": 3}, folder, tmp_path)
     before, after = parameters(folder), parameters(tmp_path)

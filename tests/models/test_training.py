@@ -57,7 +57,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: sha256_file(path) for path in sorted(folder.iterdir())}
 
 
-def test_what_is_saved_is_an_ordinary_model(trained):
+def test_saved_model_is_an_ordinary_model(trained):
     out, facts = trained
     model = AutoModelForCausalLM.from_pretrained(out)
     tokenizer = AutoTokenizer.from_pretrained(out)
@@ -69,7 +69,7 @@ def test_what_is_saved_is_an_ordinary_model(trained):
     assert facts["training_tokens"] == 20 * 4 * 16
 
 
-def test_it_learns(trained, part, tmp_path):
+def test_longer_training_predicts_better(trained, part, tmp_path):
     _, facts = trained
     longer = training.produce(SETTINGS | {"steps": 60}, part, tmp_path)
     assert longer["held_out_nats_per_token"] < facts["held_out_nats_per_token"] < math.log(300)
@@ -77,19 +77,19 @@ def test_it_learns(trained, part, tmp_path):
 
 def test_the_held_out_loss_is_nats_of_tokens_over_bits_of_bytes(part):
     """A model that knows nothing pays log V for every token, EOS included."""
-    texts, held_out = training._split(part)
+    texts, held_out = training._held_out_split(part)
     assert 0 < len(held_out) < 0.1 * len(texts)
     assert not set(texts) & set(held_out)
     tokenizer = train_tokenizer(texts, 300)
     model = training.build(SETTINGS)
     model.get_output_embeddings().weight.data.zero_()
-    found = training.held_out_loss(model, tokenizer, held_out, SETTINGS)
-    assert found["held_out_nats_per_token"] == pytest.approx(math.log(300), rel=1e-6)
+    losses = training.held_out_loss(model, tokenizer, held_out, SETTINGS)
+    assert losses["held_out_nats_per_token"] == pytest.approx(math.log(300), rel=1e-6)
     lengths = [len(ids) + 1 for ids in encode(tokenizer, held_out)]
-    assert found["held_out_tokens"] == sum(lengths) // 15 * 15
+    assert losses["held_out_tokens"] == sum(lengths) // 15 * 15
     n_bytes = sum(len(text.encode()) for text in held_out)
     expected = sum(lengths) * math.log2(300) / n_bytes
-    assert found["held_out_bits_per_byte"] == pytest.approx(expected, rel=0.02)
+    assert losses["held_out_bits_per_byte"] == pytest.approx(expected, rel=0.02)
 
 
 def test_the_loss_of_training_predicts_every_token_but_the_first():
@@ -190,6 +190,6 @@ def test_every_row_is_read_once_per_pass():
         ({"vocabulary": 259}, "needs more than 259"),
     ],
 )
-def test_impossible_settings(part, tmp_path, changes, line):
+def test_impossible_settings_are_refused(part, tmp_path, changes, line):
     with pytest.raises(LedgerError, match=line):
         training.produce(SETTINGS | changes, part, tmp_path)

@@ -41,9 +41,9 @@ def planner(full) -> Planner:
 def test_every_planned_job_has_an_estimate(name):
     planner = Planner(experiment.load(ROOT / "config" / name))
     for path in planner.jobs:
-        found = planner.job(path)
-        assert 0 < found.seconds < 24 * 3600 and found.mem_mb >= 1_000, path
-        assert found.minutes * 60 >= 3 * found.seconds, path
+        estimate = planner.job(path)
+        assert 0 < estimate.seconds < 24 * 3600 and estimate.mem_mb >= 1_000, path
+        assert estimate.minutes * 60 >= 3 * estimate.seconds, path
 
 
 def test_rules_that_use_a_gpu_have_one_and_others_none(planner):
@@ -67,7 +67,7 @@ def test_without_listed_gpus_no_job_has_one():
     assert {planner.job(path).gpu for path in planner.jobs} == {None}
 
 
-def test_the_laptop_experiment_takes_the_time_it_was_seen_to_take():
+def test_laptop_experiment_is_estimated_near_its_wall_clock():
     """2,000 s of two cores were seen in November 2026, imports included; since then jobs fork."""
     planner = Planner(experiment.load(ROOT / "config/tiny.yaml"))
     paths = {planner.planned(path).path for path in planner.jobs}
@@ -98,13 +98,13 @@ def test_a_rules_own_gpu_goes_before_the_first_that_fits(full):
 def test_hardware_enters_no_setting_of_a_measurement(full):
     other = {**full, "hardware": {**full["hardware"], "gpus": ["H100"]}}
     ours, theirs = (
-        {path: job for path, job in Planner(one).jobs.items() if job.rule != "memory_plan"}
-        for one in (full, other)
+        {path: job for path, job in Planner(config).jobs.items() if job.rule != "memory_plan"}
+        for config in (full, other)
     )
     assert ours == theirs
 
 
-def test_an_unknown_model_is_assumed_and_told(full):
+def test_unknown_model_is_assumed_and_listed(full):
     planner = Planner({**full, "model": {**full["model"], "source": "nobody/knows-this"}})
     assert planner.unknown == ["nobody/knows-this"]
     assert planner.model == published()["google/gemma-2-2b"]
@@ -150,7 +150,7 @@ def test_wall_clocks_of_the_reference_within_a_factor_of_two(planner):
     evaluated = next(p for p in planner.jobs if p.startswith("activations/evaluation/"))
     whole = planner.model.layers
     gemma = fetched("google/gemma-2-2b")
-    found = {
+    seconds_by_row = {
         # sparsify runs the whole model, and the coder beside it
         "train-g2-sae, ~25 min": (
             25,
@@ -178,5 +178,5 @@ def test_wall_clocks_of_the_reference_within_a_factor_of_two(planner):
             autointerp(planner, "Qwen/Qwen2.5-3B-Instruct", "L4", 18),
         ),
     }
-    ratios = {name: estimate / 60 / minutes for name, (minutes, estimate) in found.items()}
+    ratios = {name: estimate / 60 / minutes for name, (minutes, estimate) in seconds_by_row.items()}
     assert all(0.5 <= ratio <= 2 for ratio in ratios.values()), ratios.values()

@@ -106,7 +106,7 @@ def test_a_cached_config_goes_before_the_table(tmp_path, monkeypatch):
 
 def test_the_embedded_model_has_the_size_it_is_trained_with():
     tiny = read_yaml(PROJECT / "config/tiny.yaml")
-    found = architecture_of_model(tiny["model"])
-    assert (found.layers, found.width, found.vocabulary) == (4, 128, 2048)
+    architecture = architecture_of_model(tiny["model"])
+    assert (architecture.layers, architecture.width, architecture.vocabulary) == (4, 128, 2048)
     # 2 tables of 2048 x 128, 4 blocks of 12 d^2 + 13 d, and the last norm
-    assert found.parameters == 2 * 2048 * 128 + 4 * (12 * 128**2 + 13 * 128) + 2 * 128
+    assert architecture.parameters == 2 * 2048 * 128 + 4 * (12 * 128**2 + 13 * 128) + 2 * 128

@@ -16,10 +16,10 @@ ITEMS = [
 
 
 def test_the_table_is_the_plugins_and_is_dated():
-    found = prices.prices()
-    assert found.date.count("-") == 2
-    assert set(found.gpus) >= {"L4", "A100-40GB"}
-    assert found.gpus["A100-40GB"] > found.gpus["L4"] > 0
+    table = prices.prices()
+    assert table.date.count("-") == 2
+    assert set(table.gpus) >= {"L4", "A100-40GB"}
+    assert table.gpus["A100-40GB"] > table.gpus["L4"] > 0
 
 
 def test_every_known_gpu_has_a_price():
@@ -69,5 +69,5 @@ def test_without_prices_there_are_minutes_only():
 
 def test_a_budget_refuses_what_exceeds_it():
     assert bill.refusal(ITEMS, TABLE, 2.2) is None
-    said = bill.refusal(ITEMS, TABLE, 2.1)
-    assert "$2.10" in said and "$2.18" in said and "\n" not in said
+    refusal = bill.refusal(ITEMS, TABLE, 2.1)
+    assert "$2.10" in refusal and "$2.18" in refusal and "\n" not in refusal

@@ -7,7 +7,7 @@ from latent_ledger.resources.prices import prices
 from tests.config.experiments import TINY, lines, put, small
 
 
-def told(**keys) -> list[str]:
+def problem_lines(**keys) -> list[str]:
     """Problems of the small experiment with these keys; a double underscore is a dot."""
     raw = small()
     for key, value in keys.items():
@@ -15,19 +15,19 @@ def told(**keys) -> list[str]:
     return lines(raw)
 
 
-def test_the_defaults_ask_for_nothing():
+def test_default_hardware_requests_no_gpu():
     config = load(TINY)
     assert config["hardware"] == {"gpus": [], "gpu": {}, "names": {}}
     assert config["budget_usd"] is None
 
 
 def test_an_unknown_gpu_gets_the_nearest_name():
-    (line,) = told(hardware__gpus=["A100-40G"])
+    (line,) = problem_lines(hardware__gpus=["A100-40G"])
     assert line.startswith("hardware.gpus[0]: ") and 'did you mean "A100-40GB"?' in line
 
 
-def test_the_cheapest_comes_first():
-    (line,) = told(hardware__gpus=["A100-40GB", "L4"])
+def test_list_that_falls_in_size_is_refused():
+    (line,) = problem_lines(hardware__gpus=["A100-40GB", "L4"])
     assert line == (
         "hardware.gpus[1]: L4 is smaller than A100-40GB before it, so no job would get it; "
         "swap them"
@@ -35,24 +35,24 @@ def test_the_cheapest_comes_first():
 
 
 def test_a_rule_that_has_no_gpu_is_refused():
-    (line,) = told(hardware__gpus=["L4"], hardware__gpu={"train_codr": "L4"})
+    (line,) = problem_lines(hardware__gpus=["L4"], hardware__gpu={"train_codr": "L4"})
     assert line == 'hardware.gpu.train_codr: unknown key; did you mean "train_coder"?'
 
 
 def test_a_rules_gpu_needs_the_list():
-    (line,) = told(hardware__gpu={"train_coder": "L4"})
+    (line,) = problem_lines(hardware__gpu={"train_coder": "L4"})
     assert line.startswith("hardware.gpu.train_coder: hardware.gpus is empty")
 
 
-def test_a_budget_is_a_number_or_null():
-    assert told(budget_usd=12.5) == []
-    assert told(budget_usd="ten")[0].startswith("budget_usd: ")
-    assert told(budget_usd=-1) == ["budget_usd: -1 is below the least value 0"]
+def test_budget_of_another_type_is_refused():
+    assert problem_lines(budget_usd=12.5) == []
+    assert problem_lines(budget_usd="ten")[0].startswith("budget_usd: ")
+    assert problem_lines(budget_usd=-1) == ["budget_usd: -1 is below the least value 0"]
 
 
-def test_the_words_of_a_scheduler_are_for_gpus_that_exist():
+def test_scheduler_name_of_an_unknown_gpu_is_refused():
     assert schema_file.schema()["properties"]["hardware"]["properties"]["names"]
-    (line,) = told(hardware__names={"A100-40": "a100"})
+    (line,) = problem_lines(hardware__names={"A100-40": "a100"})
     assert 'did you mean "A100-40GB"?' in line
 
 

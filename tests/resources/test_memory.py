@@ -17,7 +17,7 @@ def test_weights_and_cache_of_the_seven_billion_scorer():
     assert SEVEN.sequence == 280 / 1024
 
 
-def test_the_failed_attempt_is_explained():
+def test_failed_attempt_of_the_reference_does_not_fit():
     """Beside Gemma-2-2B an L4 has 16.05 GiB free: 0.9 asks for 19.83, and 0.5 holds no weights."""
     assert gib(2 * 2_614_341_888) == pytest.approx(4.87, abs=0.01)
     asked = fit(SEVEN, L4, 0.9, GEMMA)
@@ -54,13 +54,13 @@ def test_the_small_scorer_fits_beside_the_model_on_an_l4():
 
 
 def test_a_share_that_leaves_no_room_for_graphs_is_refused():
-    found = fit(SEVEN, L4, 0.99)
-    assert not found.fits and "CUDA graphs" in found.why
+    fits = fit(SEVEN, L4, 0.99)
+    assert not fits.fits and "CUDA graphs" in fits.why
 
 
-def test_the_smallest_listed_gpu_is_chosen_and_the_way_to_it_is_told():
-    gpu, found = smallest([L4, A100], lambda gpu: fit(SEVEN, gpu, None, GEMMA))
-    assert gpu is A100 and [one.fits for one in found] == [False, True]
+def test_smallest_listed_gpu_that_fits_is_chosen_with_reasons():
+    gpu, fits = smallest([L4, A100], lambda gpu: fit(SEVEN, gpu, None, GEMMA))
+    assert gpu is A100 and [judged.fits for judged in fits] == [False, True]
     assert smallest([L4], lambda gpu: room(23, gpu))[0] is None
     assert smallest([L4, A100], lambda gpu: room(23, gpu))[0] is A100
     assert smallest([L4, A100], lambda gpu: room(22, gpu))[0] is L4

@@ -121,12 +121,12 @@ def test_the_embedded_corpus_shares_no_passage_with_the_occupations(tmp_path):
         ({"exclude_concepts": ["actress"]}, "the nearest is 'actor'"),
     ],
 )
-def test_mistakes_in_the_parts(tmp_path, changes, line):
+def test_wrong_parts_are_refused(tmp_path, changes, line):
     with pytest.raises(LedgerError, match=line):
         split(tmp_path, TEXTS[:50], "bad", **changes)
 
 
-def test_an_undeclared_part(tmp_path):
+def test_undeclared_part_is_refused(tmp_path):
     settings = {"source": "embedded", "families": ["news"], "parts": PARTS, "seed": 0}
     with pytest.raises(LedgerError, match="no part 'scoring'"):
         corpus.produce(settings, {"scoring": tmp_path})
@@ -191,7 +191,7 @@ def test_the_draw_depends_on_the_seed_and_on_nothing_else(tmp_path, examples):
     assert [row["text"] for row in other] != [row["text"] for row in examples]
 
 
-def test_labelled_folders(tmp_path):
+def test_labelled_folder_gives_concepts(tmp_path):
     jobs = ["nurse", "pilot", "judge"]
     rows = [{"text": f"Person {i} works.", "job": jobs[i % 3]} for i in range(300)]
     rows += [{"text": "Both at once.", "job": "nurse"}, {"text": "Both at once.", "job": "pilot"}]
@@ -256,6 +256,6 @@ def test_a_slice_is_the_first_documents_as_they_stand(tmp_path):
         ({"source": "somewhere"}, "label_field"),
     ],
 )
-def test_mistakes_in_the_concepts(tmp_path, changes, line):
+def test_wrong_concepts_are_refused(tmp_path, changes, line):
     with pytest.raises(LedgerError, match=line):
         concepts.produce(PROBING | changes, tmp_path)

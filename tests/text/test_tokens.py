@@ -72,11 +72,11 @@ def test_packed_contexts_decode_back_to_the_documents(
 ):
     settings = {"context": context, "budget": budget}
     meta = tokens.pack(settings, part, model_folders[name], tmp_path)
-    found = load_file(tmp_path / "tokens.safetensors")
-    ids, docs = found["input_ids"], found["doc_ids"]
+    arrays = load_file(tmp_path / "tokens.safetensors")
+    ids, docs = arrays["input_ids"], arrays["doc_ids"]
     assert ids.shape == docs.shape == (budget // context, context)
-    assert {str(array.dtype) for array in found.values()} == {"int32"}
-    assert (found["lengths"] == context).all()
+    assert {str(array.dtype) for array in arrays.values()} == {"int32"}
+    assert (arrays["lengths"] == context).all()
     assert (ids[:, 0] == meta["bos_id"]).all()
     assert (docs[:, 0] == -1).all()
 
@@ -86,13 +86,13 @@ def test_packed_contexts_decode_back_to_the_documents(
     tokenizer = AutoTokenizer.from_pretrained(model_folders[name])
     texts, n_bytes = texts_of(part), 0
     for doc in range(meta["n_documents"]):
-        own = stream[owner == doc]
-        whole = len(own) == len(tokens.encode(tokenizer, [texts[doc]])[0])
+        piece = stream[owner == doc]
+        whole = len(piece) == len(tokens.encode(tokenizer, [texts[doc]])[0])
         if whole:
-            assert tokenizer.decode(own, clean_up_tokenization_spaces=False) == texts[doc]
+            assert tokenizer.decode(piece, clean_up_tokenization_spaces=False) == texts[doc]
         else:
             assert doc == meta["n_documents"] - 1  # only the last may be cut
-            kept = tokenizer.decode(own, clean_up_tokenization_spaces=False).rstrip("\ufffd")
+            kept = tokenizer.decode(piece, clean_up_tokenization_spaces=False).rstrip("\ufffd")
             assert kept and texts[doc].startswith(kept)
             n_bytes += len(kept.encode()) - len(texts[doc].encode())
         n_bytes += len(texts[doc].encode())
@@ -109,11 +109,11 @@ def test_packed_contexts_decode_back_to_the_documents(
 
 def test_the_ids_are_those_the_tokenizer_gives_by_itself(part, model_folders, tmp_path):
     tokens.pack({"context": 32, "budget": 640}, part, model_folders["trained"], tmp_path)
-    found = load_file(tmp_path / "tokens.safetensors")
+    arrays = load_file(tmp_path / "tokens.safetensors")
     tokenizer = AutoTokenizer.from_pretrained(model_folders["trained"])
     first = texts_of(part)[0]
     expected = tokenizer(first)["input_ids"] + [tokenizer.eos_token_id]
-    assert found["input_ids"].ravel()[: len(expected)].tolist() == expected
+    assert arrays["input_ids"].ravel()[: len(expected)].tolist() == expected
 
 
 def test_a_larger_budget_only_appends(part, model_folders, tmp_path):
@@ -127,7 +127,7 @@ def test_a_larger_budget_only_appends(part, model_folders, tmp_path):
         assert (arrays[1][name][: len(array)] == array).all()
 
 
-def test_batches_change_nothing(part, model_folders, tmp_path, monkeypatch):
+def test_token_set_does_not_depend_on_the_batch_size(part, model_folders, tmp_path, monkeypatch):
     digests = []
     for batch in (1024, 7):
         monkeypatch.setattr(tokens, "BATCH", batch)
@@ -148,7 +148,7 @@ def test_a_part_smaller_than_the_budget_says_how_much_there_is(part, model_folde
 
 
 @pytest.mark.parametrize("settings", [{"context": 1, "budget": 9}, {"context": 64, "budget": 63}])
-def test_no_room_for_a_context(part, model_folders, tmp_path, settings):
+def test_budget_below_one_context_is_refused(part, model_folders, tmp_path, settings):
     with pytest.raises(LedgerError, match="at least 2 tokens"):
         tokens.pack(settings, part, model_folders["trained"], tmp_path)
 
@@ -168,22 +168,22 @@ def test_examples_keep_the_end_of_a_long_text(model_folders, tmp_path, name):
     out = tmp_path / "out"
     out.mkdir()
     meta = tokens.pack_examples({"context": 14}, tmp_path, model_folders[name], out)
-    found = load_file(out / "tokens.safetensors")
+    arrays = load_file(out / "tokens.safetensors")
     tokenizer = AutoTokenizer.from_pretrained(model_folders[name])
     n_bytes = 0
     for row, text in enumerate(texts):
-        length = found["lengths"][row]
-        ids, docs = found["input_ids"][row], found["doc_ids"][row]
+        length = arrays["lengths"][row]
+        ids, docs = arrays["input_ids"][row], arrays["doc_ids"][row]
         assert ids[0] == meta["bos_id"]
         assert (ids[length:] == meta["pad_id"]).all()
         assert docs.tolist() == [-1] + [row] * (length - 1) + [-1] * (14 - length)
         kept = tokenizer.decode(ids[1:length], clean_up_tokenization_spaces=False)
         assert text.endswith(kept.lstrip("\ufffd"))
         n_bytes += len(kept.encode())
-    assert found["lengths"][1] == 14
+    assert arrays["lengths"][1] == 14
     if name != "trained":
-        assert tokenizer.decode(found["input_ids"][1, 1:]) == " Ada Lovelace"
-        assert found["lengths"].tolist() == [7, 14, 14]
+        assert tokenizer.decode(arrays["input_ids"][1, 1:]) == " Ada Lovelace"
+        assert arrays["lengths"].tolist() == [7, 14, 14]
         assert meta["n_bytes"] == meta["n_tokens"] == 6 + 13 + 13
     assert meta["layout"] == "examples"
     documents = parquet.read_table(out / "documents.parquet").to_pydict()
@@ -213,7 +213,7 @@ def test_rows_of_documents_keep_the_beginning_of_a_long_one(part, model_folders,
     assert documents["doc_id"].to_pylist() == list(range(len(texts)))
 
 
-def test_special_ids():
+def test_special_ids_stand_in_for_missing_ones():
     assert tokens.special_ids(byte_tokenizer()) == (256, 257, 258)
     tokenizer = byte_tokenizer()
     tokenizer.bos_token = tokenizer.pad_token = None
@@ -246,7 +246,7 @@ def test_any_text_survives_and_bos_comes_first(model_folders):
     assert tokenizer("Hi")["input_ids"][0] == tokenizer.bos_token_id == 0
 
 
-def test_merges_compress(part, model_folders):
+def test_trained_merges_compress_the_text(part, model_folders):
     tokenizer = AutoTokenizer.from_pretrained(model_folders["trained"])
     texts = texts_of(part)
     count = sum(map(len, tokens.encode(tokenizer, texts)))
@@ -256,6 +256,6 @@ def test_merges_compress(part, model_folders):
 @pytest.mark.parametrize(
     ("size", "line"), [(200, "more than 259"), (50_000, "yields a vocabulary")]
 )
-def test_impossible_vocabularies(part, size, line):
+def test_impossible_vocabulary_is_refused(part, size, line):
     with pytest.raises(LedgerError, match=line):
         tokens.train_tokenizer(texts_of(part)[:50], size)

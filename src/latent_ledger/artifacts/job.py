@@ -223,7 +223,7 @@ class Job:
         return run
 
     def _pin_code(self) -> None:
-        """Remember the code behind the key, function by function; refuse if it is another now."""
+        """Record the code behind the key, function by function; refuse code that has changed."""
         if self.script is None:
             return
         reached = code_of(self.script, Path(__file__).parents[2])

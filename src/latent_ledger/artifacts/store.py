@@ -196,7 +196,7 @@ class Store:
         return manifest
 
     def record(self, key: str, manifest: Manifest, run: dict[str, Any]) -> str | None:
-        """Remember that `key` gave `manifest`. Returns the earlier digest if that was different.
+        """Record that `key` gave `manifest`. Returns the earlier digest if that was different.
 
         A different digest under an equal key is nondeterminism: the caller has to report it.
         """

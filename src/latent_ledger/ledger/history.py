@@ -29,11 +29,11 @@ class History:
         """Entries of a run id, oldest first."""
         return [read_json(path) for path in sorted((self.root / run_id).glob("*.json"))]
 
-    def remember(self, row: Row) -> None:
+    def append(self, row: Row) -> None:
         """Append `row` unless the last entry has the same key and the same verdict.
 
-        A row that waits (stale, or blocked by another job's failure) is no result of its own and
-        is not remembered; a failed one is, because its reason explains the gap.
+        A stale row, or one blocked by another job's failure, is no result and is left out. A failed
+        row is kept, because its reason explains the gap.
         """
         if row.label == "stale" or row.values["notes"].startswith("not run"):
             return

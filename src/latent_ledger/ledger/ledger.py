@@ -242,7 +242,7 @@ def write_ledger(
     write_json(machine, content | {"rows": [as_json(row) for row in rows]})
     for row in rows:
         if row.label != "superseded":
-            ledger.history.remember(row)
+            ledger.history.append(row)
     return rows
 
 

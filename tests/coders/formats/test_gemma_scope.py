@@ -36,7 +36,7 @@ def hub(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def test_a_hand_computed_case():
+def test_encode_and_decode_equal_a_hand_computed_case():
     """Two latents: one passes its threshold, one does not; b_dec is added, never subtracted."""
     weights = {
         "W_enc": torch.tensor([[1.0, 1.0]]),
@@ -109,7 +109,7 @@ def test_a_pretrained_coder_gets_its_site_and_keeps_its_bytes(hub, tmp_path):
     assert load_coder(out).site == CoderSite.at(12, "mlp_in", "mlp_out_normed")
 
 
-def test_what_cannot_be_had_is_said_in_one_line(hub, tmp_path):
+def test_unavailable_coder_is_one_line(hub, tmp_path):
     for wrong in ({"source": "nobody/nothing"}, {"path": "layer_12/width_16k/average_l0_1"}):
         with pytest.raises(LedgerError, match="neither a local folder nor is .*params.npz") as told:
             produce_pretrained(SETTINGS | wrong, tmp_path)

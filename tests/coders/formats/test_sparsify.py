@@ -69,8 +69,8 @@ def test_encode_decode_equal_sparsify(architecture, tmp_path):
     expected = torch.zeros(40, 64).scatter_(1, kept.indices, kept.values)
     torch.testing.assert_close(torch.from_numpy(dense), expected, rtol=1e-5, atol=1e-6)
     for row in range(40):
-        found = indices[indptr[row] : indptr[row + 1]]
-        assert torch.equal(found, found.sort().values)
+        latents = indices[indptr[row] : indptr[row + 1]]
+        assert torch.equal(latents, latents.sort().values)
 
     with torch.no_grad():
         output = upstream(x, x).sae_out
@@ -128,7 +128,7 @@ def test_pretrained_coders_get_a_site_and_keep_their_weights(tmp_path):
         produce_pretrained(settings | {"path": None}, tmp_path)
 
 
-def test_sites_are_checked(tmp_path):
+def test_coder_at_a_site_of_another_kind_is_refused(tmp_path):
     folder = coder_folder(tmp_path, "sae")
     write_site(folder, "sparsify", SITES["transcoder"])
     with pytest.raises(LedgerError, match="sae must write the hook point it reads"):

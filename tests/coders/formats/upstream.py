@@ -26,12 +26,12 @@ def sparsify_losses(
     upstream = SparseCoder.forward
 
     def listening(self, *args, **kwargs):
-        found = upstream(self, *args, **kwargs)
+        output = upstream(self, *args, **kwargs)
         for name, value in zip(
-            losses, (found.fvu, found.auxk_loss, found.multi_topk_fvu), strict=True
+            losses, (output.fvu, output.auxk_loss, output.multi_topk_fvu), strict=True
         ):
             losses[name].append(value.item())
-        return found
+        return output
 
     precision = torch.get_float32_matmul_precision()
     SparseCoder.forward = listening

@@ -19,9 +19,9 @@ def test_rows_are_turned_the_shortest_way_and_keep_their_norm():
             [8.0, 6.0, 0.0],  # on the edge
         ]
     )
-    found = within_cosine(rows, axis, 0.8)
+    turned = within_cosine(rows, axis, 0.8)
     torch.testing.assert_close(
-        found,
+        turned,
         torch.tensor(
             [
                 [0.9, 0.1, 0.0],
@@ -35,8 +35,8 @@ def test_rows_are_turned_the_shortest_way_and_keep_their_norm():
         atol=1e-5,
         rtol=0,
     )
-    assert torch.equal(found[0], rows[0])
-    assert torch.equal(within_cosine(found, axis, 0.8), found)  # once is enough
+    assert torch.equal(turned[0], rows[0])
+    assert torch.equal(within_cosine(turned, axis, 0.8), turned)  # once is enough
 
     generator = torch.Generator().manual_seed(0)
     many, axes = torch.randn(2, 500, 7, generator=generator)

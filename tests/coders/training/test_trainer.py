@@ -108,7 +108,7 @@ def test_losses_equal_sparsify_trainer(case, world, tmp_path):
     assert error["ours"] == pytest.approx(error["theirs"], rel=2e-3)
 
 
-def test_special_tokens_and_order_matter(world, tmp_path):
+def test_batches_drop_special_tokens_and_follow_the_order_seed(world, tmp_path):
     """The equality above can fail: other rows or another order give other losses."""
     site = CoderSite.at(1, "resid_post")
     folders = {"input_hook": world["layers.1.resid_post"]}
@@ -158,10 +158,10 @@ def test_output_folder_and_facts(world, tmp_path):
     coder, upstream = load_coder(tmp_path / "a"), SparseCoder.load_from_disk(tmp_path / "a")
     x, y = Batches(sides(world, SKIP), coder.site, batch_tokens=256).load(3)
     with torch.no_grad():
-        found = upstream(x, y)
-    torch.testing.assert_close(coder.reconstruct(x), found.sae_out, rtol=1e-5, atol=1e-5)
+        outputs = upstream(x, y)
+    torch.testing.assert_close(coder.reconstruct(x), outputs.sae_out, rtol=1e-5, atol=1e-5)
     mine = (y - coder.reconstruct(x)).pow(2).sum() / (y - y.mean(0)).pow(2).sum()
-    assert float(mine) == pytest.approx(float(found.fvu), rel=1e-4)
+    assert float(mine) == pytest.approx(float(outputs.fvu), rel=1e-4)
     assert float(mine) < 0.5 * upstream(x).fvu.item()  # against its input it would look bad
 
 
@@ -234,7 +234,7 @@ def test_a_frozen_sae_starts_as_the_trained_one_does(world, tmp_path):
     assert last["trained"] < 0.8 * last["random"]
 
 
-def test_the_bound_binds(world, tmp_path):
+def test_soft_frozen_decoder_reaches_its_bound_and_stays_within(world, tmp_path):
     """Without it the same rows go further than it allows, at every optimiser's own step."""
     rate = {"optimizer": "adam", "learning_rate": 0.02, "lr_warmup_steps": 1}
     free, soft = SAE | rate, SAE | rate | {"weights": "soft-frozen-decoder"}
@@ -265,7 +265,7 @@ def test_a_unit_scale_makes_training_blind_to_the_size_of_activations(world, tmp
             per_shard=100,
             tokens=shards.meta["tokens"],
         )
-    site, fvu, found, units = CoderSite.at(1, "mlp_in", "mlp_out"), {}, {}, {}
+    site, fvu, outputs, units = CoderSite.at(1, "mlp_in", "mlp_out"), {}, {}, {}
     for name, acts in {"small": small, "as they are": world}.items():
         for unit_scale in (True, False):
             out = tmp_path / f"{name}-{unit_scale}"
@@ -274,13 +274,13 @@ def test_a_unit_scale_makes_training_blind_to_the_size_of_activations(world, tmp
             fvu[name, unit_scale], units[name, unit_scale] = facts["fvu"], facts.get("units")
         coder = load_coder(tmp_path / f"{name}-True")
         x, y = Batches(sides(acts, SKIP), site, batch_tokens=1024).load(0)
-        found[name] = coder.reconstruct(x), coder.encode(x), coder.weights["W_dec"]
-        error = float((y - found[name][0]).pow(2).sum() / (y - y.mean(0)).pow(2).sum())
+        outputs[name] = coder.reconstruct(x), coder.encode(x), coder.weights["W_dec"]
+        error = float((y - outputs[name][0]).pow(2).sum() / (y - y.mean(0)).pow(2).sum())
         assert error == pytest.approx(fvu[name, True], abs=0.1)  # folded: right in its own units
     # Powers of two divide without rounding, so the two runs agree to the bit.
     assert fvu["small", True] == fvu["as they are", True]
     assert fvu["small", False] > 2 > 1 > fvu["small", True]  # the recipe alone is worse than a mean
-    (y_small, codes_small, w_small), (y_own, codes_own, w_own) = found.values()
+    (y_small, codes_small, w_small), (y_own, codes_own, w_own) = outputs.values()
     assert torch.equal(y_small, y_own * 2.0**-9)
     assert torch.equal(codes_small[1], codes_own[1])
     assert torch.equal(w_small, w_own)
@@ -393,7 +393,7 @@ def dictionary_data(rows: int, d: int, latents: int, active: int) -> tuple[torch
     return strength @ directions, directions
 
 
-def test_a_planted_dictionary_is_found_and_noise_has_none(tmp_path):
+def test_training_recovers_a_planted_dictionary_and_none_from_noise(tmp_path):
     data, directions = dictionary_data(64 * 1500, 32, 64, 3)
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(data.shape, generator=generator) * data.std()
@@ -412,7 +412,7 @@ def test_a_planted_dictionary_is_found_and_noise_has_none(tmp_path):
     assert fvu["planted"] < 0.15 < 0.4 < fvu["noise"], fvu
 
 
-def test_what_a_person_can_get_wrong(world, tmp_path):
+def test_wrong_settings_and_activations_are_refused(world, tmp_path):
     wrong = [
         (SAE | {"k": 200}, "k = 200"),
         (SAE | {"colour": 1}, "colour"),

@@ -28,10 +28,10 @@ def test_news_of_agnews_is_its_positive_class_only():
     rows = embedded.read_set(161)
     news = {text for text, label in rows if label == "1"}
     code = {text for text, label in rows if label != "1"}
-    found = {document.text for document in documents({"source": "embedded", "families": ["news"]})}
-    assert news <= found
+    texts = {document.text for document in documents({"source": "embedded", "families": ["news"]})}
+    assert news <= texts
     assert len(code) > 1000
-    assert not code & found
+    assert not code & texts
 
 
 def test_documents_name_their_set():
@@ -44,6 +44,6 @@ def test_an_unknown_family_names_the_nearest():
         next(documents({"source": "embedded", "families": ["newz"]}))
 
 
-def test_it_has_no_other_field():
+def test_unknown_field_of_the_embedded_corpus_is_refused():
     with pytest.raises(LedgerError, match="no field 'body'"):
         next(documents({"source": "embedded", "families": ["news"], "text_field": "body"}))

@@ -27,8 +27,8 @@ def texts(tmp_path):
 
 def test_all_formats_in_path_order(texts):
     (texts / "b" / "one.txt").unlink()
-    found = list(documents({"source": str(texts), "text_field": "body"}))
-    assert found == [
+    read = list(documents({"source": str(texts), "text_field": "body"}))
+    assert read == [
         Document("first", "a.jsonl"),
         Document("lone ? half", "a.jsonl"),
         Document("row", "c.parquet"),
@@ -57,7 +57,7 @@ def test_a_text_file_is_one_document(texts):
         ({"source": "{0}/latin.txt"}, "not UTF-8"),
     ],
 )
-def test_mistakes_are_one_line(texts, settings, line):
+def test_unreadable_corpus_is_one_line(texts, settings, line):
     (texts / "b" / "empty").mkdir()
     (texts / "blank").mkdir()
     (texts / "blank" / "x.txt").write_text(" \n")

@@ -41,8 +41,8 @@ def test_revision_split_and_configuration_reach_the_library(asked):
 
 
 def test_class_labels_come_as_names(asked):
-    found = records({"source": "hub:owner/name"}, ("hard_text", "profession"))
-    assert [values for _, values in found] == [
+    rows = records({"source": "hub:owner/name"}, ("hard_text", "profession"))
+    assert [values for _, values in rows] == [
         ("one", "nurse"),
         ("", "surgeon"),
         ("two", "surgeon"),
@@ -73,7 +73,7 @@ def test_no_network_is_one_line_that_says_what_to_do(monkeypatch):
         (ValueError('Unknown split "tset".\nmore'), 'Unknown split "tset"'),
     ],
 )
-def test_refusals_are_one_line(monkeypatch, error, line):
+def test_refusal_of_the_hub_is_one_line(monkeypatch, error, line):
     def refuse(*_, **__):
         raise error
 

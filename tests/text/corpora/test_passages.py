@@ -13,18 +13,18 @@ def text(seed: int, length: int) -> str:
     return "".join(map(chr, np.random.default_rng(seed).integers(97, 123, length)))
 
 
-def brute_force(one: str, other: str) -> bool:
-    grams = {one.encode()[i : i + 64] for i in range(len(one.encode()) - 63)}
+def brute_force(first: str, other: str) -> bool:
+    grams = {first.encode()[i : i + 64] for i in range(len(first.encode()) - 63)}
     return any(other.encode()[i : i + 64] in grams for i in range(len(other.encode()) - 63))
 
 
 @pytest.mark.parametrize(("shared", "expected"), [(63, False), (64, True), (200, True)])
 def test_64_bytes_are_a_passage_wherever_they_stand(shared, expected):
     common = text(0, shared)
-    one = "A" + text(1, 100) + "." + common
+    first = "A" + text(1, 100) + "." + common
     other = common + "!" + text(2, 31)
-    assert brute_force(one, other) is expected
-    assert Passages([text(3, 500), one]).found_in([text(4, 300), other]).tolist() == [
+    assert brute_force(first, other) is expected
+    assert Passages([text(3, 500), first]).found_in([text(4, 300), other]).tolist() == [
         False,
         expected,
     ]
@@ -42,7 +42,7 @@ def test_hashes_do_not_depend_on_the_place():
     assert windows([short])[0] in hashes[owner == 1]
 
 
-def test_chunks_change_nothing(monkeypatch):
+def test_passages_do_not_depend_on_the_chunk_size(monkeypatch):
     texts = [text(seed % 7, 150) + text(seed, 80) for seed in range(40)]
     reference = Passages([text(3, 150), text(11, 80)])
     whole = reference.found_in(texts)
@@ -60,7 +60,7 @@ def test_clusters_are_transitive():
     assert len(set(labels.tolist())) == 4
 
 
-def test_no_text_no_passage():
+def test_no_texts_have_no_passages():
     assert clusters(["a", "b"]).tolist() == [0, 1]
     assert Passages([]).found_in([]).tolist() == []
     assert Passages([]).found_in([text(0, 100)]).tolist() == [False]
