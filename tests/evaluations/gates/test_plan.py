@@ -60,19 +60,18 @@ def test_no_codes_without_the_readers_gate(config):
     for name in jobs:
         if isinstance(name, paths.Codes):
             assert jobs[paths.gate("reader", name.coder)].rule == "reader_fidelity"
-    for one in graph.rows(config):
-        read = [path for path in way(one, config) if path.startswith("codes/")]
-        for path in read:
+    for row in graph.rows(config, jobs):
+        before = graph.way_to(row, jobs)
+        for path in (path for path in before if path.startswith("codes/")):
             gate = paths.gate("reader", Path(path).stem)
-            assert way(one, config).index(gate) < way(one, config).index(path), one.run_id
+            assert before.index(gate) < before.index(path), row.run_id
 
 
 def test_every_gate_is_planned_with_what_it_reads(config):
     jobs = graph.jobs(config)
-    for one in graph.rows(config):
-        if one.row_type == "gate":
-            assert one.manifest in jobs and way(one, config)[-1] == one.manifest
-            assert set(way(one, config)) <= set(jobs), one.run_id
+    for row in graph.rows(config, jobs):
+        if row.row_type == "gate":
+            assert row.manifest in jobs and graph.way_to(row, jobs)[-1] == row.manifest
 
 
 def test_nulls_stand_before_the_evaluations_they_are_about(config):
