@@ -139,7 +139,7 @@ def test_metrics_of_autointerp_can_be_compared():
         ]
         for name in ("lexical", "minilm")
     }
-    assert headtohead.compared(config, "meaning") == read
+    assert headtohead.manifests(config, "meaning") == read
     jobs = graph.jobs(config)
     assert jobs["headtohead/meaning.json"].settings["sources"] == {
         "autointerp.detection_lexical": "autointerp/lexical",

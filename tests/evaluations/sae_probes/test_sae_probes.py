@@ -89,7 +89,7 @@ def test_the_draw_is_a_function_of_the_seed(tmp_path):
 
 def test_an_unknown_set_is_one_line():
     with pytest.raises(LedgerError, match="no set '95_toxic'"):
-        texts.number("95_toxic")
+        texts.set_number("95_toxic")
 
 
 # -- its own code, unchanged ----------------------------------------------------------------------

@@ -104,7 +104,7 @@ def test_where_sae_bench_is_wrong(tmp_path):
     ordinary = values[:, 1:].flatten(0, 1)
     replay = core.Replay(ids, values, TAP)
     mean = ordinary.mean(dim=0)
-    theirs = core.measured_by_them(Constant(mean), replay, {BOS, EOS, PAD}, batch, losses=False)
+    theirs = core.sae_bench_metrics(Constant(mean), replay, {BOS, EOS, PAD}, batch, losses=False)
     predicted = mean.expand(len(ordinary), -1)
     assert metrics.variance_explained(ordinary.numpy(), predicted.numpy()) == pytest.approx(
         0.0, abs=1e-6
@@ -121,8 +121,8 @@ def test_where_sae_bench_is_wrong(tmp_path):
 def test_densities_differ_by_their_worst_latent():
     one = {"feature_density": np.array([0.5, 0.1, 0.0])}
     other = {"feature_density": np.array([0.5, 0.11, 0.0])}
-    table = core.compared(one, other, ["feature_density"])
+    table = core.comparison_table(one, other, ["feature_density"])
     assert table["relative_difference"] == [pytest.approx(0.01 / 0.11)]
-    assert core.compared(one, one, ["feature_density"])["relative_difference"] == [0.0]
+    assert core.comparison_table(one, one, ["feature_density"])["relative_difference"] == [0.0]
     never = {"feature_density": np.array([0.5, 0.1, 0.2])}
-    assert core.compared(one, never, ["feature_density"])["relative_difference"] == [1.0]
+    assert core.comparison_table(one, never, ["feature_density"])["relative_difference"] == [1.0]

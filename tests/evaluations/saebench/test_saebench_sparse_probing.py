@@ -93,7 +93,7 @@ def test_prefilled_probing_equals_sae_bench_running_the_model_itself(tmp_path, n
     theirs.mkdir()
 
     def their_run():
-        artifacts.start(42)
+        artifacts.seed_generators(42)
         return upstream.run_eval_single_dataset(
             name,
             config,
