@@ -34,7 +34,7 @@ def of(made, latent, role):
 
 def test_strata_by_hand():
     frequency = np.array([0.0, 0.0005, 0.001, 0.02, 0.5])
-    assert sample.strata_of(frequency, [0.001, 0.1]).tolist() == [0, 1, 2, 2, 3]
+    assert sample.stratify(frequency, [0.001, 0.1]).tolist() == [0, 1, 2, 2, 3]
     names = ["never fires", "below 0.001", "0.001 to 0.1", "from 0.1"]
     assert sample.stratum_names([0.001, 0.1]) == names
 

@@ -162,7 +162,7 @@ def test_loose_answer_is_read_exactly_or_counted(run, latents, text, delphi_read
         )
     )
     assert set(found.predictions) == we_read
-    assert (found.asked, found.failures) == (8, 0 if we_read == {0} else 8)
+    assert (scored.prompts, scored.failures) == (8, 0 if we_read == {0} else 8)
 
 
 def test_unreadable_answers_drop_the_latent_with_the_reason(run, latents):
@@ -183,7 +183,7 @@ def test_unreadable_intruder_answer_is_no_wrong_guess(latents):
 
     settings = {"scorer": {}, "examples_shown": 5, "seed": 0}
     found = asyncio.run(score.find_intruders(latents[0], Half(latents), settings))
-    assert 0 < found.failures < found.asked == 20
+    assert 0 < scored.failures < scored.prompts == 20
     assert found.predictions == found.labels and len(found.labels) == 20 - found.failures
 
 
@@ -228,7 +228,7 @@ def test_log_probabilities_that_delphi_cannot_count_are_left_out_of_the_answer()
             async def generate(self, messages, **_):
                 return Response("[1,0]", [Token(text) for text in tokens])
 
-        adapter = strict_client.Asked(Client(), strict_client.labels(2), 2)
+        adapter = strict_client.StrictClient(Client(), strict_client.labels(2), 2)
         return asyncio.run(adapter.generate([]))
 
     assert len(asked(["[", "1", ",", "0", "]"]).logprobs) == 5

@@ -38,9 +38,9 @@ def produce(
     `settings`: top_k, penalty ("l1" | "l2"), seeds, resamples, seed. `sae`: the part of a
     SAELens object that sae_probes needs, ``encode([n, d]) -> [n, width]``. `baselines`: the
     artifact of :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the hook point that the
-    coder reads. Tables: ``runs.parquet`` (one row per data set, seed and probe) and ``datasets.parquet`` (means
-    over seeds, one row per data set). Returns facts: hook point, data sets with their examples,
-    seeds.
+    coder reads. Tables: ``runs.parquet`` (one row per data set, seed and probe) and
+    ``datasets.parquet`` (means over seeds, one row per data set). Returns facts: hook point, data
+    sets with their examples, seeds.
     """
     labels = upstream.read_labels(tokens)
     raw = pq.read_table(Path(baselines) / "baselines.parquet").to_pylist()
