@@ -109,7 +109,7 @@ def shown(messages: list[dict]) -> list[str]:
 
 @dataclass
 class PlantedScorer:
-    """A scorer that looks the truth up, and answers as its behaviour makes of it.
+    """A scorer with access to the truth, which it answers according to its behaviour.
 
     It explains a latent by its number, which it knows by the first example of its prompt.
     """
@@ -141,7 +141,7 @@ class PlantedScorer:
         return Response(self.answer(messages))
 
     def answer(self, messages: list[dict]) -> str:
-        """What :meth:`generate` says."""
+        """The text of :meth:`generate`."""
         last = messages[-1]["content"]
         texts = [plain(text).strip() for text in shown(messages)]
         if "[EXPLANATION]" in messages[0]["content"]:

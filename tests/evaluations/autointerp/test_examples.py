@@ -32,7 +32,7 @@ def of(made, latent, role):
 # -- the sample -----------------------------------------------------------------------------------
 
 
-def test_strata_by_hand():
+def test_strata_of_hand_computed_frequencies():
     frequency = np.array([0.0, 0.0005, 0.001, 0.02, 0.5])
     assert sample.stratify(frequency, [0.001, 0.1]).tolist() == [0, 1, 2, 2, 3]
     names = ["never fires", "below 0.001", "0.001 to 0.1", "from 0.1"]
@@ -97,7 +97,7 @@ def test_delphis_constructor_drops_three_latents_without_a_message(latents):
 # -- the windows ----------------------------------------------------------------------------------
 
 
-def test_the_lazy_sequence_gives_what_delphis_constructor_and_samplers_give(folders):
+def test_lazy_windows_give_the_draws_of_delphis_constructor_and_samplers(folders):
     """Same windows, same draws: only the objects that are not taken are not made."""
     with delphi_io.stand_ins():
         from delphi.config import ConstructorConfig
@@ -152,7 +152,7 @@ def test_no_test_example_is_in_the_explainers_prompt(made, folders):
     assert {one.window for one in shown} == {one.window for one in asked}
 
 
-def test_windows_are_not_centred_and_say_where_they_are(made, folders):
+def test_windows_are_uncentred_and_numbered(made, folders):
     """delphi's centring has its meaning inverted and takes wrong side contexts."""
     ids, special = examples.packed(folders["tokens"], planted.WINDOW)
     arrays = records.load_file(made[0] / records.ARRAYS)

@@ -1,4 +1,4 @@
-"""Jobs, rows and checks of auto-interp, and the wording of its rows."""
+"""Jobs, rows and checks of auto-interp, and the text of its rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +96,7 @@ def test_jobs_of_a_backend_get_its_settings_and_no_others():
     assert stage.label(config, "far") == "scorer: far (acme/tiny)"
 
 
-def test_change_of_averaging_plans_no_new_question():
+def test_change_of_averaging_plans_no_new_prompts():
     before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
     changed = {path for path in before if before[path] != after[path]}
     assert changed and all(path.startswith("autointerp/") for path in changed)
@@ -112,11 +112,11 @@ def test_change_of_averaging_plans_no_new_question():
         ("embedding_adjusted_unread", "adjusted"),
     ],
 )
-def test_metric_is_held_by_the_evaluation_of_its_scorer(metric, scorer):
+def test_source_of_a_metric_is_the_evaluation_of_its_scorer(metric, scorer):
     assert stage.source(metric) == f"autointerp/{scorer}"
 
 
-def test_name_that_is_no_metric_is_one_line():
+def test_unknown_metric_name_is_a_one_line_error():
     with pytest.raises(LedgerError, match="autointerp has no metric 'accuracy'"):
         stage.source("accuracy")
 
@@ -220,7 +220,7 @@ def test_sizes_that_do_not_fit_are_one_line_each(changes, line):
     assert any(line in problem for problem in error.value.lines), error.value.lines
 
 
-def test_schema_names_the_scores_and_backends_there_are():
+def test_schema_lists_all_scores_and_backends():
     block = schema()["properties"]["evaluations"]["properties"]["autointerp"]["properties"]
     assert tuple(block["scores"]["items"]["enum"]) == protocol.ASKED
     assert tuple(score.CLASSIFIERS) == protocol.CLASSIFIED
@@ -252,7 +252,7 @@ def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
     assert rows.section([]) == ""
 
 
-def test_the_sample_says_once_which_latents_have_no_examples(made):
+def test_sample_row_counts_latents_without_examples(made):
     folder, facts = made
     row = RowPlan("sample-planted-k1-s0", stage.SAMPLE, "", {})
     found = rows.read_sample(row, SimpleNamespace(facts=facts))

@@ -27,7 +27,7 @@ def config() -> dict:
 
 @dataclass
 class Shown:
-    """As much of a ledger row as a section reads."""
+    """The fields of a ledger row that a section reads."""
 
     run_id: str
     label: str = "reproduced"
@@ -55,7 +55,7 @@ def row(config, run_id: str) -> graph.RowPlan:
     return next(row for row in graph.rows(config) if row.run_id == run_id)
 
 
-def test_no_codes_without_the_readers_gate(config):
+def test_codes_need_the_loader_gate(config):
     jobs = graph.jobs(config)
     for name in jobs:
         if isinstance(name, paths.Codes):
@@ -67,7 +67,7 @@ def test_no_codes_without_the_readers_gate(config):
             assert way(one, config).index(gate) < way(one, config).index(path), one.run_id
 
 
-def test_every_gate_is_planned_with_what_it_reads(config):
+def test_every_gate_is_planned_with_its_inputs(config):
     jobs = graph.jobs(config)
     for one in graph.rows(config):
         if one.row_type == "gate":
@@ -75,7 +75,7 @@ def test_every_gate_is_planned_with_what_it_reads(config):
             assert set(way(one, config)) <= set(jobs), one.run_id
 
 
-def test_nulls_stand_before_the_evaluations_they_are_about(config):
+def test_evaluations_need_their_metric_nulls(config):
     recon, probe = row(config, f"recon-{ONE}"), row(config, f"probe-{ONE}")
     hook_point = HookPoint.parse("layers.2.resid_post")
     assert way(recon, config)[-2:] == [
@@ -95,7 +95,7 @@ def test_a_control_on_another_model_shares_the_nulls_of_the_original(config):
     assert not any("@" in path for path in jobs if path.startswith("gates/nulls"))
 
 
-def test_an_evaluation_that_is_not_asked_for_has_no_gate(config):
+def test_absent_evaluation_has_no_gate(config):
     evaluations = {**config["evaluations"]}
     for name in ("probing", "saebench", "sae_probes", "circuits", "steering"):
         evaluations.pop(name, None)
@@ -134,7 +134,7 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
     assert "passes too: b_dec is only 0.0002 of a row's norm" in again.notes
 
 
-def test_nulls_are_read_against_their_bounds(config, tmp_path):
+def test_null_rows_have_their_bounds_as_reference(config, tmp_path):
     metrics = [
         metric("variance_explained_of_mean", -3e-16, 219, "document"),
         metric("variance_explained_of_target", 1.0, 219, "document"),
@@ -156,7 +156,7 @@ def test_nulls_are_read_against_their_bounds(config, tmp_path):
     assert "n=24 shuffles" in found.key_results
 
 
-def test_the_section_counts_what_holds_and_shows_the_worst():
+def test_section_counts_held_gates_and_shows_the_worst():
     rows = [
         Shown("parity-coder-layers.2.mlp_in"),
         Shown(f"gate-reader-{ONE}", metrics=[metric("jaccard", 1.0)]),
@@ -171,7 +171,7 @@ def test_the_section_counts_what_holds_and_shows_the_worst():
     assert gates_rows.section([Shown("probe-sae-resid-k32-s0")]) == ""
 
 
-def test_only_what_the_gate_blocks_reaches_the_saelens_adapter():
+def test_saelens_adapter_is_reached_only_by_jobs_behind_its_gate():
     """Statically, what the workflow test shows by running: nothing else can become stale."""
     bridges = {"latent_ledger.coders.saelens"}
     bridges |= {f"latent_ledger.coders.formats.{name}.saelens" for name in registry.NAMES}
@@ -206,7 +206,7 @@ def scripts_that_reach(module: str) -> set[str]:
     }
 
 
-def test_whoever_takes_a_saelens_object_waits_for_its_gate(config):
+def test_jobs_with_a_saelens_object_need_its_gate(config):
     jobs = graph.jobs(config)
     for one in graph.rows(config):
         if one.row_type in ("saebench", "saebench_core", "sae_probes"):

@@ -1,4 +1,4 @@
-"""Shuffled probing is at chance where the truth is plain, and every leak is caught."""
+"""The gate of probing metrics: shuffled probes are at chance, and every leak is caught."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def run(world, out: Path, **settings) -> dict:
     return probing_nulls.produce(SETTINGS | settings, *world, out)
 
 
-def test_a_plain_truth_is_shuffled_away(world, tmp_path):
+def test_shuffled_separable_data_is_at_chance(world, tmp_path):
     facts = run(world, tmp_path / "out")
     assert facts["true_auroc"] > 0.98, "there is something to be shuffled away"
     assert facts["largest_deviation"] < facts["bound"] < 0.21
@@ -128,7 +128,7 @@ def test_a_label_among_the_features_is_caught(world, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_the_bound_keeps_its_promise(ties, monkeypatch):
+def test_bound_is_exceeded_at_most_at_the_false_alarm_rate(ties, monkeypatch):
     """At a false-alarm rate of 0.1, at most a tenth of permutations exceed it (n = 6 + 14)."""
     monkeypatch.setattr(probing_nulls, "FALSE_ALARM", 0.1)
     rng = np.random.default_rng(0)
@@ -144,7 +144,7 @@ def test_the_bound_keeps_its_promise(ties, monkeypatch):
     assert deviations.max() > allowed / 2, "and it is not idle"
 
 
-def test_the_bound_by_hand():
+def test_bound_equals_hand_computed_value():
     """Four permutations of 25 pairs, one check: sqrt(ln(2e6) * 0.16 / 2) / 4."""
     assert probing_nulls.bound([25] * 4, checks=1) == pytest.approx(
         np.sqrt(np.log(2e6) * 0.16 / 2) / 4

@@ -1,4 +1,4 @@
-"""The nulls of reconstruction hold, and metrics that peers got wrong do not pass them."""
+"""The gate of reconstruction metrics, and known wrong metrics that do not pass it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run(world, out: Path) -> dict:
     return reconstruction_nulls.produce(SETTINGS, *world, out)
 
 
-def test_the_mean_explains_nothing_and_the_target_everything(world, tmp_path):
+def test_mean_scores_zero_and_target_scores_one(world, tmp_path):
     facts = run(world, tmp_path / "out")
     assert facts == {"hook_point": "layers.1.mlp_out", "tolerance": 1e-6, "largest_deviation": 0.0}
     record = read_json(tmp_path / "out" / "metrics.json")

@@ -1,4 +1,4 @@
-"""The SAELens adapter passes, its wrong variant fails, and a check that cannot fail says so."""
+"""The gate of the SAELens adapter, its wrong variant, and a check that cannot fail."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_an_adapter_without_the_skip_is_a_gate_error(tmp_path, gate, monkeypatch
         gate("skip-transcoder")
 
 
-def test_without_b_dec_the_gate_says_that_it_cannot_tell_the_variants_apart(tmp_path, gate):
+def test_variants_without_b_dec_are_reported_as_indistinguishable(tmp_path, gate):
     sparsify_folder(tmp_path / "coder", "sae")
     scale_b_dec(tmp_path / "coder", 0.0)
     assert gate("sae")["wrong_variant"] == {

@@ -1,4 +1,4 @@
-"""The memory planner's job and row: planned where GPUs are listed, and worded."""
+"""The memory planner's job and row: planned where GPUs are listed, and their text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Written:
 
 @dataclass
 class Shown:
-    """As much of a ledger row as the section reads."""
+    """The fields of a ledger row that the section reads."""
 
     run_id: str
     row_type: str
@@ -84,7 +84,7 @@ def finding(tmp_path):
     return memory_rows.read(row, payload), payload.facts
 
 
-def test_row_says_why_the_references_scorer_did_not_start(finding):
+def test_row_of_the_reference_scorer_gives_the_reason_it_did_not_start(finding):
     found, _ = finding
     by = {metric["name"]: metric["estimate"] for metric in found.metrics}
     assert by["fits_beside_model_L4"] == 0 and by["fits_alone_L4"] == 1
@@ -95,7 +95,7 @@ def test_row_says_why_the_references_scorer_did_not_start(finding):
     assert found.main["name"] == "needed" and found.main["unit"] == "GiB"
 
 
-def test_the_section_has_a_line_per_gpu(finding):
+def test_section_has_a_line_per_gpu(finding):
     found, facts = finding
     text = memory_rows.section([Shown("memory-seven", "memory", found.metrics, facts)])
     lines = [line for line in text.splitlines() if "Qwen" in line]

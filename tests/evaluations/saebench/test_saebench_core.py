@@ -1,4 +1,4 @@
-"""Ours and SAEBench's core: equal where it is right, and why it is wrong where it is not."""
+"""Our metrics and SAEBench's core: equal where it is right, and its errors shown elsewhere."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def checked(world, folder, architecture, adapt=to_saelens):
     return rows, {m["name"]: m for m in read_json(out / "metrics.json")["metrics"]}, facts
 
 
-def test_ours_equal_the_correct_ones_within_1e_4(world, tmp_path):
+def test_our_metrics_equal_the_correct_ones_within_1e_4(world, tmp_path):
     rows, found, facts = checked(world, tmp_path, "sae")
     assert set(rows) == {*core.CORRECT, *core.WRONG}
     for name in core.CORRECT:
@@ -62,13 +62,13 @@ def test_ours_equal_the_correct_ones_within_1e_4(world, tmp_path):
     assert facts["tokens"] == 20 * 15 - 25  # without BOS, and without one EOS in twelve
 
 
-def test_a_wrong_adapter_is_seen(world, tmp_path):
+def test_wrong_adapter_gives_a_large_difference(world, tmp_path):
     _, found, _ = checked(world, tmp_path, "sae", lambda coder: wrong_variant(coder).sae)
     assert found["largest_difference"]["estimate"] > 1e-2
 
 
 @pytest.mark.parametrize("architecture", ["transcoder", "skip-transcoder"])
-def test_of_a_transcoder_only_the_latents_are_compared(world, tmp_path, architecture):
+def test_transcoder_comparison_covers_only_latents(world, tmp_path, architecture):
     rows, found, _ = checked(world, tmp_path, architecture)
     assert set(rows) == set(core.LATENTS)
     assert found["largest_difference"]["estimate"] < 1e-4
@@ -89,7 +89,7 @@ class Constant:
         return self.vector.expand(*latents.shape[:-1], -1)
 
 
-def test_where_sae_bench_is_wrong(tmp_path):
+def test_sae_bench_explained_variance_of_the_mean_is_wrong(tmp_path):
     """Predicting the mean explains nothing; sae_bench 0.6.0 says almost everything.
 
     Reference: sae_bench/evals/core/main.py, get_sparsity_and_variance_metrics: ``total_variance``
@@ -118,7 +118,7 @@ def test_where_sae_bench_is_wrong(tmp_path):
     assert theirs["mse"] == pytest.approx(mse / (batch * (context - 1)), rel=1e-4)
 
 
-def test_densities_differ_by_their_worst_latent():
+def test_density_difference_is_that_of_the_worst_latent():
     one = {"feature_density": np.array([0.5, 0.1, 0.0])}
     other = {"feature_density": np.array([0.5, 0.11, 0.0])}
     table = core.comparison_table(one, other, ["feature_density"])

@@ -81,7 +81,7 @@ def test_balanced_sets_of_a_smaller_size_are_captured_with_the_larger_one(tmp_pa
         ("Helsinki-NLP/europarl", ["400-40"], "cannot be drawn at size 400-40"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line(tmp_path, hub, dataset, sizes, message):
+def test_unavailable_draw_is_a_one_line_error(tmp_path, hub, dataset, sizes, message):
     with pytest.raises(LedgerError, match=message) as told:
         texts.produce({"dataset": dataset, "sizes": sizes, "seed": 42}, tmp_path)
     assert "\n" not in str(told.value) and "evaluations.saebench.datasets" in str(told.value)

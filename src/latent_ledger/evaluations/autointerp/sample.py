@@ -55,7 +55,7 @@ def allocate(sizes: np.ndarray, n: int) -> np.ndarray:
     n = min(n, int(sizes.sum()))
     exact = n * sizes / sizes.sum()
     counts = np.floor(exact).astype(np.int64)
-    rest = np.argsort(-(exact - given), kind="stable")[: n - counts.sum()]
+    rest = np.argsort(-(exact - counts), kind="stable")[: n - counts.sum()]
     counts[rest] += 1
     return counts
 

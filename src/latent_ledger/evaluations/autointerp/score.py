@@ -56,7 +56,8 @@ class Scored:
 
     Per answer: `examples` (row of ``examples.parquet``, or the trial), `labels` and `predictions`
     (0 or 1, or the index of the intruder; None where no answer could be read), `probabilities`
-    (of a 1, where the scorer gives any). `prompts` and `failures` count prompts, and those without a readable answer.
+    (of a 1, where the scorer gives any). `prompts` counts all prompts, `failures` those without a
+    readable answer.
     """
 
     latent: int
