@@ -160,7 +160,7 @@ class PlantedScorer:
 
     def intruder(self, texts: list[str], about: str) -> int:
         """Which of the texts no latent shares with all the others."""
-        (found,) = {
+        (index,) = {
             number
             for number in range(len(texts))
             for known in self.positives.values()
@@ -168,7 +168,7 @@ class PlantedScorer:
         }
         if self.behaviour == "coin":
             return hashlib.sha256(about.encode()).digest()[0] % len(texts)
-        return found if self.behaviour == "oracle" else (found + 1) % len(texts)
+        return index if self.behaviour == "oracle" else (index + 1) % len(texts)
 
 
 def rows(folder: Path, name: str) -> list[dict]:

@@ -55,8 +55,8 @@ def test_special_tokens_count_neither_as_firings_nor_as_tokens():
     codes = csr_matrix(np.array([[1, 0], [0, 2], [3, 0], [4, 0]], np.float32))
     counted = np.array([False, True, True, True])
     shards = [codes[:2], codes[2:]]
-    found = sample.frequencies(sample.ordinary(shards, counted), 2, 3)
-    assert found.tolist() == [2 / 3, 1 / 3]
+    frequency = sample.frequencies(sample.ordinary(shards, counted), 2, 3)
+    assert frequency.tolist() == [2 / 3, 1 / 3]
 
 
 # -- every requested latent is accounted for ------------------------------------------------------

@@ -14,17 +14,17 @@ def arrays(*columns):
 
 
 def test_unreadable_answers_are_left_out_and_counted():
-    found = summarise(*arrays([1, 1, 1, 0, 0], [1, 0, NONE, 0, 0], [0.9, 0.2, NONE, 0.3, 0.1]))
-    assert (found.answers, found.parsed) == (5, 4)
-    assert found.accuracy == 3 / 4
-    assert found.balanced_accuracy == (1 / 2 + 1) / 2
-    assert found.auroc == 3 / 4  # 0.9 beats both negatives, 0.2 one of them
+    summary = summarise(*arrays([1, 1, 1, 0, 0], [1, 0, NONE, 0, 0], [0.9, 0.2, NONE, 0.3, 0.1]))
+    assert (summary.answers, summary.parsed) == (5, 4)
+    assert summary.accuracy == 3 / 4
+    assert summary.balanced_accuracy == (1 / 2 + 1) / 2
+    assert summary.auroc == 3 / 4  # 0.9 beats both negatives, 0.2 one of them
 
 
 def test_a_missing_class_leaves_no_balanced_accuracy():
-    found = summarise(*arrays([1, 1, 0], [1, 0, NONE], [NONE] * 3))
-    assert found.accuracy == 0.5
-    assert np.isnan(found.balanced_accuracy) and np.isnan(found.auroc)
+    summary = summarise(*arrays([1, 1, 0], [1, 0, NONE], [NONE] * 3))
+    assert summary.accuracy == 0.5
+    assert np.isnan(summary.balanced_accuracy) and np.isnan(summary.auroc)
     assert np.isnan(summarise(*arrays([1, 0], [NONE, NONE], [NONE, NONE])).accuracy)
 
 

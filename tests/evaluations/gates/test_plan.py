@@ -60,19 +60,21 @@ def test_codes_need_the_loader_gate(config):
     for name in jobs:
         if isinstance(name, paths.Codes):
             assert jobs[paths.gate("reader", name.coder)].rule == "reader_fidelity"
-    for one in graph.rows(config):
-        read = [path for path in way(one, config) if path.startswith("codes/")]
+    for planned in graph.rows(config):
+        read = [path for path in way(planned, config) if path.startswith("codes/")]
         for path in read:
             gate = paths.gate("reader", Path(path).stem)
-            assert way(one, config).index(gate) < way(one, config).index(path), one.run_id
+            assert way(planned, config).index(gate) < way(planned, config).index(path), (
+                planned.run_id
+            )
 
 
 def test_every_gate_is_planned_with_its_inputs(config):
     jobs = graph.jobs(config)
-    for one in graph.rows(config):
-        if one.row_type == "gate":
-            assert one.manifest in jobs and way(one, config)[-1] == one.manifest
-            assert set(way(one, config)) <= set(jobs), one.run_id
+    for planned in graph.rows(config):
+        if planned.row_type == "gate":
+            assert planned.manifest in jobs and way(planned, config)[-1] == planned.manifest
+            assert set(way(planned, config)) <= set(jobs), planned.run_id
 
 
 def test_evaluations_need_their_metric_nulls(config):
@@ -101,8 +103,8 @@ def test_absent_evaluation_has_no_gate(config):
         evaluations.pop(name, None)
     without = {**config, "evaluations": evaluations}
     without["comparisons"] = {**config["comparisons"], "families": {}, "overview": None}
-    found = graph.jobs(without)
-    assert not any("nulls/probing" in path or "gates/saelens" in path for path in found)
+    jobs = graph.jobs(without)
+    assert not any("nulls/probing" in path or "gates/saelens" in path for path in jobs)
 
 
 def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path):
@@ -120,13 +122,13 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
     metrics = [metric("jaccard", 1.0), metric("value_error_random", 2e-7, 512)]
     metrics += [metric("value_error_real", 1e-7, 2048), metric("output_error_real", 3e-7, 2048)]
     payload = FakePayload(tmp_path, "saelens_fidelity", facts, metrics)
-    found = gates_rows.read(row(config, f"gate-reader-{ONE}"), payload)
-    assert found.reference == {"value": 1.0, "tolerance": 0.0}
-    assert found.main["estimate"] == 1.0
-    assert "on 512 random and 2,048 real rows (n=2,560 rows)" in found.key_results
-    assert "a value 2.0e-07, of an output 3.0e-07" in found.key_results
-    assert "3 rows with a tie" in found.key_results
-    assert found.notes == (
+    finding = gates_rows.read(row(config, f"gate-reader-{ONE}"), payload)
+    assert finding.reference == {"value": 1.0, "tolerance": 0.0}
+    assert finding.main["estimate"] == 1.0
+    assert "on 512 random and 2,048 real rows (n=2,560 rows)" in finding.key_results
+    assert "a value 2.0e-07, of an output 3.0e-07" in finding.key_results
+    assert "3 rows with a tie" in finding.key_results
+    assert finding.notes == (
         "With apply_b_dec_to_input=False the same check fails: Jaccard 0.25 and 0.22."
     )
     facts["wrong_variant"] |= {"fails": False, "b_dec_norm": 0.0002}
@@ -142,18 +144,18 @@ def test_null_rows_have_their_bounds_as_reference(config, tmp_path):
     ]
     facts = {"tolerance": 1e-6, "largest_deviation": 0.0}
     payload = FakePayload(tmp_path, "reconstruction_nulls", facts, metrics)
-    found = gates_rows.read(row(config, "gate-nulls-reconstruction-layers.2.resid_post"), payload)
-    assert found.reference == {"value": 0.0, "tolerance": 1e-6}
-    assert "0.000000 for the mean, 1.000000 for the target" in found.key_results
-    assert "n=219 documents" in found.key_results
+    finding = gates_rows.read(row(config, "gate-nulls-reconstruction-layers.2.resid_post"), payload)
+    assert finding.reference == {"value": 0.0, "tolerance": 1e-6}
+    assert "0.000000 for the mean, 1.000000 for the target" in finding.key_results
+    assert "n=219 documents" in finding.key_results
 
     facts = {"bound": 0.068, "false_alarm": 1e-6, "checks": 10, "true_auroc": 0.61}
     shuffles = [metric("largest_deviation", 0.017, 24, "shuffle")]
     payload = FakePayload(tmp_path, "probing_nulls", facts, shuffles)
-    found = gates_rows.read(row(config, "gate-nulls-probing-layers.2.resid_post"), payload)
-    assert found.reference == {"value": 0.0, "tolerance": 0.068}
-    assert "at most 0.017 from 0.5 over 10 means" in found.key_results
-    assert "n=24 shuffles" in found.key_results
+    finding = gates_rows.read(row(config, "gate-nulls-probing-layers.2.resid_post"), payload)
+    assert finding.reference == {"value": 0.0, "tolerance": 0.068}
+    assert "at most 0.017 from 0.5 over 10 means" in finding.key_results
+    assert "n=24 shuffles" in finding.key_results
 
 
 def test_section_counts_held_gates_and_shows_the_worst():
@@ -208,7 +210,7 @@ def scripts_that_reach(module: str) -> set[str]:
 
 def test_jobs_with_a_saelens_object_need_its_gate(config):
     jobs = graph.jobs(config)
-    for one in graph.rows(config):
-        if one.row_type in ("saebench", "saebench_core", "sae_probes"):
-            gate = next(path for path in way(one, config) if path.startswith("gates/saelens/"))
-            assert gate in jobs and gate.endswith(Path(one.manifest).name)
+    for planned in graph.rows(config):
+        if planned.row_type in ("saebench", "saebench_core", "sae_probes"):
+            gate = next(path for path in way(planned, config) if path.startswith("gates/saelens/"))
+            assert gate in jobs and gate.endswith(Path(planned.manifest).name)

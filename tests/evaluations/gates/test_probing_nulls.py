@@ -67,16 +67,16 @@ def test_shuffled_separable_data_is_at_chance(world, tmp_path):
     assert facts["largest_deviation"] < facts["bound"] < 0.21
     assert (facts["checks"], facts["shuffles"], facts["false_alarm"]) == (8, 4, 1e-6)
     record = read_json(tmp_path / "out" / "metrics.json")
-    found = {metric["name"]: metric for metric in record["metrics"]}
+    metrics = {metric["name"]: metric for metric in record["metrics"]}
     for name in ("top1", "top5", "all", "raw"):
         for sort in ("labels", "latents"):
-            metric = found[f"auroc_shuffled_{sort}/{name}"]
+            metric = metrics[f"auroc_shuffled_{sort}/{name}"]
             low, high = metric["ci"]
             assert low < 0.5 < high and metric["n"] == 2
     table = pq.read_table(tmp_path / "out" / "shuffles.parquet").to_pylist()
     assert len(table) == 2 * 4 * 2 and {row["pairs"] for row in table} == {TEST // 2}
     mean = np.mean([r["auroc"] for r in table if (r["probe"], r["shuffled"]) == ("all", "labels")])
-    assert mean == pytest.approx(found["auroc_shuffled_labels/all"]["estimate"])
+    assert mean == pytest.approx(metrics["auroc_shuffled_labels/all"]["estimate"])
     run(world, tmp_path / "again")
     assert folder_digest(tmp_path / "again") == folder_digest(tmp_path / "out")
 
@@ -98,9 +98,9 @@ def test_training_on_test_examples_is_caught(world, tmp_path, monkeypatch):
         return replace(task, train=both, train_labels=labels), features
 
     monkeypatch.setattr(probing, "probe_concept", leaking(leak))
-    with pytest.raises(GateError, match=r"^metric nulls, auroc_shuffled_\w+/\w+ is 0") as told:
+    with pytest.raises(GateError, match=r"^metric nulls, auroc_shuffled_\w+/\w+ is 0") as error:
         run(world, tmp_path / "out")
-    assert "must be 0.5 (within" in str(told.value) and "sees test labels" in str(told.value)
+    assert "must be 0.5 (within" in str(error.value) and "sees test labels" in str(error.value)
 
 
 def test_selecting_latents_on_test_examples_is_caught(world, tmp_path, monkeypatch):

@@ -57,9 +57,9 @@ def test_a_reader_that_subtracts_b_dec_from_a_transcoders_input_is_caught(tmp_pa
     encode = SparsifyCoder.encode
     wrong = lambda self, x: encode(self, x - self.weights["b_dec"])  # noqa: E731
     monkeypatch.setattr(SparsifyCoder, "encode", wrong)
-    with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d .* on random") as told:
+    with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d .* on random") as error:
         gate(tmp_path, "transcoder")
-    assert "does not encode as sparsify.SparseCoder does" in str(told.value)
+    assert "does not encode as sparsify.SparseCoder does" in str(error.value)
 
 
 def test_a_reader_that_drops_the_skip_is_caught(tmp_path, monkeypatch):

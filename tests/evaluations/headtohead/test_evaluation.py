@@ -171,8 +171,8 @@ def test_latents_of_two_coders_are_unpaired(tables, tmp_path):
 
 def test_latents_are_matched_on_a_column_of_their_table(tables, tmp_path):
     """`variance` is the same for both coders here, so every latent finds its like."""
-    asked = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variance")
-    [contrast] = contrasts_of(asked, tables, tmp_path / "out")
+    settings = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variance")
+    [contrast] = contrasts_of(settings, tables, tmp_path / "out")
     assert contrast["paired"] and contrast["matched_on"] == "variance"
     assert (contrast["n"], contrast["unit"]) == (DOCUMENTS, "latent pair")
     assert contrast["estimate"] == pytest.approx(0.02, abs=0.01) and contrast["ci_excludes_zero"]
@@ -186,8 +186,8 @@ def test_contrast_without_matching_latents_is_recorded_as_not_made(tables, tmp_p
     table["variance"] = [1000 * value for value in table["variance"]]
     pq.write_table(pa.table(table), path)
     pairs = [("good", "plain"), ("good", "twin")]
-    asked = settings_for(*pairs, metrics=["recon.share_latent"], match="variance")
-    made, lost = contrasts_of(asked, tables, tmp_path / "out")
+    settings = settings_for(*pairs, metrics=["recon.share_latent"], match="variance")
+    made, lost = contrasts_of(settings, tables, tmp_path / "out")
     facts = read_json(tmp_path / "out" / "metrics.json")["facts"]
     assert (facts["contrasts"], facts["not_made"]) == (2, 1)
     assert made["not_made"] is None and made["ci_excludes_zero"]
@@ -200,11 +200,11 @@ def test_contrast_without_matching_latents_is_recorded_as_not_made(tables, tmp_p
     assert label == "inconclusive", "absence of a like is no failure, and no effect either"
     row = RowPlan("h2h", "headtohead", "", {}, metric=lost["name"])
     payload = SimpleNamespace(folder=lambda: tmp_path / "out")
-    found = rows.read(row, payload)
-    assert found.key_results.endswith("good - twin has no number: " + lost["not_made"])
+    finding = rows.read(row, payload)
+    assert finding.key_results.endswith("good - twin has no number: " + lost["not_made"])
     columns = {"coder_type": "head-to-head (controls)"}
     shown = SimpleNamespace(
-        row_type="headtohead", metrics=found.metrics, label=label, values=columns
+        row_type="headtohead", metrics=finding.metrics, label=label, values=columns
     )
     assert rows.section([shown]).splitlines()[-1] == (
         f"| controls | share latent | good - twin |  |  | none: {lost['not_made']} | inconclusive |"
@@ -212,12 +212,12 @@ def test_contrast_without_matching_latents_is_recorded_as_not_made(tables, tmp_p
 
 
 def test_shared_units_and_unknown_properties_cannot_be_matched(tables, tmp_path):
-    asked = settings_for(("good", "plain"), metrics=["recon.share_test"], match="variance")
+    settings = settings_for(("good", "plain"), metrics=["recon.share_test"], match="variance")
     with pytest.raises(LedgerError, match="over documents, which need no match"):
-        contrasts_of(asked, tables, tmp_path / "out")
-    asked = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variant")
+        contrasts_of(settings, tables, tmp_path / "out")
+    settings = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variant")
     with pytest.raises(LedgerError, match="no column 'variant'; did you mean 'variance'"):
-        contrasts_of(asked, tables, tmp_path / "out")
+        contrasts_of(settings, tables, tmp_path / "out")
 
 
 def test_values_with_where_are_of_matching_rows_only(tables):

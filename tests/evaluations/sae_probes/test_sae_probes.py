@@ -117,7 +117,7 @@ def test_replaced_csv_gives_the_same_numbers(tmp_path):
     )
     path = get_save_metrics_path(model_name=upstream.MODEL, sae_results_path=tmp_path, **where)
     theirs = {row["k"]: row["test_auc"] for row in json.loads(path.read_text())}
-    assert {k: found["auroc"] for k, found in ours.items()} == theirs
+    assert {k: result["auroc"] for k, result in ours.items()} == theirs
     assert ours[1]["latent"] == 2
 
 
@@ -193,26 +193,26 @@ def null(tmp_path_factory):
 
 
 def test_latent_equal_to_the_label_is_selected_first(planted):
-    found, out = planted
-    assert found["auroc_k1"]["estimate"] > 0.99
-    assert (found["auroc_k1"]["unit"], found["auroc_k1"]["n"]) == ("dataset", len(SETS))
+    metrics, out = planted
+    assert metrics["auroc_k1"]["estimate"] > 0.99
+    assert (metrics["auroc_k1"]["unit"], metrics["auroc_k1"]["n"]) == ("dataset", len(SETS))
     runs = pq.read_table(out / "runs.parquet").to_pandas()
     assert (runs[runs["probe"] == "top1"]["latent"] == 3).all()
     assert len(runs) == 2 * len(SETS) * 3  # one row per data set, seed and probe
-    assert found["auroc_raw"]["estimate"] > 0.99
+    assert metrics["auroc_raw"]["estimate"] > 0.99
 
 
 def test_random_labels_stay_at_chance(null):
-    found, out = null
+    metrics, out = null
     for name in ("auroc_k1", "auroc_raw"):
-        low, high = found[name]["ci"]
+        low, high = metrics[name]["ci"]
         assert low <= 0.5 <= high, (name, low, high)
-    assert found["gap_raw_k1"]["ci"][0] <= 0 <= found["gap_raw_k1"]["ci"][1]
-    assert 0 < found["seed_sd_k1"]["estimate"] < 0.1
+    assert metrics["gap_raw_k1"]["ci"][0] <= 0 <= metrics["gap_raw_k1"]["ci"][1]
+    assert 0 < metrics["seed_sd_k1"]["estimate"] < 0.1
     # The table carries the number: mean over seeds, then over data sets.
     runs = pq.read_table(out / "runs.parquet").to_pandas()
     means = runs[runs["probe"] == "top1"].groupby("dataset")["auroc"].mean()
-    assert found["auroc_k1"]["estimate"] == pytest.approx(means.mean())
+    assert metrics["auroc_k1"]["estimate"] == pytest.approx(means.mean())
 
 
 def test_direction_without_a_latent_favours_the_raw_probe(tmp_path):
@@ -221,9 +221,9 @@ def test_direction_without_a_latent_favours_the_raw_probe(tmp_path):
     sign = 2.0 * world.labels - 1
     world.values[world.last, :2] -= 4.0  # never active: relu loses what a probe on raw sees
     world.values[world.last, 0] += 2.0 * sign
-    found, _ = world.run()
-    assert found["gap_raw_k1"]["ci"][1] < -0.2
-    assert found["win_rate_k1"]["estimate"] == 0.0
+    metrics, _ = world.run()
+    assert metrics["gap_raw_k1"]["ci"][1] < -0.2
+    assert metrics["win_rate_k1"]["estimate"] == 0.0
 
 
 def test_last_token_of_an_example_across_shards_is_its_last_row(tmp_path):

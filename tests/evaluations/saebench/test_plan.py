@@ -126,15 +126,15 @@ def test_transcoder_row_names_its_input_hook(tmp_path):
         metric("gap_1", 0.05, [-0.01, 0.1]),
     ]
     for hook_point, note in (("layers.2.mlp_in", "mlp_in"), ("layers.2.resid_post", None)):
-        found = saebench_rows.read_probing(
+        finding = saebench_rows.read_probing(
             ROW,
             payload(
                 tmp_path, metrics, datasets=["occupations"], sizes=["6-4"], hook_point=hook_point
             ),
         )
-        assert ("not comparable with SAEs on the residual" in found.notes) == (note is not None)
-        assert found.null == 0.5 and found.main["name"] == "top_1"
-        assert "accuracy at 6-4 examples (n=6 concepts)" in found.key_results
+        assert ("not comparable with SAEs on the residual" in finding.notes) == (note is not None)
+        assert finding.null == 0.5 and finding.main["name"] == "top_1"
+        assert "accuracy at 6-4 examples (n=6 concepts)" in finding.key_results
 
 
 def test_cross_check_reference_is_a_difference_of_zero(tmp_path):
@@ -143,6 +143,6 @@ def test_cross_check_reference_is_a_difference_of_zero(tmp_path):
         *(metric(f"{name}/{side}", 0.5) for name in ("l0", "mse") for side in ("ours", "theirs")),
     ]
     facts = {"wrong": ["explained_variance", "mse"], "tokens": 8000}
-    found = saebench_rows.read_core(ROW, payload(tmp_path, metrics, **facts))
-    assert found.reference == {"value": 0.0, "tolerance": 1e-4}
-    assert "SAEBench is wrong in mse" in found.key_results
+    finding = saebench_rows.read_core(ROW, payload(tmp_path, metrics, **facts))
+    assert finding.reference == {"value": 0.0, "tolerance": 1e-4}
+    assert "SAEBench is wrong in mse" in finding.key_results

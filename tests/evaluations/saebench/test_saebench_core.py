@@ -50,12 +50,12 @@ def checked(world, folder, architecture, adapt=to_saelens):
 
 
 def test_our_metrics_equal_the_correct_ones_within_1e_4(world, tmp_path):
-    rows, found, facts = checked(world, tmp_path, "sae")
+    rows, metrics, facts = checked(world, tmp_path, "sae")
     assert set(rows) == {*core.CORRECT, *core.WRONG}
     for name in core.CORRECT:
         assert rows[name]["relative_difference"] < 1e-4, rows[name]
-    assert found["largest_difference"]["estimate"] < 1e-4
-    assert found["largest_difference"]["n"] == len(core.CORRECT)
+    assert metrics["largest_difference"]["estimate"] < 1e-4
+    assert metrics["largest_difference"]["n"] == len(core.CORRECT)
     # The quantities are alive: sparse, imperfect, and worth something to the model's loss.
     assert 0 < rows["l0"]["ours"] <= 8 and -1 < rows["cossim"]["ours"] < 0.99
     assert rows["ce_loss_with_sae"]["ours"] != pytest.approx(rows["ce_loss_without_sae"]["ours"])
@@ -63,15 +63,15 @@ def test_our_metrics_equal_the_correct_ones_within_1e_4(world, tmp_path):
 
 
 def test_wrong_adapter_gives_a_large_difference(world, tmp_path):
-    _, found, _ = checked(world, tmp_path, "sae", lambda coder: wrong_variant(coder).sae)
-    assert found["largest_difference"]["estimate"] > 1e-2
+    _, metrics, _ = checked(world, tmp_path, "sae", lambda coder: wrong_variant(coder).sae)
+    assert metrics["largest_difference"]["estimate"] > 1e-2
 
 
 @pytest.mark.parametrize("architecture", ["transcoder", "skip-transcoder"])
 def test_transcoder_comparison_covers_only_latents(world, tmp_path, architecture):
-    rows, found, _ = checked(world, tmp_path, architecture)
+    rows, metrics, _ = checked(world, tmp_path, architecture)
     assert set(rows) == set(core.LATENTS)
-    assert found["largest_difference"]["estimate"] < 1e-4
+    assert metrics["largest_difference"]["estimate"] < 1e-4
 
 
 class Constant:
@@ -119,10 +119,14 @@ def test_sae_bench_explained_variance_of_the_mean_is_wrong(tmp_path):
 
 
 def test_density_difference_is_that_of_the_worst_latent():
-    one = {"feature_density": np.array([0.5, 0.1, 0.0])}
+    densities = {"feature_density": np.array([0.5, 0.1, 0.0])}
     other = {"feature_density": np.array([0.5, 0.11, 0.0])}
-    table = core.comparison_table(one, other, ["feature_density"])
+    table = core.comparison_table(densities, other, ["feature_density"])
     assert table["relative_difference"] == [pytest.approx(0.01 / 0.11)]
-    assert core.comparison_table(one, one, ["feature_density"])["relative_difference"] == [0.0]
+    assert core.comparison_table(densities, densities, ["feature_density"])[
+        "relative_difference"
+    ] == [0.0]
     never = {"feature_density": np.array([0.5, 0.1, 0.2])}
-    assert core.comparison_table(one, never, ["feature_density"])["relative_difference"] == [1.0]
+    assert core.comparison_table(densities, never, ["feature_density"])["relative_difference"] == [
+        1.0
+    ]

@@ -30,7 +30,8 @@ def summarise(labels: np.ndarray, predictions: np.ndarray, probabilities: np.nda
     """Accuracy, mean recall of both classes, and AUROC, over the readable answers.
 
     All [n] float: `labels` are 0 or 1; `predictions` and `probabilities` are NaN where missing.
-    Balanced accuracy and AUROC need an answer of either class, and the AUROC a probability with every one.
+    Balanced accuracy and AUROC need an answer of either class, and the AUROC a probability with
+    every answer.
     """
     read = ~np.isnan(predictions)
     labels, predicted, likely = labels[read], predictions[read], probabilities[read]
