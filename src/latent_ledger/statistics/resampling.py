@@ -241,7 +241,7 @@ def estimate(
     return Interval(point, *bounds, n, resamples, seed, level=level, excluded=excluded)
 
 
-def distribution(values: Values, *, resamples: int, seed: int) -> np.ndarray:
+def distribution(values: Values, *, resamples: int, seed: int | list[int]) -> np.ndarray:
     """Bootstrap distribution of the statistic over its units -> [resamples] (NaN: undefined).
 
     Arms with the same units and the same seed share every resample, so that entry `i` of two
