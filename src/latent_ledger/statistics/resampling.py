@@ -371,7 +371,7 @@ def _bounds(
 ) -> tuple[float, float, float, float, float]:
     """Percentile low and high, BCa low and high, standard error of a bootstrap distribution."""
     if len(drawn) < 2:
-        return (np.nan,) * 5
+        return np.nan, np.nan, np.nan, np.nan, np.nan
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     # The share of the distribution below the estimate, ties counted half, kept off 0 and 1 so that
     # an estimate outside its own bootstrap distribution still has an interval.

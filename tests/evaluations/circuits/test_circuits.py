@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from latent_ledger.evaluations.circuits import evaluation
-from latent_ledger.evaluations.circuits.concept import Circuit, Measured
+from latent_ledger.evaluations.circuits.concept import Circuit, ConceptCircuits
 from latent_ledger.evaluations.circuits.tables import example_rows
 from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.probing import evaluation as probing
@@ -91,14 +91,14 @@ def test_only_the_leaked_circuit_sees_test_examples(tmp_path):
     assert not rows[-1]["also_leaked"]
 
 
-def circuit_of(correct: list[int], random: list[list[int]]) -> tuple[Measured, Circuit]:
+def circuit_of(correct: list[int], random: list[list[int]]) -> tuple[ConceptCircuits, Circuit]:
     """A measured concept whose circuit and draws label its three positive examples as given."""
     scores = np.where(correct, 1.0, -1.0)
     task = probing.Task("actor", np.arange(3), np.arange(3), np.ones(3, int), np.array([1, 1, 0]))
     scores[2] *= -1  # the third example is negative
     circuit = Circuit(1, scores, scores, scores, np.array(random) == 1, None)
     one, nothing = np.zeros((1, 1)), np.zeros(3)
-    return Measured(
+    return ConceptCircuits(
         task, [circuit], one, one, one, np.zeros(1), [1], nothing, nothing, {}, one
     ), circuit
 

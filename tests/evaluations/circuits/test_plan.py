@@ -82,7 +82,7 @@ def test_the_tiny_experiment_measures_the_sizes_of_the_reference_ledger():
     assert block["top_k"] == [5, 10, 20, 50] and block["draws"] >= 100
     assert all(circuit["top_k"] == [3, 5, 10] for circuit in block["multilayer"].values())
     assert len(config["evaluations"]["probing"]["concepts"]) >= 5
-    assert len(circuits.crossing(config)["residual"]) == 3
+    assert len(circuits.multilayer_coders(config)["residual"]) == 3
 
 
 @pytest.mark.parametrize(
