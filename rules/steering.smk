@@ -3,9 +3,9 @@
 steering    model, tokens, output_hook, judged (activations), codes, coder
 """
 
-from latent_ledger.evaluations.steering.plan import manifest
+from latent_ledger.evaluations.steering.plan import manifest as steering_manifest
 
-OUT = at(manifest("", "{coder}"))
+OUT = at(steering_manifest("", "{coder}"))
 
 
 rule steering:
@@ -24,7 +24,7 @@ rule steering:
         "../workflow/scripts/steering.py"
 
 
-VARIANT = at(manifest("{variant}", "{coder}"))
+VARIANT = at(steering_manifest("{variant}", "{coder}"))
 
 
 use rule steering as steering_variant with:

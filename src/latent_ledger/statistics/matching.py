@@ -39,8 +39,8 @@ def matched(
 
     `key_a`, `key_b`: one per unit, in the order of `a` and `b`. The matching has the most
     pairs within :data:`CALIPER`, and of such matchings the least sum of squared differences of
-    log keys. Returns both arms with a pair's number as unit id, and per pair the ratio of the larger
-    key to the smaller. Raises :class:`LedgerError` for a key that is not positive, and
+    log keys. Returns both arms with a pair's number as unit id, and per pair the ratio of the
+    larger key to the smaller. Raises :class:`LedgerError` for a key that is not positive, and
     :class:`TooFewAlike` for fewer than two pairs.
     """
     sides = []
@@ -53,7 +53,7 @@ def matched(
     (a, log_a), (b, log_b) = sides
     distance = np.abs(log_a[:, None] - log_b[None, :])
     alike = distance <= np.log(CALIPER) + 1e-12
-    # An inadmissible pair costs more than all admissible pairs together and is a last resort.
+    # An inadmissible pair costs more than all admissible pairs together: a last resort.
     cost = np.where(alike, distance**2, 1.0 + distance[alike].sum())
     rows, columns = linear_sum_assignment(cost)
     admissible = alike[rows, columns]

@@ -1,4 +1,4 @@
-"""Success at matched fluency: coefficients from one half of the generations, results from the other.
+"""Success at matched fluency: one half of the generations for choices, the other for results.
 
 Per arm, the coefficient is the one with the highest success among the admissible ones, and it is
 admissible if the mean perplexity of its texts is at most `cap` times that of the unsteered ones.
@@ -166,7 +166,8 @@ def record(records: Records, concepts: Sequence[str]) -> None:
             )
             measure(f"success_{arm}", "mean", True, text, value=f"success_{arm}")
         for name, (a, b) in CONTRASTS.items():
-            text = f"Success under {ARM_DESCRIPTIONS[a]} minus that under {ARM_DESCRIPTIONS[b]}, at matched fluency"
+            arms = f"{ARM_DESCRIPTIONS[a]} minus that under {ARM_DESCRIPTIONS[b]}"
+            text = f"Success under {arms}, at matched fluency"
             measure(name, "mean", True, text, value=name)
         if concept is not None:
             continue

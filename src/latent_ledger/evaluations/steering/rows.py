@@ -31,7 +31,8 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     )
     notes = (
         f"Steered at {facts['steered_at']} (RMS {facts['rms']:.1f}), judged at "
-        f"{facts['judged_at']}; perplexity at most {facts['perplexity_cap']:g} x unsteered. {summary}."
+        f"{facts['judged_at']}; perplexity at most {facts['perplexity_cap']:g} x unsteered. "
+        f"{summary}."
     )
     return Finding(text, main=gap, null=0.0, notes=notes, metrics=metrics)
 
