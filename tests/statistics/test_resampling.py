@@ -268,10 +268,10 @@ def test_identical_arms_have_difference_zero(statistic):
 
 def test_swapping_paired_arms_mirrors_the_contrast(correlated):
     a, b = map(mean_of, correlated)
-    one, other = compare(a, b, seed=3), compare(b, a, seed=3)
-    assert bounds(one) == pytest.approx([-other.high, -other.low], abs=1e-12)
-    assert bca(one) == pytest.approx([-other.bca_high, -other.bca_low], abs=1e-9)
-    assert one.p == other.p
+    forward, mirrored = compare(a, b, seed=3), compare(b, a, seed=3)
+    assert bounds(forward) == pytest.approx([-mirrored.high, -mirrored.low], abs=1e-12)
+    assert bca(forward) == pytest.approx([-mirrored.bca_high, -mirrored.bca_low], abs=1e-9)
+    assert forward.p == mirrored.p
 
 
 def test_p_value_equals_documented_formula(correlated):

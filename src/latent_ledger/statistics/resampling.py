@@ -8,8 +8,8 @@ matrix product (or, for the ROC, one cumulative sum) per chunk of rows:
     unit indices -> counts [chunk, n] -> statistic [chunk] -> percentile and BCa interval
 
 Memory is bounded by :data:`CELLS_PER_CHUNK`, whatever B is. Two arms measured on the same units
-share each weight vector (paired); otherwise each arm draws its own (unpaired). Units are put in the
-order of their ids first, so the order of rows in a table cannot move a result.
+share each weight vector (paired); otherwise each arm draws separately (unpaired). Units are put in
+the order of their ids first, so the order of rows in a table cannot move a result.
 
 Sources: Efron & Tibshirani, An Introduction to the Bootstrap (1993), eq. 14.9-14.15 for BCa;
 Davison & Hinkley, Bootstrap Methods (1997), section 4.4 for the (1 + count) / (B + 1) p-value.

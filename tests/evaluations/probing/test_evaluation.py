@@ -157,11 +157,11 @@ def test_baselines_recover_planted_raw_and_token_signal(world):
 def test_features_are_means_over_non_special_tokens(world):
     world.run()
     features = probing.pooled_features(world.tokens, world.folder / "raw", world.folder / "codes")
-    own = (world.contexts == 5) & (world.positions > 0)
+    members = (world.contexts == 5) & (world.positions > 0)
     codes = features["codes"][5].toarray()[0]
-    np.testing.assert_allclose(codes, world.codes[own].mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(features["raw"][5], world.raw[own].mean(axis=0), rtol=1e-6)
-    ids = load_file(world.tokens / "tokens.safetensors")["input_ids"][5][1 : own.sum() + 1]
+    np.testing.assert_allclose(codes, world.codes[members].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(features["raw"][5], world.raw[members].mean(axis=0), rtol=1e-6)
+    ids = load_file(world.tokens / "tokens.safetensors")["input_ids"][5][1 : members.sum() + 1]
     counts = np.bincount(ids, minlength=features["bag_of_tokens"].shape[1])
     np.testing.assert_array_equal(features["bag_of_tokens"][5].toarray()[0], counts)
 

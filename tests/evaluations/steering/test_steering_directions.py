@@ -42,16 +42,16 @@ def shards(tmp_path) -> tuple[ActivationShards, np.ndarray, np.ndarray]:
 
 def test_example_means_leave_special_tokens_out(shards):
     acts, values, _ = shards
-    found = examples.example_means(acts, examples.activation_rows(acts), 6)
-    np.testing.assert_allclose(found[0], values[0, 1:4].mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(found[4], values[4, 1:3].mean(axis=0), rtol=1e-6)
-    assert not found[5].any()  # an example without a token
+    means = examples.example_means(acts, examples.activation_rows(acts), 6)
+    np.testing.assert_allclose(means[0], values[0, 1:4].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(means[4], values[4, 1:3].mean(axis=0), rtol=1e-6)
+    assert not means[5].any()  # an example without a token
 
 
 def test_example_means_of_leading_tokens_equal_hand_computation(shards):
     acts, values, ids = shards
-    found = examples.example_means(acts, examples.activation_rows(acts), 5, first=2)
-    np.testing.assert_allclose(found[3], values[3, 1:3].mean(axis=0), rtol=1e-6)
+    means = examples.example_means(acts, examples.activation_rows(acts), 5, first=2)
+    np.testing.assert_allclose(means[3], values[3, 1:3].mean(axis=0), rtol=1e-6)
     bags = examples.example_means(acts, examples.token_rows(acts, 259), 5, first=2)
     expected = np.zeros(259)
     np.add.at(expected, ids[3, 1:3], 0.5)
@@ -69,8 +69,8 @@ def test_example_means_of_sparse_and_dense_rows_are_equal(shards):
 
 
 def test_bag_of_text_is_share_of_each_token():
-    found = judge.bag(np.array([[3, 3, 5, 1], [0, 0, 0, 0]]), 7).toarray()
-    np.testing.assert_allclose(found, [[0, 0.25, 0, 0.5, 0, 0.25, 0], [1, 0, 0, 0, 0, 0, 0]])
+    shares = judge.bag(np.array([[3, 3, 5, 1], [0, 0, 0, 0]]), 7).toarray()
+    np.testing.assert_allclose(shares, [[0, 0.25, 0, 0.5, 0, 0.25, 0], [1, 0, 0, 0, 0, 0, 0]])
 
 
 def test_best_latent_has_largest_positive_difference():
@@ -120,10 +120,10 @@ def test_difference_of_means_points_to_positive_class():
 
 
 def test_random_directions_are_uniform_unit_vectors():
-    found = directions.random_directions(np.random.default_rng(0), 4000, D)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
-    assert np.abs(found.mean(axis=0)).max() < 0.04
-    np.testing.assert_allclose(found.T @ found / 4000, np.eye(D) / D, atol=0.02)
+    drawn = directions.random_directions(np.random.default_rng(0), 4000, D)
+    np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1)
+    assert np.abs(drawn.mean(axis=0)).max() < 0.04
+    np.testing.assert_allclose(drawn.T @ drawn / 4000, np.eye(D) / D, atol=0.02)
 
 
 def test_judge_scores_equal_fitted_probe():

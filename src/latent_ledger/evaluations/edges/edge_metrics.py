@@ -18,7 +18,7 @@ from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.statistics.records import Records
 
 NAMED_EDGES = 5
-"""Strongest edges whose weights are metrics of their own, for the ledger to list."""
+"""Number of strongest edges whose weights are separate metrics, for the ledger to list."""
 
 
 def record_nodes(

@@ -117,7 +117,7 @@ class Network:
     ) -> Tensor:
         """The metric [rows], logit(right) - logit(wrong), with sites passed through `edits`.
 
-        `seen` gets every site's (x, y) as they are before that site's own edit.
+        `seen` gets every site's (x, y) before that site's edit.
         """
         held: dict[int, Tensor] = {}
         edits = edits or {}

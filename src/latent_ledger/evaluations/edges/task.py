@@ -9,7 +9,7 @@ tokenizer: an answer has to lengthen its prompt by exactly one token, and the pr
 equally many. What fails is left out and counted by reason.
 
 The contexts are dealt to two halves, *attribution* and *evaluation*, so that no graph is measured
-on a context that it was found on.
+on a context of its attribution.
 """
 
 from __future__ import annotations

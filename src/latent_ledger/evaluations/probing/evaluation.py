@@ -146,8 +146,8 @@ def read_tasks(tokens: Path, concepts: Sequence[str]) -> list[Task]:
             negative, positive = np.bincount(label[members], minlength=2)
             if min(negative, positive) < FOLDS:
                 raise LedgerError(
-                    f"Concept {name!r} has {positive} positive and {negative} negative {split_name} "
-                    f"examples; probing needs at least {FOLDS} of each: choose another concept or "
+                    f"Concept {name!r} has {positive} positive and {negative} negative "
+                    f"{split_name} examples; probing needs at least {FOLDS} of each: choose another concept or "
                     "more examples."
                 )
         tasks.append(Task(name, ids[train], ids[test], label[train], label[test]))
