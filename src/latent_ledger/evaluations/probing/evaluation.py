@@ -147,8 +147,8 @@ def read_tasks(tokens: Path, concepts: Sequence[str]) -> list[Task]:
             if min(negative, positive) < FOLDS:
                 raise LedgerError(
                     f"Concept {name!r} has {positive} positive and {negative} negative "
-                    f"{split_name} examples; probing needs at least {FOLDS} of each: choose another concept or "
-                    "more examples."
+                    f"{split_name} examples; probing needs at least {FOLDS} of each: choose "
+                    "another concept or more examples."
                 )
         tasks.append(Task(name, ids[train], ids[test], label[train], label[test]))
     return tasks
