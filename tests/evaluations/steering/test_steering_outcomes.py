@@ -141,6 +141,6 @@ def test_cell_rows_state_fluency_and_report():
         ("latent", 0.5, "selection"),
     ]
     assert [row["success"] for row in rows] == pytest.approx([0.5, 0.5, 0.6, 0.7, 0.9, 0.9])
-    assert [row["coders_measured_by"] for row in rows] == [True] * 4 + [False] * 2
+    assert [row["chosen"] for row in rows] == [True] * 4 + [False] * 2
     assert [row["fluent"] for row in rows] == [True] * 4 + [False, True]
     assert {row["n"] for row in rows} == {N // 2}

@@ -130,7 +130,7 @@ def cell_rows(
                 "bag_success": float(cell.bag_success[half].mean()),
                 "perplexity": float(cell.perplexity[half].mean()),
                 "fluent": is_fluent(cell, baseline, half, cap),
-                "coders_measured_by": reported[cell.arm] is cell,
+                "chosen": reported[cell.arm] is cell,
             }
 
 
