@@ -14,6 +14,13 @@ from latent_ledger.planning import graph
 from latent_ledger.planning.registry import STAGES
 from latent_ledger.lib.errors import LedgerError
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.27.1")  # rules/common.smk and rules/resources.smk read what it does not promise
+
+
+report: "workflow/report/workflow.rst"
+
 
 if "experiment" not in config:
 

@@ -141,7 +141,7 @@ class SaeBench:
 
     def probe(self, sae) -> dict[str, dict[str, float]]:
         """Accuracies per class of one coder."""
-        artifacts.start(SEED)
+        artifacts.seed_generators(SEED)
         with artifacts.quiet(), tempfile.TemporaryDirectory() as empty:
             _, found = upstream.run_eval_single_dataset(
                 "random",

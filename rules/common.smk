@@ -22,8 +22,11 @@ STORE_IS_HERE = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_f
 RESULTS = paths.folder(CONFIG["experiment"])
 JOBS = graph.jobs(CONFIG)
 LEDGER = list(paths.LEDGER)
+FIGURES = f"{paths.RESULTS}/figures"
 # Path of a manifest -> (rule, settings) that it should have been made with.
 MADE = {f"{RESULTS}/{name}": (job.rule, job.settings) for name, job in JOBS.items()}
+# Path of a manifest -> run record of its job, which several manifests may share.
+RECORDS = {f"{RESULTS}/{name}": graph.record_name(name, job) for name, job in JOBS.items()}
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
 ENV = f"env:{PROJECT.environment({})}"
@@ -137,9 +140,7 @@ def render_ledger_of_a_failed_run():
         rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
         failed = sum(row.label == "failed" for row in rows)
     else:
-        remote.forget_corrupt(
-            at(f"records/{graph.record_name(name, job)}") for name, job in JOBS.items()
-        )
+        remote.forget_corrupt({at(f"records/{name}") for name in RECORDS.values()})
         try:
             failed = failed_run.render(CONFIG)
         except LedgerError as error:
@@ -156,7 +157,10 @@ def tell_what_is_outdated():
     reason = ledger.why_outdated(CONFIG, JOBS)
     if outdated or reason:
         why = reason or f"it rests on {len(outdated)} outdated manifests"
-        staleness.mark_outdated(outdated | dict.fromkeys(LEDGER, why))
+        again = {RECORDS[path]: reason for path, reason in outdated.items()}
+        # Snakemake compares the params of a job only if it has a record of each of its outputs.
+        marked = {path: again[name] for path, name in RECORDS.items() if name in again}
+        staleness.mark_outdated(marked | dict.fromkeys([*LEDGER, FIGURES], why))
         lines = [f"{path} will be made again: {why}." for path, why in outdated.items()]
         if reason:
             lines.append(f"{LEDGER[0]} will be made again: {reason}.")

@@ -8,14 +8,20 @@ rule ledger:
     input:
         [path for path in MADE if not path.startswith(at("corpus/"))],
     output:
-        LEDGER,
+        report(LEDGER[0], category="Ledger", caption="../workflow/report/ledger.rst"),
+        report(LEDGER[1], category="Ledger", caption="../workflow/report/rows.rst"),
+        report(
+            directory(FIGURES),
+            patterns=["{figure}.svg"],
+            category="Figures",
+            caption="../workflow/report/figures.rst",
+        ),
     log:
         at("records/ledger.log"),
     resources:
         **resources_of("ledger", LEDGER[0]),
-        # What a Modal Sandbox needs beside the inputs, and what it makes beside the outputs.
+        # What a Modal Sandbox needs beside the inputs.
         modal_send=f"{at('records')} {at('corpus')}",
-        modal_fetch=f"{paths.RESULTS}/figures",
     params:
         plan=f"plan:{graph.fingerprint(CONFIG)}",
         code=code("ledger"),

@@ -3,7 +3,7 @@
 reconstruction    model, tokens, input_hook, output_hook (activations), codes, coder, gate (nulls)
 """
 
-from latent_ledger.evaluations.reconstruction.plan import on_slice
+from latent_ledger.evaluations.reconstruction.plan import slice_manifest
 
 OUT = at(paths.evaluation("reconstruction", "{coder}"))
 
@@ -23,7 +23,7 @@ rule reconstruction:
         "../workflow/scripts/reconstruction.py"
 
 
-ON_SLICE = at(on_slice("{slice}", "{coder}"))
+ON_SLICE = at(slice_manifest("{slice}", "{coder}"))
 
 
 use rule reconstruction as reconstruction_on_slice with:

@@ -3,9 +3,9 @@
 steering    model, tokens, output_hook, judged (activations), codes, coder
 """
 
-from latent_ledger.evaluations.steering.plan import path_of
+from latent_ledger.evaluations.steering.plan import manifest as steering_manifest
 
-OUT = at(path_of("", "{coder}"))
+OUT = at(steering_manifest("", "{coder}"))
 
 
 rule steering:
@@ -24,17 +24,17 @@ rule steering:
         "../workflow/scripts/steering.py"
 
 
-OF_VARIANT = at(path_of("{variant}", "{coder}"))
+VARIANT = at(steering_manifest("{variant}", "{coder}"))
 
 
 use rule steering as steering_variant with:
     input:
-        unpack(inputs_of(OF_VARIANT)),
+        unpack(inputs_of(VARIANT)),
     output:
-        OF_VARIANT,
+        VARIANT,
     log:
-        record=record(OF_VARIANT),
+        record=record(VARIANT),
     resources:
-        **resources_of("steering", OF_VARIANT),
+        **resources_of("steering", VARIANT),
     params:
-        **params_of("steering", OF_VARIANT),
+        **params_of("steering", VARIANT),

@@ -1,4 +1,4 @@
-"""A table of coders tells the one whose model is another."""
+"""Tables of coders, some of another model."""
 
 from types import SimpleNamespace
 
@@ -15,12 +15,12 @@ def row(coder: str, model: str) -> SimpleNamespace:
     )
 
 
-def test_a_coder_of_another_model_says_so_beside_its_name():
+def test_per_coder_of_another_model_names_the_model():
     rows = [row("sae-k32-s0", "gemma"), row("smoke-k32-s0", "pythia"), row("tc-k32-s0", "gemma")]
-    told = per_coder(
+    text = per_coder(
         rows, "reconstruction", "## Title", {"FVU": lambda by: f"{by['fvu']['estimate']:.2f}"}
     )
-    assert told.splitlines()[-3:] == [
+    assert text.splitlines()[-3:] == [
         "| `sae-k32-s0` | 0.25 |",
         "| `smoke-k32-s0` (of pythia) | 0.25 |",
         "| `tc-k32-s0` | 0.25 |",

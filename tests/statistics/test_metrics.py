@@ -40,29 +40,29 @@ def far_from_zero() -> tuple[np.ndarray, np.ndarray]:
 
 
 class TestVarianceExplained:
-    def test_by_hand(self):
+    def test_fvu_equals_hand_computation(self):
         target = np.array([[0.0, 0.0], [2.0, 0.0], [4.0, 6.0]])  # mean [2, 2]; spread 8 + 4 + 20
         guess = np.array([[0.0, 0.0], [2.0, 2.0], [4.0, 4.0]])  # errors 0 + 4 + 4
         assert metrics.fvu(target, guess) == pytest.approx(8 / 32)
         assert metrics.variance_explained(target, guess) == pytest.approx(0.75)
 
-    def test_the_mean_scores_zero_and_the_truth_one(self, far_from_zero):
+    def test_mean_scores_zero_and_truth_one(self, far_from_zero):
         target, _ = far_from_zero
         null = np.broadcast_to(target.mean(axis=0), target.shape)
         assert metrics.variance_explained(target, null) == pytest.approx(0.0, abs=1e-12)
         assert metrics.variance_explained(target, target) == 1.0
 
-    def test_worse_than_the_mean_is_negative(self, far_from_zero):
+    def test_output_worse_than_mean_is_negative(self, far_from_zero):
         target, _ = far_from_zero
         assert metrics.variance_explained(target, np.zeros_like(target)) < -100
 
-    def test_a_constant_target_has_nothing_to_explain(self):
+    def test_constant_target_has_fvu_zero_or_infinite(self):
         target = np.ones((3, 2))
         assert metrics.fvu(target, target) == 0
         assert metrics.fvu(target, target + 1) == float("inf")
 
     @pytest.mark.parametrize("batch", [1, 7, 64, 400])
-    def test_two_passes_do_not_depend_on_the_batch(self, far_from_zero, batch):
+    def test_two_passes_do_not_depend_on_batch(self, far_from_zero, batch):
         target, guess = (part.astype(np.float32) for part in far_from_zero)
         mean = metrics.RunningMean()
         for low in range(0, len(target), batch):
@@ -76,7 +76,7 @@ class TestVarianceExplained:
             metrics.variance_explained(target, guess), abs=1e-12
         )
 
-    def test_running_mean_skips_empty_batches_and_refuses_to_invent_a_mean(self):
+    def test_running_mean_skips_empty_batches_and_refuses_no_rows(self):
         mean = metrics.RunningMean()
         with pytest.raises(ValueError, match="no rows"):
             _ = mean.mean
@@ -84,7 +84,7 @@ class TestVarianceExplained:
         mean.update(np.array([[1.0, 2.0], [3.0, 6.0]]))
         np.testing.assert_array_equal(mean.mean, [2.0, 4.0])
 
-    def test_equals_sparsify_on_one_batch(self, far_from_zero):
+    def test_fvu_equals_sparsify_on_one_batch(self, far_from_zero):
         from sparsify import SparseCoder, SparseCoderConfig
 
         torch.manual_seed(0)
@@ -97,14 +97,14 @@ class TestVarianceExplained:
         ours = metrics.fvu(y.numpy(), output.sae_out.numpy())
         assert ours == pytest.approx(output.fvu.item(), rel=1e-4)
 
-    def test_equals_saelens_over_batches(self, far_from_zero):
+    def test_variance_explained_equals_saelens_over_batches(self, far_from_zero):
         target, guess = (torch.from_numpy(part) for part in far_from_zero)
         theirs = upstream("sae_lens", "evals.py", "ExplainedVarianceCalculator")()
         for low in range(0, 400, 30):
             theirs.add_batch(guess[low : low + 30], target[low : low + 30])
         assert metrics.variance_explained(*far_from_zero) == pytest.approx(theirs.compute())
 
-    def test_saebench_credits_the_mean_with_what_it_does_not_explain(self):
+    def test_saebench_variance_explained_of_mean_is_not_zero(self):
         """Its total variance is E||x||^2 - (E x^2)^2, dimensions averaged: nearly uncentred."""
         rng = np.random.default_rng(0)
         target = (0.5 * np.ones(64) + 0.13 * rng.normal(size=(512, 64))).astype(np.float32)
@@ -139,12 +139,12 @@ def saebench_world(target: torch.Tensor, output: torch.Tensor) -> tuple[Any, Any
 
 
 class TestRows:
-    def test_cosine_by_hand(self):
+    def test_cosine_equals_hand_computation(self):
         target = np.array([[3.0, 4.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
         guess = np.array([[6.0, 8.0], [0.0, 2.0], [1.0, 0.0], [-1.0, -1.0]])
         np.testing.assert_allclose(metrics.cosine(target, guess), [1, 0, 0, -1], atol=1e-15)
 
-    def test_loss_recovered_by_hand(self):
+    def test_loss_recovered_equals_hand_computation(self):
         assert metrics.loss_recovered(2.0, 2.5, 4.0) == pytest.approx(0.75)
         assert metrics.loss_recovered(2.0, 2.0, 4.0) == 1.0
         assert metrics.loss_recovered(2.0, 4.0, 4.0) == 0.0
@@ -155,13 +155,13 @@ class TestRows:
 class TestLatents:
     codes = csr_matrix(np.array([[1.0, 0, 0, 2], [3, 0, 0, 0], [5, 1, 0, 0], [0, 0, 0, 0]]))
 
-    def test_activity_by_hand(self):
+    def test_latent_activity_equals_hand_computation(self):
         np.testing.assert_array_equal(metrics.l0(self.codes), [2, 1, 2, 0])
         fired, total = metrics.latent_activity(self.codes)
         np.testing.assert_array_equal(fired, [3, 1, 0, 1])
         np.testing.assert_array_equal(total, [9, 1, 0, 2])
 
-    def test_shares_by_hand(self):
+    def test_dead_and_dense_shares_equal_hand_computation(self):
         density = metrics.densities(np.array([3, 1, 0, 1]), 10)
         np.testing.assert_allclose(density, [0.3, 0.1, 0, 0.1])
         assert metrics.dead_share(density) == 0.25

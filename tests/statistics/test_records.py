@@ -34,7 +34,7 @@ def ratio(records: Records, name: str, **where: str) -> float:
     )
 
 
-def test_a_metric_is_its_tables_statistic_and_says_so(records):
+def test_measure_records_statistic_of_its_table(records):
     assert ratio(records, "everywhere") == 14 / 8
     assert ratio(records, "inside", part="a") == 1.0
     records.add("given", 0.5, n=3, **ABOUT)
@@ -49,24 +49,24 @@ def test_a_metric_is_its_tables_statistic_and_says_so(records):
     assert set(given) == set(inside)
 
 
-def test_one_unit_has_no_interval(records):
+def test_measure_of_one_unit_has_no_interval(records):
     ratio(records, "single", part="b")
     assert records.metrics["single"]["estimate"] == 3.0
     assert records.metrics["single"]["ci"] is None
 
 
-def test_a_metric_of_nothing_is_refused(records):
+def test_measure_without_rows_is_refused(records):
     with pytest.raises(LedgerError, match="nowhere has no document to be measured on"):
         ratio(records, "nowhere", part="c")
 
 
-def test_a_name_is_used_once(records):
+def test_metric_name_used_twice_is_refused(records):
     ratio(records, "twice")
     with pytest.raises(ValueError, match="recorded twice"):
         ratio(records, "twice")
 
 
-def test_rows_are_added_to_their_owners():
+def test_add_rows_adds_values_to_their_owners():
     sums = {"a": np.zeros(3), "b": np.ones(3)}
     add_rows(sums, np.array([2, -1, 0, 2]), {"a": np.array([1.0, 10.0, 3.0, 4.0])})
     np.testing.assert_array_equal(sums["a"], [3, 0, 5])

@@ -9,6 +9,8 @@ import signal
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SLOW = """
 rule all:
     input: "one", "two"

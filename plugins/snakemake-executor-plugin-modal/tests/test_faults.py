@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from grpclib import Status
 from local_modal import ImageFault, RpcFault, SandboxFault
+
+pytestmark = pytest.mark.slow
 
 SNAKEFILE = """
 NAMES = "evicted terminated init late words absent lost_files unschedulable picky".split()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 SNAKEFILE = """
 from snakemake_executor_plugin_modal.oneoff import run_in_sandbox
 

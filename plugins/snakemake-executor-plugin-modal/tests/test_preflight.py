@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 RULE = 'rule one:\n  output: "x"\n  log: "x.log"\n  shell: "echo x > {output}"\n'
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 SNAKEFILE = """
 rule all:
     input: "results/total.txt", "results/parts"

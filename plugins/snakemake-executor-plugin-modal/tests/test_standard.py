@@ -12,6 +12,8 @@ from snakemake.common.tests import TestWorkflowsLocalStorageBase
 from snakemake.settings.types import ResourceSettings
 from snakemake_executor_plugin_modal import ExecutorSettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def executor_settings(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""How numbers are put into words and tables, so that every row and section reads the same."""
+"""Formatting of metrics as text and Markdown tables, the same in every row and section."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def interval(metric: Metric, *, digits: int = 3, signed: bool = False) -> str:
 
 
 def count(metric: Metric) -> str:
-    """How many of which unit an estimate rests on: ``n=312 documents``."""
+    """Number and unit behind an estimate: ``n=312 documents``."""
     plural = "" if metric["n"] == 1 else "s"
     return f"n={metric['n']:,} {metric['unit']}{plural}"
 
@@ -30,15 +30,15 @@ def share(metric: Metric) -> str:
 
 
 def digits_for(metric: Metric) -> int:
-    """Decimals that show a difference: three, or more for a small one."""
+    """Decimals that show a difference: three, or four below 0.01."""
     low, high = metric.get("ci") or (metric["estimate"], metric["estimate"])
     return 3 if max(abs(low), abs(high)) >= 0.01 else 4
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:
     """A Markdown table; columns in `right` are aligned to the right."""
-    right = set(right)
-    rule = ["---:" if index in right else "---" for index in range(len(header))]
+    right_aligned = set(right)
+    rule = ["---:" if index in right_aligned else "---" for index in range(len(header))]
     cells = [header, rule, *([_cell(cell) for cell in line] for line in lines)]
     return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
@@ -55,14 +55,15 @@ def per_coder(
 ) -> str:
     """One table of all coders under one evaluation, below its title and explanation.
 
-    The first coder is of the model under study; one of another model says so beside its name.
+    The first coder belongs to the model under study. The name of another model stands beside its
+    coders.
     """
     shown = [row for row in current if row.row_type == row_type and row.metrics]
-    usual = shown[0].values["model"] if shown else ""
+    main_model = shown[0].values["model"] if shown else ""
     lines = [
         (
             f"`{row.run_id.partition('-')[2]}`"
-            + ("" if row.values["model"] == usual else f" (of {row.values['model']})"),
+            + ("" if row.values["model"] == main_model else f" (of {row.values['model']})"),
             *(cell(named(row.metrics)) for cell in columns.values()),
         )
         for row in shown

@@ -202,8 +202,10 @@ class Ledger:
         """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
         shown = any(row.row_type == "pareto" and row.facts for row in rows)
         payload = self.store.open(self.path(overview.PATH)).folder() if shown else None
+        folder = self.root / paths.RESULTS / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
         for name in overview.FIGURES:
-            target = self.root / paths.RESULTS / "figures" / name
+            target = folder / name
             if payload is None:
                 target.unlink(missing_ok=True)
             else:

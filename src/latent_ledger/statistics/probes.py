@@ -1,6 +1,6 @@
-"""Logistic probes: choose latents, fit, score, and say how good the scores are.
+"""Logistic probes: selection of latents, fit, scores, and the components of their AUROC.
 
-Everything here sees training examples for what it chooses and test examples only to score them:
+Selection and fit see training examples only; test examples are only scored:
 
 * :func:`select_latents` ranks latents by their absolute difference of class means;
 * :func:`fit_probe` scales features by the training split and, for probes with many weights, takes
@@ -37,7 +37,7 @@ FOLDS = 3
 def select_latents(codes: Features, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Latents by falling |difference of class means|, and those signed differences; [width] each.
 
-    Give it training examples only. Ties go to the lower index.
+    Pass training examples only. Ties go to the lower index.
     """
     positive, negative = (
         np.asarray(codes[np.flatnonzero(labels == value)].mean(axis=0)).ravel() for value in (1, 0)

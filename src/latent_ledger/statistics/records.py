@@ -1,4 +1,4 @@
-"""Metric records: what every evaluation writes, and how it is recomputed.
+"""Metric records: the metrics, tables and facts that every evaluation writes.
 
 An evaluation is a folder with ``metrics.json`` and Parquet tables of per-unit values::
 
@@ -10,7 +10,7 @@ An evaluation is a folder with ``metrics.json`` and Parquet tables of per-unit v
 the rows whose columns equal ``where``, then take the mean of ``value``, the ratio of the sums of
 ``numerator`` and ``denominator``, or the AUROC of ``score`` against ``label``. :class:`Records`
 computes every estimate in just that way, so a head-to-head can compare any metric without knowing
-the evaluation it comes from.
+its evaluation.
 
 Equal content gives equal bytes: tables keep the order they are given in, JSON keys are sorted.
 """
@@ -56,7 +56,7 @@ class Records:
         self.out = Path(out)
         self.resamples, self.seed, self.level = int(resamples), int(seed), level
         self.tables: dict[str, pa.Table] = {}
-        self.metrics: dict[str, dict] = {}
+        self.metrics: dict[str, dict[str, Any]] = {}
 
     def table(self, name: str, columns: Mapping[str, Sequence | np.ndarray]) -> None:
         """Write `columns` (equal lengths) as the Parquet table `name` and remember it."""
@@ -75,7 +75,6 @@ class Records:
         higher_is_better: bool | None,
         description: str,
         where: Mapping[str, Any] | None = None,
-        version: int = 1,
         **columns: str,
     ) -> float:
         """Record a metric computed from `table`, its interval by bootstrap over the units.
@@ -90,7 +89,7 @@ class Records:
             )
         roles = ("unit_id", *ARGUMENTS[statistic])
         ids, *arguments = (rows[columns[role]].to_numpy()[keep] for role in roles)
-        values = Values(ids, cast(Statistic, statistic), *arguments)  # it knows which there are
+        values = Values(ids, cast(Statistic, statistic), *arguments)  # refuses unknown statistics
         interval = estimate(values, resamples=self.resamples, seed=self.seed, level=self.level)
         self.add(
             name,
@@ -100,7 +99,6 @@ class Records:
             n=interval.n,
             seed=self.seed,
             resamples=self.resamples,
-            version=version,
             higher_is_better=higher_is_better,
             statistic=statistic,
             table=table,

@@ -8,8 +8,8 @@ matrix product (or, for the ROC, one cumulative sum) per chunk of rows:
     unit indices -> counts [chunk, n] -> statistic [chunk] -> percentile and BCa interval
 
 Memory is bounded by :data:`CELLS_PER_CHUNK`, whatever B is. Two arms measured on the same units
-share each weight vector (paired); otherwise each arm draws its own (unpaired). Units are put in the
-order of their ids first, so the order of rows in a table cannot move a result.
+share each weight vector (paired); otherwise each arm draws separately (unpaired). Units are put in
+the order of their ids first, so the order of rows in a table cannot move a result.
 
 Sources: Efron & Tibshirani, An Introduction to the Bootstrap (1993), eq. 14.9-14.15 for BCa;
 Davison & Hinkley, Bootstrap Methods (1997), section 4.4 for the (1 + count) / (B + 1) p-value.
@@ -241,7 +241,7 @@ def estimate(
     return Interval(point, *bounds, n, resamples, seed, level=level, excluded=excluded)
 
 
-def distribution(values: Values, *, resamples: int, seed: int) -> np.ndarray:
+def distribution(values: Values, *, resamples: int, seed: int | list[int]) -> np.ndarray:
     """Bootstrap distribution of the statistic over its units -> [resamples] (NaN: undefined).
 
     Arms with the same units and the same seed share every resample, so that entry `i` of two
@@ -371,7 +371,7 @@ def _bounds(
 ) -> tuple[float, float, float, float, float]:
     """Percentile low and high, BCa low and high, standard error of a bootstrap distribution."""
     if len(drawn) < 2:
-        return (np.nan,) * 5
+        return np.nan, np.nan, np.nan, np.nan, np.nan
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     # The share of the distribution below the estimate, ties counted half, kept off 0 and 1 so that
     # an estimate outside its own bootstrap distribution still has an interval.

@@ -1,4 +1,4 @@
-"""The planted coder, its examples, and the way through all stages."""
+"""Fixtures of the planted coder: its examples, and a run through all stages."""
 
 import json
 

@@ -109,7 +109,7 @@ def shown(messages: list[dict]) -> list[str]:
 
 @dataclass
 class PlantedScorer:
-    """A scorer that looks the truth up, and answers as its behaviour makes of it.
+    """A scorer with access to the truth, which it answers according to its behaviour.
 
     It explains a latent by its number, which it knows by the first example of its prompt.
     """
@@ -141,7 +141,7 @@ class PlantedScorer:
         return Response(self.answer(messages))
 
     def answer(self, messages: list[dict]) -> str:
-        """What :meth:`generate` says."""
+        """The text of :meth:`generate`."""
         last = messages[-1]["content"]
         texts = [plain(text).strip() for text in shown(messages)]
         if "[EXPLANATION]" in messages[0]["content"]:
@@ -160,7 +160,7 @@ class PlantedScorer:
 
     def intruder(self, texts: list[str], about: str) -> int:
         """Which of the texts no latent shares with all the others."""
-        (found,) = {
+        (index,) = {
             number
             for number in range(len(texts))
             for known in self.positives.values()
@@ -168,7 +168,7 @@ class PlantedScorer:
         }
         if self.behaviour == "coin":
             return hashlib.sha256(about.encode()).digest()[0] % len(texts)
-        return found if self.behaviour == "oracle" else (found + 1) % len(texts)
+        return index if self.behaviour == "oracle" else (index + 1) % len(texts)
 
 
 def rows(folder: Path, name: str) -> list[dict]:

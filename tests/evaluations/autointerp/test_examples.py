@@ -32,9 +32,9 @@ def of(made, latent, role):
 # -- the sample -----------------------------------------------------------------------------------
 
 
-def test_strata_by_hand():
+def test_strata_of_hand_computed_frequencies():
     frequency = np.array([0.0, 0.0005, 0.001, 0.02, 0.5])
-    assert sample.strata_of(frequency, [0.001, 0.1]).tolist() == [0, 1, 2, 2, 3]
+    assert sample.stratify(frequency, [0.001, 0.1]).tolist() == [0, 1, 2, 2, 3]
     names = ["never fires", "below 0.001", "0.001 to 0.1", "from 0.1"]
     assert sample.stratum_names([0.001, 0.1]) == names
 
@@ -55,8 +55,8 @@ def test_special_tokens_count_neither_as_firings_nor_as_tokens():
     codes = csr_matrix(np.array([[1, 0], [0, 2], [3, 0], [4, 0]], np.float32))
     counted = np.array([False, True, True, True])
     shards = [codes[:2], codes[2:]]
-    found = sample.frequencies(sample.ordinary(shards, counted), 2, 3)
-    assert found.tolist() == [2 / 3, 1 / 3]
+    frequency = sample.frequencies(sample.ordinary(shards, counted), 2, 3)
+    assert frequency.tolist() == [2 / 3, 1 / 3]
 
 
 # -- every requested latent is accounted for ------------------------------------------------------
@@ -97,7 +97,7 @@ def test_delphis_constructor_drops_three_latents_without_a_message(latents):
 # -- the windows ----------------------------------------------------------------------------------
 
 
-def test_the_lazy_sequence_gives_what_delphis_constructor_and_samplers_give(folders):
+def test_lazy_windows_give_the_draws_of_delphis_constructor_and_samplers(folders):
     """Same windows, same draws: only the objects that are not taken are not made."""
     with delphi_io.stand_ins():
         from delphi.config import ConstructorConfig
@@ -152,7 +152,7 @@ def test_no_test_example_is_in_the_explainers_prompt(made, folders):
     assert {one.window for one in shown} == {one.window for one in asked}
 
 
-def test_windows_are_not_centred_and_say_where_they_are(made, folders):
+def test_windows_are_uncentred_and_numbered(made, folders):
     """delphi's centring has its meaning inverted and takes wrong side contexts."""
     ids, special = examples.packed(folders["tokens"], planted.WINDOW)
     arrays = records.load_file(made[0] / records.ARRAYS)

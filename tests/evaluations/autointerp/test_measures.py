@@ -13,22 +13,22 @@ def arrays(*columns):
     return [np.array(column, dtype=float) for column in columns]
 
 
-def test_answers_that_could_not_be_read_are_left_out_and_counted():
-    found = summarise(*arrays([1, 1, 1, 0, 0], [1, 0, NONE, 0, 0], [0.9, 0.2, NONE, 0.3, 0.1]))
-    assert (found.answers, found.parsed) == (5, 4)
-    assert found.accuracy == 3 / 4
-    assert found.balanced_accuracy == (1 / 2 + 1) / 2
-    assert found.auroc == 3 / 4  # 0.9 beats both negatives, 0.2 one of them
+def test_unreadable_answers_are_left_out_and_counted():
+    summary = summarise(*arrays([1, 1, 1, 0, 0], [1, 0, NONE, 0, 0], [0.9, 0.2, NONE, 0.3, 0.1]))
+    assert (summary.answers, summary.parsed) == (5, 4)
+    assert summary.accuracy == 3 / 4
+    assert summary.balanced_accuracy == (1 / 2 + 1) / 2
+    assert summary.auroc == 3 / 4  # 0.9 beats both negatives, 0.2 one of them
 
 
 def test_a_missing_class_leaves_no_balanced_accuracy():
-    found = summarise(*arrays([1, 1, 0], [1, 0, NONE], [NONE] * 3))
-    assert found.accuracy == 0.5
-    assert np.isnan(found.balanced_accuracy) and np.isnan(found.auroc)
+    summary = summarise(*arrays([1, 1, 0], [1, 0, NONE], [NONE] * 3))
+    assert summary.accuracy == 0.5
+    assert np.isnan(summary.balanced_accuracy) and np.isnan(summary.auroc)
     assert np.isnan(summarise(*arrays([1, 0], [NONE, NONE], [NONE, NONE])).accuracy)
 
 
-def test_the_adjusted_mean_is_the_line_at_the_reference_and_its_spread_the_robust_one():
+def test_adjusted_values_have_the_line_as_mean_and_the_robust_variance():
     rng = np.random.default_rng(0)
     frequency = 10 ** rng.uniform(-3, -1, 60)
     x = np.log10(frequency)
@@ -40,7 +40,7 @@ def test_the_adjusted_mean_is_the_line_at_the_reference_and_its_spread_the_robus
     assert values.var() / len(values) == pytest.approx(at @ fit.cov_params() @ at)
 
 
-def test_two_coders_that_differ_only_in_frequency_are_equal_once_adjusted():
+def test_coders_that_differ_only_in_frequency_have_equal_adjusted_scores():
     rng = np.random.default_rng(1)
 
     def coder(centre):

@@ -1,4 +1,4 @@
-"""Jobs, rows and checks of auto-interp, and the wording of its rows."""
+"""Jobs, rows and checks of auto-interp, and the text of its rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Payload:
 
 def test_every_coder_has_its_jobs_and_a_row_per_scorer_and_encoder():
     config = tiny()
-    coders = [one.name for one in coders_measured_by(config, "autointerp")]
+    coders = [spec.name for spec in coders_measured_by(config, "autointerp")]
     jobs = stage.jobs(config)
     assert len(jobs) == 6 * len(coders)
     explain = jobs["explanations/sae-resid-k32-s0/lexical.json"]
@@ -74,9 +74,9 @@ def test_every_coder_has_its_jobs_and_a_row_per_scorer_and_encoder():
 
 
 def test_jobs_of_a_backend_get_its_settings_and_no_others():
-    asked = {"model": "acme/tiny", "logprobs": True}
-    endpoint = {"backend": "openai", "base_url": "http://localhost:8000/v1", **asked}
-    scorers = {"far": endpoint, "near": {"backend": "vllm", "revision": "abc", **asked}}
+    endpoint_settings = {"model": "acme/tiny", "logprobs": True}
+    endpoint = {"backend": "openai", "base_url": "http://localhost:8000/v1", **endpoint_settings}
+    scorers = {"far": endpoint, "near": {"backend": "vllm", "revision": "abc", **endpoint_settings}}
     config = tiny(scorers=scorers)
     jobs = stage.jobs(config)
     far, near = (
@@ -96,7 +96,7 @@ def test_jobs_of_a_backend_get_its_settings_and_no_others():
     assert stage.label(config, "far") == "scorer: far (acme/tiny)"
 
 
-def test_change_of_averaging_plans_no_new_question():
+def test_change_of_averaging_plans_no_new_prompts():
     before, after = stage.jobs(tiny()), stage.jobs(tiny(resamples=500, reference_frequency=0.02))
     changed = {path for path in before if before[path] != after[path]}
     assert changed and all(path.startswith("autointerp/") for path in changed)
@@ -112,11 +112,11 @@ def test_change_of_averaging_plans_no_new_question():
         ("embedding_adjusted_unread", "adjusted"),
     ],
 )
-def test_metric_is_held_by_the_evaluation_of_its_scorer(metric, scorer):
+def test_source_of_a_metric_is_the_evaluation_of_its_scorer(metric, scorer):
     assert stage.source(metric) == f"autointerp/{scorer}"
 
 
-def test_name_that_is_no_metric_is_one_line():
+def test_unknown_metric_name_is_a_one_line_error():
     with pytest.raises(LedgerError, match="autointerp has no metric 'accuracy'"):
         stage.source("accuracy")
 
@@ -139,7 +139,7 @@ def test_metrics_of_autointerp_can_be_compared():
         ]
         for name in ("lexical", "minilm")
     }
-    assert headtohead.compared(config, "meaning") == read
+    assert headtohead.manifests(config, "meaning") == read
     jobs = graph.jobs(config)
     assert jobs["headtohead/meaning.json"].settings["sources"] == {
         "autointerp.detection_lexical": "autointerp/lexical",
@@ -160,9 +160,9 @@ def test_matched_family_has_rows_that_name_the_match():
     )
     assert "match" not in raw and matched.pop("match") == "frequency" and matched == raw
     rows = {row.run_id: row for row in headtohead.rows(config, jobs)}
-    one = "sae-resid-vs-sae-random-k32-s0"
-    assert rows[f"h2h-detection-lexical-{one}"].manifest != (
-        rows[f"h2h-detection-lexical-matched-{one}"].manifest
+    pair = "sae-resid-vs-sae-random-k32-s0"
+    assert rows[f"h2h-detection-lexical-{pair}"].manifest != (
+        rows[f"h2h-detection-lexical-matched-{pair}"].manifest
     )
     assert (
         headtohead_rows.pairing({"matched_on": "frequency", "paired": True})
@@ -220,7 +220,7 @@ def test_sizes_that_do_not_fit_are_one_line_each(changes, line):
     assert any(line in problem for problem in error.value.lines), error.value.lines
 
 
-def test_schema_names_the_scores_and_backends_there_are():
+def test_schema_lists_all_scores_and_backends():
     block = schema()["properties"]["evaluations"]["properties"]["autointerp"]["properties"]
     assert tuple(block["scores"]["items"]["enum"]) == protocol.ASKED
     assert tuple(score.CLASSIFIERS) == protocol.CLASSIFIED
@@ -239,28 +239,30 @@ def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
         {"coder_type": "eval (auto-interp, scorer: it (no model), sae)"},
         metric="detection_it",
     )
-    found = rows.read(plan, Payload(folders["collect"]))
-    assert found.main["estimate"] == 1.0 and found.null == 0.5
-    assert found.key_results.startswith("detection 1.000 [1.000, 1.000] (frequency-adjusted 1.000")
+    finding = rows.read(plan, Payload(folders["collect"]))
+    assert finding.main["estimate"] == 1.0 and finding.null == 0.5
+    assert finding.key_results.startswith(
+        "detection 1.000 [1.000, 1.000] (frequency-adjusted 1.000"
+    )
     assert (
         "n=12 latents of 15, dropped: 1 fires almost everywhere, 1 never fires, 1 too few windows; "
-        "unread answers 0.0% of 96 prompts; scorer: it (no model)" in found.key_results
+        "unread answers 0.0% of 96 prompts; scorer: it (no model)" in finding.key_results
     )
-    row = SimpleNamespace(row_type=stage.NAME, run_id=plan.run_id, metrics=found.metrics)
+    row = SimpleNamespace(row_type=stage.NAME, run_id=plan.run_id, metrics=finding.metrics)
     text = rows.section([row])
     assert "| `planted-k1-s0-it` | 1.000 [1.000, 1.000] |" in text and text.endswith("12 latents |")
     assert rows.section([]) == ""
 
 
-def test_the_sample_says_once_which_latents_have_no_examples(made):
+def test_sample_row_counts_latents_without_examples(made):
     folder, facts = made
     row = RowPlan("sample-planted-k1-s0", stage.SAMPLE, "", {})
-    found = rows.read_sample(row, SimpleNamespace(facts=facts))
-    assert found.key_results == (
+    finding = rows.read_sample(row, SimpleNamespace(facts=facts))
+    assert finding.key_results == (
         "12 of 15 latents drawn have examples; dropped: 1 fires almost everywhere, 1 never fires, "
         "1 too few windows"
     )
-    shares = {metric["name"]: metric["estimate"] for metric in found.metrics}
+    shares = {metric["name"]: metric["estimate"] for metric in finding.metrics}
     assert shares.pop("scorable") == 12 / 15 and sum(shares.values()) == pytest.approx(3 / 15)
     assert set(shares) == {
         "dropped/never_fires",

@@ -43,7 +43,7 @@ OPENAI = {
 
 
 @pytest.mark.parametrize(("behaviour", "value"), [("oracle", 1.0), ("inverted", 0.0)])
-def test_scorer_that_knows_scores_one_and_that_inverts_scores_zero(run, latents, behaviour, value):
+def test_oracle_scores_one_and_inverted_oracle_scores_zero(run, latents, behaviour, value):
     by, _, facts = run(PlantedScorer(latents, behaviour))
     assert [by[name]["estimate"] for name in FOUR] == [value] * 4
     assert all(by[name]["n"] == len(latents) for name in FOUR)
@@ -61,7 +61,7 @@ def test_coin_scores_a_half(run, latents):
         assert low <= by[name]["estimate"] <= high, name
 
 
-def test_the_lexical_scorer_knows_planted_words_and_nothing_about_noise(run):
+def test_lexical_scorer_detects_planted_words_and_not_noise(run):
     """A latent that fires on one word is explained and found; one that fires at random is not."""
     _, stages, facts = run(None, settings={"backend": "lexical"})
     assert facts["score"]["unread_prompts"] == 0
@@ -100,7 +100,7 @@ class Bags:
         return (a / np.linalg.norm(a, axis=1)[:, None]) @ (b / np.linalg.norm(b, axis=1)[:, None]).T
 
 
-def test_embedding_finds_planted_words_and_leaves_out_what_was_not_drawn(made, latents, tmp_path):
+def test_embedding_detects_planted_words_of_the_drawn_latents(made, latents, tmp_path):
     settings = {"latents": 10, "trials": 8, "seed": 0}
     facts = embed.produce(settings, made[0], tmp_path, Bags())
     assert facts == {"encoder": "bags", "latents": 10, "trials": 8}
@@ -153,7 +153,7 @@ def delphis_own(latent, text):
 def test_loose_answer_is_read_exactly_or_counted(run, latents, text, delphi_reads, we_read):
     latent = latents[0]
     assert set(delphis_own(latent, text)) == delphi_reads
-    found = asyncio.run(
+    scored = asyncio.run(
         score.classify(
             latent.explained("latent 0"),
             "detection",
@@ -161,8 +161,8 @@ def test_loose_answer_is_read_exactly_or_counted(run, latents, text, delphi_read
             {"scorer": {}, "examples_shown": 5, "seed": 0},
         )
     )
-    assert set(found.predictions) == we_read
-    assert (found.asked, found.failures) == (8, 0 if we_read == {0} else 8)
+    assert set(scored.predictions) == we_read
+    assert (scored.prompts, scored.failures) == (8, 0 if we_read == {0} else 8)
 
 
 def test_unreadable_answers_drop_the_latent_with_the_reason(run, latents):
@@ -182,9 +182,9 @@ def test_unreadable_intruder_answer_is_no_wrong_guess(latents):
             return "the first" if known.endswith(("0", "1", "2")) else known
 
     settings = {"scorer": {}, "examples_shown": 5, "seed": 0}
-    found = asyncio.run(score.find_intruders(latents[0], Half(latents), settings))
-    assert 0 < found.failures < found.asked == 20
-    assert found.predictions == found.labels and len(found.labels) == 20 - found.failures
+    scored = asyncio.run(score.find_intruders(latents[0], Half(latents), settings))
+    assert 0 < scored.failures < scored.prompts == 20
+    assert scored.predictions == scored.labels and len(scored.labels) == 20 - scored.failures
 
 
 def test_missing_explanation_is_the_status_and_is_never_scored(run, latents, made):
@@ -228,7 +228,7 @@ def test_log_probabilities_that_delphi_cannot_count_are_left_out_of_the_answer()
             async def generate(self, messages, **_):
                 return Response("[1,0]", [Token(text) for text in tokens])
 
-        adapter = strict_client.Asked(Client(), strict_client.labels(2), 2)
+        adapter = strict_client.StrictClient(Client(), strict_client.labels(2), 2)
         return asyncio.run(adapter.generate([]))
 
     assert len(asked(["[", "1", ",", "0", "]"]).logprobs) == 5
@@ -258,7 +258,7 @@ class ByPlace(PlantedScorer):
         return False
 
 
-def test_place_of_marks_separates_delphis_negatives_and_not_matched_ones(run, latents):
+def test_mark_positions_separate_delphis_negatives_but_not_matched_ones(run, latents):
     by, _, _ = run(ByPlace(latents), scores=["fuzzing", "fuzzing_matched"])
     assert by["fuzzing_it"]["estimate"] > 0.9
     assert by["fuzzing_matched_it"]["estimate"] == pytest.approx(0.5, abs=0.02)

@@ -34,8 +34,8 @@ class Planted:
         self.tasks = []
         for number, concept in enumerate(concepts):
             rows = np.arange(number * size, (number + 1) * size)
-            parts = rows[:train], rows[train:]
-            self.tasks.append(Task(concept, *parts, *(self.labels[part] for part in parts)))
+            splits = rows[:train], rows[train:]
+            self.tasks.append(Task(concept, *splits, *(self.labels[split] for split in splits)))
         self.is_test = np.concatenate([np.arange(size) >= train for _ in concepts])
         self.codes = self.rng.random((self.n, width)) * (self.rng.random((self.n, width)) < 0.3)
         self.raw = self.rng.normal(size=(self.n, 4))

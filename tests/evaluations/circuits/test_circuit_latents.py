@@ -1,4 +1,4 @@
-"""Which latents are chosen, and which are drawn in their stead."""
+"""Selection of circuit latents, and random draws in their place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from latent_ledger.evaluations.circuits.latents import (
 from latent_ledger.lib.errors import LedgerError
 
 
-def test_attribution_by_hand_in_every_layer():
+def test_attribution_of_two_layers_equals_hand_computation():
     codes = csr_matrix(
         np.array([[1.0, 0, 4, 0, 0, 9], [1, 2, 2, 0, 0, 9], [1, 0, 0, 3, 1, 0], [1, 0, 0, 1, 0, 0]])
     )
@@ -26,7 +26,7 @@ def test_attribution_by_hand_in_every_layer():
     np.testing.assert_array_equal(firing(codes), [4, 1, 2, 2, 1, 2])
 
 
-def test_draws_are_live_distinct_and_equally_likely():
+def test_draws_are_live_distinct_and_uniform():
     fired = np.array([0, 3, 1, 0, 2, 5, 0, 9, 9, 9])
     live = live_latents(fired, [slice(0, 6), slice(6, 10)], 2, "actor")
     np.testing.assert_array_equal(np.concatenate(live), [1, 2, 4, 5, 7, 8, 9])
@@ -40,13 +40,13 @@ def test_draws_are_live_distinct_and_equally_likely():
         assert (abs(counts[columns] - expected) < 5 * np.sqrt(expected)).all()
 
 
-def test_too_few_live_latents_name_the_layer():
+def test_live_latents_too_few_raise_error_that_names_layer():
     fired = np.array([1, 1, 1, 0, 0, 1])
     with pytest.raises(LedgerError, match="Only 1 of the 3 latents of layer 2 of 2 fire on .*'a'"):
         live_latents(fired, [slice(0, 3), slice(3, 6)], 2, "a")
 
 
-def test_matched_draws_fire_as_often_as_the_circuit():
+def test_matched_draws_have_firing_frequency_of_circuit():
     fired = np.arange(200) + 1
     live, circuit = [np.arange(200)], np.array([[199, 185, 190, 4, 181]])
     drawn = draw_matched(circuit, live, fired, 300, np.random.default_rng(0))[:, 0]
@@ -54,4 +54,4 @@ def test_matched_draws_fire_as_often_as_the_circuit():
     rare = drawn < 20
     assert (rare.sum(axis=1) == 1).all() and (drawn[~rare] >= 180).all()
     assert set(drawn.ravel()) == {*range(20), *range(180, 200)}
-    assert all(len(set(one)) == 5 for one in drawn.tolist())
+    assert all(len(set(latents)) == 5 for latents in drawn.tolist())

@@ -25,10 +25,10 @@ def data(strength: float, positives: float = 0.5, seed: int = 0):
 
 @pytest.mark.parametrize("strength, positives", [(0.0, 0.5), (0.3, 0.5), (9.0, 0.5), (0.3, 0.2)])
 @pytest.mark.parametrize("k", [1, 5, 20])
-def test_scores_are_sklearns(strength, positives, k):
+def test_newton_probe_scores_equal_sklearn(strength, positives, k):
     """Without a signal, with one, perfectly separable, and with unequal classes."""
     train, test, labels, _ = data(strength, positives)
-    sets = np.stack([np.random.default_rng(one).permutation(WIDTH)[:k] for one in range(7)])
+    sets = np.stack([np.random.default_rng(seed).permutation(WIDTH)[:k] for seed in range(7)])
     scores = probe_sets(train, labels, test, sets)
     for columns, ours in zip(sets, scores, strict=True):
         oracle = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12, max_iter=1000)
@@ -36,22 +36,22 @@ def test_scores_are_sklearns(strength, positives, k):
         np.testing.assert_allclose(ours, oracle.decision_function(test[:, columns]), atol=1e-6)
 
 
-def test_scores_are_those_of_the_probing_evaluation():
+def test_newton_probe_scores_equal_probing_evaluation():
     train, test, labels, features = data(0.3)
     ours = probe_sets(train, labels, test, np.arange(4)[None])[0]
     theirs, _ = fit_probe(features[:N, :4], labels, features[N:, :4], tune=False, seed=0)
     np.testing.assert_allclose(ours, theirs, atol=5e-3)  # lbfgs stops at its own tolerance
 
 
-def test_chunks_do_not_matter(monkeypatch):
+def test_newton_probe_scores_do_not_depend_on_chunk_size(monkeypatch):
     train, test, labels, _ = data(0.3)
-    sets = np.stack([np.random.default_rng(one).permutation(WIDTH)[:5] for one in range(9)])
+    sets = np.stack([np.random.default_rng(seed).permutation(WIDTH)[:5] for seed in range(9)])
     whole = probe_sets(train, labels, test, sets)
     monkeypatch.setattr(newton, "CELLS_PER_CHUNK", 1)
     np.testing.assert_allclose(probe_sets(train, labels, test, sets), whole, atol=1e-10)
 
 
-def test_a_constant_column_is_no_feature():
+def test_newton_probe_ignores_constant_column():
     train, test = np.random.default_rng(0).normal(size=(2, 50, 3))
     train[:, 1] = 4.0
     train, test = standardise(train, test)
@@ -61,13 +61,13 @@ def test_a_constant_column_is_no_feature():
     np.testing.assert_allclose(with_it, without, atol=1e-9)
 
 
-def test_scaling_uses_the_training_split_alone():
+def test_standardise_uses_training_split_only():
     train, test = np.array([[0.0], [2.0]]), np.array([[4.0]])
     for ours, expected in zip(standardise(train, test), ([[-1.0], [1.0]], [[3.0]]), strict=True):
         np.testing.assert_allclose(ours, expected)
 
 
-def test_outliers_and_a_separating_column_converge_too():
+def test_newton_probe_converges_with_outliers_and_separable_labels():
     rng = np.random.default_rng(3)
     features = rng.standard_cauchy((N, 3)) * 50
     features[:, 2] = features[:, 0] > 0
@@ -78,7 +78,7 @@ def test_outliers_and_a_separating_column_converge_too():
     np.testing.assert_allclose(ours, oracle.decision_function(features), rtol=1e-6)
 
 
-def test_values_that_are_not_finite_are_one_line():
+def test_newton_probe_refuses_nan_features():
     train, test, labels, _ = data(0.3)
     train[0, 0] = np.nan
     with np.errstate(invalid="ignore"), pytest.raises(LedgerError, match="2 columns did not conv"):

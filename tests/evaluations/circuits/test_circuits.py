@@ -1,4 +1,4 @@
-"""Circuits on planted truth: few latents are found when few carry the label, and only then."""
+"""Circuits on planted signals: small circuits exist when few latents carry the label."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from latent_ledger.evaluations.circuits import evaluation
-from latent_ledger.evaluations.circuits.concept import Circuit, Measured
+from latent_ledger.evaluations.circuits.concept import Circuit, ConceptCircuits
 from latent_ledger.evaluations.circuits.tables import example_rows
 from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.probing import evaluation as probing
@@ -23,63 +23,63 @@ FLOOR = 1 / (SETTINGS["draws"] + 1)
 CARRIERS = [17, 42, 99, 100, 181]
 
 
-def test_five_latents_that_carry_the_label_are_the_circuit(tmp_path):
+def test_circuit_of_planted_latents_is_recovered(tmp_path):
     world = Planted()
     world.plant(CARRIERS, rate=0.7, quiet=0.1)
-    found = world.run(tmp_path)
+    metrics = world.run(tmp_path)
     rows = pq.read_table(tmp_path / "latents.parquet").to_pylist()
     for concept in ("actor", "singer"):
         best = {row["latent"] for row in rows if row["concept"] == concept and row["rank"] <= 5}
         assert best == set(CARRIERS)
-        assert found[f"gap_top5/{concept}"]["p"] == pytest.approx(FLOOR)
-        assert found[f"gap_top5/{concept}"]["p_holm"] == pytest.approx(2 * FLOOR)
-    assert found["gap_top5"]["ci"][0] > 0.2
-    assert found["gap_top5"]["p_holm"] == pytest.approx(2 * FLOOR)  # two sizes
-    assert found["gap_matched_top5"]["ci"][0] > 0.1  # such draws meet the carriers more often
-    assert found["gap_tokens_top5"]["ci"][0] > 0.2
-    assert found["faithfulness_top5"]["ci"][0] > 0.9  # the ceiling, or a little above it
-    assert found["accuracy_top5"]["estimate"] == pytest.approx(
-        found["ceiling_share_top5"]["estimate"] * found["ceiling"]["estimate"]
+        assert metrics[f"gap_top5/{concept}"]["p"] == pytest.approx(FLOOR)
+        assert metrics[f"gap_top5/{concept}"]["p_holm"] == pytest.approx(2 * FLOOR)
+    assert metrics["gap_top5"]["ci"][0] > 0.2
+    assert metrics["gap_top5"]["p_holm"] == pytest.approx(2 * FLOOR)  # two sizes
+    assert metrics["gap_matched_top5"]["ci"][0] > 0.1  # such draws meet the carriers more often
+    assert metrics["gap_tokens_top5"]["ci"][0] > 0.2
+    assert metrics["faithfulness_top5"]["ci"][0] > 0.9  # the ceiling, or a little above it
+    assert metrics["accuracy_top5"]["estimate"] == pytest.approx(
+        metrics["ceiling_share_top5"]["estimate"] * metrics["ceiling"]["estimate"]
     )
 
 
-def test_a_label_spread_thinly_over_all_latents_has_no_small_circuit(tmp_path):
+def test_circuit_of_distributed_label_stays_below_ceiling(tmp_path):
     world = Planted(width=100, train=400)
     world.plant(range(100), rate=0.5, quiet=0.38)
-    found = world.run(tmp_path)
-    assert found["ceiling"]["estimate"] > 0.8
-    assert found["faithfulness_top5"]["ci"][1] < 0.75
-    assert found["accuracy_top5"]["ci"][1] < found["ceiling"]["ci"][0]
+    metrics = world.run(tmp_path)
+    assert metrics["ceiling"]["estimate"] > 0.8
+    assert metrics["faithfulness_top5"]["ci"][1] < 0.75
+    assert metrics["accuracy_top5"]["ci"][1] < metrics["ceiling"]["ci"][0]
 
 
-def test_without_a_signal_nothing_is_found_and_only_the_leak_pretends(tmp_path):
+def test_circuit_without_signal_is_at_chance_and_leak_inflates(tmp_path):
     """Six worlds without an effect: the gap's interval has 0 in it (bar one, at 95%), no p passes,
     and choosing on test examples manufactures an accuracy that is not there."""
     missed, inflation = 0, []
     for seed in range(6):
         world = Planted(("actor",), train=60, test=60, width=600, seed=seed)
-        found = world.run(tmp_path / str(seed), top_k=[10], headline_k=10)
-        low, high = found["gap_top10"]["ci"]
+        metrics = world.run(tmp_path / str(seed), top_k=[10], headline_k=10)
+        low, high = metrics["gap_top10"]["ci"]
         missed += not low <= 0 <= high
-        assert found["gap_top10"]["p_holm"] > 0.05
-        inflation.append(found["inflation_top10"])
+        assert metrics["gap_top10"]["p_holm"] > 0.05
+        inflation.append(metrics["inflation_top10"])
     assert missed <= 1
-    assert np.mean([one["estimate"] for one in inflation]) > 0.1
-    assert sum(one["ci"][0] > 0 for one in inflation) >= 4
+    assert np.mean([metric["estimate"] for metric in inflation]) > 0.1
+    assert sum(metric["ci"][0] > 0 for metric in inflation) >= 4
 
 
-def test_shuffled_training_labels_take_the_effect_away(tmp_path):
+def test_circuit_with_shuffled_training_labels_has_no_effect(tmp_path):
     world = Planted(("actor",))
     world.plant(CARRIERS, rate=0.7, quiet=0.1)
     (task,) = world.tasks
     world.rng.shuffle(task.train_labels)
-    found = world.run(tmp_path)
-    low, high = found["accuracy_top5"]["ci"]
+    metrics = world.run(tmp_path)
+    low, high = metrics["accuracy_top5"]["ci"]
     assert low <= 0.5 <= high
-    assert found["gap_top5"]["p_holm"] > 0.05
+    assert metrics["gap_top5"]["p_holm"] > 0.05
 
 
-def test_only_the_leaked_circuit_sees_test_examples(tmp_path):
+def test_latent_of_test_split_enters_only_leaked_circuit(tmp_path):
     world = Planted(("actor",))
     world.plant(CARRIERS, rate=0.7, quiet=0.1)
     world.codes[:, 7] = 3 * (world.labels == 1) * world.is_test
@@ -91,19 +91,19 @@ def test_only_the_leaked_circuit_sees_test_examples(tmp_path):
     assert not rows[-1]["also_leaked"]
 
 
-def circuit_of(correct: list[int], random: list[list[int]]) -> tuple[Measured, Circuit]:
+def circuit_of(correct: list[int], random: list[list[int]]) -> tuple[ConceptCircuits, Circuit]:
     """A measured concept whose circuit and draws label its three positive examples as given."""
     scores = np.where(correct, 1.0, -1.0)
     task = probing.Task("actor", np.arange(3), np.arange(3), np.ones(3, int), np.array([1, 1, 0]))
     scores[2] *= -1  # the third example is negative
     circuit = Circuit(1, scores, scores, scores, np.array(random) == 1, None)
-    one, nothing = np.zeros((1, 1)), np.zeros(3)
-    return Measured(
-        task, [circuit], one, one, one, np.zeros(1), [1], nothing, nothing, {}, one
+    matrix, nothing = np.zeros((1, 1)), np.zeros(3)
+    return ConceptCircuits(
+        task, [circuit], matrix, matrix, matrix, np.zeros(1), [1], nothing, nothing, {}, matrix
     ), circuit
 
 
-def test_the_gap_shares_one_resample_between_circuit_and_draws(tmp_path):
+def test_gap_interval_is_paired_over_circuit_and_draws(tmp_path):
     """By hand: correct 1, 0, 1 and mean of the draws 0.5, 0, 1 give gaps 0.5, 0, 0. In a resample
     the first example appears 0 times with p = 8/27 and 3 times with p = 1/27 > 2.5%, so the
     interval is [0, 0.5]; arms resampled on their own would reach below 0."""
@@ -131,52 +131,52 @@ def test_the_gap_shares_one_resample_between_circuit_and_draws(tmp_path):
     assert resampling.compare(*arms, resamples=4000, seed=0, paired=False).low < 0
 
 
-def test_the_permutation_p_counts_ties_against_the_circuit():
+def test_permutation_p_counts_ties_against_circuit():
     drawn = np.array([3, 5, 7, 9])
     assert evaluation.permutation_p(10, drawn) == pytest.approx(1 / 5)
     assert evaluation.permutation_p(9, drawn) == pytest.approx(2 / 5)
     assert evaluation.permutation_p(0, drawn) == 1.0
 
 
-def test_a_circuit_across_layers_takes_as_many_of_each_and_builds_up(tmp_path):
+def test_multilayer_circuit_has_k_latents_per_layer_and_builds_up(tmp_path):
     """The label lies in the second of three layers: the first adds nothing, nor does the last."""
     world = Planted(width=120)
     world.layers = [slice(0, 40), slice(40, 80), slice(80, 120)]
     world.plant([45, 61, 70], rate=0.8, quiet=0.1)
-    found = world.run(tmp_path, top_k=[3, 5], headline_k=3)
+    metrics = world.run(tmp_path, top_k=[3, 5], headline_k=3)
     rows = pq.read_table(tmp_path / "latents.parquet").to_pylist()
     for layer in (1, 2, 3):
-        own = [row for row in rows if row["layer"] == layer and row["concept"] == "actor"]
-        assert len(own) == 5 and all(0 <= row["latent"] < 40 for row in own)
+        ranking = [row for row in rows if row["layer"] == layer and row["concept"] == "actor"]
+        assert len(ranking) == 5 and all(0 <= row["latent"] < 40 for row in ranking)
         if layer == 2:
-            assert {row["latent"] for row in own[:3]} == {5, 21, 30}
-    low, high = found["build_up_1"]["ci"]
+            assert {row["latent"] for row in ranking[:3]} == {5, 21, 30}
+    low, high = metrics["build_up_1"]["ci"]
     assert low <= 0.5 <= high
-    assert found["gain_2"]["ci"][0] > 0.25
-    low, high = found["gain_3"]["ci"]
+    assert metrics["gain_2"]["ci"][0] > 0.25
+    low, high = metrics["gain_3"]["ci"]
     assert low <= 0.02 and high >= -0.02
-    assert found["build_up_3"]["estimate"] == found["accuracy_top3"]["estimate"]
-    gains = sum(found[f"gain_{depth}"]["estimate"] for depth in (1, 2, 3))
-    assert 0.5 + gains == pytest.approx(found["build_up_3"]["estimate"])
+    assert metrics["build_up_3"]["estimate"] == metrics["accuracy_top3"]["estimate"]
+    gains = sum(metrics[f"gain_{depth}"]["estimate"] for depth in (1, 2, 3))
+    assert 0.5 + gains == pytest.approx(metrics["build_up_3"]["estimate"])
     assert read_json(tmp_path / "metrics.json")["facts"]["concepts"]["actor"]["live"] == [40] * 3
 
 
-def test_a_coder_whose_latents_are_dead_is_one_line(tmp_path):
+def test_circuit_of_dead_latents_raises_error(tmp_path):
     world = Planted()
     world.codes[:, 4:] = 0.0
     with pytest.raises(LedgerError, match="Only 4 of the 200 latents fire .* 'actor'.* of 10"):
         world.run(tmp_path)
 
 
-def test_no_share_of_a_ceiling_at_chance(tmp_path):
+def test_share_of_ceiling_at_chance_is_undefined(tmp_path):
     """All latents mislead (train and test disagree): a share would be negative or undefined."""
     world = Planted(("actor",))
     world.plant(CARRIERS, rate=0.9, quiet=0.1)
     (task,) = world.tasks
     task.train_labels[:] = 1 - task.train_labels
-    found = world.run(tmp_path)
-    assert found["ceiling"]["estimate"] < 0.5
-    assert "faithfulness_top5" not in found and "gap_top5" in found
+    metrics = world.run(tmp_path)
+    assert metrics["ceiling"]["estimate"] < 0.5
+    assert "faithfulness_top5" not in metrics and "gap_top5" in metrics
     undefined = read_json(tmp_path / "metrics.json")["facts"]["undefined"]
     assert undefined[0] == "faithfulness_top5" and len(undefined) == 4
 
@@ -197,7 +197,7 @@ def produce(world, out, layers: int = 1, **settings):
     return metrics_of(out)
 
 
-def test_probing_and_circuits_agree_where_they_measure_the_same(folders, tmp_path):
+def test_circuit_accuracies_equal_probing_accuracies(folders, tmp_path):
     """Probing fits with sklearn: same latents, same penalty, hence the same accuracies."""
     world, probed = folders
     ours, theirs = produce(world, tmp_path), metrics_of(probed)
@@ -220,7 +220,7 @@ def test_every_metric_is_recomputed_from_its_table(folders, tmp_path):
     assert mean == pytest.approx(metrics_of(tmp_path)["random_top5"]["estimate"])
 
 
-def test_equal_inputs_give_equal_bytes_and_a_concept_does_not_depend_on_others(folders, tmp_path):
+def test_equal_inputs_give_equal_bytes_and_concepts_are_independent(folders, tmp_path):
     world, _ = folders
     both = produce(world, tmp_path / "first")
     produce(world, tmp_path / "second")

@@ -1,4 +1,4 @@
-"""What circuits ask of the graph, what the configuration refuses, and how their rows read."""
+"""Planned jobs, checks, rows and section of circuits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def config() -> dict:
     return tiny
 
 
-def test_jobs_and_their_inputs(config):
+def test_jobs_have_the_inputs_of_their_coders(config):
     config = validate(config)
     jobs = circuits.jobs(config)
     assert set(jobs) == {
@@ -76,17 +76,17 @@ def test_jobs_and_their_inputs(config):
     assert {"codes/probing/low-k8-s0.json", "coders/sae-k8-s0.json"} <= set(way(across, config))
 
 
-def test_the_tiny_experiment_measures_the_sizes_of_the_reference_ledger():
+def test_tiny_experiment_has_circuit_sizes_of_reference_ledger():
     config = load(TINY)
     block = config["evaluations"]["circuits"]
     assert block["top_k"] == [5, 10, 20, 50] and block["draws"] >= 100
     assert all(circuit["top_k"] == [3, 5, 10] for circuit in block["multilayer"].values())
     assert len(config["evaluations"]["probing"]["concepts"]) >= 5
-    assert len(circuits.crossing(config)["residual"]) == 3
+    assert len(circuits.multilayer_coders(config)["residual"]) == 3
 
 
 @pytest.mark.parametrize(
-    "change, said",
+    "change, message",
     [
         ({"headline_k": 20}, "circuits.headline_k: 20 is not among the sizes in top_k: 5, 10"),
         ({"top_k": [5, 10, 65]}, "circuits.top_k[2]: 65 latents exceed the width of sae-k8-s0, 64"),
@@ -116,15 +116,15 @@ def test_the_tiny_experiment_measures_the_sizes_of_the_reference_ledger():
         ),
     ],
 )
-def test_what_cannot_be_measured_is_refused(config, change, said):
+def test_invalid_circuit_settings_are_refused(config, change, message):
     config["evaluations"]["circuits"] |= change
     with pytest.raises(ConfigError) as error:
         validate(config)
     (line,) = error.value.lines
-    assert said in line
+    assert message in line
 
 
-def test_the_fewest_draws_are_named_and_pass(config):
+def test_too_few_draws_are_refused_with_fewest_that_pass(config):
     config["evaluations"]["circuits"]["draws"] = 100
     with pytest.raises(ConfigError, match="at least 120 can"):
         validate(config)
@@ -132,14 +132,14 @@ def test_the_fewest_draws_are_named_and_pass(config):
     validate(config)
 
 
-def test_coders_of_several_models_are_no_circuit(config):
+def test_circuit_over_several_models_is_refused(config):
     config["model"]["randomised"] = {"rerandomised": {}}
     config["coders"]["low"]["model"] = "rerandomised"
     with pytest.raises(ConfigError, match="these coders are of several models"):
         validate(config)
 
 
-def test_concepts_are_those_of_probing(config):
+def test_circuits_without_probing_are_refused(config):
     del config["evaluations"]["probing"]
     with pytest.raises(ConfigError, match="needs the concepts of evaluations.probing"):
         validate(config)
@@ -149,14 +149,14 @@ def row_of(out: Path, row_type: str, hookpoint: str, run_id: str):
     """A row's finding from a measured folder, and the row as the ledger's sections see it."""
     plan = RowPlan(run_id, row_type, "", {"hookpoint": hookpoint})
     facts = read_json(out / "metrics.json")["facts"]
-    found = circuits_rows.read(plan, SimpleNamespace(folder=lambda: out, facts=facts))
+    finding = circuits_rows.read(plan, SimpleNamespace(folder=lambda: out, facts=facts))
     row = SimpleNamespace(
-        run_id=run_id, row_type=row_type, metrics=found.metrics, values={"hookpoint": hookpoint}
+        run_id=run_id, row_type=row_type, metrics=finding.metrics, values={"hookpoint": hookpoint}
     )
-    return found, row
+    return finding, row
 
 
-def test_rows_state_every_size_every_concept_and_the_build_up(tmp_path):
+def test_rows_state_sizes_concepts_and_build_up(tmp_path):
     world = Planted(width=80)
     world.layers = [slice(0, 40), slice(40, 80)]
     world.plant([45, 61, 70], rate=0.8, quiet=0.1)
@@ -172,8 +172,8 @@ def test_rows_state_every_size_every_concept_and_the_build_up(tmp_path):
     )
     assert single.main["name"] == "gap_top5" and single.null == 0.0
     assert verdict(single.main, null=single.null, alpha=0.05) == "novel"
-    for said in ("top5=0.", "top10=0.", "% of ceiling) vs random 0.", "actor +0.", "singer +0."):
-        assert said in single.key_results
+    for text in ("top5=0.", "top10=0.", "% of ceiling) vs random 0.", "actor +0.", "singer +0."):
+        assert text in single.key_results
     assert "60 random circuits" in single.notes and "fire as often" in single.notes
     assert "build-up (4 per layer) layers.1.resid_post 0." in across.key_results
     assert "-> + layers.2.resid_post 0." in across.key_results
@@ -185,17 +185,17 @@ def test_rows_state_every_size_every_concept_and_the_build_up(tmp_path):
     assert circuits_rows.section([]) == ""
 
 
-def test_chance_is_inconclusive_and_an_undefined_share_is_said(tmp_path):
+def test_row_at_chance_is_inconclusive_with_undefined_share(tmp_path):
     world = Planted(("actor",))
     world.plant([3, 4], rate=0.9, quiet=0.1)
     (task,) = world.tasks
     task.train_labels[:] = 1 - task.train_labels  # all latents mislead
     world.run(tmp_path)
-    found, row = row_of(tmp_path, "circuits", "layers.2.resid_post", "circuit-sae-k8-s0")
-    assert "undefined share of ceiling" in found.key_results
+    finding, row = row_of(tmp_path, "circuits", "layers.2.resid_post", "circuit-sae-k8-s0")
+    assert "undefined share of ceiling" in finding.key_results
     assert "| undefined |" in circuits_rows.section([row])
 
     nothing = Planted(("actor",), train=60, test=60)
     nothing.run(tmp_path / "nothing")
-    found, _ = row_of(tmp_path / "nothing", "circuits", "x", "circuit-sae-k8-s0")
-    assert verdict(found.main, null=found.null, alpha=0.05) == "inconclusive"
+    finding, _ = row_of(tmp_path / "nothing", "circuits", "x", "circuit-sae-k8-s0")
+    assert verdict(finding.main, null=finding.null, alpha=0.05) == "inconclusive"

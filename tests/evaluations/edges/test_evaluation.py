@@ -1,4 +1,4 @@
-"""From the pairs to metrics, tables, JSON and a verdict, with and without an effect."""
+"""Metrics, tables, JSON and verdict of causal edges, with and without an effect."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def run(out, model, **changes):
     """Facts, metrics by name, and the row's finding with its verdict."""
     out.mkdir()
     facts = evaluate(toys.settings(**changes), model, byte_tokenizer(), toys.coders(), out)
-    by = {one["name"]: one for one in read_json(out / "metrics.json")["metrics"]}
+    by = {metric["name"]: metric for metric in read_json(out / "metrics.json")["metrics"]}
     payload = SimpleNamespace(folder=lambda: out, facts=facts)
     finding = rows.read(None, payload)
     return facts, by, finding, verdict(finding.main, null=finding.null, alpha=0.05)
 
 
-def test_a_planted_graph_earns_its_row(tmp_path):
+def test_planted_graph_has_a_novel_row(tmp_path):
     facts, by, finding, label = run(tmp_path / "out", toys.planted(second=0.1))
     assert facts["edges"] == 2 and facts["measured_edges"] == {"top": 1, "random": 1}
     assert by["task_accuracy"]["estimate"] == 1.0
@@ -99,7 +99,7 @@ def test_a_planted_graph_earns_its_row(tmp_path):
     assert "layer 0 latent 0 (on 'A') -> layer 1 latent 2 (on 'p'): +3.000" in text
 
 
-def test_without_effect_there_are_no_edges_and_no_verdict(tmp_path):
+def test_model_without_effect_has_no_edges_and_is_inconclusive(tmp_path):
     facts, by, finding, label = run(tmp_path / "out", toys.planted(answer=0.0))
     assert facts["edges"] == 0 and "faithfulness_gap" in facts["undefined"]
     assert by["edge_gap"]["n"] == 0 and by["edge_gap"]["ci"] is None
@@ -110,7 +110,7 @@ def test_without_effect_there_are_no_edges_and_no_verdict(tmp_path):
     assert [node["feature_type"] for node in graph["nodes"]] == ["logit"]
 
 
-def test_a_task_the_model_cannot_do_is_inconclusive_whatever_its_graph(tmp_path):
+def test_unsolved_task_is_inconclusive(tmp_path):
     model = toys.planted(second=0.1)
     model.bias[toys.token("b")] = 100.0  # "b" whatever the prompt says: right every other time
     _, by, finding, label = run(tmp_path / "out", model)
@@ -120,7 +120,7 @@ def test_a_task_the_model_cannot_do_is_inconclusive_whatever_its_graph(tmp_path)
     assert "does not solve the task" in finding.notes
 
 
-def test_the_graph_is_exported_in_circuit_tracers_form(tmp_path):
+def test_graph_json_has_circuit_tracer_form(tmp_path):
     run(tmp_path / "out", toys.planted(second=0.1, hidden=0.5))
     graph = json.loads((tmp_path / "out/graph.json").read_text())
     jsonschema.validate(graph, CIRCUIT_TRACER)
@@ -141,12 +141,12 @@ def test_the_graph_is_exported_in_circuit_tracers_form(tmp_path):
     assert graph["metadata"]["prompt_tokens"][2:] == ["A", "p"]
 
 
-def test_nodes_without_a_path_to_the_answer_are_not_shown():
+def test_nodes_without_path_to_answer_are_left_out():
     direct = np.zeros(12)
     direct[8] = 1.0
     edges = [(0, 8), (1, 9)]
-    found = Attribution(direct, direct, direct, [[0, 1], [2, 3]], edges, np.ones((2, 2)))
-    graph = export.directed(found, [0, 1], [0, 1, 8, 9])
+    attribution = Attribution(direct, direct, direct, [[0, 1], [2, 3]], edges, np.ones((2, 2)))
+    graph = export.directed(attribution, [0, 1], [0, 1, 8, 9])
     assert set(graph.edges) == {(0, 8), (8, export.ANSWER)}
 
 
@@ -157,28 +157,30 @@ def recorded(out, weights, lost):
     count = weights.shape[1]
     ends = [(up, 6 + down) for up in range(6) for down in range(6)][:count]
     zero = np.zeros(len(network))
-    found = Attribution(zero, zero, zero, [[], []], ends, weights)
+    attribution = Attribution(zero, zero, zero, [[], []], ends, weights)
     order = np.argsort(-np.abs(weights.mean(0)))
     records = Records(out, resamples=400, seed=0)
-    chosen = order[: count // 2], order[count // 2 :]
+    selected = order[: count // 2], order[count // 2 :]
     lost = lost[:, order]
     labels = {node: str(node) for node in range(len(network))}
-    edge_metrics.record_edges(records, network, found, chosen, lost, np.abs(lost), labels)
+    edge_metrics.record_edges(records, network, attribution, selected, lost, np.abs(lost), labels)
     return records
 
 
-def test_weights_that_say_nothing_score_nothing(tmp_path):
+def test_random_weights_score_their_null(tmp_path):
     draw = np.random.default_rng(1)
     weights, lost = draw.normal(size=(30, 24)), draw.normal(size=(30, 24))
     by = recorded(tmp_path / "null", weights + draw.normal(size=24), lost).metrics
     for name, null in (("edge_gap", 0.0), ("edge_spearman", 0.0), ("edge_sign_agreement", 0.5)):
         low, high = by[name]["ci"]
         assert low <= null <= high, name
-    told = recorded(tmp_path / "told", weights + 3 * lost, lost + draw.normal(size=24)).metrics
-    assert told["edge_spearman"]["estimate"] != by["edge_spearman"]["estimate"]
+    informative = weights + 3 * lost
+    noisy = lost + draw.normal(size=24)
+    informed = recorded(tmp_path / "informed", informative, noisy).metrics
+    assert informed["edge_spearman"]["estimate"] != by["edge_spearman"]["estimate"]
 
 
-def test_weights_that_tell_the_truth_score_all_of_it(tmp_path):
+def test_true_weights_score_the_maximum(tmp_path):
     draw = np.random.default_rng(0)
     truth = draw.normal(size=24)
     noise = 0.01 * draw.normal(size=(30, 24))
@@ -198,7 +200,7 @@ def test_weights_that_tell_the_truth_score_all_of_it(tmp_path):
     assert inside == 1.0 and set(table["pairs"]) == {30}
 
 
-def test_an_edge_weight_without_effect_has_an_interval_around_zero(tmp_path):
+def test_edge_weight_without_effect_has_interval_around_zero(tmp_path):
     draw = np.random.default_rng(0)
     weights = np.stack([draw.normal(size=40), 2 + draw.normal(size=40)], 1)
     table = recorded(tmp_path / "out", weights, weights).tables["edges.parquet"].to_pydict()
@@ -223,7 +225,7 @@ def save_coder(folder, layer, seed, d=32, width=48):
     return folder
 
 
-def test_a_real_model_from_folders_gives_equal_bytes_twice(tmp_path, neox):
+def test_equal_folders_give_equal_bytes(tmp_path, neox):
     coders = {f"c{layer}": save_coder(tmp_path / f"c{layer}", layer, layer) for layer in (0, 2)}
     outs = [tmp_path / "one", tmp_path / "two"]
     for out in outs:
@@ -239,7 +241,7 @@ def test_a_real_model_from_folders_gives_equal_bytes_twice(tmp_path, neox):
     assert set(read_json(outs[0] / "metrics.json")["metrics"][0]) >= {"ci", "unit", "n", "seed"}
 
 
-def test_a_group_needs_one_coder_per_layer(tmp_path):
+def test_group_with_two_coders_at_one_layer_is_refused(tmp_path):
     coders = {"a": toys.identity_coder(0), "b": toys.identity_coder(0)}
     with pytest.raises(LedgerError, match="one per layer, not of 0, 0"):
         evaluate(toys.settings(), toys.planted(), byte_tokenizer(), coders, tmp_path)

@@ -27,9 +27,9 @@ def traced(model, coders=None, **changes):
     """Network, one step over all pairs, and settings."""
     settings = toys.settings(**changes)
     network = Network(model, coders or toys.coders())
-    found, _ = make_pairs(settings["task"], byte_tokenizer(), settings["pairs"], 0)
-    (batch,) = batches(found["attribution"] + found["evaluation"], 64, PAD)
-    return network, measure.steps(network, [batch])[0], settings
+    pairs, _ = make_pairs(settings["task"], byte_tokenizer(), settings["pairs"], 0)
+    (batch,) = batches(pairs["attribution"] + pairs["evaluation"], 64, PAD)
+    return network, measure.run_batches(network, [batch])[0], settings
 
 
 def attributed(model, **changes):
@@ -37,18 +37,19 @@ def attributed(model, **changes):
     return network, step, measure.attribute(network, [step], settings)
 
 
-def test_the_planted_graph_is_recovered_with_its_weights():
-    network, step, found = attributed(toys.planted())
+def test_planted_graph_is_recovered_with_its_weights():
+    network, step, attribution = attributed(toys.planted())
     effects = np.zeros(len(network))
     effects[[U1, LOWER + D1]] = 3.0  # 2 d1 per u1, 1.5 logits per d1
-    np.testing.assert_allclose(found.effects, effects, atol=1e-5)
-    np.testing.assert_allclose(found.direct, np.where(np.arange(len(network)) < LOWER, 0, effects))
-    assert found.kept == [[U1], [D1]]
-    assert found.edges == [(U1, LOWER + D1)]
-    np.testing.assert_allclose(found.weights, 3.0, atol=1e-5)
+    np.testing.assert_allclose(attribution.effects, effects, atol=1e-5)
+    direct = np.where(np.arange(len(network)) < LOWER, 0, effects)
+    np.testing.assert_allclose(attribution.direct, direct)
+    assert attribution.kept == [[U1], [D1]]
+    assert attribution.edges == [(U1, LOWER + D1)]
+    np.testing.assert_allclose(attribution.weights, 3.0, atol=1e-5)
 
 
-def test_a_jumprelu_coder_gives_the_same_graph():
+def test_jumprelu_coder_gives_the_same_graph():
     coders = {}
     for layer in (0, 1):
         topk = toys.identity_coder(layer)
@@ -61,14 +62,14 @@ def test_a_jumprelu_coder_gives_the_same_graph():
         }
         coders[str(layer)] = GemmaScopeCoder(weights, topk.site)
     network, step, settings = traced(toys.planted(), coders)
-    found = measure.attribute(network, [step], settings)
-    assert found.edges == [(U1, LOWER + D1)]
-    np.testing.assert_allclose(found.weights, 3.0, atol=1e-5)
+    attribution = measure.attribute(network, [step], settings)
+    assert attribution.edges == [(U1, LOWER + D1)]
+    np.testing.assert_allclose(attribution.weights, 3.0, atol=1e-5)
 
 
 def test_signs_and_error_nodes_are_recovered():
-    network, step, found = attributed(toys.planted(second=-0.1, hidden=0.5))
-    weights = dict(zip(found.edges, found.weights.mean(0), strict=True))
+    network, step, attribution = attributed(toys.planted(second=-0.1, hidden=0.5))
+    weights = dict(zip(attribution.edges, attribution.weights.mean(0), strict=True))
     present = {edge: weight for edge, weight in weights.items() if abs(weight) > 1e-6}
     assert present == pytest.approx(
         {
@@ -80,7 +81,7 @@ def test_signs_and_error_nodes_are_recovered():
     )
 
 
-def test_ablating_an_edge_has_the_planted_effect_and_no_other():
+def test_ablated_edge_costs_planted_effect():
     network, step, _ = traced(toys.planted(hidden=0.5))
     edges = [(U1, LOWER + D1), (U2, LOWER + D1), (U2, LOWER + toys.D2), (ERROR, LOWER + ERROR)]
     lost = graph.ablate_edges(network, step.batch, step.clean, step.corrupted, edges)
@@ -90,7 +91,7 @@ def test_ablating_an_edge_has_the_planted_effect_and_no_other():
     torch.testing.assert_close(lost, torch.tensor([3.0, 0.0, 0.5]).expand(len(step.batch), -1))
 
 
-def test_an_ablated_edge_leaves_the_other_edges_of_its_source_alone():
+def test_ablated_edge_keeps_other_edges_of_source():
     network, step, _ = traced(toys.planted(second=0.1, forks=True))
     passes = (network, step.batch, step.clean, step.corrupted)
     lost = graph.ablate_edges(*passes, [(U1, LOWER + D1), (U1, LOWER + toys.D2)])
@@ -99,10 +100,11 @@ def test_an_ablated_edge_leaves_the_other_edges_of_its_source_alone():
     torch.testing.assert_close(whole, torch.full((len(step.batch), 1), 3.3))
 
 
-def test_without_a_path_to_the_answer_there_is_no_graph():
-    _, _, found = attributed(toys.planted(answer=0.0))
-    assert found.kept == [[], []] and found.edges == [] and found.weights.shape == (4, 0)
-    assert not found.effects.any()
+def test_model_without_path_to_answer_has_no_graph():
+    _, _, attribution = attributed(toys.planted(answer=0.0))
+    assert attribution.kept == [[], []] and attribution.edges == []
+    assert attribution.weights.shape == (4, 0)
+    assert not attribution.effects.any()
 
 
 def test_integrated_gradients_sum_to_the_total_effect():
@@ -121,7 +123,7 @@ def test_integrated_gradients_sum_to_the_total_effect():
     assert gap([1.0], 0) > 0.2, "the plain gradient is what integrating corrects"
 
 
-def test_faithfulness_and_completeness_by_hand():
+def test_faithfulness_and_completeness_equal_hand_computation():
     network, step, _ = traced(toys.planted(hidden=1.0))
     order = np.array([U1, LOWER + D1, ERROR, LOWER + ERROR, U2])  # worth 3, 3, 1, 1, 0
     sizes = np.array([0, 1, 2, 3, 4, 5])
@@ -148,11 +150,11 @@ def test_ladder_has_both_ends_and_no_repeats():
 
 def test_top_and_random_edges_are_disjoint_parts_of_the_graph():
     weights = np.array([0.0, 5.0, -4.0, 3.0, 0.0, 2.0, -1.0])
-    top, rest = measure.measured_edges(weights, 2, 10, seed=0)
+    top, rest = measure.select_edges(weights, 2, 10, seed=0)
     assert top.tolist() == [1, 2] and rest.tolist() == [3, 5, 6]
-    top, rest = measure.measured_edges(weights, 40, 1, seed=0)
+    top, rest = measure.select_edges(weights, 40, 1, seed=0)
     assert top.tolist() == [1, 2, 3] and len(rest) == 1 and rest[0] in (5, 6)
-    assert [part.tolist() for part in measure.measured_edges(np.zeros(3), 2, 2, 0)] == [[], []]
+    assert [indices.tolist() for indices in measure.select_edges(np.zeros(3), 2, 2, 0)] == [[], []]
 
 
 def random_coder(site: CoderSite, seed: int, *, width=48, d=32) -> SparsifyCoder:
@@ -184,7 +186,7 @@ def real(neox):
     return traced(language_model.load_model(neox), coders, task=task)
 
 
-def test_parts_of_every_site_add_up_and_all_nodes_give_the_model_itself(real):
+def test_all_nodes_together_give_the_model(real):
     network, step, _ = real
     for number, site in enumerate(network.sites):
         whole = step.clean.f[number] @ site.decoder + step.clean.rest[number]
@@ -197,7 +199,7 @@ def test_parts_of_every_site_add_up_and_all_nodes_give_the_model_itself(real):
     assert (step.clean.metric - step.corrupted.metric).abs().min() > 1e-3
 
 
-def test_padding_changes_nothing(real):
+def test_metric_does_not_depend_on_padding(real):
     network, step, _ = real
     short = int(step.batch.last.argmin())
     (alone,) = (
@@ -216,7 +218,7 @@ def test_padding_changes_nothing(real):
 
 
 @pytest.mark.parametrize(("up", "down"), [(0, 1), (1, 2), (0, 2)])
-def test_edge_weights_are_derivatives_with_the_other_paths_stopped(real, up, down):
+def test_edge_weights_equal_finite_differences(real, up, down):
     """Against finite differences of the downstream node, the site in between pinned."""
     network, step, _ = real
     passes = (network, step.batch, step.clean, step.corrupted)
@@ -226,7 +228,7 @@ def test_edge_weights_are_derivatives_with_the_other_paths_stopped(real, up, dow
     weights = graph.edge_weights(*passes, gradients, kept, [1.0])[up, down]
     site, between = network.sites[down], range(up + 1, down)
     for row, node in enumerate(kept[up]):
-        change = step.clean.part(network.sites[up], up, node) - step.corrupted.part(
+        change = step.clean.contribution(network.sites[up], up, node) - step.corrupted.contribution(
             network.sites[up], up, node
         )
         values = []
@@ -245,7 +247,7 @@ def test_edge_weights_are_derivatives_with_the_other_paths_stopped(real, up, dow
         torch.testing.assert_close(weights[:, row], slope, rtol=0.03, atol=2e-3)
 
 
-def test_a_site_through_which_everything_flows_stops_all_longer_paths(neox):
+def test_residual_site_stops_edges_past_it(neox):
     coders = {
         str(layer): random_coder(CoderSite.at(layer, "resid_post"), layer) for layer in range(3)
     }

@@ -1,4 +1,4 @@
-"""What the configuration asks for, and what it may not ask for."""
+"""Planned jobs and checks of causal edges."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_one_job_and_one_row_per_group():
         (["sae-resid-1-k32-s0", "sae-random-model-k32-s0"], "different models"),
     ],
 )
-def test_groups_that_cannot_be_a_graph(members, complaint):
+def test_invalid_groups_are_refused(members, complaint):
     with pytest.raises(ConfigError, match=complaint) as error:
         with_groups(bad=members)
     assert "evaluations.edges.groups.bad" in str(error.value)
 
 
-def test_at_may_not_leave_out_a_member():
+def test_select_that_leaves_out_a_member_is_refused():
     with pytest.raises(ConfigError, match="left out by evaluations.edges.select"):
         load(TINY, [{"evaluations": {"edges": {"select": {"coders": ["sae-resid"]}}}}])

@@ -37,16 +37,16 @@ TASK = {
 
 
 class Block(nn.Module):
-    """h + own(h) + before(h one position earlier), behind a tanh if `bends`."""
+    """h + same(h) + before(h one position earlier), behind a tanh if `bends`."""
 
-    def __init__(self, own: Tensor, before: Tensor, bends: bool) -> None:
+    def __init__(self, same: Tensor, before: Tensor, bends: bool) -> None:
         super().__init__()
-        self.own, self.before, self.bends = own, before, bends
+        self.same, self.before, self.bends = same, before, bends
         self.mlp = nn.Identity()
 
     def forward(self, hidden: Tensor) -> Tensor:
         earlier = torch.cat([torch.zeros_like(hidden[:, :1]), hidden[:, :-1]], 1)
-        added = hidden @ self.own + earlier @ self.before
+        added = hidden @ self.same + earlier @ self.before
         return hidden + (torch.tanh(added) if self.bends else added)
 
 

@@ -24,7 +24,7 @@ from tests.coders.coder_folders import SITES, WIDTH, D, K, gemma_scope_folder, s
 from tests.coders.shard_folders import synthetic
 
 
-def own(coder):
+def computed_by(coder):
     """The coder's own latents and output: what a right implementation gives."""
 
     def compute(x):
@@ -38,7 +38,7 @@ def changed(coder, change):
     """An implementation whose latents are changed; its output is decoded from what it gives."""
 
     def compute(x):
-        latents = change(own(coder)(x)[0].clone())
+        latents = change(computed_by(coder)(x)[0].clone())
         return latents, coder.decode(*csr.from_dense(latents), x)
 
     return compute
@@ -60,9 +60,9 @@ def x() -> torch.Tensor:
 
 
 def test_a_coder_agrees_with_itself(coder, x):
-    found = compare(coder, own(coder), x)
-    assert found == Agreement(1100, 1100, 0, 1.0, 0.0, 0.0, 0.0)
-    assert found.failure is None
+    agreement = compare(coder, computed_by(coder), x)
+    assert agreement == Agreement(1100, 1100, 0, 1.0, 0.0, 0.0, 0.0)
+    assert agreement.failure is None
 
 
 def test_one_wrong_latent_per_row_is_a_hand_computed_jaccard(sae, x):
@@ -71,16 +71,16 @@ def test_one_wrong_latent_per_row_is_a_hand_computed_jaccard(sae, x):
     def drop(latents):
         return latents.scatter(1, latents.argmax(1, keepdim=True), 0.0)
 
-    x = x[(own(sae)(x)[0] > 0).sum(1) == K]
-    found = compare(sae, changed(sae, drop), x)
-    assert found.jaccard == pytest.approx((K - 1) / K)
-    assert found.equal_sets == 0
-    assert found.failure == (
+    x = x[(computed_by(sae)(x)[0] > 0).sum(1) == K]
+    agreement = compare(sae, changed(sae, drop), x)
+    assert agreement.jaccard == pytest.approx((K - 1) / K)
+    assert agreement.equal_sets == 0
+    assert agreement.failure == (
         f"Jaccard 0.80 (equal active sets on 0 of {len(x):,} rows; all must be)"
     )
 
 
-def test_one_wrong_row_among_many_is_enough(sae, x):
+def test_one_wrong_row_among_many_fails_the_gate(sae, x):
     """A mean of 0.999 must not read 1."""
 
     def drop(latents):
@@ -88,24 +88,24 @@ def test_one_wrong_row_among_many_is_enough(sae, x):
             latents[0, latents[0].argmax()] = 0.0
         return latents
 
-    found = compare(sae, changed(sae, drop), x)
-    assert found.equal_sets == 1099
-    assert found.failure.startswith("Jaccard 0.9998")
+    agreement = compare(sae, changed(sae, drop), x)
+    assert agreement.equal_sets == 1099
+    assert agreement.failure.startswith("Jaccard 0.9998")
     assert below_one(0.0712) == "0.07" and below_one(0.999999) == "0.999999"
 
 
-def test_values_are_judged_by_their_rows_scale(sae, x):
+def test_value_errors_are_relative_to_the_row_scale(sae, x):
     for factor, holds in ((1 + 5e-5, True), (1 + 3e-4, False)):
-        found = compare(sae, changed(sae, lambda latents, f=factor: latents * f), x)
-        assert found.jaccard == 1.0
-        assert (found.failure is None) is holds
-    assert found.failure.startswith("values off by 3.0e-04")
+        agreement = compare(sae, changed(sae, lambda latents, f=factor: latents * f), x)
+        assert agreement.jaccard == 1.0
+        assert (agreement.failure is None) is holds
+    assert agreement.failure.startswith("values off by 3.0e-04")
     # One row a thousand times the others, as BOS is, is held to its own scale.
     x[0] *= 1000
     assert compare(sae, changed(sae, lambda latents: latents * (1 + 5e-5)), x).failure is None
 
 
-def test_a_wrong_direction_is_found(sae, x):
+def test_wrong_direction_fails_the_gate(sae, x):
     def tilt(latents):
         top = latents.topk(2, dim=1)
         return latents.scatter(1, top.indices, top.values * torch.tensor([1.01, 0.99]))
@@ -113,33 +113,33 @@ def test_a_wrong_direction_is_found(sae, x):
     assert compare(sae, changed(sae, tilt), x).failure.startswith("cosine of latents off by")
 
 
-def test_a_missing_skip_is_found_in_the_output(tmp_path, x):
+def test_missing_skip_fails_on_the_output(tmp_path, x):
     coder = load_coder(sparsify_folder(tmp_path, "skip-transcoder"))
 
     def without_skip(x):
-        latents, output = own(coder)(x)
+        latents, output = computed_by(coder)(x)
         return latents, output - x @ coder.weights["W_skip"].T
 
-    found = compare(coder, without_skip, x)
-    assert found.jaccard == 1.0
-    assert found.failure.startswith("output off by")
+    agreement = compare(coder, without_skip, x)
+    assert agreement.jaccard == 1.0
+    assert agreement.failure.startswith("output off by")
 
 
-def test_an_exact_tie_may_be_broken_either_way(tmp_path, x):
+def test_exact_tie_broken_either_way_agrees(tmp_path, x):
     """Latents 0 and 1 are twins: which one takes the last place says nothing."""
     coder = load_coder(sparsify_folder(tmp_path, "sae"))
     coder.weights["encoder.weight"][1] = coder.weights["encoder.weight"][0]
     coder.weights["encoder.bias"][:2] = 3.0
     coder.k = 1
-    at_boundary = own(coder)(x)[0][:, :2].amax(1) > 0
+    at_boundary = computed_by(coder)(x)[0][:, :2].amax(1) > 0
     assert at_boundary.any()
 
     def swap(latents):
         return latents[:, [1, 0, *range(2, WIDTH)]]
 
-    found = compare(coder, changed(coder, swap), x)
-    assert found.tied_rows == int(at_boundary.sum())
-    assert found.failure is None
+    agreement = compare(coder, changed(coder, swap), x)
+    assert agreement.tied_rows == int(at_boundary.sum())
+    assert agreement.failure is None
 
     coder.weights["encoder.bias"][1] += 0.01  # no twins any more: now one of them is right
     assert compare(coder, changed(coder, swap), x).failure.startswith("Jaccard")
@@ -147,7 +147,7 @@ def test_an_exact_tie_may_be_broken_either_way(tmp_path, x):
 
 def test_a_jumprelu_tie_is_at_its_threshold(tmp_path, x):
     coder = load_coder(gemma_scope_folder(tmp_path))
-    latents = own(coder)(x)[0]
+    latents = computed_by(coder)(x)[0]
     row, latent = (int(i) for i in (latents == latents[latents > 0].median()).nonzero()[0])
     value = latents[row, latent]
 
@@ -156,20 +156,20 @@ def test_a_jumprelu_tie_is_at_its_threshold(tmp_path, x):
 
     assert compare(coder, changed(coder, silence), x).failure.startswith("Jaccard")
     coder.weights["threshold"][latent] = value * (1 - 1e-6)
-    found = compare(coder, changed(coder, silence), x)
-    assert found.tied_rows == 1 and found.failure is None
+    agreement = compare(coder, changed(coder, silence), x)
+    assert agreement.tied_rows == 1 and agreement.failure is None
 
 
 def test_rows_without_latents_agree_only_with_rows_without_latents(sae, x):
     sae.weights["encoder.bias"] -= 1e3
-    found = compare(sae, own(sae), x)
-    assert found.failure is None and found.jaccard == 1.0
+    agreement = compare(sae, computed_by(sae), x)
+    assert agreement.failure is None and agreement.jaccard == 1.0
 
     def invent(latents):
         return latents.index_fill(1, torch.tensor([3]), 1.0)
 
-    found = compare(sae, changed(sae, invent), x)
-    assert found.jaccard == 0.0 and found.cosine_error == 1.0
+    agreement = compare(sae, changed(sae, invent), x)
+    assert agreement.jaccard == 0.0 and agreement.cosine_error == 1.0
 
 
 def test_undefined_values_fail(sae, x):
@@ -179,9 +179,9 @@ def test_undefined_values_fail(sae, x):
     assert compare(sae, changed(sae, undefined), x).failure is not None
 
 
-def test_half_precision_alone_fails(sae, x):
+def test_half_precision_fails_the_gate(sae, x):
     def half(x):
-        return own(sae)(x.bfloat16().float())
+        return computed_by(sae)(x.bfloat16().float())
 
     assert compare(sae, half, x).failure is not None
 
@@ -198,26 +198,26 @@ def test_real_rows_are_spread_over_the_whole_token_set(tmp_path, sae):
 
 def test_random_rows_have_the_scale_of_real_ones_and_a_seed():
     real = torch.randn(4000, D) * torch.arange(1, D + 1) + 100
-    found = random_rows(real, 4000, seed=3)
-    torch.testing.assert_close(found.mean(0), real.mean(0), rtol=0.02, atol=0)
-    torch.testing.assert_close(found.std(0), real.std(0), rtol=0.1, atol=0)
-    assert torch.equal(found, random_rows(real, 4000, seed=3))
-    assert not torch.equal(found, random_rows(real, 4000, seed=4))
+    random = random_rows(real, 4000, seed=3)
+    torch.testing.assert_close(random.mean(0), real.mean(0), rtol=0.02, atol=0)
+    torch.testing.assert_close(random.std(0), real.std(0), rtol=0.1, atol=0)
+    assert torch.equal(random, random_rows(real, 4000, seed=3))
+    assert not torch.equal(random, random_rows(real, 4000, seed=4))
 
 
 def test_a_failure_is_one_line_that_starts_with_the_gate():
     right = Agreement(512, 512, 0, 1.0, 0.0, 1e-7, 1e-7)
     wrong = replace(right, equal_sets=3, jaccard=0.0719)
     fidelity.require({"random": right, "real": right}, "nothing to say")
-    with pytest.raises(GateError) as told:
+    with pytest.raises(GateError) as error:
         fidelity.require({"random": right, "real": wrong}, "the reader is wrong.")
-    assert str(told.value) == (
+    assert str(error.value) == (
         "encode fidelity, Jaccard 0.07 (equal active sets on 3 of 512 rows; all must be) on real "
         "activations: the reader is wrong."
     )
 
 
-def test_the_record_says_how_many_rows(tmp_path: Path):
+def test_record_counts_the_rows(tmp_path: Path):
     parts = {
         "random": Agreement(512, 512, 1, 1.0, 0.0, 2e-7, 0.0),
         "real": Agreement(2048, 2048, 2, 1.0, 0.0, 1e-7, 3e-7),

@@ -27,7 +27,7 @@ def config() -> dict:
 
 @dataclass
 class Shown:
-    """As much of a ledger row as a section reads."""
+    """The fields of a ledger row that a section reads."""
 
     run_id: str
     label: str = "reproduced"
@@ -55,27 +55,26 @@ def row(config, run_id: str) -> graph.RowPlan:
     return next(row for row in graph.rows(config) if row.run_id == run_id)
 
 
-def test_no_codes_without_the_readers_gate(config):
+def test_codes_need_the_loader_gate(config):
     jobs = graph.jobs(config)
     for name in jobs:
         if isinstance(name, paths.Codes):
             assert jobs[paths.gate("reader", name.coder)].rule == "reader_fidelity"
-    for one in graph.rows(config):
-        read = [path for path in way(one, config) if path.startswith("codes/")]
-        for path in read:
+    for row in graph.rows(config, jobs):
+        before = graph.manifests_behind(row, jobs)
+        for path in (path for path in before if path.startswith("codes/")):
             gate = paths.gate("reader", Path(path).stem)
-            assert way(one, config).index(gate) < way(one, config).index(path), one.run_id
+            assert before.index(gate) < before.index(path), row.run_id
 
 
-def test_every_gate_is_planned_with_what_it_reads(config):
+def test_every_gate_is_planned_with_its_inputs(config):
     jobs = graph.jobs(config)
-    for one in graph.rows(config):
-        if one.row_type == "gate":
-            assert one.manifest in jobs and way(one, config)[-1] == one.manifest
-            assert set(way(one, config)) <= set(jobs), one.run_id
+    for row in graph.rows(config, jobs):
+        if row.row_type == "gate":
+            assert row.manifest in jobs and graph.manifests_behind(row, jobs)[-1] == row.manifest
 
 
-def test_nulls_stand_before_the_evaluations_they_are_about(config):
+def test_evaluations_need_their_metric_nulls(config):
     recon, probe = row(config, f"recon-{ONE}"), row(config, f"probe-{ONE}")
     hook_point = HookPoint.parse("layers.2.resid_post")
     assert way(recon, config)[-2:] == [
@@ -95,14 +94,14 @@ def test_a_control_on_another_model_shares_the_nulls_of_the_original(config):
     assert not any("@" in path for path in jobs if path.startswith("gates/nulls"))
 
 
-def test_an_evaluation_that_is_not_asked_for_has_no_gate(config):
+def test_absent_evaluation_has_no_gate(config):
     evaluations = {**config["evaluations"]}
     for name in ("probing", "saebench", "sae_probes", "circuits", "steering"):
         evaluations.pop(name, None)
     without = {**config, "evaluations": evaluations}
     without["comparisons"] = {**config["comparisons"], "families": {}, "overview": None}
-    found = graph.jobs(without)
-    assert not any("nulls/probing" in path or "gates/saelens" in path for path in found)
+    jobs = graph.jobs(without)
+    assert not any("nulls/probing" in path or "gates/saelens" in path for path in jobs)
 
 
 def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path):
@@ -120,13 +119,13 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
     metrics = [metric("jaccard", 1.0), metric("value_error_random", 2e-7, 512)]
     metrics += [metric("value_error_real", 1e-7, 2048), metric("output_error_real", 3e-7, 2048)]
     payload = FakePayload(tmp_path, "saelens_fidelity", facts, metrics)
-    found = gates_rows.read(row(config, f"gate-reader-{ONE}"), payload)
-    assert found.reference == {"value": 1.0, "tolerance": 0.0}
-    assert found.main["estimate"] == 1.0
-    assert "on 512 random and 2,048 real rows (n=2,560 rows)" in found.key_results
-    assert "a value 2.0e-07, of an output 3.0e-07" in found.key_results
-    assert "3 rows with a tie" in found.key_results
-    assert found.notes == (
+    finding = gates_rows.read(row(config, f"gate-reader-{ONE}"), payload)
+    assert finding.reference == {"value": 1.0, "tolerance": 0.0}
+    assert finding.main["estimate"] == 1.0
+    assert "on 512 random and 2,048 real rows (n=2,560 rows)" in finding.key_results
+    assert "a value 2.0e-07, of an output 3.0e-07" in finding.key_results
+    assert "3 rows with a tie" in finding.key_results
+    assert finding.notes == (
         "With apply_b_dec_to_input=False the same check fails: Jaccard 0.25 and 0.22."
     )
     facts["wrong_variant"] |= {"fails": False, "b_dec_norm": 0.0002}
@@ -134,7 +133,7 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
     assert "passes too: b_dec is only 0.0002 of a row's norm" in again.notes
 
 
-def test_nulls_are_read_against_their_bounds(config, tmp_path):
+def test_null_rows_have_their_bounds_as_reference(config, tmp_path):
     metrics = [
         metric("variance_explained_of_mean", -3e-16, 219, "document"),
         metric("variance_explained_of_target", 1.0, 219, "document"),
@@ -142,21 +141,21 @@ def test_nulls_are_read_against_their_bounds(config, tmp_path):
     ]
     facts = {"tolerance": 1e-6, "largest_deviation": 0.0}
     payload = FakePayload(tmp_path, "reconstruction_nulls", facts, metrics)
-    found = gates_rows.read(row(config, "gate-nulls-reconstruction-layers.2.resid_post"), payload)
-    assert found.reference == {"value": 0.0, "tolerance": 1e-6}
-    assert "0.000000 for the mean, 1.000000 for the target" in found.key_results
-    assert "n=219 documents" in found.key_results
+    finding = gates_rows.read(row(config, "gate-nulls-reconstruction-layers.2.resid_post"), payload)
+    assert finding.reference == {"value": 0.0, "tolerance": 1e-6}
+    assert "0.000000 for the mean, 1.000000 for the target" in finding.key_results
+    assert "n=219 documents" in finding.key_results
 
     facts = {"bound": 0.068, "false_alarm": 1e-6, "checks": 10, "true_auroc": 0.61}
     shuffles = [metric("largest_deviation", 0.017, 24, "shuffle")]
     payload = FakePayload(tmp_path, "probing_nulls", facts, shuffles)
-    found = gates_rows.read(row(config, "gate-nulls-probing-layers.2.resid_post"), payload)
-    assert found.reference == {"value": 0.0, "tolerance": 0.068}
-    assert "at most 0.017 from 0.5 over 10 means" in found.key_results
-    assert "n=24 shuffles" in found.key_results
+    finding = gates_rows.read(row(config, "gate-nulls-probing-layers.2.resid_post"), payload)
+    assert finding.reference == {"value": 0.0, "tolerance": 0.068}
+    assert "at most 0.017 from 0.5 over 10 means" in finding.key_results
+    assert "n=24 shuffles" in finding.key_results
 
 
-def test_the_section_counts_what_holds_and_shows_the_worst():
+def test_section_counts_held_gates_and_shows_the_worst():
     rows = [
         Shown("parity-coder-layers.2.mlp_in"),
         Shown(f"gate-reader-{ONE}", metrics=[metric("jaccard", 1.0)]),
@@ -171,7 +170,7 @@ def test_the_section_counts_what_holds_and_shows_the_worst():
     assert gates_rows.section([Shown("probe-sae-resid-k32-s0")]) == ""
 
 
-def test_only_what_the_gate_blocks_reaches_the_saelens_adapter():
+def test_saelens_adapter_is_reached_only_by_jobs_behind_its_gate():
     """Statically, what the workflow test shows by running: nothing else can become stale."""
     bridges = {"latent_ledger.coders.saelens"}
     bridges |= {f"latent_ledger.coders.formats.{name}.saelens" for name in registry.NAMES}
@@ -206,9 +205,9 @@ def scripts_that_reach(module: str) -> set[str]:
     }
 
 
-def test_whoever_takes_a_saelens_object_waits_for_its_gate(config):
+def test_jobs_with_a_saelens_object_need_its_gate(config):
     jobs = graph.jobs(config)
-    for one in graph.rows(config):
-        if one.row_type in ("saebench", "saebench_core", "sae_probes"):
-            gate = next(path for path in way(one, config) if path.startswith("gates/saelens/"))
-            assert gate in jobs and gate.endswith(Path(one.manifest).name)
+    for planned in graph.rows(config):
+        if planned.row_type in ("saebench", "saebench_core", "sae_probes"):
+            gate = next(path for path in way(planned, config) if path.startswith("gates/saelens/"))
+            assert gate in jobs and gate.endswith(Path(planned.manifest).name)

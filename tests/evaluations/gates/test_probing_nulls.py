@@ -1,4 +1,4 @@
-"""Shuffled probing is at chance where the truth is plain, and every leak is caught."""
+"""The gate of probing metrics: shuffled probes are at chance, and every leak is caught."""
 
 from __future__ import annotations
 
@@ -61,22 +61,22 @@ def run(world, out: Path, **settings) -> dict:
     return probing_nulls.produce(SETTINGS | settings, *world, out)
 
 
-def test_a_plain_truth_is_shuffled_away(world, tmp_path):
+def test_shuffled_separable_data_is_at_chance(world, tmp_path):
     facts = run(world, tmp_path / "out")
     assert facts["true_auroc"] > 0.98, "there is something to be shuffled away"
     assert facts["largest_deviation"] < facts["bound"] < 0.21
     assert (facts["checks"], facts["shuffles"], facts["false_alarm"]) == (8, 4, 1e-6)
     record = read_json(tmp_path / "out" / "metrics.json")
-    found = {metric["name"]: metric for metric in record["metrics"]}
+    metrics = {metric["name"]: metric for metric in record["metrics"]}
     for name in ("top1", "top5", "all", "raw"):
         for sort in ("labels", "latents"):
-            metric = found[f"auroc_shuffled_{sort}/{name}"]
+            metric = metrics[f"auroc_shuffled_{sort}/{name}"]
             low, high = metric["ci"]
             assert low < 0.5 < high and metric["n"] == 2
     table = pq.read_table(tmp_path / "out" / "shuffles.parquet").to_pylist()
     assert len(table) == 2 * 4 * 2 and {row["pairs"] for row in table} == {TEST // 2}
     mean = np.mean([r["auroc"] for r in table if (r["probe"], r["shuffled"]) == ("all", "labels")])
-    assert mean == pytest.approx(found["auroc_shuffled_labels/all"]["estimate"])
+    assert mean == pytest.approx(metrics["auroc_shuffled_labels/all"]["estimate"])
     run(world, tmp_path / "again")
     assert folder_digest(tmp_path / "again") == folder_digest(tmp_path / "out")
 
@@ -98,9 +98,9 @@ def test_training_on_test_examples_is_caught(world, tmp_path, monkeypatch):
         return replace(task, train=both, train_labels=labels), features
 
     monkeypatch.setattr(probing, "probe_concept", leaking(leak))
-    with pytest.raises(GateError, match=r"^metric nulls, auroc_shuffled_\w+/\w+ is 0") as told:
+    with pytest.raises(GateError, match=r"^metric nulls, auroc_shuffled_\w+/\w+ is 0") as error:
         run(world, tmp_path / "out")
-    assert "must be 0.5 (within" in str(told.value) and "sees test labels" in str(told.value)
+    assert "must be 0.5 (within" in str(error.value) and "sees test labels" in str(error.value)
 
 
 def test_selecting_latents_on_test_examples_is_caught(world, tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_a_label_among_the_features_is_caught(world, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_the_bound_keeps_its_promise(ties, monkeypatch):
+def test_bound_is_exceeded_at_most_at_the_false_alarm_rate(ties, monkeypatch):
     """At a false-alarm rate of 0.1, at most a tenth of permutations exceed it (n = 6 + 14)."""
     monkeypatch.setattr(probing_nulls, "FALSE_ALARM", 0.1)
     rng = np.random.default_rng(0)
@@ -144,7 +144,7 @@ def test_the_bound_keeps_its_promise(ties, monkeypatch):
     assert deviations.max() > allowed / 2, "and it is not idle"
 
 
-def test_the_bound_by_hand():
+def test_bound_equals_hand_computed_value():
     """Four permutations of 25 pairs, one check: sqrt(ln(2e6) * 0.16 / 2) / 4."""
     assert probing_nulls.bound([25] * 4, checks=1) == pytest.approx(
         np.sqrt(np.log(2e6) * 0.16 / 2) / 4

@@ -1,4 +1,4 @@
-"""Our readers against the libraries, on random and real activations; wrong readers are caught."""
+"""The gate of loaders against the libraries, on random and real activations and wrong loaders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def gate(tmp_path, architecture: str, make=sparsify_folder, name: str = "out"):
 
 
 @pytest.mark.parametrize("architecture", SITES)
-def test_the_reader_is_sparsify(architecture, tmp_path):
+def test_loader_equals_sparsify(architecture, tmp_path):
     facts, out = gate(tmp_path, architecture)
     assert facts == {
         "coder": "one",
@@ -45,7 +45,7 @@ def test_the_reader_is_sparsify(architecture, tmp_path):
 
 
 @pytest.mark.parametrize("architecture", ["sae", "transcoder"])
-def test_the_gemma_scope_reader_is_saelens(architecture, tmp_path):
+def test_gemma_scope_loader_equals_saelens(architecture, tmp_path):
     facts, _ = gate(tmp_path, architecture, make=gemma_scope_folder)
     assert (
         facts["against"] == f"sae_lens.JumpReLU{'SAE' if architecture == 'sae' else 'Transcoder'}"
@@ -57,9 +57,9 @@ def test_a_reader_that_subtracts_b_dec_from_a_transcoders_input_is_caught(tmp_pa
     encode = SparsifyCoder.encode
     wrong = lambda self, x: encode(self, x - self.weights["b_dec"])  # noqa: E731
     monkeypatch.setattr(SparsifyCoder, "encode", wrong)
-    with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d .* on random") as told:
+    with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d .* on random") as error:
         gate(tmp_path, "transcoder")
-    assert "does not encode as sparsify.SparseCoder does" in str(told.value)
+    assert "does not encode as sparsify.SparseCoder does" in str(error.value)
 
 
 def test_a_reader_that_drops_the_skip_is_caught(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The nulls of reconstruction hold, and metrics that peers got wrong do not pass them."""
+"""The gate of reconstruction metrics, and known wrong metrics that do not pass it."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def run(world, out: Path) -> dict:
     return reconstruction_nulls.produce(SETTINGS, *world, out)
 
 
-def test_the_mean_explains_nothing_and_the_target_everything(world, tmp_path):
+def test_mean_scores_zero_and_target_scores_one(world, tmp_path):
     facts = run(world, tmp_path / "out")
     assert facts == {"hook_point": "layers.1.mlp_out", "tolerance": 1e-6, "largest_deviation": 0.0}
     record = read_json(tmp_path / "out" / "metrics.json")
-    found = {metric["name"]: metric["estimate"] for metric in record["metrics"]}
-    assert found["variance_explained_of_mean"] == pytest.approx(0, abs=1e-9)
-    assert found["variance_explained_with_bos_of_mean_with_bos"] == pytest.approx(0, abs=1e-9)
-    assert found["variance_explained_of_target"] == found["cosine_of_target"] == 1.0
+    estimates = {metric["name"]: metric["estimate"] for metric in record["metrics"]}
+    assert estimates["variance_explained_of_mean"] == pytest.approx(0, abs=1e-9)
+    assert estimates["variance_explained_with_bos_of_mean_with_bos"] == pytest.approx(0, abs=1e-9)
+    assert estimates["variance_explained_of_target"] == estimates["cosine_of_target"] == 1.0
     run(world, tmp_path / "again")
     assert folder_digest(tmp_path / "again") == folder_digest(tmp_path / "out")
 
@@ -71,9 +71,9 @@ def test_an_uncentred_variance_is_caught(world, tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "squared_errors", lambda y, z, mean: right(y, z, np.zeros(D)))
     with pytest.raises(
         GateError, match="^metric nulls, variance_explained_of_mean is 0.99"
-    ) as told:
+    ) as error:
         run(world, tmp_path / "out")
-    assert "must be 0 (within 1e-06)" in str(told.value)
+    assert "must be 0 (within 1e-06)" in str(error.value)
 
 
 def test_a_mean_over_other_rows_is_caught(world, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The SAELens adapter passes, its wrong variant fails, and a check that cannot fail says so."""
+"""The gate of the SAELens adapter, its wrong variant, and a check that cannot fail."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_adapted_coders_pass(architecture, tmp_path, gate):
     sparsify_folder(tmp_path / "coder", architecture)
     facts = gate(architecture)
     metrics = read_json(tmp_path / "out" / "metrics.json")["metrics"]
-    found = {metric["name"]: metric["estimate"] for metric in metrics}
-    assert found["jaccard"] == found["jaccard_random"] == found["jaccard_real"] == 1.0
-    assert max(found[name] for name in found if "error" in name) < 1e-6
+    estimates = {metric["name"]: metric["estimate"] for metric in metrics}
+    assert estimates["jaccard"] == estimates["jaccard_random"] == estimates["jaccard_real"] == 1.0
+    assert max(estimates[name] for name in estimates if "error" in name) < 1e-6
     assert ("wrong_variant" in facts) is (architecture == "sae")
 
 
@@ -87,10 +87,10 @@ def test_the_wrong_variant_fails_in_the_same_run(tmp_path, gate):
 def test_a_flipped_adapter_is_a_gate_error(tmp_path, gate, monkeypatch):
     sparsify_folder(tmp_path / "coder", "sae")
     monkeypatch.setattr(saelens, "APPLY_B_DEC_TO_INPUT", False)
-    with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d \(") as told:
+    with pytest.raises(GateError, match=r"^encode fidelity, Jaccard 0\.\d\d \(") as error:
         gate("sae")
     assert "sae_lens.TopKSAE made by coders/formats/sparsify/saelens.py does not encode as our" in (
-        str(told.value)
+        str(error.value)
     )
     assert not (tmp_path / "out" / "metrics.json").exists()
 
@@ -102,7 +102,7 @@ def test_an_adapter_without_the_skip_is_a_gate_error(tmp_path, gate, monkeypatch
         gate("skip-transcoder")
 
 
-def test_without_b_dec_the_gate_says_that_it_cannot_tell_the_variants_apart(tmp_path, gate):
+def test_variants_without_b_dec_are_reported_as_indistinguishable(tmp_path, gate):
     sparsify_folder(tmp_path / "coder", "sae")
     scale_b_dec(tmp_path / "coder", 0.0)
     assert gate("sae")["wrong_variant"] == {

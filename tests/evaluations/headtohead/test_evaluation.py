@@ -1,4 +1,4 @@
-"""Head to head over small synthetic evaluation folders with planted and null differences."""
+"""Contrasts over small synthetic evaluation folders with planted and null differences."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def edit_record(folder: Path, name: str, /, **changes) -> None:
 
 
 @pytest.mark.parametrize("metric", ["variance_explained", "share_test", "auroc"])
-def test_planted_difference_is_found_and_the_null_is_inconclusive(tables, tmp_path, metric):
+def test_planted_difference_is_detected_and_the_null_is_inconclusive(tables, tmp_path, metric):
     planted, null = contrasts_of(
         settings_for(("good", "plain"), ("plain", "twin"), metrics=[f"recon.{metric}"]),
         tables,
@@ -162,32 +162,32 @@ def test_equal_documents_are_paired_and_unequal_ones_are_not(tables, tmp_path):
     assert widths[0] < 0.5 * widths[1]
 
 
-def test_latents_of_two_coders_never_pair(tables, tmp_path):
+def test_latents_of_two_coders_are_unpaired(tables, tmp_path):
     [contrast] = contrasts_of(
         settings_for(("good", "plain"), metrics=["recon.share_latent"]), tables, tmp_path / "out"
     )
     assert not contrast["paired"] and contrast["n"] == 2 * DOCUMENTS
 
 
-def test_latents_are_matched_on_what_their_table_knows_of_them(tables, tmp_path):
+def test_latents_are_matched_on_a_column_of_their_table(tables, tmp_path):
     """`variance` is the same for both coders here, so every latent finds its like."""
-    asked = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variance")
-    [contrast] = contrasts_of(asked, tables, tmp_path / "out")
+    settings = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variance")
+    [contrast] = contrasts_of(settings, tables, tmp_path / "out")
     assert contrast["paired"] and contrast["matched_on"] == "variance"
     assert (contrast["n"], contrast["unit"]) == (DOCUMENTS, "latent pair")
     assert contrast["estimate"] == pytest.approx(0.02, abs=0.01) and contrast["ci_excludes_zero"]
     assert "alike in variance within 1.00 (median)" in contrast["description"]
 
 
-def test_a_contrast_without_alike_latents_is_told_and_takes_no_other_along(tables, tmp_path):
+def test_contrast_without_matching_latents_is_recorded_as_not_made(tables, tmp_path):
     """The twin's latents fire a thousand times as often: nothing pairs, and the family stands."""
     path = tables["recon/twin"] / "documents.parquet"
     table = pq.read_table(path).to_pydict()
     table["variance"] = [1000 * value for value in table["variance"]]
     pq.write_table(pa.table(table), path)
     pairs = [("good", "plain"), ("good", "twin")]
-    asked = settings_for(*pairs, metrics=["recon.share_latent"], match="variance")
-    made, lost = contrasts_of(asked, tables, tmp_path / "out")
+    settings = settings_for(*pairs, metrics=["recon.share_latent"], match="variance")
+    made, lost = contrasts_of(settings, tables, tmp_path / "out")
     facts = read_json(tmp_path / "out" / "metrics.json")["facts"]
     assert (facts["contrasts"], facts["not_made"]) == (2, 1)
     assert made["not_made"] is None and made["ci_excludes_zero"]
@@ -200,11 +200,11 @@ def test_a_contrast_without_alike_latents_is_told_and_takes_no_other_along(table
     assert label == "inconclusive", "absence of a like is no failure, and no effect either"
     row = RowPlan("h2h", "headtohead", "", {}, metric=lost["name"])
     payload = SimpleNamespace(folder=lambda: tmp_path / "out")
-    found = rows.read(row, payload)
-    assert found.key_results.endswith("good - twin has no number: " + lost["not_made"])
+    finding = rows.read(row, payload)
+    assert finding.key_results.endswith("good - twin has no number: " + lost["not_made"])
     columns = {"coder_type": "head-to-head (controls)"}
     shown = SimpleNamespace(
-        row_type="headtohead", metrics=found.metrics, label=label, values=columns
+        row_type="headtohead", metrics=finding.metrics, label=label, values=columns
     )
     assert rows.section([shown]).splitlines()[-1] == (
         f"| controls | share latent | good - twin |  |  | none: {lost['not_made']} | inconclusive |"
@@ -212,15 +212,15 @@ def test_a_contrast_without_alike_latents_is_told_and_takes_no_other_along(table
 
 
 def test_shared_units_and_unknown_properties_cannot_be_matched(tables, tmp_path):
-    asked = settings_for(("good", "plain"), metrics=["recon.share_test"], match="variance")
+    settings = settings_for(("good", "plain"), metrics=["recon.share_test"], match="variance")
     with pytest.raises(LedgerError, match="over documents, which need no match"):
-        contrasts_of(asked, tables, tmp_path / "out")
-    asked = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variant")
+        contrasts_of(settings, tables, tmp_path / "out")
+    settings = settings_for(("good", "plain"), metrics=["recon.share_latent"], match="variant")
     with pytest.raises(LedgerError, match="no column 'variant'; did you mean 'variance'"):
-        contrasts_of(asked, tables, tmp_path / "out")
+        contrasts_of(settings, tables, tmp_path / "out")
 
 
-def test_where_keeps_only_its_rows(tables):
+def test_values_with_where_are_of_matching_rows_only(tables):
     values = values_of(tables["recon/good"], "share_test")
     assert len(values) == 90 and not (values.unit_ids % 4 == 0).any()
 
@@ -245,7 +245,7 @@ def test_holm_covers_all_metrics_and_pairs_of_the_family(tables, tmp_path):
     assert facts["smallest_p_holm"] == pytest.approx(12 / 2001)
 
 
-def test_the_table_holds_what_the_records_say(tables, tmp_path):
+def test_contrast_table_equals_the_records(tables, tmp_path):
     settings = settings_for(("good", "plain"), ("good", "short"))
     contrasts = contrasts_of(settings, tables, tmp_path / "out")
     rows = pq.read_table(tmp_path / "out" / "contrasts.parquet").to_pylist()
@@ -295,7 +295,7 @@ def test_an_unfair_comparison_is_refused_in_one_line_with_both_values(tables, tm
         {"pair": ["good", "plain"], "fields": ["token_budget"]},
     ],
 )
-def test_an_allowed_unfair_comparison_says_so(tables, tmp_path, entry):
+def test_allowed_unfair_comparison_lists_its_fields(tables, tmp_path, entry):
     unfair, fair = contrasts_of(unequal(allow_unfair=[entry]), tables, tmp_path / "out")
     assert unfair["unfair"] == ["token_budget"] and fair["unfair"] == []
 
@@ -308,12 +308,12 @@ def test_an_allowed_unfair_comparison_says_so(tables, tmp_path, entry):
         {"pair": ["plain", "twin"]},
     ],
 )
-def test_allowing_another_field_or_pair_does_not_help(tables, tmp_path, entry):
+def test_unfair_comparison_with_another_allowance_is_refused(tables, tmp_path, entry):
     with pytest.raises(GateError, match="token_budget"):
         contrasts_of(unequal(allow_unfair=[entry]), tables, tmp_path / "out")
 
 
-def test_a_field_only_one_recipe_states_is_a_difference(tables, tmp_path):
+def test_field_of_one_recipe_only_is_a_difference(tables, tmp_path):
     settings = settings_for(("good", "plain"))
     del settings["recipes"]["plain"]["corpus"]
     with pytest.raises(GateError, match="corpus is 'embedded' for good and 'not stated' for plain"):
@@ -343,7 +343,7 @@ def test_a_wrong_declaration_is_refused_in_one_line(tables, tmp_path, changes, m
     assert "\n" not in str(caught.value)
 
 
-def test_a_misspelt_allowance_is_refused_not_widened(tables, tmp_path):
+def test_misspelt_allowance_is_refused(tables, tmp_path):
     entry = {"pair": ["good", "plain"], "field": ["corpus"]}
     with pytest.raises(LedgerError, match="allow_unfair takes"):
         contrasts_of(unequal(allow_unfair=[entry]), tables, tmp_path / "out")
@@ -372,7 +372,7 @@ def test_records_of_different_measurements_do_not_compare(tables, tmp_path, chan
         ("auroc", {"columns": {"unit_id": "label", "score": "score", "label": "label"}}, "twice"),
     ],
 )
-def test_a_record_its_table_does_not_bear_out_is_refused(tables, name, changes, message):
+def test_record_that_differs_from_its_table_is_refused(tables, name, changes, message):
     folder = tables["recon/good"]
     edit_record(folder, name, **changes)
     with pytest.raises(LedgerError, match=message):

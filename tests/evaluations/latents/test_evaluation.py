@@ -1,4 +1,4 @@
-"""What latents fire on: planted detectors and random ones, and entropies known by hand."""
+"""Latent statistics of planted and random detectors, and entropies computed by hand."""
 
 from __future__ import annotations
 
@@ -88,29 +88,29 @@ def planted(ids, rng):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def measured(tmp_path_factory):
     return measure(tmp_path_factory.mktemp("planted"), planted)
 
 
-def test_a_latent_of_one_token_has_entropy_zero_and_is_token_like(found):
-    _, _, table = found
+def test_latent_of_one_token_has_entropy_zero_and_is_token_like(measured):
+    _, _, table = measured
     row = table.loc[0]
     assert (row.status, row.entropy, row.token_like, row.top_token) == ("live", 0.0, 1.0, 7)
     assert (row.top_share, row.top_mass) == (1.0, pytest.approx(1.0))
     assert row.context_dependence == 0.0  # it never misses its token
-    assert row.firings == round(row.frequency * found[0]["tokens"])
+    assert row.firings == round(row.frequency * measured[0]["tokens"])
     assert 1 < row.mean_activation < 2
 
 
-def test_a_latent_of_two_tokens_has_nearly_one_bit(found):
-    row = found[2].loc[1]
+def test_latent_of_two_tokens_has_nearly_one_bit(measured):
+    row = measured[2].loc[1]
     p = row.top_share
     assert row.entropy == pytest.approx(-p * np.log2(p) - (1 - p) * np.log2(1 - p), abs=0.01)
     assert row.token_like == 1.0 and row.context_dependence == pytest.approx(0, abs=1e-9)
 
 
-def test_a_latent_that_fires_anywhere_has_the_corpus_entropy_and_depends_on_no_token(found):
-    facts, _, table = found
+def test_latent_that_fires_anywhere_has_corpus_entropy(measured):
+    facts, _, table = measured
     row = table.loc[2]
     assert row.entropy == pytest.approx(facts["corpus_entropy"], abs=0.15)
     assert row.normalised_entropy == pytest.approx(1, abs=0.03)
@@ -118,15 +118,15 @@ def test_a_latent_that_fires_anywhere_has_the_corpus_entropy_and_depends_on_no_t
     assert row.context_dependence == pytest.approx(1, abs=0.03)
 
 
-def test_a_latent_that_waits_for_a_context_depends_on_it(found):
-    row = found[2].loc[3]
+def test_latent_of_half_the_contexts_depends_on_context(measured):
+    row = measured[2].loc[3]
     assert row.entropy == 0.0 and row.token_like == 1.0
     q = row.frequency
     assert row.context_dependence == pytest.approx(0.5 / (1 - q), abs=0.1)
 
 
-def test_dead_and_rare_latents_are_reported_and_enter_no_mean(found):
-    facts, metrics, table = found
+def test_dead_and_rare_latents_are_reported_and_enter_no_mean(measured):
+    facts, metrics, table = measured
     assert table.status.tolist() == ["live"] * 4 + ["dead", "rare"]
     assert table.firings[4] == 0 and table.top_token[4] == -1
     assert table.loc[4, ["entropy", "top_share", "mean_activation"]].isna().all()
@@ -139,8 +139,8 @@ def test_dead_and_rare_latents_are_reported_and_enter_no_mean(found):
     assert metrics["frequency_p50"]["estimate"] == pytest.approx(table.frequency[:4].median())
 
 
-def test_special_tokens_and_padding_are_left_out(found):
-    facts, _, table = found
+def test_special_tokens_and_padding_are_left_out(measured):
+    facts, _, table = measured
     assert facts["tokens"] == 499 * 14 + 7
     assert table.frequency[2] == pytest.approx(0.1, abs=0.01)
     assert not table.top_token.isin([BOS, EOS, PAD]).any()
@@ -148,10 +148,10 @@ def test_special_tokens_and_padding_are_left_out(found):
 
 def test_shuffled_latents_all_have_the_corpus_entropy(tmp_path):
     def shuffled(ids, rng):
-        own = np.flatnonzero(ids >= 3)
+        text_rows = np.flatnonzero(ids >= 3)
         dense = np.zeros((len(ids), 20))
         for latent in range(20):
-            dense[rng.permutation(own)[: 100 + 40 * latent], latent] = 1
+            dense[rng.permutation(text_rows)[: 100 + 40 * latent], latent] = 1
         return dense
 
     facts, metrics, table = measure(tmp_path, shuffled)
@@ -170,49 +170,49 @@ def bits(share):
 
 
 @pytest.mark.parametrize(("n", "bias"), [(50, 0.3), (200, 0.1), (2000, 0.02)])
-def test_the_entropy_of_few_draws_is_far_less_biased_than_the_plug_in(n, bias):
+def test_entropy_of_few_draws_is_less_biased_than_plug_in(n, bias):
     counts = np.random.default_rng(0).multinomial(n, ZIPF, size=400).astype(float)
     plug_in = np.mean([bits(row / n) for row in counts]) - bits(ZIPF)
     error = latents.entropy(csr_matrix(counts)).mean() - bits(ZIPF)
     assert abs(error) < bias and abs(error) < 0.2 * abs(plug_in)
 
 
-def test_entropies_by_hand():
+def test_entropy_equals_hand_computation():
     counts = csr_matrix(
         np.array([[0, 0, 0], [5, 0, 0], [1, 0, 0], [4, 4, 0], [3, 1, 0], [2, 1, 1]])
     )
-    found = latents.entropy(counts.astype(float)) * np.log(2)
-    assert np.isnan(found[0]) and found[1:3].tolist() == [0, 0]
+    entropies = latents.entropy(counts.astype(float)) * np.log(2)
+    assert np.isnan(entropies[0]) and entropies[1:3].tolist() == [0, 0]
     # psi(n) - psi(x) = 1/x + ... + 1/(n - 1)
-    assert found[3] == pytest.approx(1 / 4 + 1 / 5 + 1 / 6 + 1 / 7)
+    assert entropies[3] == pytest.approx(1 / 4 + 1 / 5 + 1 / 6 + 1 / 7)
     seen = 3 / 4 * (1 / 3) + 1 / 4 * (1 + 1 / 2 + 1 / 3)
-    assert found[4] == pytest.approx(seen)  # A = 1: one singleton alone promises nothing more
+    assert entropies[4] == pytest.approx(seen)  # A = 1: one singleton alone promises nothing more
     a = 2 / (3 * 2 + 2)
     rest = -np.log(a) - sum((1 - a) ** r / r for r in (1, 2, 3))
     seen = 1 / 2 * (1 / 2 + 1 / 3) + 2 * 1 / 4 * (1 + 1 / 2 + 1 / 3)
-    assert found[5] == pytest.approx(seen + 2 / 4 * (1 - a) ** -3 * rest)
+    assert entropies[5] == pytest.approx(seen + 2 / 4 * (1 - a) ** -3 * rest)
     assert latents.corpus_entropy(np.full(256, 1000)) == pytest.approx(8, abs=1e-3)
 
 
 @pytest.mark.parametrize(("total", "once", "twice"), [(40, 1, 8), (300, 5, 40), (400, 90, 9)])
-def test_both_ways_of_summing_the_unseen_agree(total, once, twice):
-    found = latents.unseen(total, once, twice)
+def test_unseen_entropy_equals_direct_series(total, once, twice):
+    nats = latents.unseen(total, once, twice)
     a = 2 * twice / ((total - 1) * once + 2 * twice)
     j = np.arange(1, int(60 / a))
-    assert found == pytest.approx(once / total * ((1 - a) ** j / (total - 1 + j)).sum(), rel=1e-5)
+    assert nats == pytest.approx(once / total * ((1 - a) ** j / (total - 1 + j)).sum(), rel=1e-5)
 
 
-def test_context_dependence_by_hand():
+def test_context_dependence_equals_hand_computation():
     occurrences = np.array([4, 4, 2, 1])
     firings = csr_matrix(np.array([[4.0, 0, 0, 0], [2, 0, 1, 0], [0, 0, 0, 1], [4, 4, 2, 1]]))
-    found = latents.context_dependence(firings, occurrences)
-    assert found[0] == 0
+    dependence = latents.context_dependence(firings, occurrences)
+    assert dependence[0] == 0
     r = (2 * 1 / 3 + 1 * 0) / 3  # 2 of 4, so 1 of the other 3; 1 of 2, so 0 of the other
-    assert found[1] == pytest.approx((1 - r) / (1 - 3 / 11))
-    assert np.isnan(found[2]) and np.isnan(found[3])  # no repeat; fires everywhere
+    assert dependence[1] == pytest.approx((1 - r) / (1 - 3 / 11))
+    assert np.isnan(dependence[2]) and np.isnan(dependence[3])  # no repeat; fires everywhere
 
 
-def test_equal_inputs_give_equal_bytes_whatever_the_shards(tmp_path):
+def test_equal_inputs_give_equal_bytes_for_any_shards(tmp_path):
     tokens, ids = token_set(tmp_path / "tokens", 60)
     dense = planted(ids, np.random.default_rng(1)).round(1)
     digests = []
@@ -229,7 +229,7 @@ def test_equal_inputs_give_equal_bytes_whatever_the_shards(tmp_path):
     pd.testing.assert_frame_equal(one, four, rtol=1e-12)
 
 
-def test_a_gap_between_two_coders_is_found_and_no_gap_is_not(tmp_path):
+def test_contrast_of_coders_excludes_zero_only_with_planted_gap(tmp_path):
     def detectors(share):
         def fires(ids, rng):
             tokens = [ids == 3 + number for number in range(30)]
@@ -251,7 +251,7 @@ def test_a_gap_between_two_coders_is_found_and_no_gap_is_not(tmp_path):
     assert not none.ci_excludes_zero
 
 
-def test_the_row_and_the_section_tell_what_was_found(tmp_path):
+def test_row_and_section_state_metrics(tmp_path):
     facts, metrics, _ = measure(tmp_path, planted)
     payload = SimpleNamespace(folder=lambda: tmp_path / "out", facts=facts)
     row = RowPlan("latents-sae-k8-s0", "latents", "results/latents/sae-k8-s0.json", {})
@@ -262,12 +262,12 @@ def test_the_row_and_the_section_tell_what_was_found(tmp_path):
     assert "token detectors 75.0% of live latents" in finding.key_results
     assert "4 live, 1 rare, 1 dead latents" in finding.key_results
     values = {"model": "a model"}
-    told = rows.section([SimpleNamespace(**vars(row), metrics=finding.metrics, values=values)])
-    assert "| `sae-k8-s0` |" in told and "0.750 [" in told and "4 latents" in told
+    section = rows.section([SimpleNamespace(**vars(row), metrics=finding.metrics, values=values)])
+    assert "| `sae-k8-s0` |" in section and "0.750 [" in section and "4 latents" in section
     assert rows.section([]) == ""
 
 
-def test_what_does_not_belong_together_or_is_too_little_is_one_line(tmp_path):
+def test_codes_of_other_length_or_without_firings_are_refused(tmp_path):
     tokens, ids = token_set(tmp_path / "tokens", 20)
     short = codes_of(tmp_path / "short", np.ones((len(ids) - 1, 2)))
     with pytest.raises(LedgerError, match="encode again"):

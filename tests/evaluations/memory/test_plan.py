@@ -1,4 +1,4 @@
-"""The memory planner's job and row: planned where GPUs are listed, and worded."""
+"""The memory planner's job and row: planned where GPUs are listed, and their text."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Written:
 
 @dataclass
 class Shown:
-    """As much of a ledger row as the section reads."""
+    """The fields of a ledger row that the section reads."""
 
     run_id: str
     row_type: str
@@ -84,20 +84,20 @@ def finding(tmp_path):
     return memory_rows.read(row, payload), payload.facts
 
 
-def test_row_says_why_the_references_scorer_did_not_start(finding):
-    found, _ = finding
-    by = {metric["name"]: metric["estimate"] for metric in found.metrics}
+def test_row_of_the_reference_scorer_gives_the_reason_it_did_not_start(finding):
+    result, _ = finding
+    by = {metric["name"]: metric["estimate"] for metric in result.metrics}
     assert by["fits_beside_model_L4"] == 0 and by["fits_alone_L4"] == 1
     assert by["fits_beside_model_A100-40GB"] == 1
     assert by["free_beside_model_L4"] == pytest.approx(16.05, abs=0.1)
     assert by["guard_L4"] == pytest.approx(19.83, abs=0.01)
-    assert "no share of L4 works" in found.key_results
-    assert found.main["name"] == "needed" and found.main["unit"] == "GiB"
+    assert "no share of L4 works" in result.key_results
+    assert result.main["name"] == "needed" and result.main["unit"] == "GiB"
 
 
-def test_the_section_has_a_line_per_gpu(finding):
-    found, facts = finding
-    text = memory_rows.section([Shown("memory-seven", "memory", found.metrics, facts)])
+def test_section_has_a_line_per_gpu(finding):
+    result, facts = finding
+    text = memory_rows.section([Shown("memory-seven", "memory", result.metrics, facts)])
     lines = [line for line in text.splitlines() if "Qwen" in line]
     assert ["does not fit" in line for line in lines] == [True, False]
     assert memory_rows.section([]) == ""

@@ -1,4 +1,4 @@
-"""The overview: fronts that can be worked out by hand, seeds, and figures of equal bytes."""
+"""The overview: hand-computed fronts, seeds, and figures of equal bytes."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def planted(tmp_path):
     return settings, tables
 
 
-def test_a_front_by_hand():
+def test_front_of_hand_computed_points():
     points = np.array([[1.0, 3.0], [2.0, 2.0], [1.0, 2.0], [2.0, 2.0], [0.0, 4.0]])[:, :, None]
     # (1, 2) is dominated by (1, 3) and (2, 2); equal points do not dominate each other
     assert overview.front(points)[:, 0].tolist() == [True, True, False, True, True]
@@ -84,7 +84,7 @@ def test_an_undefined_value_dominates_nothing():
     assert overview.front(points)[:, 0].tolist() == [True, True]
 
 
-def test_the_planted_front_is_found_and_a_control_is_never_on_it(planted, tmp_path):
+def test_planted_front_is_recovered_without_controls(planted, tmp_path):
     settings, tables = planted
     out = tmp_path / "out"
     out.mkdir()
@@ -98,7 +98,7 @@ def test_the_planted_front_is_found_and_a_control_is_never_on_it(planted, tmp_pa
     assert metrics["front_share/b-k32-s0"] == 1.0
 
 
-def test_a_tie_on_one_axis_is_decided_by_the_other_in_part_of_the_resamples(tmp_path):
+def test_tie_on_one_axis_gives_fractional_front_shares(tmp_path):
     rng = np.random.default_rng(1)
     tables, points = {}, []
     for name, level in (("a", 0.50), ("b", 0.51)):
@@ -123,7 +123,7 @@ def test_a_tie_on_one_axis_is_decided_by_the_other_in_part_of_the_resamples(tmp_
     assert 0.05 < min(shares) < max(shares) < 0.95, "noise decides, and the share says so"
 
 
-def test_seed_spread_by_hand(tmp_path):
+def test_seed_spread_equals_hand_computed_value(tmp_path):
     tables = {}
     for seed, level in ((0, 0.2), (1, 0.4)):
         tables[f"reconstruction/a-k32-s{seed}"] = evaluation(

@@ -1,4 +1,4 @@
-"""Probing on planted truth: what is there is found, what is not is not, only training chooses."""
+"""Probing on planted signals: recovery, chance without a signal, and no use of test labels."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def metrics_of(out: Path) -> dict[str, dict]:
     return {metric["name"]: metric for metric in read_json(out / "metrics.json")["metrics"]}
 
 
-def coders_measured_by(out: Path, concept: str) -> list[int]:
+def selected_latents(out: Path, concept: str) -> list[int]:
     rows = pq.read_table(out / "latents.parquet").to_pylist()
     return [row["latent"] for row in rows if row["concept"] == concept]
 
@@ -101,26 +101,26 @@ def world(tmp_path) -> World:
     return World(tmp_path)
 
 
-def test_a_latent_that_is_the_label_is_found_first_and_suffices(world):
+def test_latent_that_is_the_label_ranks_first(world):
     world.codes[:, 17] = world.row_label == 1
     out = world.run()
-    found = metrics_of(out)
-    assert coders_measured_by(out, "actor")[0] == coders_measured_by(out, "singer")[0] == 17
+    metrics = metrics_of(out)
+    assert selected_latents(out, "actor")[0] == selected_latents(out, "singer")[0] == 17
     for name in ("accuracy_top1", "accuracy_top5", "accuracy_all", "auroc_top1", "auroc_all"):
-        assert found[name]["estimate"] > 0.97, name
-    assert found["accuracy_raw"]["ci"][0] < 0.5 < found["accuracy_raw"]["ci"][1]
-    assert found["gap_raw_all"]["ci"][0] > 0.3
-    assert found["gap_bag_all/actor"]["ci"][0] > 0.3
+        assert metrics[name]["estimate"] > 0.97, name
+    assert metrics["accuracy_raw"]["ci"][0] < 0.5 < metrics["accuracy_raw"]["ci"][1]
+    assert metrics["gap_raw_all"]["ci"][0] > 0.3
+    assert metrics["gap_bag_all/actor"]["ci"][0] > 0.3
 
 
 def test_random_labels_stay_at_chance(world):
-    found = metrics_of(world.run())
+    metrics = metrics_of(world.run())
     for name in ("top1", "top2", "top5", "all", "raw", "bag_of_tokens"):
-        low, high = found[f"accuracy_{name}"]["ci"]
+        low, high = metrics[f"accuracy_{name}"]["ci"]
         assert low <= 0.5 <= high, name
-        low, high = found[f"auroc_{name}"]["ci"]
+        low, high = metrics[f"auroc_{name}"]["ci"]
         assert low <= 0.5 <= high, name
-    low, high = found["gap_raw_all"]["ci"]
+    low, high = metrics["gap_raw_all"]["ci"]
     assert low <= 0 <= high
 
 
@@ -128,40 +128,40 @@ def test_selection_sees_the_training_split_only(world):
     """A latent that gives the label away on the test split alone must not be chosen."""
     world.codes[:, 17] = (world.row_label == 1) & ~world.row_train
     out = world.run()
-    assert 17 not in coders_measured_by(out, "actor") + coders_measured_by(out, "singer")
+    assert 17 not in selected_latents(out, "actor") + selected_latents(out, "singer")
     assert metrics_of(out)["accuracy_all"]["estimate"] < 0.65
 
 
-def test_special_rows_do_not_count(world):
+def test_special_rows_do_not_enter_features(world):
     """What only the BOS row knows is no feature of the text."""
     bos = world.positions == 0
     world.codes[bos, 17] = world.label[world.contexts[bos]]
     world.raw[bos, 0] = 1000 * world.label[world.contexts[bos]]
-    found = metrics_of(world.run())
-    assert found["accuracy_top1"]["estimate"] < 0.65
-    assert found["accuracy_raw"]["estimate"] < 0.65
+    metrics = metrics_of(world.run())
+    assert metrics["accuracy_top1"]["estimate"] < 0.65
+    assert metrics["accuracy_raw"]["estimate"] < 0.65
 
 
-def test_the_raw_site_and_the_bag_of_tokens_find_their_own_truth(world):
+def test_baselines_recover_planted_raw_and_token_signal(world):
     world.raw[:, 3] += 2.0 * (world.row_label == 1)
     tokens = load_file(world.tokens / "tokens.safetensors")
     tokens["input_ids"][world.label == 1, 1] = 7
     tokens["input_ids"][world.label == 0, 1] = 8
     save_file(tokens, world.tokens / "tokens.safetensors")
-    found = metrics_of(world.run())
-    assert found["accuracy_raw"]["estimate"] > 0.95
-    assert found["accuracy_bag_of_tokens"]["estimate"] > 0.9
-    assert found["gap_raw_all"]["ci"][1] < -0.2
+    metrics = metrics_of(world.run())
+    assert metrics["accuracy_raw"]["estimate"] > 0.95
+    assert metrics["accuracy_bag_of_tokens"]["estimate"] > 0.9
+    assert metrics["gap_raw_all"]["ci"][1] < -0.2
 
 
-def test_features_are_means_over_the_examples_own_tokens(world):
+def test_features_are_means_over_non_special_tokens(world):
     world.run()
     features = probing.pooled_features(world.tokens, world.folder / "raw", world.folder / "codes")
-    own = (world.contexts == 5) & (world.positions > 0)
+    members = (world.contexts == 5) & (world.positions > 0)
     codes = features["codes"][5].toarray()[0]
-    np.testing.assert_allclose(codes, world.codes[own].mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(features["raw"][5], world.raw[own].mean(axis=0), rtol=1e-6)
-    ids = load_file(world.tokens / "tokens.safetensors")["input_ids"][5][1 : own.sum() + 1]
+    np.testing.assert_allclose(codes, world.codes[members].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(features["raw"][5], world.raw[members].mean(axis=0), rtol=1e-6)
+    ids = load_file(world.tokens / "tokens.safetensors")["input_ids"][5][1 : members.sum() + 1]
     counts = np.bincount(ids, minlength=features["bag_of_tokens"].shape[1])
     np.testing.assert_array_equal(features["bag_of_tokens"][5].toarray()[0], counts)
 
@@ -170,10 +170,10 @@ def test_every_metric_is_recomputed_from_its_table(world):
     """The head-to-head reads only tables; it must arrive at the recorded numbers."""
     world.codes[:, 17] += 0.3 * (world.row_label == 1)
     out = world.run()
-    found = metrics_of(out)
+    metrics = metrics_of(out)
     for probe in ("top1", "top2", "top5", "all", "raw", "bag_of_tokens"):
-        assert {f"accuracy_{probe}", f"auroc_{probe}", f"auroc_{probe}/actor"} <= set(found)
-    for name, metric in found.items():
+        assert {f"accuracy_{probe}", f"auroc_{probe}", f"auroc_{probe}/actor"} <= set(metrics)
+    for name, metric in metrics.items():
         values = headtohead.values_of(out, name)
         assert values.estimate() == pytest.approx(metric["estimate"])
         assert len(values) == metric["n"] == (TEST if "/" in name else 2 * TEST)
@@ -181,7 +181,7 @@ def test_every_metric_is_recomputed_from_its_table(world):
     assert set(headtohead.values_of(out, "accuracy_all").unit_ids) >= {"actor/120", "singer/320"}
 
 
-def test_the_gap_is_the_paired_contrast_of_the_two_probes(world):
+def test_gap_equals_paired_contrast_of_two_probes(world):
     world.codes[:, 17] += 0.3 * (world.row_label == 1)
     out = world.run()
     gap = metrics_of(out)["gap_raw_all"]
@@ -199,9 +199,9 @@ def test_the_gap_is_the_paired_contrast_of_the_two_probes(world):
 def test_overall_auroc_is_the_mean_over_concepts(world):
     """Scores of different probes have no common scale: shifting one concept's changes nothing."""
     world.codes[:, 17] += 0.2 * (world.row_label == 1)
-    found = metrics_of(world.run())
-    parts = [found[f"auroc_all/{concept}"]["estimate"] for concept in CONCEPTS]
-    assert found["auroc_all"]["estimate"] == pytest.approx(np.mean(parts))
+    metrics = metrics_of(world.run())
+    parts = [metrics[f"auroc_all/{concept}"]["estimate"] for concept in CONCEPTS]
+    assert metrics["auroc_all"]["estimate"] == pytest.approx(np.mean(parts))
 
 
 def test_auroc_components_have_delongs_mean_and_variance():
@@ -216,7 +216,7 @@ def test_auroc_components_have_delongs_mean_and_variance():
     assert components.var() / len(components) == pytest.approx(delong)
 
 
-def test_without_codes_the_baselines_stand_alone(world):
+def test_probing_without_codes_records_baselines_only(world):
     out = world.run(with_codes=False)
     assert {name.split("/")[0] for name in metrics_of(out)} == {
         f"{metric}_{probe}"
@@ -225,25 +225,25 @@ def test_without_codes_the_baselines_stand_alone(world):
     }
 
 
-def test_equal_inputs_give_equal_bytes_whatever_the_shards(world):
+def test_equal_inputs_give_equal_bytes(world):
     first, second = world.run("first"), world.run("second")
     assert folder_digest(first) == folder_digest(second)
 
 
-def test_selection_by_hand():
+def test_select_latents_equals_hand_computation():
     codes = csr_matrix(np.array([[1.0, 0, 4, 0], [1, 2, 2, 0], [1, 0, 0, 3], [1, 0, 0, 1]]))
     order, differences = select_latents(codes, np.array([1, 1, 0, 0]))
     np.testing.assert_array_equal(order, [2, 3, 1, 0])
     np.testing.assert_allclose(differences, [3, -2, 1, 0])
 
 
-def test_a_probe_on_nothing_predicts_the_base_rate():
+def test_probe_on_constant_features_predicts_base_rate():
     train, test = np.ones((8, 2)), np.ones((3, 2))
     scores, _ = fit_probe(train, np.array([1, 1, 1, 1, 1, 1, 0, 0]), test, tune=True, seed=0)
     np.testing.assert_allclose(scores, np.log(3))
 
 
-def test_the_scale_of_a_feature_does_not_matter():
+def test_probe_scores_do_not_depend_on_feature_scale():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 2
     features = rng.normal(size=(60, 3)) + labels[:, None]
@@ -253,7 +253,7 @@ def test_the_scale_of_a_feature_does_not_matter():
     np.testing.assert_allclose(plain, other, rtol=1e-3, atol=1e-4)
 
 
-def test_a_concept_without_one_class_is_named(world):
+def test_concept_without_one_class_raises_error(world):
     world.label[(world.concept == "singer") & ~world.train] = 0
     with pytest.raises(LedgerError, match="'singer' has 0 positive and 80 negative test"):
         world.run()

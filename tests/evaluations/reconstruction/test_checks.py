@@ -1,4 +1,4 @@
-"""Slices of the corpus: who may be measured on them, and what that plans."""
+"""Slices of the corpus: planned jobs, and checks of the coders measured on them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sliced(tiny):
     return tiny
 
 
-def test_a_slice_is_a_token_set_of_its_own(sliced):
+def test_slice_is_a_separate_token_set(sliced):
     config = validate(sliced)
     jobs, path = graph.jobs(config), "reconstruction_slices/first-64/scope.json"
     first = jobs[paths.corpus_slice("first-64")]
@@ -45,7 +45,7 @@ def test_a_slice_is_a_token_set_of_its_own(sliced):
     assert paths.evaluation("reconstruction", "scope") not in jobs
 
 
-def test_a_slice_that_nobody_is_measured_on_is_not_drawn(sliced):
+def test_slice_without_coders_is_not_drawn(sliced):
     put(sliced, "evaluations.reconstruction.slices", {})
     assert paths.corpus_slice("first-64") not in graph.jobs(validate(sliced))
 
@@ -84,7 +84,7 @@ def test_a_slice_that_nobody_is_measured_on_is_not_drawn(sliced):
         ),
     ],
 )
-def test_what_a_slice_cannot_be(sliced, key, value, expected):
+def test_invalid_slices_are_refused(sliced, key, value, expected):
     put(sliced, key, value)
     (line,) = lines(sliced)
     assert line.startswith(expected), line

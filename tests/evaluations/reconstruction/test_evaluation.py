@@ -167,56 +167,56 @@ def half(world) -> Path:
     return world.evaluate(world.coder("half", SAE, halved))
 
 
-def test_a_perfect_coder_scores_one_and_costs_nothing(world):
-    found = estimates(world.evaluate(world.coder("identity", SAE, identity)))
-    assert found["variance_explained"] == pytest.approx(1.0, abs=1e-10)
-    assert found["variance_explained_with_bos"] == pytest.approx(1.0, abs=1e-10)
-    assert found["cosine"] == pytest.approx(1.0, abs=1e-6)
-    assert found["loss_recovered"] == pytest.approx(1.0, abs=1e-4)
-    assert found["kl"] == pytest.approx(0.0, abs=1e-6)
-    assert found["ce_spliced"] == pytest.approx(found["ce_clean"], abs=1e-5)
-    assert found["l0"] == pytest.approx(D)  # of x and -x one is positive
+def test_perfect_coder_scores_one_and_costs_nothing(world):
+    scores = estimates(world.evaluate(world.coder("identity", SAE, identity)))
+    assert scores["variance_explained"] == pytest.approx(1.0, abs=1e-10)
+    assert scores["variance_explained_with_bos"] == pytest.approx(1.0, abs=1e-10)
+    assert scores["cosine"] == pytest.approx(1.0, abs=1e-6)
+    assert scores["loss_recovered"] == pytest.approx(1.0, abs=1e-4)
+    assert scores["kl"] == pytest.approx(0.0, abs=1e-6)
+    assert scores["ce_spliced"] == pytest.approx(scores["ce_clean"], abs=1e-5)
+    assert scores["l0"] == pytest.approx(D)  # of x and -x one is positive
 
 
 @pytest.mark.parametrize("site", [SAE, TRANSCODER], ids=["sae", "transcoder"])
-def test_the_mean_explains_nothing(world, site):
+def test_coder_that_writes_the_mean_explains_nothing(world, site):
     mean = world.rows(site.output_hook).mean(axis=0)
     coder = world.coder(f"mean-{site.input_hook.point}", site, constant(mean))
-    found = estimates(world.evaluate(coder))
-    assert found["variance_explained"] == pytest.approx(0.0, abs=1e-6)
-    assert found["variance_explained_with_bos"] < 0  # the BOS rows move the mean
+    scores = estimates(world.evaluate(coder))
+    assert scores["variance_explained"] == pytest.approx(0.0, abs=1e-6)
+    assert scores["variance_explained_with_bos"] < 0  # the BOS rows move the mean
     # Splicing in the mean is the ablation to the mean.
-    found = estimates(world.evaluate(coder, "mean", ablation="mean"))
-    assert found["loss_recovered"] == pytest.approx(0.0, abs=1e-3)
-    assert found["ce_spliced"] == pytest.approx(found["ce_ablated"], abs=1e-5)
+    scores = estimates(world.evaluate(coder, "mean", ablation="mean"))
+    assert scores["loss_recovered"] == pytest.approx(0.0, abs=1e-3)
+    assert scores["ce_spliced"] == pytest.approx(scores["ce_ablated"], abs=1e-5)
 
 
 @pytest.mark.parametrize("site", [SAE, TRANSCODER], ids=["sae", "transcoder"])
-def test_no_output_recovers_nothing_from_the_zero_ablation(world, site):
-    found = estimates(world.evaluate(world.coder(f"zero-{site.input_hook.point}", site, nothing)))
-    assert found["loss_recovered"] == pytest.approx(0.0, abs=1e-6)
-    assert found["variance_explained"] < 0
-    assert found["cosine"] == 0
-    assert found["kl"] > 0.01
+def test_coder_without_output_recovers_nothing(world, site):
+    scores = estimates(world.evaluate(world.coder(f"zero-{site.input_hook.point}", site, nothing)))
+    assert scores["loss_recovered"] == pytest.approx(0.0, abs=1e-6)
+    assert scores["variance_explained"] < 0
+    assert scores["cosine"] == 0
+    assert scores["kl"] > 0.01
 
 
-def test_a_transcoder_that_is_the_mlp_scores_one(world, monkeypatch):
+def test_transcoder_that_is_the_mlp_scores_one(world, monkeypatch):
     """Only if it reads the MLP's live input and its output replaces the MLP's."""
     mlp = language_model.load_model(world.model).gpt_neox.layers[1].mlp
     coder = load_coder(world.coder("mlp", TRANSCODER, identity))
     coder.decode = lambda indptr, indices, values, x: mlp(x)
     monkeypatch.setattr(reconstruction, "load_coder", lambda *_: coder)
-    found = estimates(world.evaluate(world.folder / "mlp"))
-    assert found["variance_explained"] == pytest.approx(1.0, abs=1e-9)
-    assert found["loss_recovered"] == pytest.approx(1.0, abs=1e-4)
-    assert found["kl"] == pytest.approx(0.0, abs=1e-6)
+    scores = estimates(world.evaluate(world.folder / "mlp"))
+    assert scores["variance_explained"] == pytest.approx(1.0, abs=1e-9)
+    assert scores["loss_recovered"] == pytest.approx(1.0, abs=1e-4)
+    assert scores["kl"] == pytest.approx(0.0, abs=1e-6)
 
 
-def test_sums_agree_with_all_rows_at_once(world, half):
-    found = estimates(half)
+def test_document_sums_equal_sums_over_all_rows(world, half):
+    scores = estimates(half)
     for name, special in (("variance_explained", False), ("variance_explained_with_bos", True)):
         target = world.rows(SAE.output_hook, special)
-        assert found[name] == pytest.approx(metrics.variance_explained(target, target / 2))
+        assert scores[name] == pytest.approx(metrics.variance_explained(target, target / 2))
     table = pq.read_table(half / "documents.parquet").to_pydict()
     target = world.rows(SAE.output_hook)
     assert sum(table["tokens"]) == len(target)
@@ -228,15 +228,15 @@ def test_sums_agree_with_all_rows_at_once(world, half):
     assert table["sst"][3] == pytest.approx(((third - mean) ** 2).sum())
 
 
-def test_losses_agree_with_a_splice_by_hand(world, half):
+def test_losses_equal_hand_made_splice(world, half):
     """Halve the residual with a hook of our own and take the losses with plain indexing."""
     arrays = load_file(world.tokens / "tokens.safetensors")
     ids, docs = arrays["input_ids"][:10].long(), arrays["doc_ids"][:10]
     network = language_model.load_model(world.model)
-    own = (docs >= 0)[..., None]
+    is_text = (docs >= 0)[..., None]
 
     def halve(value):
-        return torch.where(own, value / 2, value)
+        return torch.where(is_text, value / 2, value)
 
     clean = network(ids).logits.log_softmax(-1)
     with hooks.hooked(network, {SAE.output_hook: halve}):
@@ -254,12 +254,12 @@ def test_losses_agree_with_a_splice_by_hand(world, half):
             count += 1
             document = int(docs[row, position + 1])
             per_document[document] = per_document.get(document, 0) + 1
-    found = estimates(half)
-    assert found["ce_clean"] == pytest.approx(sums[0] / count, rel=1e-5)
-    assert found["ce_spliced"] == pytest.approx(sums[1] / count, rel=1e-5)
-    assert found["kl"] == pytest.approx(kl / count, rel=1e-4)
-    assert found["loss_recovered"] == pytest.approx(
-        metrics.loss_recovered(found["ce_clean"], found["ce_spliced"], found["ce_ablated"])
+    scores = estimates(half)
+    assert scores["ce_clean"] == pytest.approx(sums[0] / count, rel=1e-5)
+    assert scores["ce_spliced"] == pytest.approx(sums[1] / count, rel=1e-5)
+    assert scores["kl"] == pytest.approx(kl / count, rel=1e-4)
+    assert scores["loss_recovered"] == pytest.approx(
+        metrics.loss_recovered(scores["ce_clean"], scores["ce_spliced"], scores["ce_ablated"])
     )
     table = pq.read_table(half / "documents.parquet").to_pydict()
     counts = dict(zip(table["doc_id"], table["spliced_tokens"], strict=True))
@@ -308,13 +308,13 @@ def test_latents_are_counted_on_the_documents_tokens(world):
         coder.encoder.bias[1] = -(highest + float(bos.norm())) / 2
 
     out = world.evaluate(world.coder("always", SAE, edit))
-    found = estimates(out)
+    scores = estimates(out)
     table = pq.read_table(out / "latents.parquet").to_pydict()
-    assert found["l0"] == 1.0
+    assert scores["l0"] == 1.0
     assert table["density"][:3] == [1.0, 0.0, 0.0]
     assert table["mean_activation"][0] == 2.0
-    assert found["dead_share"] == 1 - 1 / (2 * D)
-    assert found["dense_share"] == 1 / (2 * D)
+    assert scores["dead_share"] == 1 - 1 / (2 * D)
+    assert scores["dense_share"] == 1 / (2 * D)
     facts = read_json(out / "metrics.json")["facts"]
     assert sum(facts["density_histogram"]["latents"]) + facts["dead"] == 2 * D
 

@@ -1,4 +1,4 @@
-"""sae_probes: texts nothing was trained on, its own code unchanged, and planted truth."""
+"""sae_probes: texts unseen in training, its own code unchanged, and planted labels."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_labels_are_sae_probes_own_and_balanced(tmp_path):
     assert table["example_id"].tolist() == list(range(240))
 
 
-def test_what_training_has_seen_is_left_out_whole_or_in_part(tmp_path):
+def test_texts_seen_in_training_whole_or_in_part_are_dropped(tmp_path):
     table, _ = draw(tmp_path / "before")
     short, long = (
         next(text for text in table["text"] if fits(len(text.encode())))
@@ -80,22 +80,22 @@ def test_what_training_has_seen_is_left_out_whole_or_in_part(tmp_path):
         draw(tmp_path / "none", [corpus_part(tmp_path / "all", everything)])
 
 
-def test_the_draw_is_a_function_of_the_seed(tmp_path):
+def test_draw_depends_only_on_the_seed(tmp_path):
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
         draw(tmp_path / name, seed=seed)
     assert folder_digest(tmp_path / "one") == folder_digest(tmp_path / "same")
     assert folder_digest(tmp_path / "one") != folder_digest(tmp_path / "other")
 
 
-def test_an_unknown_set_is_one_line():
+def test_unknown_data_set_is_a_one_line_error():
     with pytest.raises(LedgerError, match="no set '95_toxic'"):
-        texts.number("95_toxic")
+        texts.set_number("95_toxic")
 
 
 # -- its own code, unchanged ----------------------------------------------------------------------
 
 
-def test_a_stand_in_for_the_csv_changes_no_number(tmp_path):
+def test_replaced_csv_gives_the_same_numbers(tmp_path):
     """The whole of one set through our stand-in, and through sae_probes alone."""
     name = "95_toxic_is"
     labels = utils_data.get_yvals(name).astype(np.int64)
@@ -117,11 +117,11 @@ def test_a_stand_in_for_the_csv_changes_no_number(tmp_path):
     )
     path = get_save_metrics_path(model_name=upstream.MODEL, sae_results_path=tmp_path, **where)
     theirs = {row["k"]: row["test_auc"] for row in json.loads(path.read_text())}
-    assert {k: found["auroc"] for k, found in ours.items()} == theirs
+    assert {k: result["auroc"] for k, result in ours.items()} == theirs
     assert ours[1]["latent"] == 2
 
 
-def test_sae_probes_is_itself_again_afterwards():
+def test_sae_probes_is_restored_after_the_context():
     before = utils_data.get_dataset_sizes()["95_toxic_is"]
     with pytest.raises(ZeroDivisionError), upstream.data_sets({"95_toxic_is": np.zeros(4)}):
         assert utils_data.get_dataset_sizes()["95_toxic_is"] == 4
@@ -188,45 +188,45 @@ def planted(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def null(tmp_path_factory):
-    """Labels that mean nothing."""
+    """Random labels."""
     return World(tmp_path_factory.mktemp("null")).run()
 
 
-def test_a_latent_that_is_the_label_is_found_first_and_suffices(planted):
-    found, out = planted
-    assert found["auroc_k1"]["estimate"] > 0.99
-    assert (found["auroc_k1"]["unit"], found["auroc_k1"]["n"]) == ("dataset", len(SETS))
+def test_latent_equal_to_the_label_is_selected_first(planted):
+    metrics, out = planted
+    assert metrics["auroc_k1"]["estimate"] > 0.99
+    assert (metrics["auroc_k1"]["unit"], metrics["auroc_k1"]["n"]) == ("dataset", len(SETS))
     runs = pq.read_table(out / "runs.parquet").to_pandas()
     assert (runs[runs["probe"] == "top1"]["latent"] == 3).all()
     assert len(runs) == 2 * len(SETS) * 3  # one row per data set, seed and probe
-    assert found["auroc_raw"]["estimate"] > 0.99
+    assert metrics["auroc_raw"]["estimate"] > 0.99
 
 
-def test_labels_that_mean_nothing_stay_at_chance(null):
-    found, out = null
+def test_random_labels_stay_at_chance(null):
+    metrics, out = null
     for name in ("auroc_k1", "auroc_raw"):
-        low, high = found[name]["ci"]
+        low, high = metrics[name]["ci"]
         assert low <= 0.5 <= high, (name, low, high)
-    assert found["gap_raw_k1"]["ci"][0] <= 0 <= found["gap_raw_k1"]["ci"][1]
-    assert 0 < found["seed_sd_k1"]["estimate"] < 0.1
+    assert metrics["gap_raw_k1"]["ci"][0] <= 0 <= metrics["gap_raw_k1"]["ci"][1]
+    assert 0 < metrics["seed_sd_k1"]["estimate"] < 0.1
     # The table carries the number: mean over seeds, then over data sets.
     runs = pq.read_table(out / "runs.parquet").to_pandas()
     means = runs[runs["probe"] == "top1"].groupby("dataset")["auroc"].mean()
-    assert found["auroc_k1"]["estimate"] == pytest.approx(means.mean())
+    assert metrics["auroc_k1"]["estimate"] == pytest.approx(means.mean())
 
 
-def test_a_direction_that_no_latent_has_is_the_raw_probes_gain(tmp_path):
+def test_direction_without_a_latent_favours_the_raw_probe(tmp_path):
     world = World(tmp_path)
     world.values[world.last] = np.random.default_rng(1).normal(0, 1, (len(world.last), D))
     sign = 2.0 * world.labels - 1
     world.values[world.last, :2] -= 4.0  # never active: relu loses what a probe on raw sees
     world.values[world.last, 0] += 2.0 * sign
-    found, _ = world.run()
-    assert found["gap_raw_k1"]["ci"][1] < -0.2
-    assert found["win_rate_k1"]["estimate"] == 0.0
+    metrics, _ = world.run()
+    assert metrics["gap_raw_k1"]["ci"][1] < -0.2
+    assert metrics["win_rate_k1"]["estimate"] == 0.0
 
 
-def test_the_last_token_is_the_last_row_even_across_shards(tmp_path):
+def test_last_token_of_an_example_across_shards_is_its_last_row(tmp_path):
     world = World(tmp_path)
     tokens, raw = world.save()
     rows = upstream.last_tokens(raw, len(world.labels))
@@ -238,6 +238,6 @@ def test_the_last_token_is_the_last_row_even_across_shards(tmp_path):
         upstream.last_tokens(raw, len(world.labels) - 1)
 
 
-def test_coders_meet_data_set_by_data_set(planted, null):
+def test_coders_are_paired_by_data_set(planted, null):
     left, right = (headtohead.values_of(folder, "auroc_k1") for _, folder in (planted, null))
     assert left.unit_ids.tolist() == right.unit_ids.tolist() == SETS

@@ -1,4 +1,4 @@
-"""What SAEBench and sae_probes ask of the graph, and which configurations they refuse."""
+"""Jobs and rows of SAEBench and sae_probes, and configurations that they refuse."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def overlaid(**evaluations):
     return load(CONFIG, [{"evaluations": evaluations}])
 
 
-def test_every_row_rests_on_planned_jobs_and_its_adapters_gate(config):
+def test_every_row_needs_planned_jobs_and_its_saelens_gate(config):
     jobs = graph.jobs(config)
     rows = [row for row in graph.rows(config) if row.row_type in KINDS]
     assert len(rows) == 3 * 4
@@ -40,7 +40,7 @@ def test_every_row_rests_on_planned_jobs_and_its_adapters_gate(config):
         assert way(row, config)[-1] == row.manifest
 
 
-def test_coders_of_one_tap_share_artifacts_and_baseline(config):
+def test_coders_of_one_hook_point_share_artifacts_and_baseline(config):
     jobs = graph.jobs(config)
     artifacts = [path for path, job in jobs.items() if job.rule == saebench.ARTIFACTS]
     baselines = [path for path, job in jobs.items() if job.rule == sae_probes.BASELINE]
@@ -68,7 +68,7 @@ def test_saebenchs_own_data_sets_have_texts_tokens_and_artifacts_of_their_own():
     assert row.columns["dataset"] == ", ".join(names)
 
 
-def test_the_texts_stay_clear_of_all_that_trained(config):
+def test_probe_texts_exclude_all_training_corpora(config):
     assert sae_probes.trained_on(config) == [
         "corpus/model.json",
         "corpus/coder.json",
@@ -99,7 +99,7 @@ def test_the_texts_stay_clear_of_all_that_trained(config):
         ),
     ],
 )
-def test_what_cannot_be_is_refused(block, line):
+def test_contradictory_configuration_is_refused(block, line):
     with pytest.raises(LedgerError) as refused:
         overlaid(**block)
     assert line.replace("'", '"') in str(refused.value).replace("'", '"')
@@ -119,30 +119,30 @@ def payload(tmp_path, metrics, **facts):
 ROW = RowPlan("saebench-x", "saebench", "m.json", {})
 
 
-def test_a_transcoder_is_labelled_by_its_read_site(tmp_path):
+def test_transcoder_row_names_its_input_hook(tmp_path):
     metrics = [
         metric("top_1", 0.6, [0.55, 0.65]),
         metric("llm_top_1", 0.55, [0.5, 0.6]),
         metric("gap_1", 0.05, [-0.01, 0.1]),
     ]
     for hook_point, note in (("layers.2.mlp_in", "mlp_in"), ("layers.2.resid_post", None)):
-        found = saebench_rows.read_probing(
+        finding = saebench_rows.read_probing(
             ROW,
             payload(
                 tmp_path, metrics, datasets=["occupations"], sizes=["6-4"], hook_point=hook_point
             ),
         )
-        assert ("not comparable with SAEs on the residual" in found.notes) == (note is not None)
-        assert found.null == 0.5 and found.main["name"] == "top_1"
-        assert "accuracy at 6-4 examples (n=6 concepts)" in found.key_results
+        assert ("not comparable with SAEs on the residual" in finding.notes) == (note is not None)
+        assert finding.null == 0.5 and finding.main["name"] == "top_1"
+        assert "accuracy at 6-4 examples (n=6 concepts)" in finding.key_results
 
 
-def test_the_cross_check_is_judged_against_a_difference_of_zero(tmp_path):
+def test_cross_check_reference_is_a_difference_of_zero(tmp_path):
     metrics = [
         metric("largest_difference", 2e-6, n=2, unit="metric"),
         *(metric(f"{name}/{side}", 0.5) for name in ("l0", "mse") for side in ("ours", "theirs")),
     ]
     facts = {"wrong": ["explained_variance", "mse"], "tokens": 8000}
-    found = saebench_rows.read_core(ROW, payload(tmp_path, metrics, **facts))
-    assert found.reference == {"value": 0.0, "tolerance": 1e-4}
-    assert "SAEBench is wrong in mse" in found.key_results
+    finding = saebench_rows.read_core(ROW, payload(tmp_path, metrics, **facts))
+    assert finding.reference == {"value": 0.0, "tolerance": 1e-4}
+    assert "SAEBench is wrong in mse" in finding.key_results

@@ -1,4 +1,4 @@
-"""Ours and SAEBench's core: equal where it is right, and why it is wrong where it is not."""
+"""Our metrics and SAEBench's core: equal where it is right, and its errors shown elsewhere."""
 
 from __future__ import annotations
 
@@ -49,29 +49,29 @@ def checked(world, folder, architecture, adapt=to_saelens):
     return rows, {m["name"]: m for m in read_json(out / "metrics.json")["metrics"]}, facts
 
 
-def test_ours_equal_the_correct_ones_within_1e_4(world, tmp_path):
-    rows, found, facts = checked(world, tmp_path, "sae")
+def test_our_metrics_equal_the_correct_ones_within_1e_4(world, tmp_path):
+    rows, metrics, facts = checked(world, tmp_path, "sae")
     assert set(rows) == {*core.CORRECT, *core.WRONG}
     for name in core.CORRECT:
         assert rows[name]["relative_difference"] < 1e-4, rows[name]
-    assert found["largest_difference"]["estimate"] < 1e-4
-    assert found["largest_difference"]["n"] == len(core.CORRECT)
+    assert metrics["largest_difference"]["estimate"] < 1e-4
+    assert metrics["largest_difference"]["n"] == len(core.CORRECT)
     # The quantities are alive: sparse, imperfect, and worth something to the model's loss.
     assert 0 < rows["l0"]["ours"] <= 8 and -1 < rows["cossim"]["ours"] < 0.99
     assert rows["ce_loss_with_sae"]["ours"] != pytest.approx(rows["ce_loss_without_sae"]["ours"])
     assert facts["tokens"] == 20 * 15 - 25  # without BOS, and without one EOS in twelve
 
 
-def test_a_wrong_adapter_is_seen(world, tmp_path):
-    _, found, _ = checked(world, tmp_path, "sae", lambda coder: wrong_variant(coder).sae)
-    assert found["largest_difference"]["estimate"] > 1e-2
+def test_wrong_adapter_gives_a_large_difference(world, tmp_path):
+    _, metrics, _ = checked(world, tmp_path, "sae", lambda coder: wrong_variant(coder).sae)
+    assert metrics["largest_difference"]["estimate"] > 1e-2
 
 
 @pytest.mark.parametrize("architecture", ["transcoder", "skip-transcoder"])
-def test_of_a_transcoder_only_the_latents_are_compared(world, tmp_path, architecture):
-    rows, found, _ = checked(world, tmp_path, architecture)
+def test_transcoder_comparison_covers_only_latents(world, tmp_path, architecture):
+    rows, metrics, _ = checked(world, tmp_path, architecture)
     assert set(rows) == set(core.LATENTS)
-    assert found["largest_difference"]["estimate"] < 1e-4
+    assert metrics["largest_difference"]["estimate"] < 1e-4
 
 
 class Constant:
@@ -89,7 +89,7 @@ class Constant:
         return self.vector.expand(*latents.shape[:-1], -1)
 
 
-def test_where_sae_bench_is_wrong(tmp_path):
+def test_sae_bench_explained_variance_of_the_mean_is_wrong(tmp_path):
     """Predicting the mean explains nothing; sae_bench 0.6.0 says almost everything.
 
     Reference: sae_bench/evals/core/main.py, get_sparsity_and_variance_metrics: ``total_variance``
@@ -104,7 +104,7 @@ def test_where_sae_bench_is_wrong(tmp_path):
     ordinary = values[:, 1:].flatten(0, 1)
     replay = core.Replay(ids, values, TAP)
     mean = ordinary.mean(dim=0)
-    theirs = core.measured_by_them(Constant(mean), replay, {BOS, EOS, PAD}, batch, losses=False)
+    theirs = core.sae_bench_metrics(Constant(mean), replay, {BOS, EOS, PAD}, batch, losses=False)
     predicted = mean.expand(len(ordinary), -1)
     assert metrics.variance_explained(ordinary.numpy(), predicted.numpy()) == pytest.approx(
         0.0, abs=1e-6
@@ -118,11 +118,15 @@ def test_where_sae_bench_is_wrong(tmp_path):
     assert theirs["mse"] == pytest.approx(mse / (batch * (context - 1)), rel=1e-4)
 
 
-def test_densities_differ_by_their_worst_latent():
-    one = {"feature_density": np.array([0.5, 0.1, 0.0])}
+def test_density_difference_is_that_of_the_worst_latent():
+    densities = {"feature_density": np.array([0.5, 0.1, 0.0])}
     other = {"feature_density": np.array([0.5, 0.11, 0.0])}
-    table = core.compared(one, other, ["feature_density"])
+    table = core.comparison_table(densities, other, ["feature_density"])
     assert table["relative_difference"] == [pytest.approx(0.01 / 0.11)]
-    assert core.compared(one, one, ["feature_density"])["relative_difference"] == [0.0]
+    assert core.comparison_table(densities, densities, ["feature_density"])[
+        "relative_difference"
+    ] == [0.0]
     never = {"feature_density": np.array([0.5, 0.1, 0.2])}
-    assert core.compared(one, never, ["feature_density"])["relative_difference"] == [1.0]
+    assert core.comparison_table(densities, never, ["feature_density"])["relative_difference"] == [
+        1.0
+    ]

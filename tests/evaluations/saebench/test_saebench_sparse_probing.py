@@ -1,4 +1,4 @@
-"""SAEBench's sparse probing: prefilled equals its own run, planted truth, and what is masked."""
+"""SAEBench's sparse probing: prefilled equals its own run, planted classes, masked tokens."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_prefilled_probing_equals_sae_bench_running_the_model_itself(tmp_path, n
     theirs.mkdir()
 
     def their_run():
-        artifacts.start(42)
+        artifacts.seed_generators(42)
         return upstream.run_eval_single_dataset(
             name,
             config,
@@ -123,7 +123,7 @@ def test_prefilled_probing_equals_sae_bench_running_the_model_itself(tmp_path, n
     assert uncached != cached
 
 
-def test_a_dimension_that_is_the_class_is_found_first(tmp_path):
+def test_dimension_equal_to_the_class_is_selected_first(tmp_path):
     ids, values, tokens, raw = world(tmp_path / "none")
     for number in range(len(NAMES)):
         start = number * (TRAIN + TEST)
@@ -136,7 +136,7 @@ def test_a_dimension_that_is_the_class_is_found_first(tmp_path):
     assert found["top_1"]["ci"][0] > 0.9
 
 
-def test_latents_that_know_nothing_stay_at_chance_and_close_no_gap(tmp_path):
+def test_random_latents_stay_at_chance_and_close_no_gap(tmp_path):
     names = [f"class {number}" for number in range(6)]
     _, _, tokens, raw = world(tmp_path, d=40, names=names)
     prefill(tokens, raw, tmp_path / "artifact", concepts=names)
@@ -146,7 +146,7 @@ def test_latents_that_know_nothing_stay_at_chance_and_close_no_gap(tmp_path):
         assert low <= null <= high, name
 
 
-def test_special_tokens_are_zero_and_everything_else_is_the_capture(tmp_path):
+def test_artifact_equals_the_capture_with_zero_special_tokens(tmp_path):
     ids, values, tokens, raw = world(tmp_path)
     meta = prefill(tokens, raw, tmp_path / "artifact")
     acts = torch.load(tmp_path / "artifact" / artifacts.file_name(meta["name"]))
@@ -156,7 +156,7 @@ def test_special_tokens_are_zero_and_everything_else_is_the_capture(tmp_path):
     assert meta["name"] == f"occupations_float32_ctx12_seed42_{SIZE}"
 
 
-def test_a_text_of_two_classes_stands_for_none(tmp_path):
+def test_text_of_two_classes_is_left_out(tmp_path):
     ids, values, tokens, raw = world(tmp_path)
     table = pq.read_table(tokens / "documents.parquet").to_pandas()
     first = table["doc_id"] == 0
@@ -177,7 +177,7 @@ def test_equal_inputs_give_equal_bytes(tmp_path):
     assert folder_digest(tmp_path / "one-out") == folder_digest(tmp_path / "two-out")
 
 
-def test_texts_at_a_time_bound_the_memory_and_change_no_accuracy(tmp_path):
+def test_batch_size_changes_no_accuracy(tmp_path):
     _, _, tokens, raw = world(tmp_path)
     prefill(tokens, raw, tmp_path / "artifact")
     found = [
@@ -187,7 +187,7 @@ def test_texts_at_a_time_bound_the_memory_and_change_no_accuracy(tmp_path):
     assert found[0] == found[1] == found[2]
 
 
-def test_sizes_are_told_apart_and_few_classes_get_no_interval(tmp_path):
+def test_sizes_have_own_metrics_and_few_classes_no_interval(tmp_path):
     _, _, tokens, raw = world(tmp_path, names=NAMES[:2])
     few = {"concepts": NAMES[:2]}
     prefill(tokens, raw, tmp_path / "a", **few)
@@ -208,7 +208,7 @@ def test_sizes_are_told_apart_and_few_classes_get_no_interval(tmp_path):
     np.testing.assert_allclose(table["gap_1"], table["top_1"] - table["llm_top_1"])
 
 
-def test_several_data_sets_are_the_units_and_each_keeps_its_own_mean(tmp_path):
+def test_several_data_sets_are_the_units_and_keep_their_means(tmp_path):
     _, _, tokens, raw = world(tmp_path)
     names, folders = ["ag_news", "europarl", "github-code"], {}
     for seed, name in enumerate(names):

@@ -29,10 +29,10 @@ def hub(monkeypatch):
     """sae_bench's loader, with the published columns and a few rows."""
     from sae_bench.sae_bench_utils import dataset_utils
 
-    asked = []
+    requests = []
 
     def load_dataset(name, *configuration, **options):
-        asked.append((name, *configuration))
+        requests.append((name, *configuration))
         if name == "LabHC/bias_in_bios":
             return {split: biographies(split) for split in ("train", "test")}
         if name == "Helsinki-NLP/europarl":
@@ -41,7 +41,7 @@ def hub(monkeypatch):
         raise FileNotFoundError(f"Couldn't reach {name}")
 
     monkeypatch.setattr(dataset_utils, "load_dataset", load_dataset)
-    return asked
+    return requests
 
 
 def drawn(tmp_path, dataset):
@@ -81,7 +81,7 @@ def test_balanced_sets_of_a_smaller_size_are_captured_with_the_larger_one(tmp_pa
         ("Helsinki-NLP/europarl", ["400-40"], "cannot be drawn at size 400-40"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line(tmp_path, hub, dataset, sizes, message):
-    with pytest.raises(LedgerError, match=message) as told:
+def test_unavailable_draw_is_a_one_line_error(tmp_path, hub, dataset, sizes, message):
+    with pytest.raises(LedgerError, match=message) as error:
         texts.produce({"dataset": dataset, "sizes": sizes, "seed": 42}, tmp_path)
-    assert "\n" not in str(told.value) and "evaluations.saebench.datasets" in str(told.value)
+    assert "\n" not in str(error.value) and "evaluations.saebench.datasets" in str(error.value)

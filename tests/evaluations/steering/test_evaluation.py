@@ -1,7 +1,8 @@
-"""Steering on a model whose directions are known: what writes is found, what does not is not."""
+"""Steering on a model whose directions are known: effects, fluency, reported half and bytes."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
 
+from latent_ledger.coders.formats.site_file import write_site
 from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.steering import evaluation as steering
 from latent_ledger.evaluations.steering.outcomes import CONTRASTS
 from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.errors import GateError, LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.models.hook_points import CoderSite
 from latent_ledger.text.tokenizer import load_tokenizer
 from tests.evaluations.steering import planted
 from tests.evaluations.steering.planted import World
@@ -61,54 +64,54 @@ def label(metric: dict) -> str:
     return verdict(metric, null=0.0, alpha=0.05)
 
 
-def test_a_latent_that_writes_the_concept_is_found(output_hook):
-    found = metrics_of(output_hook)
+def test_latent_that_writes_concept_has_an_effect(output_hook):
+    metrics = metrics_of(output_hook)
     assert facts_of(output_hook)["latent"] == 2
-    assert found["success_latent"]["estimate"] > 0.9
+    assert metrics["success_latent"]["estimate"] > 0.9
     for name in ("effect_latent", "gap_random"):
-        assert found[name]["ci"][0] > 0.1, name
-        assert label(found[name]) == "novel"
+        assert metrics[name]["ci"][0] > 0.1, name
+        assert label(metrics[name]) == "novel"
     # MARK is what the means differ in, and the model never writes along it.
     assert facts_of(output_hook)["coefficients"]["dom"] > 0
-    assert found["effect_dom"]["estimate"] == 0
-    assert label(found["gap_dom"]) == "novel"
+    assert metrics["effect_dom"]["estimate"] == 0
+    assert label(metrics["gap_dom"]) == "novel"
 
 
-def test_random_directions_do_not_steer(output_hook):
-    found = metrics_of(output_hook)
+def test_random_directions_have_no_effect(output_hook):
+    metrics = metrics_of(output_hook)
     assert facts_of(output_hook)["coefficients"]["random"] > 0
-    low, high = found["effect_random"]["ci"]
+    low, high = metrics["effect_random"]["ci"]
     assert low <= 0 <= high
-    assert label(found["effect_random"]) == "inconclusive"
+    assert label(metrics["effect_random"]) == "inconclusive"
 
 
-def test_a_latent_that_the_model_ignores_is_inconclusive(void):
-    found = metrics_of(void)
+def test_latent_that_model_ignores_is_inconclusive(void):
+    metrics = metrics_of(void)
     assert facts_of(void)["coefficients"]["latent"] > 0
-    assert found["effect_latent"]["estimate"] == 0
-    assert found["effect_latent"]["p"] == 1
+    assert metrics["effect_latent"]["estimate"] == 0
+    assert metrics["effect_latent"]["p"] == 1
     for name in ("effect_latent", "gap_dom", "gap_random"):
-        assert label(found[name]) == "inconclusive", name
+        assert label(metrics[name]) == "inconclusive", name
 
 
-def test_a_latent_that_breaks_fluency_is_refused(breaks):
+def test_latent_that_breaks_fluency_is_inadmissible(breaks):
     """It would succeed at every text, but only in tokens the unsteered model finds incredible."""
     assert np.mean(cell(breaks, "latent", 1.0)["success"]) > 0.9
-    facts, found = facts_of(breaks), metrics_of(breaks)
+    facts, metrics = facts_of(breaks), metrics_of(breaks)
     assert facts["admissible"]["latent"] == []
     assert facts["coefficients"]["latent"] == 0
-    assert found["effect_latent"]["estimate"] == 0
-    assert found["success_latent"]["estimate"] == found["success_baseline"]["estimate"]
-    assert found["perplexity_ratio_latent"]["estimate"] == 1
+    assert metrics["effect_latent"]["estimate"] == 0
+    assert metrics["success_latent"]["estimate"] == metrics["success_baseline"]["estimate"]
+    assert metrics["perplexity_ratio_latent"]["estimate"] == 1
 
 
-def test_without_the_cap_it_would_have_been_taken(world):
+def test_latent_that_breaks_fluency_is_admissible_without_cap(world):
     settings = {"perplexity_cap": 1e9, "coefficients": [1.0, 2.0]}
     out = world.steer(world.folder / "breaks", "uncapped", **settings)
     assert metrics_of(out)["effect_latent"]["ci"][0] > 0.1
 
 
-def test_a_direction_that_changes_nothing_leaves_the_unsteered_text(void):
+def test_direction_without_effect_gives_unsteered_texts(void):
     """Arms share their random numbers: only what the vector does can tell two texts apart."""
     unsteered = cell(void, "baseline", 0.0)
     for arm in ("latent", "dom"):
@@ -117,12 +120,12 @@ def test_a_direction_that_changes_nothing_leaves_the_unsteered_text(void):
     assert cell(void, "random", 1.0)["text"] != unsteered["text"]
 
 
-def test_baselines_of_two_coders_are_the_same_texts(output_hook, void):
+def test_baseline_texts_are_equal_for_two_coders(output_hook, void):
     for arm, coefficient in (("baseline", 0.0), ("dom", 1.0), ("random", 1.0)):
         assert cell(output_hook, arm, coefficient)["text"] == cell(void, arm, coefficient)["text"]
 
 
-def test_the_prompt_is_the_one_nearest_one_half(world, output_hook):
+def test_prompt_scan_selects_success_nearest_one_half(world, output_hook):
     """Steered prompts are made by hand here: one writes the concept always, one never."""
     scan = pq.read_table(output_hook / "scan.parquet").to_pandas()
     success = scan.groupby("prompt", sort=False).success.mean()
@@ -147,12 +150,12 @@ def test_the_prompt_is_the_one_nearest_one_half(world, output_hook):
             features[0, :, 0] = np.where(wins, 1.0, -1.0)
             return np.full((1, 16, 3), 65), steering.generate.Reading(np.ones((1, 16)), features)
 
-    rows, chosen = steering.scan_prompts("letters", judging, Scripted())
-    assert chosen == "c"  # as near as "d", and earlier
+    rows, selected = steering.scan_prompts("letters", judging, Scripted())
+    assert selected == "c"  # as near as "d", and earlier
     assert len(rows["success"]) == 64
 
 
-def test_every_generation_is_kept(world, output_hook):
+def test_generations_table_holds_every_text(world, output_hook):
     table = pq.read_table(output_hook / "generations.parquet").to_pandas()
     n, arms = planted.SETTINGS["generations"], 1 + 3 * len(planted.SETTINGS["coefficients"])
     assert len(table) == n * arms
@@ -168,7 +171,7 @@ def test_every_generation_is_kept(world, output_hook):
     assert not set(scan.text) & set(table.text)
 
 
-def test_only_the_reported_half_is_reported(output_hook):
+def test_outcomes_table_holds_only_reported_half(output_hook):
     outcomes = pq.read_table(output_hook / "outcomes.parquet").to_pandas()
     assert (outcomes["index"] % 2 == 1).all()
     at = facts_of(output_hook)["coefficients"]
@@ -179,19 +182,19 @@ def test_only_the_reported_half_is_reported(output_hook):
 
 
 def test_every_metric_is_recomputed_from_its_table(output_hook):
-    found = metrics_of(output_hook)
-    assert {f"{name}{end}" for name in CONTRASTS for end in ("", "_bag", "/letters")} < set(found)
-    judged = found.pop("judge_accuracy/letters")
+    metrics = metrics_of(output_hook)
+    assert {f"{name}{end}" for name in CONTRASTS for end in ("", "_bag", "/letters")} < set(metrics)
+    judged = metrics.pop("judge_accuracy/letters")
     assert judged["ci"][0] < judged["estimate"] < judged["ci"][1]
     assert judged["n"] == 80
-    for name, metric in found.items():
+    for name, metric in metrics.items():
         values = headtohead.values_of(output_hook, name)
         assert values.estimate() == pytest.approx(metric["estimate"])
         assert metric["unit"] == "generation"
         assert metric["n"] == len(values) == planted.SETTINGS["generations"] // 2
 
 
-def test_batches_move_no_text_and_equal_inputs_give_equal_bytes(world, output_hook):
+def test_texts_do_not_depend_on_batch_and_bytes_are_equal(world, output_hook):
     assert folder_digest(world.steer(world.folder / "output_hook", "again")) == folder_digest(
         output_hook
     )
@@ -201,13 +204,13 @@ def test_batches_move_no_text_and_equal_inputs_give_equal_bytes(world, output_ho
         assert texts[0] == texts[1]
 
 
-def test_another_seed_gives_other_texts(world, output_hook):
+def test_other_seed_gives_other_texts(world, output_hook):
     other = world.steer(world.folder / "output_hook", "reseeded", seed=1, generations=4)
     texts = [set(cell(out, "baseline", 0.0)["text"]) for out in (output_hook, other)]
     assert not texts[0] & texts[1]
 
 
-def test_test_examples_choose_nothing(world, output_hook, tmp_path):
+def test_labels_of_test_split_change_only_judge_accuracy(world, output_hook, tmp_path):
     """Other labels on the test split change how good the judge looks, and nothing else."""
     table = pq.read_table(world.tokens / "documents.parquet").to_pandas()
     flipped = table.copy()
@@ -228,7 +231,7 @@ def test_test_examples_choose_nothing(world, output_hook, tmp_path):
     assert facts_of(out)["judge_accuracy"] == pytest.approx(1 - right)
 
 
-def test_a_prompt_that_does_not_fit_is_one_line(world):
+def test_prompt_longer_than_context_raises_error(world):
     with pytest.raises(LedgerError, match="'much too long' takes 14 tokens with BOS"):
         world.steer(world.folder / "output_hook", "long", prompts=["much too long"])
 
@@ -247,11 +250,7 @@ def test_activations_of_another_model_are_refused(world):
 
 def test_inputs_of_another_coder_are_refused(world, output_hook):
     elsewhere = world.coder("elsewhere", planted.WRITE)
-    (elsewhere / "site.json").write_text(
-        '{"format": "sparsify", "layer": 1, "input_hook": "resid_post", '
-        '"output_hook": "resid_post"}'
-    )
-    encoded = world.folder / "codes-elsewhere"
-    encoded.symlink_to(world.folder / "codes-output_hook")
+    write_site(elsewhere, "sparsify", CoderSite.at(1, "resid_post"))
+    shutil.copytree(world.folder / "codes-output_hook", world.folder / "codes-elsewhere")
     with pytest.raises(LedgerError, match=r"writes layers.1.resid_post"):
         world.steer(elsewhere)

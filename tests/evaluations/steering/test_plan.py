@@ -1,4 +1,4 @@
-"""What steering asks of the graph, what it refuses, and how its rows read."""
+"""Planned jobs, checks, rows and section of steering."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.project import PROJECT
 from tests.ways import way
 
 TINY = PROJECT / "config/tiny.yaml"
-CHOSEN = ("sae-resid-k32-s0", "skip-transcoder-k32-s0")
+STEERED = ("sae-resid-k32-s0", "skip-transcoder-k32-s0")
 
 
 def load(**overlay) -> dict:
@@ -28,22 +28,22 @@ def config() -> dict:
     return load()
 
 
-def test_every_measured_coder_has_a_job_and_a_row(config):
+def test_every_steered_coder_has_a_job_and_a_row(config):
     jobs = steering.jobs(config)
-    assert list(jobs) == [f"steering/{name}.json" for name in CHOSEN]
+    assert list(jobs) == [f"steering/{name}.json" for name in STEERED]
     for job in jobs.values():
         assert job.rule == "steering"
         assert not {"select", "judge_layer"} & set(job.settings)
         assert job.settings["model_dtype"] == config["model"]["dtype"]
     rows = steering.rows(config, jobs)
-    assert [row.run_id for row in rows] == [f"steer-{name}" for name in CHOSEN]
+    assert [row.run_id for row in rows] == [f"steer-{name}" for name in STEERED]
     planned = graph.jobs(config)
     for row in rows:
         assert way(row, config)[-1] == row.manifest
         assert not set(way(row, config)) - set(planned)
 
 
-def test_the_judge_is_the_same_for_coders_of_one_layer(config):
+def test_judge_hook_point_is_equal_for_coders_of_one_layer(config):
     residual = HookPoint(2, "resid_post")
     judged = {job.inputs["judged"] for job in steering.jobs(config).values()}
     assert judged == {Activations("probing", residual)}
@@ -51,18 +51,18 @@ def test_the_judge_is_the_same_for_coders_of_one_layer(config):
     assert elsewhere == {Activations("probing", HookPoint(3, "resid_post"))}
 
 
-def test_a_further_protocol_is_a_row_of_its_own_and_changes_no_other(config):
+def test_further_protocol_adds_a_row_and_changes_no_other(config):
     coarse = {"coders": ["sae-resid"], "prompts": ["My favorite"], "coefficients": [2, 4, 8]}
     varied = load(variants={"coarse": coarse})
     plain, jobs = steering.jobs(config), steering.jobs(varied)
     (path,) = set(jobs) - set(plain)
-    assert path == f"steering_variants/coarse/{CHOSEN[0]}.json"
+    assert path == f"steering_variants/coarse/{STEERED[0]}.json"
     assert {name: jobs[name] for name in plain} == plain, "keys of the block's own jobs stay"
-    common = plain[f"steering/{CHOSEN[0]}.json"].settings
+    common = plain[f"steering/{STEERED[0]}.json"].settings
     changed = {"prompts": ["My favorite"], "coefficients": [2.0, 4.0, 8.0]}
     assert (jobs[path].rule, jobs[path].settings) == ("steering", common | changed)
     row = steering.rows(varied, jobs)[-1]
-    assert row.run_id == f"steer-{CHOSEN[0]}-coarse"
+    assert row.run_id == f"steer-{STEERED[0]}-coarse"
     assert row.columns["tokens"].endswith("coefs[2,4,8]xRMS")
 
 
@@ -79,19 +79,19 @@ def test_a_further_protocol_is_a_row_of_its_own_and_changes_no_other(config):
         ({"coefficients": [0]}, "evaluations.steering.coefficients"),
     ],
 )
-def test_what_cannot_be_steered_is_refused(overlay, message):
+def test_invalid_steering_settings_are_refused(overlay, message):
     with pytest.raises(experiment.ConfigError) as caught:
         load(**overlay)
     assert message in str(caught.value)
 
 
-def test_a_coder_that_writes_an_mlp_input_is_refused():
+def test_coder_that_writes_mlp_input_is_refused():
     overlay = {"coders": {"sae-resid": {"input_hook": "mlp_in", "output_hook": "mlp_in"}}}
     with pytest.raises(experiment.ConfigError, match="sae-resid writes mlp_in"):
         experiment.load(TINY, [overlay])
 
 
-def test_a_row_says_what_was_chosen(config):
+def test_row_states_prompt_latent_and_coefficients(config):
     def metric(name: str, estimate: float) -> dict:
         half = {"ci": [estimate - 0.1, estimate + 0.1], "p_holm": 0.03}
         return {"name": name, "estimate": estimate, "unit": "generation", "n": 144, **half}
@@ -118,16 +118,16 @@ def test_a_row_says_what_was_chosen(config):
     payload = SimpleNamespace(facts=facts, folder=lambda: None)
     original, rows.metrics_of = rows.metrics_of, lambda _: metrics
     try:
-        found = rows.read(row, payload)
+        finding = rows.read(row, payload)
     finally:
         rows.metrics_of = original
-    assert found.main["name"] == "gap_dom"
-    assert found.null == 0.0
-    assert "-0.060 [-0.160, +0.040] (n=144 generations)" in found.key_results
-    assert "Holm p=0.03" in found.key_results
-    assert "latent 7, coefficients latent 0 (none admissible)" in found.notes
-    assert "difference of means 0.5" in found.notes
-    assert "judge right on 0.650 [0.550, 0.750] of test examples (bag" in found.notes
+    assert finding.main["name"] == "gap_dom"
+    assert finding.null == 0.0
+    assert "-0.060 [-0.160, +0.040] (n=144 generations)" in finding.key_results
+    assert "Holm p=0.03" in finding.key_results
+    assert "latent 7, coefficients latent 0 (none admissible)" in finding.notes
+    assert "difference of means 0.5" in finding.notes
+    assert "judge right on 0.650 [0.550, 0.750] of test examples (bag" in finding.notes
     weak = {"judge_accuracy/researcher": metric("judge_accuracy/researcher", 0.55)}
     assert "no better than chance" in rows.concept_line("researcher", concept, weak)
     columns = {"model": "a model"}

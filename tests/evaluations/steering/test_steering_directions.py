@@ -1,4 +1,4 @@
-"""What labelled examples teach: pooled features and unit directions, by hand."""
+"""Pooled features, unit directions and judges, against hand computations."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def shards(tmp_path) -> tuple[ActivationShards, np.ndarray, np.ndarray]:
     return ActivationShards(folder), values, ids
 
 
-def test_means_leave_special_tokens_out(shards):
+def test_example_means_leave_special_tokens_out(shards):
     acts, values, _ = shards
-    found = examples.example_means(acts, examples.activation_rows(acts), 6)
-    np.testing.assert_allclose(found[0], values[0, 1:4].mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(found[4], values[4, 1:3].mean(axis=0), rtol=1e-6)
-    assert not found[5].any()  # an example without a token
+    means = examples.example_means(acts, examples.activation_rows(acts), 6)
+    np.testing.assert_allclose(means[0], values[0, 1:4].mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(means[4], values[4, 1:3].mean(axis=0), rtol=1e-6)
+    assert not means[5].any()  # an example without a token
 
 
-def test_means_of_leading_tokens(shards):
+def test_example_means_of_leading_tokens_equal_hand_computation(shards):
     acts, values, ids = shards
-    found = examples.example_means(acts, examples.activation_rows(acts), 5, first=2)
-    np.testing.assert_allclose(found[3], values[3, 1:3].mean(axis=0), rtol=1e-6)
+    means = examples.example_means(acts, examples.activation_rows(acts), 5, first=2)
+    np.testing.assert_allclose(means[3], values[3, 1:3].mean(axis=0), rtol=1e-6)
     bags = examples.example_means(acts, examples.token_rows(acts, 259), 5, first=2)
     expected = np.zeros(259)
     np.add.at(expected, ids[3, 1:3], 0.5)
@@ -60,7 +60,7 @@ def test_means_of_leading_tokens(shards):
     assert norms[1, 0] == pytest.approx((values[1, 1:] ** 2).sum(axis=1).mean(), rel=1e-6)
 
 
-def test_sparse_rows_pool_like_dense_ones(shards):
+def test_example_means_of_sparse_and_dense_rows_are_equal(shards):
     acts, values, _ = shards
     rows = [np.abs(part) for part in examples.activation_rows(acts)]
     dense = examples.example_means(acts, rows, 5)
@@ -68,12 +68,12 @@ def test_sparse_rows_pool_like_dense_ones(shards):
     np.testing.assert_allclose(sparse.toarray(), dense)
 
 
-def test_a_generated_bag_is_the_share_of_each_token():
-    found = judge.bag(np.array([[3, 3, 5, 1], [0, 0, 0, 0]]), 7).toarray()
-    np.testing.assert_allclose(found, [[0, 0.25, 0, 0.5, 0, 0.25, 0], [1, 0, 0, 0, 0, 0, 0]])
+def test_bag_of_text_is_share_of_each_token():
+    shares = judge.bag(np.array([[3, 3, 5, 1], [0, 0, 0, 0]]), 7).toarray()
+    np.testing.assert_allclose(shares, [[0, 0.25, 0, 0.5, 0, 0.25, 0], [1, 0, 0, 0, 0, 0, 0]])
 
 
-def test_the_best_latent_is_the_one_that_rises_most():
+def test_best_latent_has_largest_positive_difference():
     """Latent 2 falls further than latent 1 rises, and would steer away from the concept."""
     labels = np.array([1, 1, 0, 0])
     codes = np.array([[1.0, 3, 0, 0], [1, 3, 0, 1], [1, 0, 9, 0], [1, 0, 9, 0]])
@@ -83,7 +83,7 @@ def test_the_best_latent_is_the_one_that_rises_most():
 
 
 @pytest.mark.parametrize("architecture", ["sae", "skip-transcoder"])
-def test_a_decoder_direction_is_the_decoder_row_alone(tmp_path, architecture):
+def test_decoder_direction_is_unit_decoder_row(tmp_path, architecture):
     rng = np.random.default_rng(1)
     transcode = architecture != "sae"
     weights = {
@@ -112,21 +112,21 @@ def test_a_decoder_direction_is_the_decoder_row_alone(tmp_path, architecture):
         directions.decoder_direction(coder, 2)
 
 
-def test_the_difference_of_means_points_from_negative_to_positive():
+def test_difference_of_means_points_to_positive_class():
     raw = np.array([[4.0, 1], [6, 1], [1, 1], [3, 1]])
     labels = np.array([1, 1, 0, 0])
     np.testing.assert_allclose(directions.difference_of_means(raw, labels), [1, 0])
     np.testing.assert_allclose(directions.difference_of_means(raw, 1 - labels), [-1, 0])
 
 
-def test_random_directions_are_unit_vectors_without_a_preference():
-    found = directions.random_directions(np.random.default_rng(0), 4000, D)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1)
-    assert np.abs(found.mean(axis=0)).max() < 0.04
-    np.testing.assert_allclose(found.T @ found / 4000, np.eye(D) / D, atol=0.02)
+def test_random_directions_are_uniform_unit_vectors():
+    drawn = directions.random_directions(np.random.default_rng(0), 4000, D)
+    np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), 1)
+    assert np.abs(drawn.mean(axis=0)).max() < 0.04
+    np.testing.assert_allclose(drawn.T @ drawn / 4000, np.eye(D) / D, atol=0.02)
 
 
-def test_a_judge_is_the_probe_itself():
+def test_judge_scores_equal_fitted_probe():
     """Weights and intercept give the scores of the fitted probe on any features."""
     rng = np.random.default_rng(2)
     features = rng.normal(3, [1, 5, 0.1, 1, 1, 1], (300, D))
@@ -138,7 +138,7 @@ def test_a_judge_is_the_probe_itself():
     assert accuracy == np.mean((scores > 0) == labels[200:]) > 0.85
 
 
-def test_the_second_opinion_knows_only_training_tokens():
+def test_second_opinion_ignores_tokens_outside_training():
     rng = np.random.default_rng(3)
     labels = np.arange(200) % 2
     ids = rng.integers(0, 20, (200, 10))

@@ -1,4 +1,4 @@
-"""Sampling under a vector: what the cache writes is what plain passes write, and nothing leaks."""
+"""Sampling under a vector: equality with plain passes, random streams and special tokens."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def written_plainly(
 
 @pytest.mark.parametrize("folder", ["neox", "gemma2"])
 @pytest.mark.parametrize("point", ["resid_post", "mlp_out", "resid_pre"])
-def test_the_cache_changes_nothing(folder, point, request):
+def test_texts_with_cache_equal_texts_without(folder, point, request):
     """Gemma's sliding window of 16 is not reached by prompt and text, its post-norm is."""
     model, hook_point = (
         language_model.load_model(request.getfixturevalue(folder)),
@@ -65,7 +65,7 @@ def test_the_cache_changes_nothing(folder, point, request):
     assert (ids[0] != ids[1]).any()
 
 
-def test_a_window_shorter_than_the_text_changes_nothing_either(gemma2):
+def test_texts_beyond_sliding_window_equal_plain_pass(gemma2):
     model, hook_point = language_model.load_model(gemma2), HookPoint(0, "resid_post")
     window = model.config.sliding_window
     ids = write(model, hook_point, torch.zeros(1, 1, D), new_tokens=window + 8)[0, 0]
@@ -77,7 +77,7 @@ def test_a_window_shorter_than_the_text_changes_nothing_either(gemma2):
         assert (logits[len(PROMPT) - 1 + place].double() + noise).argmax() == token
 
 
-def test_equal_vectors_give_equal_texts_whatever_stands_beside_them(neox):
+def test_equal_vectors_give_equal_texts_in_any_batch(neox):
     model, hook_point = language_model.load_model(neox), HookPoint(1, "resid_post")
     vectors = torch.zeros(3, N, D)
     vectors[1] = 2.0 * torch.arange(D)
@@ -87,7 +87,7 @@ def test_equal_vectors_give_equal_texts_whatever_stands_beside_them(neox):
     assert len({tuple(row) for row in ids[0]}) == N
 
 
-def test_streams_differ_by_every_part_of_their_name():
+def test_random_streams_differ_by_every_part_of_name():
     names = [(0, "a", 0), (1, "a", 0), (0, "b", 0), (0, "a", 1)]
     drawn = {generate.stream(*name).integers(2**62) for name in names}
     assert len(drawn) == 4
@@ -118,7 +118,7 @@ def test_samples_follow_the_softmax(tmp_path):
     assert share == pytest.approx(expected, abs=4 * (expected * (1 - expected) / n) ** 0.5)
 
 
-def test_special_tokens_are_never_written(neox):
+def test_special_tokens_are_never_sampled(neox):
     model = language_model.load_model(neox)
     with torch.no_grad():
         model.get_output_embeddings().weight[SPECIAL] *= 50
@@ -130,24 +130,24 @@ def test_special_tokens_are_never_written(neox):
 
 
 @pytest.mark.parametrize("folder", ["neox", "gemma2"])
-def test_reading_is_a_plain_pass(folder, request):
+def test_reading_equals_plain_pass(folder, request):
     model, hook_point = (
         language_model.load_model(request.getfixturevalue(folder)),
         HookPoint(2, "resid_post"),
     )
     texts = np.random.default_rng(0).integers(0, 256, (4, NEW))
-    found = generate.read(model, hook_point, PROMPT, texts)
+    reading = generate.read(model, hook_point, PROMPT, texts)
     for row, text in enumerate(texts):
         ids = torch.tensor([[*PROMPT, *text]])
         with torch.inference_mode():
             logits = model(ids, use_cache=False).logits[0, len(PROMPT) - 1 : -1]
         loss = cross_entropy(logits.double(), torch.from_numpy(text)).item()
-        assert found.perplexity[row] == pytest.approx(np.exp(loss), rel=1e-4)
+        assert reading.perplexity[row] == pytest.approx(np.exp(loss), rel=1e-4)
         value = hooks.read(model, ids, [hook_point])[hook_point][0, len(PROMPT) :].mean(dim=0)
-        np.testing.assert_allclose(found.features[row], value.numpy(), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(reading.features[row], value.numpy(), rtol=1e-3, atol=1e-4)
 
 
-def test_a_bfloat16_model_is_steered_in_its_own_format(gemma2):
+def test_bfloat16_model_is_steered_in_bfloat16(gemma2):
     model, hook_point = (
         language_model.load_model(gemma2, "bfloat16"),
         HookPoint(1, "mlp_out_normed"),

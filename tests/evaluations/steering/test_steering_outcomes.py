@@ -1,4 +1,4 @@
-"""Which coefficient is reported, and what its contrasts say, on numbers made by hand."""
+"""Choice of the coefficient and contrasts of the reported half, on hand-made cells."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cell(
 BASE = cell(BASELINE, 0.0, 0.5, 0.5)
 
 
-def test_the_most_successful_fluent_coefficient_is_chosen():
+def test_choose_takes_most_successful_fluent_coefficient():
     cells = [
         cell("latent", 0.5, 0.6, 0.6, 12),
         cell("latent", 1.0, 0.8, 0.8, 15),
@@ -42,7 +42,7 @@ def test_the_most_successful_fluent_coefficient_is_chosen():
     assert choice.admissible == (0.5, 1.0)
 
 
-def test_the_reported_half_has_no_say():
+def test_choose_ignores_reported_half():
     """Neither its success nor its perplexity: a look at it would reverse the choice."""
     cells = [
         cell("latent", 0.5, 0.6, 0.0, ppl=10, ppl_odd=99),
@@ -52,24 +52,24 @@ def test_the_reported_half_has_no_say():
     assert choose(cells, BASE, 1.5).cell is cells[0]
 
 
-def test_ties_go_to_the_smaller_coefficient():
+def test_choose_takes_smaller_coefficient_on_tie():
     cells = [cell("dom", value, 0.7, 0.7) for value in (0.5, 1.0, 2.0)]
     assert choose(cells, BASE, 1.5).cell is cells[0]
 
 
-def test_an_arm_that_harms_is_not_excused():
+def test_choose_takes_harmful_coefficient_if_fluent():
     """Coefficient 0 is no candidate as long as another is fluent."""
     cells = [cell("random", 0.5, 0.1, 0.1), cell("random", 1.0, 0.0, 0.0)]
     assert choose(cells, BASE, 1.5).cell is cells[0]
 
 
-def test_without_a_fluent_coefficient_the_arm_falls_back_to_the_baseline():
+def test_choose_without_fluent_coefficient_takes_baseline():
     choice = choose([cell("latent", 0.5, 1.0, 1.0, ppl=15.01)], BASE, 1.5)
     assert choice.cell is BASE
     assert choice.admissible == ()
 
 
-def coders_measured_by(latent: float, dom: float, random: float) -> dict[str, Cell]:
+def reported_cells(latent: float, dom: float, random: float) -> dict[str, Cell]:
     """The reported cells at these success rates on the reported half."""
     rates = {"latent": latent, "dom": dom, "random": random}
     return {arm: cell(arm, 1.0, 0.0, rate, ppl_odd=12) for arm, rate in rates.items()} | {
@@ -80,32 +80,32 @@ def coders_measured_by(latent: float, dom: float, random: float) -> dict[str, Ce
 @pytest.fixture(scope="module")
 def records(tmp_path_factory) -> Records:
     """Two concepts: in one the latent wins over all, in the other nothing does anything."""
-    found = Records(tmp_path_factory.mktemp("outcomes"), resamples=2000, seed=0)
+    records = Records(tmp_path_factory.mktemp("outcomes"), resamples=2000, seed=0)
     parts = [
-        outcomes.outcome_rows("works", coders_measured_by(0.9, 0.5, 0.4)),
-        outcomes.outcome_rows("idle", coders_measured_by(0.5, 0.5, 0.5)),
+        outcomes.outcome_rows("works", reported_cells(0.9, 0.5, 0.4)),
+        outcomes.outcome_rows("idle", reported_cells(0.5, 0.5, 0.5)),
     ]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    found.table(outcomes.TABLE, columns)
-    outcomes.record(found, ["works", "idle"])
-    return found
+    records.table(outcomes.TABLE, columns)
+    outcomes.record(records, ["works", "idle"])
+    return records
 
 
-def test_contrasts_are_differences_of_reported_successes(records):
-    found = {name: metric["estimate"] for name, metric in records.metrics.items()}
-    assert found["success_latent"] == pytest.approx(0.7)
-    assert found["success_baseline"] == pytest.approx(0.5)
-    assert found["gap_dom"] == pytest.approx(0.2)
-    assert found["gap_dom/works"] == pytest.approx(0.4)
-    assert found["effect_latent/works"] == pytest.approx(0.4)
-    assert found["gap_random/idle"] == found["effect_latent/idle"] == 0
-    assert found["gap_dom_bag"] == found["gap_dom"]
-    assert found["perplexity_ratio_latent"] == pytest.approx(1.2)
+def test_contrasts_are_differences_of_reported_success(records):
+    estimates = {name: metric["estimate"] for name, metric in records.metrics.items()}
+    assert estimates["success_latent"] == pytest.approx(0.7)
+    assert estimates["success_baseline"] == pytest.approx(0.5)
+    assert estimates["gap_dom"] == pytest.approx(0.2)
+    assert estimates["gap_dom/works"] == pytest.approx(0.4)
+    assert estimates["effect_latent/works"] == pytest.approx(0.4)
+    assert estimates["gap_random/idle"] == estimates["effect_latent/idle"] == 0
+    assert estimates["gap_dom_bag"] == estimates["gap_dom"]
+    assert estimates["perplexity_ratio_latent"] == pytest.approx(1.2)
     assert records.metrics["gap_dom"]["n"] == N
     assert records.metrics["gap_dom/works"]["n"] == N / 2
 
 
-def test_intervals_are_paired(records):
+def test_contrast_intervals_are_paired(records):
     """Generations that both arms win cancel out: the interval is that of the differences."""
     table = records.tables[outcomes.TABLE].to_pydict()
     works = np.array(table["concept"]) == "works"
@@ -119,7 +119,7 @@ def test_intervals_are_paired(records):
     assert metric["p"] == contrast.p
 
 
-def test_holm_runs_over_concepts_and_over_the_contrasts_that_were_not_declared(records):
+def test_holm_families_are_concepts_and_undeclared_contrasts(records):
     metrics = records.metrics
     for name in ("gap_dom", "effect_latent"):
         p = [metrics[f"{name}/{concept}"]["p"] for concept in ("works", "idle")]
@@ -132,7 +132,7 @@ def test_holm_runs_over_concepts_and_over_the_contrasts_that_were_not_declared(r
     assert metrics["gap_dom/works"]["p_holm"] == 2 * metrics["gap_dom/works"]["p"]
 
 
-def test_cells_say_what_was_fluent_and_what_was_reported():
+def test_cell_rows_state_fluency_and_report():
     cells = [BASE, cell("latent", 0.5, 0.6, 0.7), cell("latent", 1.0, 0.9, 0.9, ppl=20)]
     rows = list(outcomes.cell_rows("c", cells, {BASELINE: BASE, "latent": cells[1]}, 1.5))
     assert [(row["arm"], row["coefficient"], row["half"]) for row in rows[:3]] == [
@@ -141,6 +141,6 @@ def test_cells_say_what_was_fluent_and_what_was_reported():
         ("latent", 0.5, "selection"),
     ]
     assert [row["success"] for row in rows] == pytest.approx([0.5, 0.5, 0.6, 0.7, 0.9, 0.9])
-    assert [row["coders_measured_by"] for row in rows] == [True] * 4 + [False] * 2
+    assert [row["chosen"] for row in rows] == [True] * 4 + [False] * 2
     assert [row["fluent"] for row in rows] == [True] * 4 + [False, True]
     assert {row["n"] for row in rows} == {N // 2}

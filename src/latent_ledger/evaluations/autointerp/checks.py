@@ -1,7 +1,7 @@
 """Checks of auto-interp: its sizes fit each other, and every scorer has the settings it needs.
 
-delphi checks none of this: it draws fewer examples than asked for, or loses prompts whose number of
-examples is not the one it parses for.
+delphi checks none of this: it draws fewer examples than requested, or loses prompts whose number of
+examples differs from the one that it parses.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def _block(config: dict[str, Any]) -> dict[str, Any]:
     return config["evaluations"].get(NAME, {})
 
 
-def _problem(key: str, what: str) -> Problem:
-    return Problem(("evaluations", NAME, key), what)
+def _problem(key: str, message: str) -> Problem:
+    return Problem(("evaluations", NAME, key), message)
 
 
 @needs_sections("evaluations", "tokens")
@@ -50,9 +50,9 @@ def _sizes(config: dict[str, Any]) -> Iterator[Problem]:
             yield _problem(
                 "min_examples", f"{block['min_examples']} is less than twice {key}, {block[key]}"
             )
-    asked = block["n_test"] + block["n_negatives"]
-    if asked % shown:
-        yield _problem("examples_shown", f"{shown} does not divide n_test + n_negatives, {asked}")
+    scored = block["n_test"] + block["n_negatives"]
+    if scored % shown:
+        yield _problem("examples_shown", f"{shown} does not divide n_test + n_negatives, {scored}")
     if "intruder" in block["scores"] and block["n_test"] // quantiles < shown - 1:
         yield _problem(
             "quantiles",
@@ -93,10 +93,10 @@ def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem((*path, key), f"missing; a scorer of backend {kind.name} needs it")
         for key in _foreign(scorer, kind):
             takers = comma_list(other.name for other in SCORERS.values() if key in other.settings)
-            what = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
-            yield Problem((*path, key), what)
-        for key, what in kind.problems(scorer):
-            yield Problem((*path, key), what)
+            message = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
+            yield Problem((*path, key), message)
+        for key, message in kind.problems(scorer):
+            yield Problem((*path, key), message)
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")
     if block and not block["scorers"] and not block["encoders"]:
@@ -104,14 +104,14 @@ def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _defaults() -> dict[str, Any]:
-    """The default of every setting of a scorer that has one."""
+    """The defaults of a scorer's settings."""
     block = schema()["properties"]["evaluations"]["properties"][NAME]
     settings = block["properties"]["scorers"]["additionalProperties"]["properties"]
-    return {key: part["default"] for key, part in settings.items() if "default" in part}
+    return {key: setting["default"] for key, setting in settings.items() if "default" in setting}
 
 
 def _foreign(scorer: dict[str, Any], kind: ScorerKind) -> list[str]:
-    """Settings that were changed from their default and would reach no job of this backend."""
+    """Settings with another value than their default that reach no job of this backend."""
     defaults = _defaults()
     return [
         key

@@ -1,9 +1,8 @@
 """The evaluation of a coder by one scorer or encoder, per latent and score, and over latents.
 
-A latent without a value keeps its row, with the reason in ``status``; metrics are means over the
-rows with status "scored", and the others are counted in the facts. ``value`` is the balanced
-accuracy, and for intruders the share of trials that were right; ``adjusted`` is explained in
-:mod:`~.measures`.
+A latent without a value keeps its row, with the reason in ``status``. Metrics are means over the
+rows with status "scored"; the facts count the others. ``value`` is the balanced accuracy, and for
+intruders the share of correct trials; :mod:`~.measures` defines ``adjusted``.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from latent_ledger.statistics.records import Records
 
 TABLE = "latents.parquet"
 SCORABLE, SCORED, UNREAD = "scorable", "scored", "answers not parsed"
-GIVEN = ("label", "prediction", "probability")
+ANSWER_COLUMNS = ("label", "prediction", "probability")
 
 MEANINGS = {
     "detection": "balanced accuracy of telling examples that contain the latent from others",
@@ -51,14 +50,14 @@ def produce(
 
     `settings`: scorer_or_encoder (its name), resamples, seed, reference_frequency. `examples`,
     `scores` and, of a scorer, `explanations`: the payloads of the jobs before. Raises
-    :class:`LedgerError` if a score has no latent left.
+    :class:`LedgerError` if no latent has examples or a score has no scored latent.
     """
     scorer = settings["scorer_or_encoder"]
     requested = pq.read_table(Path(examples) / "latents.parquet").to_pylist()
     if not any(latent["status"] == SCORABLE for latent in requested):
         raise LedgerError(f"None of {len(requested)} latents has examples {_reasons(requested)}")
     explained = _explanations(explanations) if explanations else {}
-    rows = rows_of(scorer, Path(scores), requested, explained)
+    rows = latent_rows(scorer, Path(scores), requested, explained)
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(row["score"], []).append(row)
@@ -100,25 +99,25 @@ def produce(
     return facts
 
 
-def rows_of(
+def latent_rows(
     scorer: str, folder: Path, requested: list[Row], explained: Mapping[int, str | None]
 ) -> list[Row]:
-    """One row per score and requested latent, whether or not it was scored."""
+    """One row per score and requested latent, scored or not."""
     answers = pq.read_table(folder / "answers.parquet")
     latents, scores = (answers[name].to_numpy() for name in ("latent", "score"))
     # Labels, predictions and probabilities as numbers; NaN where there is none.
-    given = [answers[name].to_numpy().astype(float) for name in GIVEN]
+    answer_columns = [answers[name].to_numpy().astype(float) for name in ANSWER_COLUMNS]
     attempts = pq.read_table(folder / "scores.parquet").to_pylist()
-    tried = {(row["score"], row["latent"]): row for row in attempts}
+    attempt_of = {(row["score"], row["latent"]): row for row in attempts}
     rows = []
     for score in dict.fromkeys(row["score"] for row in attempts):
         for latent in requested:
-            attempt = tried.get((score, latent["latent"]))
+            attempt = attempt_of.get((score, latent["latent"]))
             status = latent["status"] if attempt is None else attempt["status"]
             summary = Summary(0, 0, np.nan, np.nan, np.nan)
             if status == SCORED:
-                own = (latents == latent["latent"]) & (scores == score)
-                summary = _summary(score, *(column[own] for column in given))
+                selected = (latents == latent["latent"]) & (scores == score)
+                summary = _summary(score, *(column[selected] for column in answer_columns))
             value = summary.accuracy if score == INTRUDER else summary.balanced_accuracy
             if status == SCORED and np.isnan(value):
                 status = UNREAD
@@ -148,11 +147,11 @@ def rows_of(
 def _summary(
     score: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
 ) -> Summary:
-    """The summary of a latent's answers; labels of intruders are places, not two classes."""
+    """The summary of a latent's answers; labels of intruders are indices, not two classes."""
     if score != INTRUDER:
         return summarise(labels, predictions, probabilities)
-    right = float((labels == predictions).mean()) if len(labels) else np.nan
-    return Summary(len(labels), len(labels), right, np.nan, np.nan)
+    accuracy = float((labels == predictions).mean()) if len(labels) else np.nan
+    return Summary(len(labels), len(labels), accuracy, np.nan, np.nan)
 
 
 def _measure(
@@ -163,7 +162,7 @@ def _measure(
     settings: Mapping[str, Any],
     is_adjusted: bool,
 ) -> None:
-    """The metrics of one score by one scorer or encoder."""
+    """Record the metrics of one score by one scorer or encoder."""
     name, meaning = f"{score}_{scorer}", MEANINGS[score]
     where = {"scorer_or_encoder": scorer, "score": score, "status": SCORED}
     scored = [row for row in members if row["status"] == SCORED]
@@ -207,8 +206,8 @@ def _columns(rows: list[Row]) -> dict[str, list]:
 
 
 def _reasons(rows: list[Row]) -> str:
-    """The end of an error line: how many latents have which status, and what to do."""
+    """The end of an error line: latents per status, and the remedy."""
     counts = Counter(row["status"] for row in rows)
     summary = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
-    what = "give tokens.budget.scoring more or lower evaluations.autointerp.min_examples"
-    return f"({summary}); {what}."
+    remedy = "give tokens.budget.scoring more or lower evaluations.autointerp.min_examples"
+    return f"({summary}); {remedy}."

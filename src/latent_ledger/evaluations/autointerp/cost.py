@@ -13,14 +13,13 @@ from latent_ledger.scorers.kind import Questions
 from latent_ledger.scorers.registry import kind_of
 
 EXPLAIN_PROMPT, EXPLAIN_ANSWER = 2_900, 250
-"""Tokens of a prompt that asks delphi's explainer, and of its answer."""
-
+"""Tokens of a prompt of delphi's explainer, and of its answer."""
 
 PROMPTS = {"detection": 760, "fuzzing": 960, "fuzzing_matched": 960, "intruder": 960}
-
+"""Score -> tokens of a prompt."""
 
 SCORE_ANSWER = 20
-"""Tokens of a scorer's prompt, by what it is asked, and of its answer."""
+"""Tokens of an answer to a prompt of a score."""
 
 
 def _latent_examples(job: Planned) -> Work:
@@ -31,7 +30,7 @@ def _latent_examples(job: Planned) -> Work:
 
 
 def _answered(job: Planned, prompts: float, length: float, answer: float) -> Work:
-    """A scorer's answers to `prompts` of so many tokens, as its backend describes their cost."""
+    """Cost of a scorer's answers to `prompts` of so many tokens, as its backend gives it."""
     scorer = job.settings["scorer"]
     questions = Questions(job.block("autointerp")["latents"], prompts, length, answer)
     return kind_of(scorer).cost(scorer, questions, job.scorer)
@@ -44,9 +43,9 @@ def _explain(job: Planned) -> Work:
 def _score_latents(job: Planned) -> Work:
     block = job.block("autointerp")
     each = (block["n_test"] + block["n_negatives"]) / block["examples_shown"]
-    asked = [PROMPTS[score] for score in job.settings["scores"]]
-    prompts = each * len(asked) * block["latents"]
-    return _answered(job, prompts, sum(asked) / len(asked), SCORE_ANSWER)
+    lengths = [PROMPTS[score] for score in job.settings["scores"]]
+    prompts = each * len(lengths) * block["latents"]
+    return _answered(job, prompts, sum(lengths) / len(lengths), SCORE_ANSWER)
 
 
 def _embed_latents(job: Planned) -> Work:

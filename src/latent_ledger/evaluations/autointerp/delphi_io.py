@@ -1,9 +1,8 @@
 """The parts of delphi that this project uses, imported once and without the others.
 
-delphi 0.1.3 asks for vLLM, for remote files, for a vector index and for its own activation cache as
-soon as anything of it is imported. None of them is used here, so they have stand-ins while delphi
-is imported; whatever is installed is found again afterwards. That also halves the time of the
-import, which every job of this evaluation pays.
+delphi 0.1.3 imports vLLM, remote files, a vector index and its own activation cache with any of its
+modules. None of them is used here, so stand-ins replace them during the import; installed packages
+are importable again afterwards. That also halves the import time of every job of this evaluation.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ with stand_ins():
     )
     from delphi.scorers.classifier.sample import ClassifierOutput
 
-# Every answer that delphi cannot read is counted by us, per latent; its own lines name no latent.
+# Our code counts every unreadable answer per latent; delphi's own lines name no latent.
 logging.getLogger("delphi").setLevel(logging.CRITICAL)
 
 __all__ = [
@@ -85,7 +84,7 @@ __all__ = [
 
 
 class TokenText:
-    """The text of single tokens: what delphi takes `tokenizer.batch_decode` of 1-D ids to give.
+    """The text of single tokens, which delphi expects of `tokenizer.batch_decode` of 1-D ids.
 
     transformers 5 gives one string for all of them, and delphi then highlights single letters
     (upstream issues 176 and 177). `decode` turns a list of one id into its text.

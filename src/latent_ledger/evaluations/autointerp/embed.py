@@ -1,10 +1,11 @@
-"""Example embedding: whether a held-out example is nearer to the latent's examples than to others.
+"""Example embedding: the distance of held-out examples to a latent's examples and to others.
 
-delphi's ``ExampleEmbeddingScorer``, which needs no explanation and no language model. In each trial
-a query that fires and one that does not are compared with examples of the latent (same quantile of
-activation) and with ten negatives, all with their marks. A query counts as firing if it is nearer,
-in mean cosine similarity, to the former; the difference is the score behind the AUROC. Negatives
-are marked as delphi does it: an embedding does not see places.
+The score is that of delphi's ``ExampleEmbeddingScorer``, without explanation or language model. In
+each trial
+a query that fires and one that does not are compared with examples of the latent (same
+quantile of activation) and with ten negatives, all with their marks. A query counts as firing if
+it is nearer, in mean cosine similarity, to the former; the difference is the score behind the
+AUROC. Negatives have delphi's marks: an embedding does not see positions.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from latent_ledger.evaluations.autointerp.delphi_io import ExampleEmbeddingScorer
 from latent_ledger.evaluations.autointerp.protocol import COMPARED, EMBEDDING
 from latent_ledger.evaluations.autointerp.records import Scorable, read
-from latent_ledger.evaluations.autointerp.score import SCORED, Scored, seed_of, write
+from latent_ledger.evaluations.autointerp.score import SCORED, Scored, latent_seed, write
 from latent_ledger.lib.progress import Progress
 from latent_ledger.scorers.embedding import Encoder
 
@@ -28,20 +29,20 @@ NOT_DRAWN = "not drawn for embedding"
 """Status of the scorable latents that a smaller sample leaves out: encoding is slow on a CPU."""
 
 
-class Remembering:
-    """An encoder that encodes every text once: trials share most of theirs."""
+class CachingEncoder:
+    """An encoder that encodes every text once: trials share most of their texts."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.similarity = encoder.similarity
-        self._known: dict[str, np.ndarray] = {}
+        self._vectors: dict[str, np.ndarray] = {}
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors [n, d] of `texts`, in their order."""
-        new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        new = list(dict.fromkeys(text for text in texts if text not in self._vectors))
         if new:
-            self._known.update(zip(new, self.encoder.encode(new), strict=True))
-        return np.stack([self._known[text] for text in texts])
+            self._vectors.update(zip(new, self.encoder.encode(new), strict=True))
+        return np.stack([self._vectors[text] for text in texts])
 
 
 def produce(
@@ -50,8 +51,8 @@ def produce(
     """Write the tables of :func:`latent_ledger.evaluations.autointerp.score.write` into `out`.
 
     `settings`: folder (of :class:`~latent_ledger.scorers.embedding.Encoder`), latents (how many of
-    the scorable ones, drawn at random; None: all), trials, seed. `encoder`: another one than that
-    of `folder`. Returns facts.
+    the scorable ones, drawn at random; None: all), trials, seed. `encoder`: replaces that of
+    `folder`. Returns facts.
     """
     encoder = encoder or Encoder(settings["folder"])
     latents = read(examples)
@@ -75,7 +76,7 @@ def compare(latent: Scorable, encoder: Encoder, trials: int, seed: int) -> Score
     # queries from the rest: with as many negatives as train examples there would be none.
     record = replace(latent.record, train=latent.record.train[:COMPARED])
     scorer = ExampleEmbeddingScorer(
-        Remembering(encoder), number_batches=trials, seed=seed_of(seed, latent.latent)
+        CachingEncoder(encoder), number_batches=trials, seed=latent_seed(seed, latent.latent)
     )
     results = asyncio.run(scorer(record)).score
     deltas = [delta for result in results for delta in (result.delta_plus, result.delta_minus)]

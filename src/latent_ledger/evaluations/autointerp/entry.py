@@ -1,4 +1,4 @@
-"""Auto-interp: whether a scorer that saw some of a latent's examples can tell where else it fires.
+"""The auto-interp stage: predictions of where a latent fires, from some of its examples.
 
 ::
 
@@ -8,8 +8,8 @@
     test          --embed-----> example embedding, which needs no explanation and no scorer
     all of them   --collect---> one row per latent, scorer and score; metrics over latents
 
-Prompts, samplers and scorers are delphi's own (EleutherAI, arXiv 2410.13928); every place where
-delphi 0.1.3 corrupts a score in silence has a guard:
+Prompts, samplers and scorers are delphi's own (EleutherAI, arXiv 2410.13928). A guard covers every
+place where delphi 0.1.3 corrupts a score without a message:
 
 =============================  ===================================================================
 delphi                         guard

@@ -11,7 +11,7 @@
 
 A latent never counts as firing on BOS or EOS: those are not text, and many latents fire on them.
 delphi draws train and test from one list with one seed, which puts up to all of the test examples
-into the explainer's prompt; taken from alternate windows they cannot meet.
+into the explainer's prompt; here alternate windows keep them apart.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def produce(
 
     `settings`: latents, strata, min_examples, n_train, n_test, n_negatives, quantiles,
     example_tokens, seed. `codes`: a coder's codes of the packed token set `tokens`; `model`: for
-    its tokenizer. Returns facts: requested, scorable, and how many latents have each status.
+    its tokenizer. Returns facts: requested, scorable, latents per status, windows. Raises
+    :class:`LedgerError` if codes and tokens differ in number.
     """
     ids, special = packed(Path(tokens), settings["example_tokens"])
     shards = CodeShards(codes)
@@ -55,41 +56,45 @@ def produce(
     frequency = sample.frequencies(
         sample.ordinary(shards.shards(), counted), shards.width, int(counted.sum())
     )
-    strata = sample.strata_of(frequency, settings["strata"])
-    chosen = sample.draw(strata, settings["latents"], settings["seed"])
+    strata = sample.stratify(frequency, settings["strata"])
+    selected = sample.draw(strata, settings["latents"], settings["seed"])
     fires: csc_matrix = vstack(
-        [shard[:, chosen] for shard in sample.ordinary(shards.shards(), counted)], format="csc"
+        [shard[:, selected] for shard in sample.ordinary(shards.shards(), counted)], format="csc"
     )
     tokenizer = load_tokenizer(model)
     text = TokenText(lambda ids: str(tokenizer.decode(ids)))
     drawn: list[Examples] = []
-    windows, status, largest = (np.zeros(len(chosen), kind) for kind in (np.int64, object, float))
-    with Progress("examples", total=len(chosen), unit="latent") as progress:
-        for number, latent in enumerate(chosen):
-            part = slice(*fires.indptr[number : number + 2])
+    windows, status, largest = (
+        np.zeros(len(selected), dtype) for dtype in (np.int64, object, float)
+    )
+    with Progress("examples", total=len(selected), unit="latent") as progress:
+        for number, latent in enumerate(selected):
+            entries = slice(*fires.indptr[number : number + 2])
             pool = (
-                Pool(fires.indices[part], fires.data[part], ids) if part.stop > part.start else None
+                Pool(fires.indices[entries], fires.data[entries], ids)
+                if entries.stop > entries.start
+                else None
             )
             windows[number] = len(pool.windows) if pool else 0
             largest[number] = pool.example(0).max_activation if pool else 0.0
-            examples = of_latent(int(latent), pool, special, settings)
+            examples = latent_examples(int(latent), pool, special, settings)
             status[number] = examples if isinstance(examples, str) else SCORABLE
             drawn += [] if isinstance(examples, str) else examples
             progress.update(1)
     names = np.array(sample.stratum_names(settings["strata"]), dtype=object)
     columns = {
-        "latent": chosen,
-        "frequency": frequency[chosen],
-        "stratum": names[strata[chosen]],
+        "latent": selected,
+        "frequency": frequency[selected],
+        "stratum": names[strata[selected]],
         "windows": windows,
         "max_activation": largest,
         "status": status,
     }
-    used = np.unique(np.concatenate([part.tokens.ravel() for part in drawn])) if drawn else []
+    used = np.unique(np.concatenate([group.tokens.ravel() for group in drawn])) if drawn else []
     write(out, columns, drawn, {int(token): text[int(token)] for token in used})
     statuses, counts = np.unique(status.astype(str), return_counts=True)
     return {
-        "requested": len(chosen),
+        "requested": len(selected),
         "scorable": int((status == SCORABLE).sum()),
         "statuses": dict(zip(statuses.tolist(), counts.tolist(), strict=True)),
         "windows": len(ids),
@@ -97,7 +102,7 @@ def produce(
 
 
 def packed(tokens: Path, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """A packed token set in windows of `length`: ids and whether special, [windows, length] each.
+    """A packed token set in windows of `length`: ids and mask of specials, [windows, length] each.
 
     Raises :class:`LedgerError` unless whole windows fill every context.
     """
@@ -114,10 +119,13 @@ def packed(tokens: Path, length: int) -> tuple[np.ndarray, np.ndarray]:
     return ids.reshape(-1, length), (documents < 0).reshape(-1, length)
 
 
-def of_latent(
+def latent_examples(
     latent: int, pool: Pool | None, special: np.ndarray, settings: Mapping[str, Any]
 ) -> list[Examples] | str:
-    """The examples of one latent by role, or the reason why it has none."""
+    """The examples of one latent by role, or the reason why it has none.
+
+    Raises :class:`LedgerError` if delphi draws fewer than requested.
+    """
     if pool is None:
         return NEVER
     if len(pool.windows) < settings["min_examples"]:
@@ -139,13 +147,15 @@ def of_latent(
     positives = _firing(latent, "test", held_out)
     rng = np.random.default_rng(np.random.SeedSequence([settings["seed"], latent]))
     lender = negatives.borrow(negatives.marks(positives.activations), special[silent], rng)
-    nothing = np.full(n_negatives, -1)
+    no_quantile = np.full(n_negatives, -1)
     tokens = pool.tokens[silent]
     return [
         _firing(latent, "train", shown),
         positives,
-        Examples(latent, "negative", tokens, np.zeros(tokens.shape, np.float32), silent, nothing),
-        Examples(latent, "matched", tokens, positives.activations[lender], silent, nothing),
+        Examples(
+            latent, "negative", tokens, np.zeros(tokens.shape, np.float32), silent, no_quantile
+        ),
+        Examples(latent, "matched", tokens, positives.activations[lender], silent, no_quantile),
     ]
 
 

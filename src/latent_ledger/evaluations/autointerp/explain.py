@@ -1,8 +1,8 @@
 """One explanation per latent, from its training examples, with delphi's default prompt.
 
-The examples of ``train`` are shown with their tokens above 0.3 of the largest activation marked and
-with activations from 0 to 10. An answer without ``[EXPLANATION]:`` is no explanation: the latent
-is then not scored by this scorer, and the reason is kept.
+The prompt shows the examples of ``train`` with activations from 0 to 10, and marks the tokens above
+0.3 of the largest activation. An answer without ``[EXPLANATION]:`` is no explanation: this scorer
+then does not score the latent, and the status keeps the reason.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ async def _explain(
         async with opening.open_client(settings, cache, log) as client:
 
             async def explain_one(latent: Scorable) -> tuple[str | None, str]:
-                asked = strict_client.Asked(client, strict_client.explanation)
+                strict = strict_client.StrictClient(client, strict_client.explanation)
                 explainer = DefaultExplainer(
-                    asked, threshold=MARKED, temperature=settings.get("temperature", 0.0)
+                    strict, threshold=MARKED, temperature=settings.get("temperature", 0.0)
                 )
                 result = await explainer(latent.record)
                 progress.update(1)
-                if asked.failures:
-                    return None, UNPARSED if asked.unparsed else UNANSWERED
+                if strict.failures:
+                    return None, UNPARSED if strict.unparsed else UNANSWERED
                 return result.explanation, EXPLAINED
 
             return client.name, await asyncio.gather(*map(explain_one, latents))

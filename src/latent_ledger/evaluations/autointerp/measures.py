@@ -1,8 +1,9 @@
 """Measures of a latent's answers, and their values at another firing frequency.
 
-Rare latents are easier to tell apart than frequent ones, and coders differ in how often their
-latents fire; so beside every mean over latents stands a *frequency-adjusted* one: the least-squares
-line of the score on log10 of the frequency, read off at one reference frequency for all coders.
+Rare latents are easier to distinguish than frequent ones, and coders differ in how often their
+latents fire. Every mean over latents therefore comes with a *frequency-adjusted* one: the value of
+the least-squares line of the score on log10 of the frequency, at one reference frequency for all
+coders.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ class Summary:
 
 
 def summarise(labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray) -> Summary:
-    """Accuracy, mean recall of both classes, and AUROC, over the answers that could be read.
+    """Accuracy, mean recall of both classes, and AUROC, over the readable answers.
 
-    All [n] float: `labels` 0 or 1, the others NaN for none. Balanced accuracy and
-    AUROC need an answer of either class, and the AUROC a probability with every one.
+    All [n] float: `labels` are 0 or 1; `predictions` and `probabilities` are NaN where missing.
+    Balanced accuracy and AUROC need an answer of either class, and the AUROC a probability with
+    every answer.
     """
     read = ~np.isnan(predictions)
     labels, predicted, likely = labels[read], predictions[read], probabilities[read]
-    right = labels == predicted
-    accuracy = float(right.mean()) if read.any() else np.nan
+    correct = labels == predicted
+    accuracy = float(correct.mean()) if read.any() else np.nan
     both = {0, 1} <= set(labels.tolist())
     balanced = (
-        float(np.mean([right[labels == label].mean() for label in (0, 1)])) if both else np.nan
+        float(np.mean([correct[labels == label].mean() for label in (0, 1)])) if both else np.nan
     )
     ranked = both and not np.isnan(likely).any()
     auroc = Values(np.arange(len(labels)), "auroc", likely, labels).estimate() if ranked else np.nan
@@ -51,7 +53,7 @@ def adjusted(scores: np.ndarray, frequency: np.ndarray, reference: float) -> np.
     prediction is ``sum h_i y_i``, ``h_i = 1/n + (x0 - mean x)(x_i - mean x) / sum (x - mean x)^2``.
     The values ``y0 + n h_i r_i`` (r: residuals) have the mean ``y0``, because residuals sum to zero
     against 1 and x, and the variance of their mean is the heteroscedasticity-robust one of y0
-    (White 1980): a bootstrap over latents then knows that the slope was estimated too. None for
+    (White 1980): a bootstrap over latents then includes the error of the slope. None for
     fewer than three latents, or if all fire equally often.
     """
     x = np.log10(frequency)

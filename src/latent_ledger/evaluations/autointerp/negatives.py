@@ -1,12 +1,12 @@
-"""Negatives for fuzzing whose marks lie where a positive's lie.
+"""Negatives for fuzzing whose marks have the positions of a positive's marks.
 
-A fuzzing prompt marks tokens of an example; a scorer says whether the marks fit the explanation.
-delphi marks one and the same place, token 24 of 32, in every negative, so the place alone gives a
+A fuzzing prompt marks tokens of an example; a scorer judges whether the marks fit the explanation.
+delphi marks the same position, token 24 of 32, in every negative, so the position alone gives a
 balanced accuracy of up to 0.98. Here every negative borrows the marks of a positive: both classes
-then have equal marks by position and by number, and only the words are left to tell them apart.
+then have equal marks by position and by number, and only the tokens distinguish them.
 
 Special tokens are never marked in a positive, so a negative borrows from one whose marks fall on
-ordinary tokens only, where there is any.
+ordinary tokens only, where there is such a positive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def marks(activations: np.ndarray) -> np.ndarray:
 
 
 def borrow(marked: np.ndarray, special: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For every negative the number of the positive whose marks it borrows; [negatives] int64.
+    """Index of the positive whose marks each negative borrows; [negatives] int64.
 
     `marked` [positives, length] and `special` [negatives, length], bool. The fewest marks on
     special tokens come first, then the positive used least so far; ties are settled at random.

@@ -1,4 +1,4 @@
-"""The plan of auto-interp: its jobs, its rows, and the manifests of each scorer and encoder."""
+"""Planning of auto-interp: its jobs, its rows, and the manifests of each scorer and encoder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EXAMPLES = (
 METRIC = re.compile(rf"(?:{'|'.join(SCORES)})_(?P<scorer>[a-z0-9-]+)(?:_adjusted|_auroc|_unread)?")
 """A metric's name; the name of a scorer or encoder has no underscore."""
 SAMPLE = "latent_examples"
-"""Kind of the row of a coder's sample of latents."""
+"""Row type of a coder's sample of latents."""
 
 
 def examples(coder: str) -> str:
@@ -44,9 +44,9 @@ def examples(coder: str) -> str:
     return f"latent_examples/{coder}.json"
 
 
-def manifest_of(what: str, coder: str, scorer_or_encoder: str) -> str:
+def manifest_of(output: str, coder: str, scorer_or_encoder: str) -> str:
     """The explanations or scores of a coder's latents by one scorer or encoder."""
-    return f"{what}/{coder}/{scorer_or_encoder}.json"
+    return f"{output}/{coder}/{scorer_or_encoder}.json"
 
 
 def answers(config: Config, coder: str, scorer_or_encoder: str) -> dict[str, str]:
@@ -57,15 +57,15 @@ def answers(config: Config, coder: str, scorer_or_encoder: str) -> dict[str, str
     manifests = {"examples": examples(coder)}
     if scorer_or_encoder in config["evaluations"][NAME]["encoders"]:
         return manifests | {"scores": manifest_of("embedding_scores", coder, scorer_or_encoder)}
-    for name, what in (("explanations", "explanations"), ("scores", "latent_scores")):
-        manifests[name] = manifest_of(what, coder, scorer_or_encoder)
+    for name, output in (("explanations", "explanations"), ("scores", "latent_scores")):
+        manifests[name] = manifest_of(output, coder, scorer_or_encoder)
     return manifests
 
 
 def source(metric: str) -> str:
     """The evaluation that holds a metric: ``autointerp/lexical``, that of a scorer or encoder.
 
-    A scorer that fails therefore takes only its own numbers along. Raises :class:`LedgerError` for
+    A scorer that fails therefore blocks only its own numbers. Raises :class:`LedgerError` for
     any other name.
     """
     name = METRIC.fullmatch(metric)
@@ -75,7 +75,7 @@ def source(metric: str) -> str:
 
 
 def label(config: Config, scorer_or_encoder: str) -> str:
-    """What scores, for the ledger: its name, then its model or that it has none."""
+    """The ledger's name of a scorer or encoder, with its model where it has one."""
     block = config["evaluations"][NAME]
     if scorer_or_encoder in block["encoders"]:
         return f"encoder: {scorer_or_encoder} (no explanation)"
@@ -88,7 +88,7 @@ def jobs(config: Config) -> Jobs:
     planned: Jobs = {}
     for spec in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
-        about: dict[str, Any] = {
+        subject: dict[str, Any] = {
             "token_set": TOKEN_SET,
             "model": spec.model,
             "coders": (spec,),
@@ -102,28 +102,28 @@ def jobs(config: Config) -> Jobs:
                 "tokens": paths.Tokens(TOKEN_SET),
                 "codes": paths.Codes(TOKEN_SET, spec.name),
             },
-            **about,
+            **subject,
         )
         for name, scorer in block["scorers"].items():
             settings = kind_of(scorer).job_settings(scorer)
             explanations = manifest_of("explanations", spec.name, name)
-            planned[explanations] = PlannedJob("explain", settings, sample, **about)
+            planned[explanations] = PlannedJob("explain", settings, sample, **subject)
             planned[manifest_of("latent_scores", spec.name, name)] = PlannedJob(
                 "score_latents",
                 settings | {key: block[key] for key in ("scores", "examples_shown", "seed")},
                 {**sample, "explanations": explanations},
-                **about,
+                **subject,
             )
         for name, encoder in block["encoders"].items():
             settings = {**encoder, "seed": block["seed"]}
             scores = manifest_of("embedding_scores", spec.name, name)
-            planned[scores] = PlannedJob("embed_latents", settings, sample, **about)
+            planned[scores] = PlannedJob("embed_latents", settings, sample, **subject)
         collected = {key: block[key] for key in ("resamples", "seed", "reference_frequency")}
         for name in [*block["scorers"], *block["encoders"]]:
             path = paths.evaluation(f"{NAME}/{name}", spec.name)
             inputs = answers(config, spec.name, name)
-            how = {"scorer_or_encoder": name, **collected}
-            planned[path] = PlannedJob(NAME, how, inputs, **about)
+            settings = {"scorer_or_encoder": name, **collected}
+            planned[path] = PlannedJob(NAME, settings, inputs, **subject)
     return planned
 
 

@@ -1,8 +1,8 @@
-"""Names of the scores, and numbers that delphi fixes: what plan, checks and jobs share."""
+"""Names of the scores, and delphi's fixed numbers, for plan, checks and jobs."""
 
 INTRUDER, EMBEDDING = "intruder", "embedding"
 CLASSIFIED = ("detection", "fuzzing", "fuzzing_matched")
-"""Scores that ask about each example whether it fits an explanation."""
+"""Scores whose question is whether each example fits an explanation."""
 ASKED = (*CLASSIFIED, INTRUDER)
 """Scores of a scorer."""
 SCORES = (*ASKED, EMBEDDING)

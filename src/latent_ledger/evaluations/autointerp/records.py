@@ -9,7 +9,7 @@
 
 Roles: ``train`` (for the explainer) and ``test`` fire; ``negative`` does not; ``matched`` is the
 same window as a negative, with the activations of the positive whose marks it borrows. Windows are
-numbered over the token set, so the later jobs need neither it nor the model.
+numbered over the token set, so the later jobs need neither the token set nor the model.
 """
 
 from __future__ import annotations
@@ -62,23 +62,23 @@ def write(
     """Write the payload; `latents` are the columns of ``latents.parquet``, `text` by token id."""
     out = Path(out)
     table(out / LATENTS, latents)
-    sizes = np.array([len(part.windows) for part in examples], np.int64)
+    sizes = np.array([len(group.windows) for group in examples], np.int64)
     columns = {
-        "latent": np.repeat(np.array([part.latent for part in examples], np.int64), sizes),
-        "role": np.repeat(np.array([part.role for part in examples], dtype=object), sizes),
-        "quantile": _stack([part.quantiles for part in examples], np.int64),
-        "window": _stack([part.windows for part in examples], np.int64),
+        "latent": np.repeat(np.array([group.latent for group in examples], np.int64), sizes),
+        "role": np.repeat(np.array([group.role for group in examples], dtype=object), sizes),
+        "quantile": _stack([group.quantiles for group in examples], np.int64),
+        "window": _stack([group.windows for group in examples], np.int64),
     }
     table(out / EXAMPLES, columns)
     arrays = {
-        "tokens": _stack([part.tokens for part in examples], np.int32),
-        "activations": _stack([part.activations for part in examples], np.float32),
+        "tokens": _stack([group.tokens for group in examples], np.int32),
+        "activations": _stack([group.activations for group in examples], np.float32),
     }
     save_file(arrays, out / ARRAYS)
     ids = np.unique(arrays["tokens"])
-    words = [text[int(token)] for token in ids]
+    texts = [text[int(token)] for token in ids]
     table(
-        out / VOCABULARY, {"token_id": ids.astype(np.int64), "text": pa.array(words, pa.string())}
+        out / VOCABULARY, {"token_id": ids.astype(np.int64), "text": pa.array(texts, pa.string())}
     )
 
 
@@ -87,17 +87,17 @@ def table(path: Path, columns: Mapping[str, Any]) -> None:
     pq.write_table(pa.table(dict(columns)), path, compression="zstd", row_group_size=65_536)
 
 
-def _stack(parts: list[np.ndarray], dtype: Any) -> np.ndarray:
-    """Concatenate; no parts give an empty array, of one column so that it can be saved."""
-    stacked = np.concatenate(parts) if parts else np.empty(0)
+def _stack(arrays: list[np.ndarray], dtype: Any) -> np.ndarray:
+    """Concatenate arrays; none give an empty array."""
+    stacked = np.concatenate(arrays) if arrays else np.empty(0)
     return np.ascontiguousarray(stacked, dtype=dtype)
 
 
 @dataclass(frozen=True)
 class Scorable:
-    """One latent as delphi's scorers take it: their record, and the position-matched negatives.
+    """One latent for delphi's scorers: their record, and the position-matched negatives.
 
-    `rows` maps the identity of an example's `str_tokens` list, which delphi hands through its
+    `rows` maps the identity of an example's `str_tokens` list, which delphi passes through its
     samples, to the row of ``examples.parquet``.
     """
 
@@ -136,7 +136,7 @@ def read(folder: Path) -> list[Scorable]:
     for row in latents:
         if row["status"] != SCORABLE:
             continue
-        made: dict[str, list] = {name: [] for name in ROLES}
+        by_role: dict[str, list] = {name: [] for name in ROLES}
         rows = {}
         for number in np.flatnonzero(latent == row["latent"]):
             example = _example(
@@ -147,17 +147,17 @@ def read(folder: Path) -> list[Scorable]:
                 text,
             )
             rows[id(example.str_tokens)] = int(number)
-            made[role[number]].append(example)
+            by_role[role[number]].append(example)
         for name in ("train", "test"):
-            normalize_activations(made[name], row["max_activation"])
+            normalize_activations(by_role[name], row["max_activation"])
         record = LatentRecord(
             Latent("", row["latent"]),
-            not_active=made["negative"],
-            train=made["train"],
-            test=made["test"],
+            not_active=by_role["negative"],
+            train=by_role["train"],
+            test=by_role["test"],
             per_token_frequency=row["frequency"],
         )
-        scorable.append(Scorable(record, made["matched"], rows))
+        scorable.append(Scorable(record, by_role["matched"], rows))
     return scorable
 
 
@@ -168,8 +168,8 @@ def _example(
     quantile: int,
     text: Mapping[int, str],
 ) -> ActivatingExample | NonActivatingExample:
-    words = [text[int(token)] for token in tokens]
+    texts = [text[int(token)] for token in tokens]
     ids, values = torch.from_numpy(tokens.copy()), torch.from_numpy(activations.copy())
     if role in ("train", "test"):
-        return ActivatingExample(ids, values, str_tokens=words, quantile=int(quantile))
-    return NonActivatingExample(ids, values, str_tokens=words, distance=-1.0)
+        return ActivatingExample(ids, values, str_tokens=texts, quantile=int(quantile))
+    return NonActivatingExample(ids, values, str_tokens=texts, distance=-1.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.autointerp.plan import NAME
 from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORES
@@ -10,7 +13,7 @@ from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
 
 def read_sample(row: RowPlan, payload: Payload) -> Finding:
-    """How many of the latents drawn have examples, and why the others have none."""
+    """The share of drawn latents with examples, and the reasons of the others."""
     facts = payload.facts
     requested, statuses = facts["requested"], dict(facts["statuses"])
     shares = {"scorable": statuses.pop("scorable", 0)}
@@ -25,7 +28,7 @@ def read_sample(row: RowPlan, payload: Payload) -> Finding:
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """The main score first; beside it the others, the adjusted ones, and every latent dropped."""
+    """The main score first; then the others, the adjusted ones, and every dropped latent."""
     metrics = metrics_of(payload)
     by, facts = named(metrics), payload.facts
     assert row.metric is not None, "every row of this evaluation has a main metric"
@@ -51,7 +54,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=main, null=null, metrics=metrics)
 
 
-def section(current) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of coders and scorers."""
     lines = []
     for row in current:

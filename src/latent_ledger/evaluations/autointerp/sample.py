@@ -1,10 +1,10 @@
-"""The sample of latents: one random draw per coder, fixed before anything is scored.
+"""The sample of latents: one random draw per coder, fixed before any score.
 
 A latent's firing frequency is its share of the ordinary tokens (no BOS, no EOS). The cut points of
 the configuration divide the frequencies into strata; latents that never fire are a stratum of their
 own. Every stratum gets its proportional share of the sample (largest remainders), so the plain mean
 over the sample estimates the mean over the coder's latents, with less variance than a draw from all
-of them. The draw depends on the seed and the strata, and on nothing that is scored.
+of them. The draw depends on the seed and the strata, and on no score.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ def frequencies(shards: Iterable[csr_matrix], width: int, rows: int) -> np.ndarr
     return fired / rows
 
 
-def strata_of(frequency: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
+def stratify(frequency: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
     """Stratum of each latent: 0 never fires, 1 is below the first cut, and so on; [width]."""
     band = np.searchsorted(np.asarray(cuts, dtype=np.float64), frequency, side="right") + 1
     return np.where(frequency > 0, band, 0)
 
 
 def stratum_names(cuts: Sequence[float]) -> list[str]:
-    """A name per stratum, in the order of :func:`strata_of`."""
+    """A name per stratum, in the order of :func:`stratify`."""
     ends = [f"{cut:g}" for cut in cuts]
     middle = [f"{low} to {high}" for low, high in zip(ends, ends[1:], strict=False)]
     return ["never fires", f"below {ends[0]}", *middle, f"from {ends[-1]}"]
 
 
 def allocate(sizes: np.ndarray, n: int) -> np.ndarray:
-    """How many of `n` each stratum gets: its share rounded down, rests to the largest remainders.
+    """The number of `n` for each stratum: its share rounded down, rests to the largest remainders.
 
-    Ties go to the earlier stratum. `n` is cut to the number of latents there are.
+    Ties go to the earlier stratum. `n` is at most the number of latents.
     """
     n = min(n, int(sizes.sum()))
     exact = n * sizes / sizes.sum()
-    given = np.floor(exact).astype(np.int64)
-    rest = np.argsort(-(exact - given), kind="stable")[: n - given.sum()]
-    given[rest] += 1
-    return given
+    counts = np.floor(exact).astype(np.int64)
+    rest = np.argsort(-(exact - counts), kind="stable")[: n - counts.sum()]
+    counts[rest] += 1
+    return counts
 
 
 def draw(strata: np.ndarray, n: int, seed: int) -> np.ndarray:
     """`n` latents, proportionally from every stratum, ascending; [n] int64."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     sizes = np.bincount(strata)
-    chosen = [
+    selected = [
         rng.choice(np.flatnonzero(strata == stratum), size=size, replace=False)
         for stratum, size in enumerate(allocate(sizes, n))
     ]
-    return np.sort(np.concatenate(chosen)).astype(np.int64)
+    return np.sort(np.concatenate(selected)).astype(np.int64)

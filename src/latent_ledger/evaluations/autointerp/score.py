@@ -1,7 +1,7 @@
 """Scores of a scorer, which reads held-out examples and answers where each latent fires.
 
 ======================  ============================================  =======  ===================
-score                   what is asked (delphi's prompts)              chance   explanation
+score                   question (delphi's prompts)                   chance   explanation
 ======================  ============================================  =======  ===================
 ``detection``           does this example contain the latent?         0.5      needed
 ``fuzzing``             are the marked tokens the latent's?           0.5      needed
@@ -10,8 +10,8 @@ score                   what is asked (delphi's prompts)              chance   e
 ======================  ============================================  =======  ===================
 
 Only ``fuzzing`` marks negatives as delphi does; ``intruder`` marks its intruders as positives are,
-because delphi's fixed place gives the intruder away as well. Every latent has a scorer of its own,
-seeded by the latent, so that neither order nor company changes its prompts.
+because delphi's fixed place reveals the intruder as well. Every latent has its own scorer, seeded
+by the latent, so that neither the order nor the set of latents changes its prompts.
 """
 
 from __future__ import annotations
@@ -56,13 +56,14 @@ class Scored:
 
     Per answer: `examples` (row of ``examples.parquet``, or the trial), `labels` and `predictions`
     (0 or 1, or the index of the intruder; None where no answer could be read), `probabilities`
-    (of a 1, where the scorer gives any). Prompts are counted in `asked` and `failures`.
+    (of a 1, where the scorer gives any). `prompts` counts all prompts, `failures` those without a
+    readable answer.
     """
 
     latent: int
     score: str
     status: str
-    asked: int = 0
+    prompts: int = 0
     failures: int = 0
     examples: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
@@ -85,8 +86,8 @@ def produce(
 
     `settings`: scorer, scores (of :data:`~.protocol.ASKED`), examples_shown (per prompt; divides
     the number of test examples and negatives together), seed. `cache` and `log`: see
-    :func:`latent_ledger.scorers.opening.open_client`. Returns facts. Raises the line of a scorer
-    that cannot answer at all.
+    :func:`latent_ledger.scorers.opening.open_client`. Returns facts. Raises the error of a
+    scorer that cannot answer at all.
     """
     latents = read(examples)
     rows = pq.read_table(Path(explanations) / EXPLANATIONS).to_pylist()
@@ -96,7 +97,7 @@ def produce(
     return {
         "scorer": name,
         "latents": len(latents),
-        "prompts": sum(latent.asked for latent in scored),
+        "prompts": sum(latent.prompts for latent in scored),
         "unread_prompts": sum(latent.failures for latent in scored),
     }
 
@@ -135,7 +136,7 @@ async def _score(
             return client.name, scored
 
 
-def seed_of(seed: int, latent: int) -> int:
+def latent_seed(seed: int, latent: int) -> int:
     """A seed per latent, so that no two latents share an order of examples."""
     return int(np.random.SeedSequence([seed, latent]).generate_state(1)[0])
 
@@ -143,7 +144,10 @@ def seed_of(seed: int, latent: int) -> int:
 async def classify(
     latent: Scorable, score: str, client: Client, settings: Mapping[str, Any]
 ) -> Scored:
-    """Detection or fuzzing of one latent."""
+    """Detection or fuzzing of one latent.
+
+    Raises :class:`LedgerError` if `examples_shown` does not divide the number of examples.
+    """
     shown, scorer = settings["examples_shown"], settings["scorer"]
     record = latent.with_matched() if score == "fuzzing_matched" else latent.record
     n = len(record.test) + len(record.not_active)
@@ -152,21 +156,21 @@ async def classify(
             f"{shown} examples per prompt do not divide {n} examples: delphi would drop a prompt. "
             "Choose an examples_shown that divides n_test + n_negatives."
         )
-    asked = strict_client.Asked(client, strict_client.labels(shown), shown)
-    ask = CLASSIFIERS[score](
-        asked,
+    strict = strict_client.StrictClient(client, strict_client.labels(shown), shown)
+    delphi_scorer = CLASSIFIERS[score](
+        strict,
         n_examples_shown=shown,
         log_prob=scorer.get("logprobs", False),
         temperature=scorer.get("temperature", 0.0),
-        seed=seed_of(settings["seed"], latent.latent),
+        seed=latent_seed(settings["seed"], latent.latent),
     )
-    outputs: Sequence[ClassifierOutput] = (await ask(record)).score
+    outputs: Sequence[ClassifierOutput] = (await delphi_scorer(record)).score
     return Scored(
         latent.latent,
         score,
         SCORED,
-        asked.asked,
-        asked.failures,
+        strict.prompts,
+        strict.failures,
         [latent.row(output.str_tokens) for output in outputs],
         [int(output.activating) for output in outputs],
         [None if output.prediction is None else int(output.prediction) for output in outputs],
@@ -177,31 +181,31 @@ async def classify(
 async def find_intruders(latent: Scorable, client: Client, settings: Mapping[str, Any]) -> Scored:
     """One trial per negative, among test examples of one quantile."""
     shown = settings["examples_shown"]
-    asked = strict_client.Asked(client, strict_client.intruder(shown))
-    ask = IntruderScorer(
-        asked,
+    strict = strict_client.StrictClient(client, strict_client.intruder(shown))
+    delphi_scorer = IntruderScorer(
+        strict,
         n_examples_shown=shown,
         temperature=settings["scorer"].get("temperature", 0.0),
-        seed=seed_of(settings["seed"], latent.latent),
+        seed=latent_seed(settings["seed"], latent.latent),
     )
-    results = (await ask(latent.with_matched())).score
-    # delphi gives an answer it could not read as a wrong guess, but one without its trial.
-    read_ones = [result for result in results if result.sample is not None]
+    results = (await delphi_scorer(latent.with_matched())).score
+    # delphi returns an unreadable answer as a wrong guess, but without its trial.
+    readable = [result for result in results if result.sample is not None]
     return Scored(
         latent.latent,
         INTRUDER,
         SCORED,
-        asked.asked,
-        asked.failures,
-        list(range(len(read_ones))),
-        [result.correct_index for result in read_ones],
-        [result.prediction for result in read_ones],
-        [None] * len(read_ones),
+        strict.prompts,
+        strict.failures,
+        list(range(len(readable))),
+        [result.correct_index for result in readable],
+        [result.prediction for result in readable],
+        [None] * len(readable),
     )
 
 
 def write(out: Path, scored: Sequence[Scored]) -> None:
-    """Two tables: one row per answer, and one per latent and score."""
+    """Write two tables: one row per answer, and one per latent and score."""
     answers = {
         "latent": pa.array([s.latent for s in scored for _ in s.labels], pa.int64()),
         "score": pa.array([s.score for s in scored for _ in s.labels], pa.string()),
@@ -215,7 +219,7 @@ def write(out: Path, scored: Sequence[Scored]) -> None:
         "latent": pa.array([s.latent for s in scored], pa.int64()),
         "score": pa.array([s.score for s in scored], pa.string()),
         "status": pa.array([s.status for s in scored], pa.string()),
-        "prompts": pa.array([s.asked for s in scored], pa.int64()),
+        "prompts": pa.array([s.prompts for s in scored], pa.int64()),
         "unread_prompts": pa.array([s.failures for s in scored], pa.int64()),
     }
     table(out / TABLE, scores)

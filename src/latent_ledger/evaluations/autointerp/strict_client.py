@@ -1,9 +1,9 @@
-"""A client between delphi and a scorer, which lets only an exactly readable answer through.
+"""A client between delphi and a scorer that passes on only exactly readable answers.
 
-delphi reads answers loosely (``["0", "0"]`` as two ones), and one that it cannot read silently
+delphi reads answers loosely (``["0", "0"]`` as two ones). An answer that it cannot read silently
 leaves its metrics, or counts as a wrong guess of an intruder, or becomes the explanation
-"Explanation could not be parsed.". Here an answer is read strictly first and handed on in the one
-form that delphi reads back exactly; everything else reaches delphi as unreadable and is counted.
+"Explanation could not be parsed.". Here an answer is read strictly first and passed on in the form
+that delphi reads back exactly. Any other answer reaches delphi as unreadable and is counted.
 """
 
 from __future__ import annotations
@@ -43,27 +43,27 @@ def intruder(n: int) -> Read:
 
 
 def explanation(text: str) -> str | None:
-    """A text behind its label."""
+    """An explanation behind its label, or None where the text has none."""
     explained = answers.explanation(text)
     return None if explained is None else f"{answers.EXPLANATION} {explained}"
 
 
 @dataclass
-class Asked:
+class StrictClient:
     """delphi's client for one latent and one score, over a client of ours."""
 
     client: Client
     read: Read
     digits: int = 0
-    """How many tokens with a 0 or 1 an answer must have for delphi to read its log probabilities;
-    with another number it would throw the whole answer away, so they are left out."""
-    asked: int = 0
+    """Tokens with a 0 or 1 in an answer whose log probabilities delphi can read. With another
+    number delphi discards the whole answer, so the log probabilities are left out."""
+    prompts: int = 0
     unparsed: int = 0
     unanswered: int = 0
 
     async def generate(self, messages: list[dict[str, str]], **kwargs: Any) -> Response:
-        """delphi's call. Raises what makes the client broken; see :attr:`Client.broken`."""
-        self.asked += 1
+        """Answer delphi's call. Raises the error of a broken client; see :attr:`Client.broken`."""
+        self.prompts += 1
         try:
             response = await self.client.generate(messages, **kwargs)
         except Unanswered:
@@ -75,8 +75,8 @@ class Asked:
             return Response(UNREADABLE)
         tokens = response.logprobs
         if tokens is not None:
-            about = sum("0" in token.token or "1" in token.token for token in tokens)
-            tokens = tokens if about == self.digits else None
+            digits = sum("0" in token.token or "1" in token.token for token in tokens)
+            tokens = tokens if digits == self.digits else None
         return Response(text, tokens)
 
     @property

@@ -1,14 +1,15 @@
 """A latent's windows as a lazy sequence that delphi's own samplers can draw from.
 
 delphi makes an object of every window in which a latent fires, and keeps some forty of them. Its
-samplers ask only for a length, slices, and single items, so a sequence that makes an example when
-one is taken gives the very same draw, many times faster.
+samplers use only a length, slices, and single items. A sequence that makes an example on access
+therefore gives the same draw, many times faster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import torch
@@ -30,36 +31,36 @@ class WindowExample(ActivatingExample):
 class Pool:
     """Every window in which one latent fires, strongest first.
 
-    `rows` [fires] int64, ascending: where it fires, counted over the flat token set; `values`
+    `rows` [fires] int64, ascending: its positions in the flat token set; `values`
     [fires] float32; `tokens` [windows, length]: the token set cut into windows.
     """
 
     def __init__(self, rows: np.ndarray, values: np.ndarray, tokens: np.ndarray) -> None:
         length = tokens.shape[1]
         self.tokens = tokens
-        at = torch.from_numpy(np.asarray(rows, np.int64))
+        positions = torch.from_numpy(np.asarray(rows, np.int64))
         # delphi sorts the windows; given their numbers in place of tokens it returns them sorted.
         self.windows, self.activations = pool_max_activation_windows(
             activations=torch.from_numpy(np.asarray(values, np.float32)),
             tokens=torch.arange(len(tokens)),
-            ctx_indices=at // length,
-            index_within_ctx=at % length,
+            ctx_indices=positions // length,
+            index_within_ctx=positions % length,
             ctx_len=length,
         )
-        self._made: dict[int, WindowExample] = {}
+        self._examples: dict[int, WindowExample] = {}
 
     def example(self, rank: int) -> WindowExample:
-        """The window of this rank; the same object whenever it is asked for."""
-        if rank not in self._made:
+        """The window of this rank; every call returns the same object."""
+        if rank not in self._examples:
             window = int(self.windows[rank])
-            self._made[rank] = WindowExample(
+            self._examples[rank] = WindowExample(
                 torch.from_numpy(self.tokens[window]), self.activations[rank], window=window
             )
-        return self._made[rank]
+        return self._examples[rank]
 
     @property
     def examples(self) -> Windows:
-        """All of them."""
+        """All windows of the pool."""
         return Windows(self, range(len(self.windows)))
 
     def silent(self) -> torch.Tensor:
@@ -69,8 +70,8 @@ class Pool:
         return mask.nonzero().flatten()
 
 
-class Windows(Sequence):
-    """Some of a pool's windows, by rank. Slices are sequences of the same kind."""
+class Windows(Sequence[WindowExample]):
+    """Some of a pool's windows, by rank. A slice is a :class:`Windows` too."""
 
     def __init__(self, pool: Pool, ranks: range) -> None:
         self.pool, self.ranks = pool, ranks
@@ -78,14 +79,20 @@ class Windows(Sequence):
     def __len__(self) -> int:
         return len(self.ranks)
 
-    def __getitem__(self, key):
+    @overload
+    def __getitem__(self, key: int) -> WindowExample: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> Windows: ...
+
+    def __getitem__(self, key: int | slice) -> WindowExample | Windows:
         if isinstance(key, slice):
             return Windows(self.pool, self.ranks[key])
         return self.pool.example(self.ranks[key])
 
 
 class _Numbers:
-    """Stands where delphi wants a tokenizer for window numbers, which have no text."""
+    """A stand-in for delphi's tokenizer: window numbers have no text."""
 
     @staticmethod
     def batch_decode(_ids: torch.Tensor) -> list[str]:

@@ -1,4 +1,4 @@
-"""Can every circuit be drawn, built from coders that exist, and come out significant at all?"""
+"""Checks of circuits: concepts, sizes, number of draws, coders and their layers."""
 
 from __future__ import annotations
 
@@ -47,53 +47,53 @@ def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("evaluations", "coders", "training")
 def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
-    every = {one.name: one for one in coder_specs(config)}
+    """Coders whose width only their file states are left out."""
+    known = {spec.name: spec for spec in coder_specs(config)}
     for where, block in _blocks(config):
         coders = (
-            [every[name] for name in block["coders"] if name in every]
+            [known[name] for name in block["coders"] if name in known]
             if "coders" in block
             else coders_measured_by(config, "circuits")
         )
-        coders = [one for one in coders if one.width is not None]  # else the file says it
-        if not coders:
+        widths = {spec.name: spec.width for spec in coders if spec.width is not None}
+        if not widths:
             continue
-        narrow = min(coders, key=lambda one: one.width)
+        narrowest = min(widths, key=widths.__getitem__)
         for index, k in enumerate(block["top_k"]):
-            if k > narrow.width:
-                what = f"{k} latents exceed the width of {narrow.name}, {narrow.width}"
+            if k > widths[narrowest]:
+                what = f"{k} latents exceed the width of {narrowest}, {widths[narrowest]}"
                 yield Problem((*where, "top_k", index), what)
 
 
 @needs_sections("model", "evaluations", "coders", "training")
 def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
-    """A circuit's coders exist, are of one model, and follow each other through its layers."""
-    every = {one.name: one for one in coder_specs(config)}
+    """The coders of a circuit exist, belong to one model, and have rising layers."""
+    known = {spec.name: spec for spec in coder_specs(config)}
     for where, block in _blocks(config):
         names = block.get("coders", [])
-        strangers = [name for name in names if name not in every]
-        for name in strangers:
-            hint = suggest(name, every)
+        unknown = [name for name in names if name not in known]
+        for name in unknown:
+            hint = suggest(name, known)
             path = (*where, "coders", names.index(name))
             yield Problem(path, f"unknown coder {show(name)}; {hint}")
-        if strangers or not names:
+        if unknown or not names:
             continue
-        coders = [every[name] for name in names]
-        if len({one.model for one in coders}) > 1:
-            what = (
-                f"these coders are of several models: {comma_list({one.model for one in coders})}"
-            )
+        coders = [known[name] for name in names]
+        if len({spec.model for spec in coders}) > 1:
+            models = comma_list({spec.model for spec in coders})
+            what = f"these coders are of several models: {models}"
             yield Problem((*where, "coders"), what)
         elif coders[0].base != ORIGINAL:
             what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
             yield Problem((*where, "coders"), what)
-        layers = [one.site.input_hook.layer for one in coders]
+        layers = [spec.site.input_hook.layer for spec in coders]
         if any(first >= second for first, second in zip(layers, layers[1:], strict=False)):
             what = f"layers must rise from coder to coder; these are at {comma_list(layers)}"
             yield Problem((*where, "coders"), what)
 
 
 def _blocks(config: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Where circuits of one layer, and each circuit of several layers, are declared."""
+    """Path and block of the circuits of one layer, then of each circuit of several layers."""
     block = config["evaluations"].get("circuits")
     if block is not None:
         yield WHERE, block

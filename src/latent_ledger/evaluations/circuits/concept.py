@@ -1,4 +1,4 @@
-"""One concept: every probe of its circuits, their random rivals and their baselines.
+"""Circuits of one concept: every probe, its random rivals and its baselines.
 
 All small probes (circuit, leaked circuit, random circuits, token counts) are the same fit, L2 with
 C = 1 on standardised features, so that they differ in their columns alone. The probes with many
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from latent_ledger.evaluations.circuits.latents import (
     attribute,
@@ -44,8 +43,8 @@ class Circuit:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One concept.
+class ConceptCircuits:
+    """The circuits and baselines of one concept.
 
     `latents`, `leaked_latents` [layers, largest size] are the two rankings, in columns of all
     layers (`starts` [layers]: each layer's first), and `differences` of class means go with the
@@ -71,7 +70,7 @@ def measure_concept(
     features: Mapping[str, Features],
     layers: Sequence[slice],
     settings: Mapping[str, Any],
-) -> Measured:
+) -> ConceptCircuits:
     """Choose, draw and probe every circuit of one concept.
 
     `features`: codes [n, columns of all layers], raw, bag_of_tokens, a row per example; `layers`:
@@ -88,38 +87,38 @@ def measure_concept(
         layers,
         largest,
     )
-    words, _ = select_latents(bag[task.train], labels)
-    words = words[: largest * len(layers)]
+    token_ids, _ = select_latents(bag[task.train], labels)
+    token_ids = token_ids[: largest * len(layers)]
 
-    every = {"ceiling": _dense(codes, task), "raw": _dense(features["raw"], task)}
+    dense = {"ceiling": _dense(codes, task), "raw": _dense(features["raw"], task)}
     tuned = {
         name: fit_probe(train, labels, test, tune=True, seed=settings["seed"])
-        for name, (train, test) in every.items()
+        for name, (train, test) in dense.items()
     }
-    train, test = standardise(*every["ceiling"])
-    train_words, test_words = standardise(*_dense(bag[:, words], task))
+    train, test = standardise(*dense["ceiling"])
+    train_counts, test_counts = standardise(*_dense(bag[:, token_ids], task))
 
     def circuit(size: int) -> Circuit:
-        # The concept's own stream, so that it does not depend on which others are measured.
+        # One stream per concept, so that it does not depend on which others are measured.
         rng = np.random.default_rng([settings["seed"], zlib.crc32(task.concept.encode()), size])
         best = latents[:, :size]
         sets = [best, leaked[:, :size], *draw(live, size, draws, rng)]
         if size == headline:
             sets += [*draw_matched(best, live, fired, draws, rng)]
         scores = probe_sets(train, labels, test, np.stack(sets).reshape(len(sets), -1))
-        as_many = np.arange(len(words))[None, : best.size]
+        as_many = np.arange(len(token_ids))[None, : best.size]
         right = (scores[2:] > 0) == task.test_labels
         return Circuit(
             size=size,
             scores=scores[0],
             leaked=scores[1],
-            tokens=probe_sets(train_words, labels, test_words, as_many)[0],
+            tokens=probe_sets(train_counts, labels, test_counts, as_many)[0],
             random=right[:draws],
             matched=right[draws:] if size == headline else None,
         )
 
     depths = (latents[:depth, :headline].reshape(1, -1) for depth in range(1, len(layers) + 1))
-    return Measured(
+    return ConceptCircuits(
         task=task,
         circuits=[circuit(size) for size in settings["top_k"]],
         latents=latents,
@@ -130,11 +129,13 @@ def measure_concept(
         ceiling=tuned["ceiling"][0],
         raw=tuned["raw"][0],
         penalties={name: penalty for name, (_, penalty) in tuned.items()},
-        build_up=np.concatenate([probe_sets(train, labels, test, part) for part in depths]),
+        build_up=np.concatenate([probe_sets(train, labels, test, columns) for columns in depths]),
     )
 
 
 def _dense(features: Features, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the training and of the test examples as dense arrays."""
-    parts = (features[task.train], features[task.test])
-    return tuple(part.toarray() if sparse.issparse(part) else part for part in parts)
+    train, test = features[task.train], features[task.test]
+    if isinstance(train, np.ndarray) and isinstance(test, np.ndarray):
+        return train, test
+    return train.toarray(), test.toarray()

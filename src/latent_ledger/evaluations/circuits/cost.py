@@ -1,4 +1,4 @@
-"""Cost of circuits's jobs, in operations, bytes and seconds."""
+"""Cost of circuit jobs: operations, bytes and seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latent_ledger.resources.work import (
 
 def _circuits(job: Planned) -> Work:
     drawn = len(job.settings["concepts"]) * job.settings["draws"] * len(job.settings["top_k"])
-    values = job.examples() * sum(one.width or 16_384 for one in job.coders)
+    values = job.examples() * sum(spec.width or 16_384 for spec in job.coders)
     seconds = resampling(job) + 0.01 * drawn + values / PROBE
     return Work(seconds=seconds, host_mb=16 * values / MB)
 

@@ -1,7 +1,7 @@
-"""Circuits: how few latents carry what a probe reads off all of them?
+"""Circuits: the few latents that carry what a probe reads off all of them.
 
 A circuit is a set of latents, the top K of every coder that takes part: one coder (single-layer) or
-one per layer (multi-layer, the sets of all layers together). For each concept on its own:
+one per layer (multi-layer, the sets of all layers together). For each concept separately:
 
     attribution   latents by |difference of class means|, on training examples only     `latents`
     circuit       a fresh logistic probe on the top K of every layer -> test accuracy    `newton`

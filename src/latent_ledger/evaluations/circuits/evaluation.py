@@ -1,8 +1,8 @@
-"""From token set, activations and codes to metrics: circuits of one coder, or of several layers.
+"""Circuits of one coder or of several layers: from token set, activations and codes to metrics.
 
-The algorithm is told in ``entry.py`` beside this module. Names of metrics end in ``_top<K>``
-(K latents of every layer) and, for one concept, in ``/<concept>``; without it they are over the
-test examples of all concepts.
+The docstring of ``entry.py`` in this folder describes the algorithm. Names of metrics end in
+``_top<K>`` (K latents of every layer) and, for one concept, in ``/<concept>``. A metric without a
+concept is over the test examples of all concepts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from latent_ledger.evaluations.circuits.concept import Measured, measure_concept
+from latent_ledger.evaluations.circuits.concept import ConceptCircuits, measure_concept
 from latent_ledger.evaluations.circuits.tables import CHANCE, write_tables
 from latent_ledger.evaluations.probing.evaluation import Task, pooled_features, read_tasks
 from latent_ledger.lib.progress import Progress
@@ -44,15 +44,15 @@ def layered_features(
     tokens: Path, raw: Sequence[Path], codes: Sequence[Path]
 ) -> tuple[dict[str, Features], list[slice]]:
     """Features of all examples, the layers side by side, and each layer's columns of the codes."""
-    parts = [
-        pooled_features(tokens, Path(one), Path(other))
-        for one, other in zip(raw, codes, strict=True)
+    pooled = [
+        pooled_features(tokens, Path(activations), Path(layer_codes))
+        for activations, layer_codes in zip(raw, codes, strict=True)
     ]
-    ends = np.cumsum([0, *(part["codes"].shape[1] for part in parts)]).tolist()
+    ends = np.cumsum([0, *(layer["codes"].shape[1] for layer in pooled)]).tolist()
     features = {
-        "raw": np.hstack([part["raw"] for part in parts]),
-        "bag_of_tokens": parts[0]["bag_of_tokens"],
-        "codes": sparse.hstack([part["codes"] for part in parts], format="csr"),
+        "raw": np.hstack([layer["raw"] for layer in pooled]),
+        "bag_of_tokens": pooled[0]["bag_of_tokens"],
+        "codes": sparse.hstack([layer["codes"] for layer in pooled], format="csr"),
     }
     return features, [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
 
@@ -65,16 +65,16 @@ def evaluate(
     out: Path,
 ) -> dict[str, Any]:
     """:func:`produce` after reading: `features` has a row per example, `layers` cut its codes."""
-    found = []
+    results = []
     # One BLAS thread: these matrices are small, and the bytes must not depend on the core count.
     with threadpool_limits(1), Progress("circuits", total=len(tasks), unit="concept") as progress:
         for task in tasks:
-            found.append(measure_concept(task, features, layers, settings))
+            results.append(measure_concept(task, features, layers, settings))
             progress.update(1, concept=task.concept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    write_tables(records, found, settings["headline_k"])
-    undefined = record_metrics(records, found, settings, len(layers))
-    record_p_values(records, found)
+    write_tables(records, results, settings["headline_k"])
+    undefined = record_metrics(records, results, settings, len(layers))
+    record_p_values(records, results)
     facts = {
         "sizes": list(settings["top_k"]),
         "headline": settings["headline_k"],
@@ -82,13 +82,13 @@ def evaluate(
         "draws": settings["draws"],
         "undefined": undefined,
         "concepts": {
-            one.task.concept: {
-                "train": len(one.task.train),
-                "test": len(one.task.test),
-                "live": one.live,
-                "penalties": one.penalties,
+            result.task.concept: {
+                "train": len(result.task.train),
+                "test": len(result.task.test),
+                "live": result.live,
+                "penalties": result.penalties,
             }
-            for one in found
+            for result in results
         },
     }
     records.write(facts)
@@ -97,7 +97,7 @@ def evaluate(
 
 @dataclass(frozen=True)
 class Measurement:
-    """One metric: how it follows from a table, and whether each concept has one of its own."""
+    """One metric: how it follows from a table, and whether each concept has one too."""
 
     name: str
     statistic: str
@@ -109,11 +109,19 @@ class Measurement:
 
 
 def measurements(settings: Mapping[str, Any], layers: int) -> Iterator[Measurement]:
-    """Everything that is measured, the ceilings first."""
+    """Every metric that is recorded, the ceilings first."""
 
-    def mean(name, table, where, column, text, per_concept=False):
+    def mean(
+        name: str,
+        table: str,
+        where: Mapping[str, int],
+        column: str,
+        text: str,
+        per_concept: bool = False,
+    ) -> Measurement:
         return Measurement(name, "mean", table, where, text, {"value": column}, per_concept)
 
+    where: dict[str, int]
     table, first = "examples.parquet", {"size": settings["top_k"][0]}
     text = "Test accuracy of the logistic probe on {}"
     yield mean("ceiling", table, first, "ceiling", text.format("all latents"), True)
@@ -153,52 +161,52 @@ def measurements(settings: Mapping[str, Any], layers: int) -> Iterator[Measureme
 
 
 def record_metrics(
-    records: Records, found: Sequence[Measured], settings: Mapping[str, Any], layers: int
+    records: Records, results: Sequence[ConceptCircuits], settings: Mapping[str, Any], layers: int
 ) -> list[str]:
     """Record every measurement; returns the names of those that are undefined.
 
     A share of the ceiling says nothing when all latents together do no better than a guess.
     """
     undefined = []
-    for one in measurements(settings, layers):
-        if one.statistic == "ratio" and records.metrics["ceiling"]["estimate"] <= CHANCE:
-            undefined.append(one.name)
+    for metric in measurements(settings, layers):
+        if metric.statistic == "ratio" and records.metrics["ceiling"]["estimate"] <= CHANCE:
+            undefined.append(metric.name)
             continue
-        concepts = [measured.task.concept for measured in found] if one.per_concept else []
+        concepts = [result.task.concept for result in results] if metric.per_concept else []
         for concept in (None, *concepts):
             place = "all concepts' test examples" if concept is None else f"{concept}'s examples"
             records.measure(
-                one.name if concept is None else f"{one.name}/{concept}",
-                one.statistic,
-                one.table,
+                metric.name if concept is None else f"{metric.name}/{concept}",
+                metric.statistic,
+                metric.table,
                 unit="example",
-                higher_is_better=None if one.name.startswith("inflation") else True,
-                description=f"{one.text}; {place}.",
-                where=one.where if concept is None else {**one.where, "concept": concept},
+                higher_is_better=None if metric.name.startswith("inflation") else True,
+                description=f"{metric.text}; {place}.",
+                where=metric.where if concept is None else {**metric.where, "concept": concept},
                 unit_id="unit_id",
-                **one.columns,
+                **metric.columns,
             )
     return undefined
 
 
-def record_p_values(records: Records, found: Sequence[Measured]) -> None:
+def record_p_values(records: Records, results: Sequence[ConceptCircuits]) -> None:
     """Add the permutation p of every gap, Holm-corrected over the concepts of one size.
 
     The gaps over all concepts are one family over the sizes, so that no size can be picked after
     the fact: draw r of all concepts together is one draw of the pooled accuracy.
     """
     pooled = {}
-    for circuits in zip(*(one.circuits for one in found), strict=True):
+    for circuits in zip(*(result.circuits for result in results), strict=True):
         size = circuits[0].size
         hits = [
-            int(((circuit.scores > 0) == one.task.test_labels).sum())
-            for one, circuit in zip(found, circuits, strict=True)
+            int(((circuit.scores > 0) == result.task.test_labels).sum())
+            for result, circuit in zip(results, circuits, strict=True)
         ]
         drawn = [circuit.random.sum(axis=1) for circuit in circuits]
-        p = [permutation_p(*pair) for pair in zip(hits, drawn, strict=True)]
-        for one, own, adjusted in zip(found, p, holm(p), strict=True):
-            metric = records.metrics[f"gap_top{size}/{one.task.concept}"]
-            metric.update(p=own, p_holm=float(adjusted))
+        p_values = [permutation_p(*pair) for pair in zip(hits, drawn, strict=True)]
+        for result, p, adjusted in zip(results, p_values, holm(p_values), strict=True):
+            metric = records.metrics[f"gap_top{size}/{result.task.concept}"]
+            metric.update(p=p, p_holm=float(adjusted))
         pooled[size] = permutation_p(sum(hits), np.sum(drawn, axis=0))
     for (size, p), adjusted in zip(pooled.items(), holm([*pooled.values()]), strict=True):
         records.metrics[f"gap_top{size}"].update(p=p, p_holm=float(adjusted))

@@ -1,4 +1,4 @@
-"""Which latents make a circuit, and which ones stand in for it at random.
+"""Latents of a circuit by attribution, and random latents of its null.
 
 A circuit of size K is a matrix of column numbers [layers, K]: the top K of every layer, best first.
 Columns count over all layers, so row 0 of a circuit lies in the first layer's slice of columns.
@@ -44,7 +44,7 @@ def live_latents(
 ) -> list[np.ndarray]:
     """Per layer the columns that fire on some example; `fired` as :func:`firing` counts them.
 
-    Raises :class:`LedgerError` when a layer has fewer than `k`: nothing could be drawn there.
+    Raises :class:`LedgerError` when a layer has fewer than `k`, too few for a random circuit.
     """
     live = [layer.start + np.flatnonzero(fired[layer]) for layer in layers]
     for number, (layer, columns) in enumerate(zip(layers, live, strict=True), 1):
@@ -79,12 +79,12 @@ def draw_matched(
     they fire, and every stratum gives as many as the circuit [layers, k] has in it.
     """
     drawn = []
-    for chosen, columns in zip(circuit, live, strict=True):
+    for selected, columns in zip(circuit, live, strict=True):
         by_frequency = columns[np.argsort(fired[columns], kind="stable")]
         drawn.append(
             np.concatenate(
                 [
-                    _without_replacement(stratum, int(np.isin(stratum, chosen).sum()), draws, rng)
+                    _without_replacement(stratum, int(np.isin(stratum, selected).sum()), draws, rng)
                     for stratum in np.array_split(by_frequency, STRATA)
                 ],
                 axis=1,

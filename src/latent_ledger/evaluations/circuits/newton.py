@@ -1,4 +1,4 @@
-"""Thousands of small logistic probes at once: one Newton solver for a batch of column sets.
+"""Newton solver for thousands of small logistic probes at once, one per column set.
 
 A probe on K columns of standardised features minimises sklearn's objective at C = 1,
 
@@ -47,9 +47,9 @@ def probe_sets(
     chunk = max(1, CELLS_PER_CHUNK // (len(target) * (sets.shape[1] + 1)))
     scores = np.empty((len(sets), test.shape[1]))
     for start in range(0, len(sets), chunk):
-        part = sets[start : start + chunk]
-        weights = _fit(_stacked(train, part), target)
-        scores[start : start + chunk] = _logits(_stacked(test, part), weights)
+        members = sets[start : start + chunk]
+        weights = _fit(_stacked(train, members), target)
+        scores[start : start + chunk] = _logits(_stacked(test, members), weights)
     return scores
 
 

@@ -1,9 +1,9 @@
-"""Circuits: how few latents carry what a probe reads off all of them?"""
+"""Planning of circuits: one job and one row per coder and per multi-layer circuit."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs
@@ -28,16 +28,18 @@ TOKEN_SET = "probing"
 """Concepts, examples and codes are those of probing."""
 
 
-def crossing(config: Config) -> dict[str, list[CoderSpec]]:
-    """Circuits that cross layers, by name: their coders from the first layer to the last."""
+def multilayer_coders(config: Config) -> dict[str, list[CoderSpec]]:
+    """Coders of each circuit that crosses layers, by its name, from first to last layer."""
     block = config["evaluations"].get(NAME)
     declared = block["multilayer"] if block else {}
     coders = {spec.name: spec for spec in coder_specs(config)} if declared else {}
-    return {name: [coders[one] for one in circuit["coders"]] for name, circuit in declared.items()}
+    return {
+        name: [coders[coder] for coder in circuit["coders"]] for name, circuit in declared.items()
+    }
 
 
 def settings(config: Config, sizes: Mapping[str, Any]) -> Settings:
-    """What one job needs; `sizes`: the block, or the circuit, that says how large."""
+    """Settings of one job; `sizes` is the block or the circuit that holds top_k and headline_k."""
     block = config["evaluations"][NAME]
     return {
         "concepts": config["evaluations"][TOKEN_SET]["concepts"],
@@ -63,7 +65,7 @@ def jobs(config: Config) -> Jobs:
             spec.model,
             (spec,),
         )
-    for name, coders in crossing(config).items():
+    for name, coders in multilayer_coders(config).items():
         inputs: dict[str, str] = {"tokens": paths.Tokens(TOKEN_SET)}
         for depth, spec in enumerate(coders, 1):  # from the first layer to the last
             raw = paths.Activations(TOKEN_SET, spec.site.input_hook, spec.model)
@@ -89,7 +91,7 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
             "dataset": dataset(config, TOKEN_SET),
         }
         planned.append(RowPlan(f"circuit-{spec.name}", NAME, path, columns))
-    for name, coders in crossing(config).items():
+    for name, coders in multilayer_coders(config).items():
         path = paths.evaluation(MULTILAYER, name)
         architectures = _each(spec.architecture for spec in coders)
         columns = {
@@ -105,12 +107,12 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     return planned
 
 
-def _each(values) -> str:
+def _each(values: Iterable[object]) -> str:
     """The values of several coders; one value where they agree."""
     return " + ".join(dict.fromkeys(map(str, values)))
 
 
 def sizes(by: Mapping[str, Metric]) -> list[int]:
-    """Latents per layer of the circuits that were measured, smallest first."""
-    found = (re.fullmatch(r"gap_top(\d+)", name) for name in by)
-    return sorted(int(one[1]) for one in found if one)
+    """Latents per layer of the measured circuits, smallest first."""
+    matches = (re.fullmatch(r"gap_top(\d+)", name) for name in by)
+    return sorted(int(match[1]) for match in matches if match)

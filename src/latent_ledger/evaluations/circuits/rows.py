@@ -1,4 +1,4 @@
-"""Rows of circuits: how each is read from its payload, and their section of the ledger."""
+"""Rows of circuits, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, n
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """The headline circuit's gap; every size and every concept beside it."""
+    """The gap of the headline circuit as the main metric; every size and concept in the text."""
     metrics = metrics_of(payload)
     by, headline = named(metrics), payload.facts["headline"]
     main = by[f"gap_top{headline}"]
-    parts = [_size(by, size) for size in sizes(by)]
-    parts.append(f"ceiling {interval(by['ceiling'])}, raw site {interval(by['accuracy_raw'])}")
+    clauses = [_size(by, size) for size in sizes(by)]
+    clauses.append(f"ceiling {interval(by['ceiling'])}, raw site {interval(by['accuracy_raw'])}")
     if row.row_type == MULTILAYER:
-        parts.append(f"build-up ({headline} per layer) {build_up(by, row.columns['hookpoint'])}")
+        clauses.append(f"build-up ({headline} per layer) {build_up(by, row.columns['hookpoint'])}")
     per_concept = ", ".join(
         f"{concept} {metric['estimate']:+.3f} (Holm {metric['p_holm']:.2g})"
         for concept, metric in _concepts(by, headline)
     )
-    parts.append(f"gap at {headline} by concept: {per_concept}")
+    clauses.append(f"gap at {headline} by concept: {per_concept}")
     matched = by[f"gap_matched_top{headline}"]
     notes = (
         f"Gap over random circuits that fire as often: {interval(matched, signed=True)}. "
         f"{payload.facts['draws']} random circuits per concept and size; Holm over the sizes for "
         f"all concepts together (p={main['p_holm']:.2g} at {headline}), and over the concepts."
     )
-    return Finding("; ".join(parts) + f" ({count(main)})", main, 0.0, notes, metrics=metrics)
+    return Finding("; ".join(clauses) + f" ({count(main)})", main, 0.0, notes, metrics=metrics)
 
 
 def _size(by: Mapping[str, Metric], size: int) -> str:
@@ -68,13 +68,14 @@ def build_up(by: Mapping[str, Metric], hookpoints: str) -> str:
 
 def section(current: Sequence[Any]) -> str:
     """The ledger's tables: every coder at every size, then circuits that cross layers."""
-    parts = [_sizes_table(current, NAME, "coder"), _sizes_table(current, MULTILAYER, "circuit")]
+    single = _sizes_table(current, NAME, "coder")
+    multilayer = _sizes_table(current, MULTILAYER, "circuit")
     lines = [
         f"Build-up of `{_label(row)}`: {build_up(named(row.metrics), row.values['hookpoint'])}."
         for row in current
         if row.row_type == MULTILAYER and row.metrics
     ]
-    if not any(parts):
+    if not single and not multilayer:
         return ""
     explanation = (
         "## How few latents carry a concept?\n\n"
@@ -90,14 +91,14 @@ def section(current: Sequence[Any]) -> str:
         "### Across layers\n\nK latents of every layer; what the circuit of the first layers reads "
         "off shows how the concept builds up over depth."
     )
-    several = [across, parts[1], *lines] if parts[1] else []
-    return "\n\n".join(part for part in [explanation, parts[0], *several] if part)
+    several = [across, multilayer, *lines] if multilayer else []
+    return "\n\n".join(text for text in [explanation, single, *several] if text)
 
 
-def _sizes_table(current: Sequence[Any], kind: str, title: str) -> str:
+def _sizes_table(current: Sequence[Any], row_type: str, title: str) -> str:
     lines = []
     for row in current:
-        if row.row_type != kind or not row.metrics:
+        if row.row_type != row_type or not row.metrics:
             continue
         by = named(row.metrics)
         for size in sizes(by):
@@ -112,7 +113,7 @@ def _sizes_table(current: Sequence[Any], kind: str, title: str) -> str:
                     f"{by[f'random{end}']['estimate']:.3f}",
                     interval(by[f"gap{end}"], signed=True),
                     f"{by[f'gap{end}']['p_holm']:.2g}",
-                    f"{sum(one['p_holm'] < 0.05 for one in concepts)}/{len(concepts)}",
+                    f"{sum(metric['p_holm'] < 0.05 for metric in concepts)}/{len(concepts)}",
                     share(faithful) if faithful else "undefined",
                     f"{by['ceiling']['estimate']:.3f}",
                     f"{by[f'tokens{end}']['estimate']:.3f}",

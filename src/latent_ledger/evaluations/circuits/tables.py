@@ -1,4 +1,4 @@
-"""The tables of a circuit evaluation: a function per Parquet file, from one measured concept."""
+"""Tables of a circuit evaluation, one function per Parquet file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from latent_ledger.evaluations.circuits.concept import Circuit, Measured
+from latent_ledger.evaluations.circuits.concept import Circuit, ConceptCircuits
 from latent_ledger.statistics.probes import auroc_components
 from latent_ledger.statistics.records import Records
 
@@ -14,36 +14,36 @@ CHANCE = 0.5
 """Accuracy of a guess: half of a concept's examples are positive."""
 
 
-def write_tables(records: Records, found: Sequence[Measured], headline: int) -> None:
+def write_tables(records: Records, results: Sequence[ConceptCircuits], headline: int) -> None:
     """Write every table below the folder of `records`; build_up.parquet for several layers only."""
-    circuits = [(one, circuit) for one in found for circuit in one.circuits]
+    circuits = [(result, circuit) for result in results for circuit in result.circuits]
     main = [pair for pair in circuits if pair[1].size == headline]
     records.table("examples.parquet", _stacked(example_rows(*pair) for pair in circuits))
     records.table("matched.parquet", _stacked(matched_rows(*pair) for pair in main))
     records.table("draws.parquet", _stacked(rows for pair in circuits for rows in draw_rows(*pair)))
-    records.table("latents.parquet", _stacked(map(latent_rows, found)))
-    if len(found[0].build_up) > 1:
-        rows = (rows for one in found for rows in build_up_rows(one))
+    records.table("latents.parquet", _stacked(map(latent_rows, results)))
+    if len(results[0].build_up) > 1:
+        rows = (rows for result in results for rows in build_up_rows(result))
         records.table("build_up.parquet", _stacked(rows))
 
 
-def example_rows(one: Measured, circuit: Circuit) -> dict[str, np.ndarray]:
+def example_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndarray]:
     """Rows of ``examples.parquet``: all arms of one circuit side by side on each test example.
 
     Arms are 1 where their probe labels the example right, `random` is the mean over the draws.
     """
-    labels = one.task.test_labels
+    labels = result.task.test_labels
     arms = {
         "correct": circuit.scores,
         "leaked": circuit.leaked,
         "tokens": circuit.tokens,
-        "ceiling": one.ceiling,
-        "raw": one.raw,
+        "ceiling": result.ceiling,
+        "raw": result.raw,
     }
     right = {name: _right(scores, labels) for name, scores in arms.items()}
     random = circuit.random.mean(axis=0)
     return {
-        **_whose(one, size=circuit.size),
+        **_example_columns(result, size=circuit.size),
         "label": labels.astype(np.int8),
         "score": circuit.scores,
         **right,
@@ -57,31 +57,33 @@ def example_rows(one: Measured, circuit: Circuit) -> dict[str, np.ndarray]:
     }
 
 
-def matched_rows(one: Measured, circuit: Circuit) -> dict[str, np.ndarray]:
+def matched_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndarray]:
     """Rows of ``matched.parquet``: the headline circuit against draws of equal frequency."""
+    if circuit.matched is None:
+        raise ValueError(f"The circuit of {circuit.size} latents has no draws of equal frequency.")
     matched = circuit.matched.mean(axis=0)
-    gap = _right(circuit.scores, one.task.test_labels) - matched
-    return {**_whose(one), "matched": matched, "gap": gap}
+    gap = _right(circuit.scores, result.task.test_labels) - matched
+    return {**_example_columns(result), "matched": matched, "gap": gap}
 
 
-def build_up_rows(one: Measured) -> Iterator[dict[str, np.ndarray]]:
+def build_up_rows(result: ConceptCircuits) -> Iterator[dict[str, np.ndarray]]:
     """Rows of ``build_up.parquet``: the headline circuit's first 1, 2, ... layers.
 
     `gain`: over the circuit without the last of them, and of the first layer over chance.
     """
-    before = np.full(len(one.task.test), CHANCE)
-    for depth, scores in enumerate(one.build_up, 1):
-        right = _right(scores, one.task.test_labels)
-        yield {**_whose(one, layers=depth), "correct": right, "gain": right - before}
+    before = np.full(len(result.task.test), CHANCE)
+    for depth, scores in enumerate(result.build_up, 1):
+        right = _right(scores, result.task.test_labels)
+        yield {**_example_columns(result, layers=depth), "correct": right, "gain": right - before}
         before = right
 
 
-def draw_rows(one: Measured, circuit: Circuit) -> Iterator[dict[str, np.ndarray]]:
+def draw_rows(result: ConceptCircuits, circuit: Circuit) -> Iterator[dict[str, np.ndarray]]:
     """Rows of ``draws.parquet``: the accuracy of every random circuit."""
     for null, right in (("live", circuit.random), ("matched", circuit.matched)):
         if right is not None:
             yield {
-                "concept": np.full(len(right), one.task.concept, dtype=object),
+                "concept": np.full(len(right), result.task.concept, dtype=object),
                 "size": np.full(len(right), circuit.size),
                 "null": np.full(len(right), null, dtype=object),
                 "draw": np.arange(len(right)),
@@ -89,19 +91,19 @@ def draw_rows(one: Measured, circuit: Circuit) -> Iterator[dict[str, np.ndarray]
             }
 
 
-def latent_rows(one: Measured) -> dict[str, np.ndarray]:
+def latent_rows(result: ConceptCircuits) -> dict[str, np.ndarray]:
     """Rows of ``latents.parquet``: every layer's ranking, the latents numbered within the layer.
 
     `layer` counts from 1; `also_leaked`: whether the leaked ranking of equal length has it as well.
     """
-    layers, k = one.latents.shape
+    layers, k = result.latents.shape
     return {
-        "concept": np.full(layers * k, one.task.concept, dtype=object),
+        "concept": np.full(layers * k, result.task.concept, dtype=object),
         "layer": np.repeat(np.arange(1, layers + 1), k),
         "rank": np.tile(np.arange(1, k + 1), layers),
-        "latent": (one.latents - one.starts[:, None]).ravel(),
-        "difference_of_means": one.differences.ravel(),
-        "also_leaked": np.isin(one.latents, one.leaked_latents).ravel(),
+        "latent": (result.latents - result.starts[:, None]).ravel(),
+        "difference_of_means": result.differences.ravel(),
+        "also_leaked": np.isin(result.latents, result.leaked_latents).ravel(),
     }
 
 
@@ -109,9 +111,9 @@ def _right(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return ((scores > 0) == labels).astype(float)
 
 
-def _whose(one: Measured, **constants: int) -> dict[str, np.ndarray]:
-    """The columns that say which test example of which concept a row is about."""
-    task, m = one.task, len(one.task.test)
+def _example_columns(result: ConceptCircuits, **constants: int) -> dict[str, np.ndarray]:
+    """Columns that name the concept and the test example of a row."""
+    task, m = result.task, len(result.task.test)
     return {
         "concept": np.full(m, task.concept, dtype=object),
         "example_id": task.test.astype(np.int64),

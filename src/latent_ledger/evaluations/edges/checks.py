@@ -1,4 +1,4 @@
-"""Can the coders of a group be one graph: do they exist, on one model, one per layer?"""
+"""Checks of causal edges: the coders of a group exist, on one model, one per layer."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def _groups(config: dict[str, Any]) -> Iterator[Problem]:
     block = config["evaluations"].get("edges")
     if block is None:
         return
-    known = {one.name: one for one in coder_specs(config)}
-    measured = {one.name for one in coders_measured_by(config, "edges")}
+    known = {spec.name: spec for spec in coder_specs(config)}
+    measured = {spec.name for spec in coders_measured_by(config, "edges")}
     for group, names in block["groups"].items():
         where = ("evaluations", "edges", "groups", group)
-        strangers = [index for index, name in enumerate(names) if name not in known]
-        for index in strangers:
+        unknown = [index for index, name in enumerate(names) if name not in known]
+        for index in unknown:
             hint = suggest(names[index], known)
             yield Problem((*where, index), f"unknown coder {show(names[index])}; {hint}")
-        if strangers:
+        if unknown:
             continue
         members = [known[name] for name in names]
-        layers = [one.site.output_hook.layer for one in members]
+        layers = [spec.site.output_hook.layer for spec in members]
         for layer in sorted({layer for layer in layers if layers.count(layer) > 1}):
             yield Problem(where, f"a graph has one coder per layer; layer {layer} has several")
-        models = sorted({one.model for one in members})
+        models = sorted({spec.model for spec in members})
         if len(models) > 1:
             yield Problem(where, f"its coders belong to different models, {' and '.join(models)}")
         elif members[0].base != ORIGINAL:

@@ -1,4 +1,4 @@
-"""Cost of causal edges's jobs, in operations, bytes and seconds."""
+"""Cost of causal edge jobs: operations, bytes and seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _edges(job: Planned) -> Work:
     circuits = batches * len(settings["sizes"]) * (2 + settings["draws"]) * 2
     passes = (3 * backward + ablated + circuits) * len(job.coders)
     tokens = 12 * settings["batch"]  # a minimal pair is a short sentence
-    coders = sum(8.0 * job.d * (one.width or 16_384) for one in job.coders)
+    coders = sum(8.0 * job.d * (spec.width or 16_384) for spec in job.coders)
     return Work(
         exact=passes * tokens * job.model.operations(),
         disk=2 * job.weights + coders,

@@ -1,4 +1,4 @@
-"""What is recorded of a graph's nodes and edges, and of the ablations that test them.
+"""Metrics and tables of a graph's nodes and edges, and of the ablations that test them.
 
 Gaps and weights have the unit *pair* (bootstrap over pairs). Rank correlations have the unit *edge*
 or *node*: edges share nodes and are no independent draws, so the interval from a bootstrap over
@@ -8,7 +8,6 @@ them is a lower bound of the uncertainty.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -18,14 +17,14 @@ from latent_ledger.evaluations.edges.metrics import mean
 from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.statistics.records import Records
 
-TOLD = 5
-"""Strongest edges whose weights are metrics of their own, for the ledger to tell in words."""
+NAMED_EDGES = 5
+"""Number of strongest edges whose weights are separate metrics, for the ledger to list."""
 
 
 def record_nodes(
     records: Records,
     network: Network,
-    found: Attribution,
+    attribution: Attribution,
     kept: Sequence[int],
     ablated: np.ndarray,
     labels: Mapping[int, str],
@@ -48,9 +47,9 @@ def record_nodes(
                 dtype=np.int64,
             ),
             "label": [labels[node] for node in kept],
-            "effect": found.effects[kept],
-            "gradient_effect": found.plain[kept],
-            "direct_effect": found.direct[kept],
+            "effect": attribution.effects[kept],
+            "gradient_effect": attribution.plain[kept],
+            "direct_effect": attribution.direct[kept],
             "ablation": lost,
         },
     )
@@ -58,7 +57,7 @@ def record_nodes(
         _record_spearman(
             records,
             "node_spearman",
-            found.effects[kept],
+            attribution.effects[kept],
             lost,
             "node",
             "Rank correlation of integrated-gradients effect (attribution half) and metric lost by "
@@ -69,28 +68,28 @@ def record_nodes(
 def record_edges(
     records: Records,
     network: Network,
-    found: Attribution,
-    chosen: tuple[np.ndarray, np.ndarray],
+    attribution: Attribution,
+    selected: tuple[np.ndarray, np.ndarray],
     lost: np.ndarray,
     size: np.ndarray,
     labels: Mapping[int, str],
 ) -> None:
-    """``edges.parquet``, ``edge_pairs.parquet`` and what ablating the edges says.
+    """``edges.parquet``, ``edge_pairs.parquet`` and the metrics of edge ablations.
 
-    `chosen`: indices of the top edges and of the random ones; `lost`, `size` [pairs, edges] are the
-    ablations of both, top first.
+    `selected`: indices of the top edges and of the random ones. `lost`, `size` [pairs, edges] are
+    the ablations of both, top first.
     """
-    top, random = chosen
-    both = np.concatenate([top, random]).astype(int)
-    weights = found.weights.mean(0)
+    top, random = selected
+    measured = np.concatenate([top, random]).astype(int)
+    weights = attribution.weights.mean(0)
     order = np.flatnonzero(weights)
     order = order[np.argsort(-np.abs(weights[order]), kind="stable")]
-    low, high = _intervals(found.weights[:, order], records)
+    low, high = _intervals(attribution.weights[:, order], records)
     effect = np.full(len(weights), np.nan)
-    effect[both] = lost.mean(0)
+    effect[measured] = lost.mean(0)
     arm = np.full(len(weights), "", dtype=object)
     arm[top], arm[random] = "top", "random"
-    ends = np.array(found.edges, dtype=np.int64).reshape(-1, 2)[order]
+    ends = np.array(attribution.edges, dtype=np.int64).reshape(-1, 2)[order]
     records.table(
         "edges.parquet",
         {
@@ -101,22 +100,22 @@ def record_edges(
             "weight": weights[order],
             "weight_low": low,
             "weight_high": high,
-            "pairs": np.full(len(order), len(found.weights)),
+            "pairs": np.full(len(order), len(attribution.weights)),
             "arm": arm[order].astype(str),
             "ablation": effect[order],
         },
     )
-    for rank, index in enumerate(order[:TOLD]):
+    for rank, index in enumerate(order[:NAMED_EDGES]):
         records.add(
             f"edge/{rank + 1}",
             weights[index],
             ci=(low[rank], high[rank]),
             unit="pair",
-            n=len(found.weights),
+            n=len(attribution.weights),
             seed=records.seed,
             resamples=records.resamples,
             higher_is_better=None,
-            description=" -> ".join(labels[node] for node in found.edges[index]),
+            description=" -> ".join(labels[node] for node in attribution.edges[index]),
         )
     if not len(top):
         records.add(
@@ -146,12 +145,12 @@ def record_edges(
     ):
         text = f"Mean |metric lost by ablating an edge|, in logits: {text}."
         mean(name, records, column, text, "edge_pairs.parquet")
-    if len(both) > 2:
+    if len(measured) > 2:
         _record_spearman(
             records,
             "edge_spearman",
-            weights[both],
-            effect[both],
+            weights[measured],
+            effect[measured],
             "edge",
             "Rank correlation of edge weight (attribution half) and metric lost by ablating the "
             "edge (evaluation half), top and random edges together.",
@@ -214,9 +213,9 @@ def _intervals(values: np.ndarray, records: Records) -> tuple[np.ndarray, np.nda
     return low, high
 
 
-def error_shares(network: Network, effects: np.ndarray) -> dict[str, Any]:
+def error_shares(network: Network, effects: np.ndarray) -> dict[str, float | None]:
     """Per coder, the error node's |effect| as a share of all its nodes' (None: no effect)."""
-    shares = {}
+    shares: dict[str, float | None] = {}
     for site, (low, high) in zip(network.sites, network.spans, strict=True):
         total = np.abs(effects[low:high]).sum()
         shares[site.name] = float(abs(effects[high - 1]) / total) if total else None

@@ -1,4 +1,4 @@
-"""Causal edges: which latent drives which, across layers, and do the drawn edges really carry it?
+"""Causal edges: a graph of latents across layers, and ablations that test its edges.
 
     templates --> minimal pairs, two halves                                          `task`
     model + one coder per layer --> a chain of sites: latents and an error each      `network`
@@ -7,19 +7,19 @@
     evaluation half:  ablations of nodes and of edges                                `graph`
                       faithfulness, completeness over size; CPR, CMD                 `faithfulness`
     --> metrics and tables                                           `metrics`, `edge_metrics`
-    --> words, and JSON in circuit-tracer's form                           `telling`, `export`
+    --> labels, and JSON in circuit-tracer's form                          `summary`, `export`
 
 The metric m is logit(right answer) - logit(wrong answer) at the last position; every effect is
 m(clean) minus m with the thing set to its value in the corrupted prompt.
 
-Marks et al. 2024 (arXiv 2403.19647) drew such graphs and judged them by their nodes; here the edges
-themselves are ablated, on prompts that the graph was not found on. The pre-declared main number is
+Marks et al. 2024 (arXiv 2403.19647) drew such graphs and evaluated their nodes. Here the edges
+themselves are ablated, on prompts that the attribution did not see. The pre-declared main number is
 ``edge_gap``: the mean |effect| of ablating the attributed top edges minus that of random edges of
-the same graph. Attribution without truth gives 0. It says whether the drawn edges are real, not how
-good the coders are: few coarse nodes carry more each than many fine ones.
+the same graph. Attribution without truth gives 0. It measures whether the drawn edges are real and
+does not rank coders: a few coarse nodes each carry more than many fine ones.
 
 Limits: one coder per layer; nodes are sums over positions; the graph starts at the first coder and
-does not trace attention; edges join the chosen top nodes only.
+does not trace attention; edges join the top nodes only.
 """
 
 from latent_ledger.evaluations.edges import plan, rows

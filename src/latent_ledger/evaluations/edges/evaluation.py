@@ -1,4 +1,4 @@
-"""The evaluation of one group of coders: from a model folder to metrics, tables and the graph."""
+"""Evaluation of one group of coders: from a model folder to metrics, tables and the graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
-from latent_ledger.evaluations.edges import edge_metrics, export, measure, metrics, telling
+from latent_ledger.evaluations.edges import edge_metrics, export, measure, metrics, summary
 from latent_ledger.evaluations.edges.measure import Step
 from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.evaluations.edges.task import HALVES, batches, make_pairs
@@ -28,7 +28,7 @@ def produce(
 ) -> dict[str, Any]:
     """Trace one group of coders; write metrics, tables and ``graph.json`` into `out`.
 
-    `coders`: folders by instance name, one per layer; `settings`: see :func:`evaluate`.
+    `coders`: folders by coder name, one per layer; `settings`: see :func:`evaluate`.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = language_model.load_model(Path(model), device=device)
@@ -43,52 +43,57 @@ def evaluate(
     coders: Mapping[str, SparseCoder],
     out: Path,
 ) -> dict[str, Any]:
-    """The same for a loaded model; its parameters must not ask for gradients.
+    """The same for a loaded model, whose parameters must not require gradients.
 
     `settings`: group (a name), task (contexts, subjects, links, answers), pairs, batch (prompts per
     pass), steps, edge_steps, top_nodes (per layer), top_edges, random_edges, sizes (shares), draws,
     resamples, seed. Tables: ``task`` (all pairs), ``pairs``, ``edge_pairs`` (evaluation pairs),
     ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns facts: counts, dropped candidates,
-    error shares, nulls, the strongest edges in words.
+    error shares, nulls.
     """
     network = Network(model, coders)
     check_layers(network)
     pairs, dropped = make_pairs(settings["task"], tokenizer, settings["pairs"], settings["seed"])
     device = next(iter(network.sites)).decoder.device
     pad = special_ids(tokenizer)[2]
-    attribution, evaluation = (
-        measure.steps(network, list(batches(pairs[half], settings["batch"], pad, device)))
+    attribution_steps, evaluation_steps = (
+        measure.run_batches(network, list(batches(pairs[half], settings["batch"], pad, device)))
         for half in HALVES
     )
-    found = measure.attribute(network, attribution, settings)
+    attribution = measure.attribute(network, attribution_steps, settings)
     kept = [
         low + node
-        for (low, _), part in zip(network.spans, found.kept, strict=True)
-        for node in part
+        for (low, _), site_nodes in zip(network.spans, attribution.kept, strict=True)
+        for node in site_nodes
     ]
-    chosen = measure.measured_edges(
-        found.weights.mean(0), settings["top_edges"], settings["random_edges"], settings["seed"]
+    selected = measure.select_edges(
+        attribution.weights.mean(0),
+        settings["top_edges"],
+        settings["random_edges"],
+        settings["seed"],
     )
-    measured = [found.edges[index] for part in chosen for index in part]
-    by_node, by_edge, size = measure.ablate(network, evaluation, kept, measured)
-    universe = measure.differing(network, [*attribution, *evaluation])
-    curves = measure.curves(network, evaluation, found.effects, universe, settings)
+    edges = [attribution.edges[index] for indices in selected for index in indices]
+    by_node, by_edge, size = measure.ablate(network, evaluation_steps, kept, edges)
+    universe = measure.differing(network, [*attribution_steps, *evaluation_steps])
+    curves = measure.curves(network, evaluation_steps, attribution.effects, universe, settings)
 
-    labels = telling.node_labels(network, attribution, tokenizer, kept)
+    labels = summary.node_labels(network, attribution_steps, tokenizer, kept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    of_half = dict(zip(HALVES, (attribution, evaluation), strict=True))
-    clean = {half: clean_metric(steps) for half, steps in of_half.items()}
+    clean = {
+        half: clean_metric(steps)
+        for half, steps in zip(HALVES, (attribution_steps, evaluation_steps), strict=True)
+    }
     texts = {half: [pair.texts for pair in pairs[half]] for half in HALVES}
     metrics.record_task(records, clean, texts)
-    edge_metrics.record_edges(records, network, found, chosen, by_edge, size, labels)
-    edge_metrics.record_nodes(records, network, found, kept, by_node, labels)
+    edge_metrics.record_edges(records, network, attribution, selected, by_edge, size, labels)
+    edge_metrics.record_nodes(records, network, attribution, kept, by_node, labels)
     metrics.record_curves(records, clean["evaluation"].mean(1), curves)
     graph = export.as_json(
-        export.directed(found, chosen[0].tolist(), kept),
+        export.directed(attribution, selected[0].tolist(), kept),
         network,
-        found,
-        telling.prompt_shown(network, attribution[0], pairs["attribution"][0], tokenizer),
-        telling.positions(network, attribution[0], found),
+        attribution,
+        summary.prompt_shown(network, attribution_steps[0], pairs["attribution"][0], tokenizer),
+        summary.positions(network, attribution_steps[0], attribution),
         labels,
         slug=f"edges-{settings['group']}",
         scan=settings["group"],
@@ -101,9 +106,9 @@ def evaluate(
         "dropped": dropped,
         "nodes": int(universe.sum()),
         "kept_nodes": len(kept),
-        "edges": int(np.count_nonzero(found.weights.mean(0))),
-        "measured_edges": {"top": len(chosen[0]), "random": len(chosen[1])},
-        "error_share": edge_metrics.error_shares(network, found.effects),
+        "edges": int(np.count_nonzero(attribution.weights.mean(0))),
+        "measured_edges": {"top": len(selected[0]), "random": len(selected[1])},
+        "error_share": edge_metrics.error_shares(network, attribution.effects),
         "nulls": {name: null for name, null in metrics.NULLS.items() if name in records.metrics},
         "undefined": sorted(set(metrics.NULLS) - set(records.metrics)),
     }

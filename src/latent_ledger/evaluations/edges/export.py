@@ -1,9 +1,9 @@
-"""The graph as JSON in the node/link form of circuit-tracer, for its viewer and Neuronpedia's.
+"""JSON of the graph in the node/link form of circuit-tracer, for its viewer and Neuronpedia's.
 
 The form is that of circuit-tracer's ``frontend/graph_models.py`` (github.com/safety-research/
 circuit-tracer): ``metadata``, ``qParams``, ``nodes``, ``links``. It knows one kind of feature node
 ("cross layer transcoder") and one of error node ("mlp reconstruction error"), so latents of every
-coder carry the first and errors the second; ``coder`` says which coder it is. ``feature`` is the
+coder carry the first and errors the second; ``coder`` names the coder. ``feature`` is the
 Cantor pairing of layer and latent, as there.
 
 Our nodes are sums over positions; ``ctx_idx`` is the position with the largest |effect| in the
@@ -39,20 +39,20 @@ def cantor(layer: int, latent: int) -> int:
     return (layer + latent) * (layer + latent + 1) // 2 + latent
 
 
-def directed(found: Attribution, edges: Sequence[int], kept: Sequence[int]) -> nx.DiGraph:
-    """The kept nodes, the chosen edges (indices into `found.edges`) and the edges to the answer.
+def directed(attribution: Attribution, edges: Sequence[int], kept: Sequence[int]) -> nx.DiGraph:
+    """The kept nodes, the selected edges (indices into `attribution.edges`), edges to the answer.
 
     Only nodes with a path to the answer remain. Node ids are those of the network.
     """
-    weights = found.weights.mean(0)
+    weights = attribution.weights.mean(0)
     graph = nx.DiGraph()
     graph.add_node(ANSWER)
     for index in edges:
-        source, target = found.edges[index]
+        source, target = attribution.edges[index]
         graph.add_edge(source, target, weight=float(weights[index]))
     for node in kept:
-        if found.direct[node] != 0:
-            graph.add_edge(node, ANSWER, weight=float(found.direct[node]))
+        if attribution.direct[node] != 0:
+            graph.add_edge(node, ANSWER, weight=float(attribution.direct[node]))
     reaching = nx.ancestors(graph, ANSWER) | {ANSWER}
     return graph.subgraph(reaching).copy()
 
@@ -60,7 +60,7 @@ def directed(found: Attribution, edges: Sequence[int], kept: Sequence[int]) -> n
 def as_json(
     graph: nx.DiGraph,
     network: Network,
-    found: Attribution,
+    attribution: Attribution,
     shown: Shown,
     positions: Mapping[int, int],
     labels: Mapping[int, str],
@@ -70,10 +70,12 @@ def as_json(
 ) -> dict[str, Any]:
     """circuit-tracer's JSON of `graph`; `positions` and `labels` by node."""
     last = len(shown.tokens) - 1
-    names = {ANSWER: f"{network.sites[-1].output_hook.layer + 2}_{shown.answer}_{last}"}
+    names: dict[int | str, str] = {
+        ANSWER: f"{network.sites[-1].output_hook.layer + 2}_{shown.answer}_{last}"
+    }
     nodes = []
     members = sorted(node for node in graph if node != ANSWER)
-    largest = max((abs(found.effects[node]) for node in members), default=0.0)
+    largest = max((abs(attribution.effects[node]) for node in members), default=0.0)
     for node in members:
         number, inside = network.place(node)
         site = network.sites[number]
@@ -94,8 +96,8 @@ def as_json(
                 "is_target_logit": False,
                 "clerp": labels[node],
                 "coder": site.name,
-                "effect": float(found.effects[node]),
-                "influence": float(abs(found.effects[node]) / largest) if largest else 0.0,
+                "effect": float(attribution.effects[node]),
+                "influence": float(abs(attribution.effects[node]) / largest) if largest else 0.0,
             }
         )
     nodes.append(

@@ -1,7 +1,7 @@
 """Faithfulness and completeness of a set of nodes, over its size.
 
 m(C) is the metric on the clean prompt while every node outside C holds its corrupted value, at all
-positions; nodes in C are computed anew from what then reaches them. With M all nodes::
+positions; nodes in C are computed anew from their inputs in that pass. With M all nodes::
 
     faithfulness(C) = (m(C) - m(empty)) / (m(M) - m(empty))
     completeness(C) = 1 - faithfulness(M without C)
@@ -13,7 +13,7 @@ complement's faithfulness). Over the share k of nodes kept, best first (MIB, arX
     CMD = integral of |1 - faithfulness| dk    (lower is better)
 
 by the trapezoid rule. The nodes counted are those whose value differs between some clean prompt and
-its corrupted one: setting any other changes nothing, and would only dilute the random baseline.
+its corrupted one: any other node changes nothing and would only dilute the random baseline.
 """
 
 from __future__ import annotations

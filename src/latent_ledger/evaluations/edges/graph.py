@@ -1,4 +1,4 @@
-"""Edges: how much of a node's effect reaches it from each node upstream, and whether that is true.
+"""Edge weights: how much of a node's effect reaches it from each upstream node, and ablations.
 
 *Attribution.* The weight of u -> d is the part of d's effect that u is responsible for::
 
@@ -45,7 +45,7 @@ def edge_weights(
 
     `slopes`: per site the mean gradient at its output hook [rows, position, d].
     """
-    found = {}
+    weights: dict[Between, Tensor] = {}
     for up in range(len(network.sites)):
         for down in range(up + 1, len(network.sites)):
             total = torch.zeros(len(batch), len(kept[up]), len(kept[down]))
@@ -53,8 +53,8 @@ def edge_weights(
                 total += _weights_at(
                     network, batch, clean, corrupted, slopes, kept, up, down, point
                 )
-            found[up, down] = total / len(points)
-    return found
+            weights[up, down] = total / len(points)
+    return weights
 
 
 def _weights_at(
@@ -78,7 +78,8 @@ def _weights_at(
         network.run(batch, {up: pin(value), **between}, seen=seen)
     x, y = seen[down]
     change = {
-        node: clean.part(source, up, node) - corrupted.part(source, up, node) for node in kept[up]
+        node: clean.contribution(source, up, node) - corrupted.contribution(source, up, node)
+        for node in kept[up]
     }
     weights = torch.zeros(len(batch), len(kept[up]), len(kept[down]))
     pulls = cotangents(network, down, x, slopes[down], kept[down])
@@ -109,13 +110,14 @@ def cotangents(
     site = network.sites[number]
     active = site.latents(x.detach()) > 0
     pull = (gradient @ site.decoder.mT) * active
-    zero, found = torch.zeros_like(x), []
+    zero = torch.zeros_like(x)
+    derivatives: list[tuple[Tensor, Tensor]] = []
     for node in kept:
         if node == site.width:
-            found.append((-(pull @ site.encoder), gradient))
+            derivatives.append((-(pull @ site.encoder), gradient))
         else:
-            found.append((pull[..., node, None] * site.encoder[node], zero))
-    return found
+            derivatives.append((pull[..., node, None] * site.encoder[node], zero))
+    return derivatives
 
 
 @torch.no_grad()
@@ -134,19 +136,19 @@ def ablate_edges(
     for (source, down), members in grouped.items():
         up, node = network.place(source)
         site = network.sites[up]
-        part = clean.part(site, up, node) - corrupted.part(site, up, node)
-        if not part.any():
+        difference = clean.contribution(site, up, node) - corrupted.contribution(site, up, node)
+        if not difference.any():
             continue
         seen: dict[int, tuple[Tensor, Tensor]] = {}
         between = {number: pin(clean.y[number]) for number in range(up + 1, down)}
-        network.run(batch, {up: pin(clean.y[up] - part), **between}, seen=seen)
+        network.run(batch, {up: pin(clean.y[up] - difference), **between}, seen=seen)
         x, y = seen[down]
         target_site = network.sites[down]
         f = target_site.latents(x)
         anew = State({down: x}, {down: y}, {down: f}, {down: target_site.rest(f, y)}, clean.metric)
         for index in members:
             inside = network.place(edges[index][1])[1]
-            old, new = (state.part(target_site, down, inside) for state in (clean, anew))
+            old, new = (state.contribution(target_site, down, inside) for state in (clean, anew))
             if (new != old).any():
                 metric = network.run(batch, {down: pin(clean.y[down] + new - old)})
                 lost[:, index] = (clean.metric - metric).cpu()

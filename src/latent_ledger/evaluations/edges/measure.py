@@ -1,4 +1,4 @@
-"""One graph, found on the attribution pairs and measured on the evaluation pairs.
+"""Measurement of one graph: attribution on one half of the pairs, ablations on the other.
 
     attribution half --> node effects --> top nodes of each layer --> edge weights, their intervals
     evaluation half  --> ablations of nodes and edges, faithfulness and completeness curves
@@ -24,7 +24,7 @@ from latent_ledger.lib.progress import Progress
 
 @dataclass(frozen=True)
 class Step:
-    """A batch with its two passes."""
+    """A batch with its clean and its corrupted pass."""
 
     batch: Batch
     clean: State
@@ -33,11 +33,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Attribution:
-    """What the attribution half says. Node arrays run over all nodes of the network.
+    """Effects and edges of the attribution half. Node arrays run over all nodes of the network.
 
     `effects` and `plain` [nodes]: mean effect by integrated gradients, and by the gradient on the
     clean prompt; `direct` [nodes]: the part that reaches the answer past no other coder; `kept`:
-    per site the chosen nodes (numbers within the site), strongest first; `edges` with `weights`
+    per site the top nodes (numbers within the site), strongest first; `edges` with `weights`
     [pairs, edges] between them.
     """
 
@@ -60,25 +60,25 @@ class Curves:
     random_removed: np.ndarray
 
 
-def steps(network: Network, batches: Sequence[Batch]) -> list[Step]:
+def run_batches(network: Network, batches: Sequence[Batch]) -> list[Step]:
     """Both passes of every batch."""
     return [
         Step(batch, network.state(batch), network.state(batch, corrupted=True)) for batch in batches
     ]
 
 
-def differing(network: Network, of: Sequence[Step]) -> np.ndarray:
-    """Which nodes differ between any clean prompt and its corrupted one, bool [nodes]."""
-    found = np.zeros(len(network), dtype=bool)
-    for step in of:
+def differing(network: Network, steps: Sequence[Step]) -> np.ndarray:
+    """Mask of nodes that differ between some clean and corrupted prompt of a pair, bool [nodes]."""
+    mask = np.zeros(len(network), dtype=bool)
+    for step in steps:
         sites = range(len(network.sites))
-        found |= (
+        mask |= (
             torch.cat([nodes.differing(step.clean, step.corrupted, s) for s in sites]).cpu().numpy()
         )
-    return found
+    return mask
 
 
-def attribute(network: Network, of: Sequence[Step], settings: Mapping[str, Any]) -> Attribution:
+def attribute(network: Network, steps: Sequence[Step], settings: Mapping[str, Any]) -> Attribution:
     """Node effects of all nodes, and edge weights between the top nodes of each site.
 
     `settings`: steps, top_nodes (per site), edge_steps.
@@ -86,8 +86,8 @@ def attribute(network: Network, of: Sequence[Step], settings: Mapping[str, Any])
     sites, points = range(len(network.sites)), nodes.midpoints(settings["steps"])
     slopes: list[list[torch.Tensor]] = []
     sums = {name: np.zeros(len(network)) for name in ("effects", "plain", "direct")}
-    with Progress("node effects", total=len(of) * len(sites), unit="site") as progress:
-        for step in of:
+    with Progress("node effects", total=len(steps) * len(sites), unit="site") as progress:
+        for step in steps:
             passes = (network, step.batch, step.clean, step.corrupted)
             slopes.append([])
             for number in sites:
@@ -106,7 +106,7 @@ def attribute(network: Network, of: Sequence[Step], settings: Mapping[str, Any])
                     )
                     sums[name][span] += effects.double().sum(0).cpu().numpy()
                 progress.update(1)
-    rows = sum(len(step.batch) for step in of)
+    rows = sum(len(step.batch) for step in steps)
     means = {name: total / rows for name, total in sums.items()}
     kept = [
         strongest(means["effects"][low:high], settings["top_nodes"]) for low, high in network.spans
@@ -114,12 +114,12 @@ def attribute(network: Network, of: Sequence[Step], settings: Mapping[str, Any])
     weights: list[np.ndarray] = []
     edges: list[tuple[int, int]] = []
     edge_points = nodes.midpoints(settings["edge_steps"])
-    with Progress("edge weights", total=len(of), unit="batch") as progress:
-        for step, at in zip(of, slopes, strict=True):
-            found = graph.edge_weights(
-                network, step.batch, step.clean, step.corrupted, at, kept, edge_points
+    with Progress("edge weights", total=len(steps), unit="batch") as progress:
+        for step, step_slopes in zip(steps, slopes, strict=True):
+            site_weights = graph.edge_weights(
+                network, step.batch, step.clean, step.corrupted, step_slopes, kept, edge_points
             )
-            edges, values = graph.flat(network, kept, found)
+            edges, values = graph.flat(network, kept, site_weights)
             weights.append(graph.by_pair(values.double()).numpy())
             progress.update(1)
     return Attribution(**means, kept=kept, edges=edges, weights=np.concatenate(weights))
@@ -131,7 +131,7 @@ def strongest(effects: np.ndarray, count: int) -> list[int]:
     return [int(node) for node in order[:count] if effects[node] != 0]
 
 
-def measured_edges(
+def select_edges(
     weights: np.ndarray, top: int, random: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the `top` edges by |weight| and of up to `random` others drawn from the rest.
@@ -147,19 +147,19 @@ def measured_edges(
 
 
 def ablate(
-    network: Network, of: Sequence[Step], which: Sequence[int], edges: Sequence[tuple[int, int]]
+    network: Network, steps: Sequence[Step], kept: Sequence[int], edges: Sequence[tuple[int, int]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Metric lost by ablating each node and each edge: [pairs, nodes], [pairs, edges], |edges|.
 
     The last is the mean over the two directions of the absolute loss.
     """
     by_node, by_edge, size = [], [], []
-    with Progress("ablate", total=len(of), unit="batch") as progress:
-        for step in of:
+    with Progress("ablate", total=len(steps), unit="batch") as progress:
+        for step in steps:
             passes = (network, step.batch, step.clean, step.corrupted)
-            if which:
+            if kept:
                 by_node.append(
-                    graph.by_pair(nodes.ablate_nodes(*passes, list(which)).cpu().double())
+                    graph.by_pair(nodes.ablate_nodes(*passes, list(kept)).cpu().double())
                 )
             else:
                 by_node.append(torch.zeros(len(step.batch) // 2, 0))
@@ -172,7 +172,7 @@ def ablate(
 
 def curves(
     network: Network,
-    of: Sequence[Step],
+    steps: Sequence[Step],
     effects: np.ndarray,
     universe: np.ndarray,
     settings: Mapping[str, Any],
@@ -186,19 +186,22 @@ def curves(
     sizes = faithfulness.ladder(settings["sizes"], len(counted))
     rng = np.random.default_rng(settings["seed"])
     orders = [rng.permutation(counted) for _ in range(settings["draws"])]
-    total = 2 * len(of) * (1 + len(orders))
+    total = 2 * len(steps) * (1 + len(orders))
     with Progress("circuits", total=total, unit="curve") as progress:
 
         def all_rows(ranking: np.ndarray, complement: bool) -> np.ndarray:
-            parts = []
-            for step in of:
+            values = []
+            for step in steps:
                 rows = faithfulness.curve(
                     network, step.batch, step.corrupted, ranking, sizes, complement=complement
                 )
-                parts.append(rows.reshape(-1, 2, len(sizes)).mean(1))
+                values.append(rows.reshape(-1, 2, len(sizes)).mean(1))
                 progress.update(1)
-            return np.concatenate(parts)
+            return np.concatenate(values)
 
         kept, removed = all_rows(order, False), all_rows(order, True)
-        drawn = [[all_rows(one, complement) for one in orders] for complement in (False, True)]
-    return Curves(sizes, kept, removed, *(np.stack(part) for part in drawn))
+        random_kept, random_removed = (
+            np.stack([all_rows(ranking, complement) for ranking in orders])
+            for complement in (False, True)
+        )
+    return Curves(sizes, kept, removed, random_kept, random_removed)

@@ -1,4 +1,4 @@
-"""What is recorded of a task and of circuits over size: tables, and metrics with their intervals.
+"""Metrics and tables of a task, and of circuits over their size.
 
 The unit is the *pair*: one value per minimal pair, both directions averaged; bootstrap over pairs.
 """
@@ -60,17 +60,17 @@ def record_task(
     )
 
 
-def record_curves(records: Records, clean: np.ndarray, found: Curves) -> None:
+def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
     """``pairs.parquet``, ``curves.parquet``, the areas and their gaps to random circuits.
 
     `clean` [pairs] is m(M). Where nothing is at stake the shares are undefined and left out.
     """
-    empty, sizes = found.kept[:, 0], found.sizes
+    empty, sizes = curves.kept[:, 0], curves.sizes
     areas = {
-        "kept": area(found.kept - empty[:, None], sizes),
-        "removed": area(clean[:, None] - found.removed, sizes),
-        "random_kept": area(found.random_kept.mean(0) - empty[:, None], sizes),
-        "random_removed": area(clean[:, None] - found.random_removed.mean(0), sizes),
+        "kept": area(curves.kept - empty[:, None], sizes),
+        "removed": area(clean[:, None] - curves.removed, sizes),
+        "random_kept": area(curves.random_kept.mean(0) - empty[:, None], sizes),
+        "random_removed": area(clean[:, None] - curves.random_removed.mean(0), sizes),
     }
     records.table(
         "pairs.parquet",
@@ -106,43 +106,43 @@ def record_curves(records: Records, clean: np.ndarray, found: Curves) -> None:
             numerator=column,
             denominator="at_stake",
         )
-    _record_cmd(records, clean, found)
+    _record_cmd(records, clean, curves)
     stake = (clean - empty).sum()
     records.table(
         "curves.parquet",
         {
             "size": sizes,
             "share": sizes / sizes[-1],
-            "faithfulness": (found.kept - empty[:, None]).sum(0) / stake,
-            "completeness": (clean[:, None] - found.removed).sum(0) / stake,
-            "faithfulness_random": (found.random_kept.mean(0) - empty[:, None]).sum(0) / stake,
-            "completeness_random": (clean[:, None] - found.random_removed.mean(0)).sum(0) / stake,
+            "faithfulness": (curves.kept - empty[:, None]).sum(0) / stake,
+            "completeness": (clean[:, None] - curves.removed).sum(0) / stake,
+            "faithfulness_random": (curves.random_kept.mean(0) - empty[:, None]).sum(0) / stake,
+            "completeness_random": (clean[:, None] - curves.random_removed.mean(0)).sum(0) / stake,
         },
     )
 
 
-def _record_cmd(records: Records, clean: np.ndarray, found: Curves) -> None:
+def _record_cmd(records: Records, clean: np.ndarray, curves: Curves) -> None:
     """CMD of the graph's order, mean CMD of the random ones, and how much smaller the first is.
 
-    It is no ratio of sums, so every resample's curves are computed anew; all of them share their
-    resamples.
+    CMD is no ratio of sums, so the curves of every resample are computed anew. All curves share
+    their resamples.
     """
-    stake, pairs = clean - found.kept[:, 0], np.arange(len(clean))
+    stake, pairs = clean - curves.kept[:, 0], np.arange(len(clean))
 
     def distances(kept: np.ndarray) -> np.ndarray:
         shares = []
-        for column in kept.T - found.kept[:, 0]:
+        for column in kept.T - curves.kept[:, 0]:
             values = Values(pairs, "ratio", column, stake)
             drawn = distribution(values, resamples=records.resamples, seed=records.seed)
             shares.append(np.append(drawn, values.estimate()))
-        return area(np.abs(1 - np.stack(shares, 1)), found.sizes)
+        return area(np.abs(1 - np.stack(shares, 1)), curves.sizes)
 
-    ours = distances(found.kept)
-    random = np.mean([distances(one) for one in found.random_kept], axis=0)
+    best_first = distances(curves.kept)
+    random = np.mean([distances(kept) for kept in curves.random_kept], axis=0)
     for name, values, better, text in (
-        ("cmd", ours, False, "Area of |1 - faithfulness|, best nodes first"),
+        ("cmd", best_first, False, "Area of |1 - faithfulness|, best nodes first"),
         ("cmd_random", random, False, "The same area, mean of random orders"),
-        ("cmd_gap", random - ours, True, "cmd_random - cmd"),
+        ("cmd_gap", random - best_first, True, "cmd_random - cmd"),
     ):
         drawn = values[:-1][np.isfinite(values[:-1])]
         records.add(

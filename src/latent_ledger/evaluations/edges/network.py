@@ -1,4 +1,4 @@
-"""The model seen as a chain of coders, whose latents and errors are its nodes.
+"""Network of a model and its coders, whose latents and errors are the nodes.
 
 At each coder's site the value that it writes is split into what its latents carry and the rest::
 
@@ -57,7 +57,7 @@ class Site:
 
 
 Values = Sequence[Tensor] | Mapping[int, Tensor]
-"""A tensor by the number of its site: of every site, or of those that a pass was asked for."""
+"""A tensor by the number of its site: of every site, or of some."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class State:
     rest: Values
     metric: Tensor
 
-    def part(self, site: Site, number: int, node: int) -> Tensor:
-        """What one node contributes at its site, [rows, position, d]."""
+    def contribution(self, site: Site, number: int, node: int) -> Tensor:
+        """What one node adds to its site's output, [rows, position, d]."""
         if node == site.width:
             return self.rest[number]
         return self.f[number][..., node, None] * site.decoder[node]
@@ -117,7 +117,7 @@ class Network:
     ) -> Tensor:
         """The metric [rows], logit(right) - logit(wrong), with sites passed through `edits`.
 
-        `seen` gets every site's (x, y) as they are before that site's own edit.
+        `seen` gets every site's (x, y) before that site's edit.
         """
         held: dict[int, Tensor] = {}
         edits = edits or {}
@@ -159,7 +159,7 @@ class Network:
 
 
 def pin(value: Tensor) -> Edit:
-    """An edit that writes `value` whatever comes: paths through the site end there."""
+    """An edit that always writes `value`, so that paths through the site end there."""
     return lambda x, y: value
 
 

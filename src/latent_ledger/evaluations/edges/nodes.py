@@ -1,4 +1,4 @@
-"""Node effects: how much of the answer each latent, and each error, is worth.
+"""Node effects: the part of the metric that each latent and each error node carries.
 
     effect(u) = sum over positions of (u_clean - u_corrupted) * mean over steps of dm/du
 
@@ -25,7 +25,7 @@ from latent_ledger.evaluations.edges.task import Batch
 
 
 def midpoints(steps: int) -> list[float]:
-    """Where a path from 0 (corrupted) to 1 (clean) is looked at."""
+    """Midpoints of `steps` equal parts of the path from 0 (corrupted) to 1 (clean)."""
     return [(step + 0.5) / steps for step in range(steps)]
 
 
@@ -79,7 +79,7 @@ def positions_effects(
 
 
 def differing(clean: State, corrupted: State, number: int) -> Tensor:
-    """Which nodes of a site differ between a batch's clean and corrupted prompts, bool [nodes]."""
+    """Mask of a site's nodes that differ between clean and corrupted prompts, bool [nodes]."""
     latents = (clean.f[number] != corrupted.f[number]).flatten(0, 1).any(0)
     error = (clean.rest[number] != corrupted.rest[number]).any().reshape(1)
     return torch.cat([latents, error])
@@ -94,9 +94,11 @@ def ablate_nodes(
     for node in nodes:
         number, inside = network.place(node)
         site = network.sites[number]
-        part = clean.part(site, number, inside) - corrupted.part(site, number, inside)
-        if not part.any():
+        difference = clean.contribution(site, number, inside) - corrupted.contribution(
+            site, number, inside
+        )
+        if not difference.any():
             lost.append(torch.zeros_like(clean.metric))
             continue
-        lost.append(clean.metric - network.run(batch, {number: pin(clean.y[number] - part)}))
+        lost.append(clean.metric - network.run(batch, {number: pin(clean.y[number] - difference)}))
     return torch.stack(lost, 1)

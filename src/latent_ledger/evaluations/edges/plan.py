@@ -1,8 +1,8 @@
-"""Causal edges: which latent drives which, across layers?"""
+"""Planning of causal edges: one job and one row per group of coders."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.planning import paths
@@ -22,11 +22,11 @@ NAME = "edges"
 
 
 def groups(config: Config) -> dict[str, list[CoderSpec]]:
-    """The groups to trace: those whose coders are all chosen by the block's `select`."""
+    """The groups to trace: those whose coders are all selected by the block's `select`."""
     block = config["evaluations"].get(NAME)
     if block is None:
         return {}
-    measured = {one.name: one for one in coders_measured_by(config, NAME)}
+    measured = {spec.name: spec for spec in coders_measured_by(config, NAME)}
     return {
         group: [measured[name] for name in names]
         for group, names in block["groups"].items()
@@ -35,7 +35,7 @@ def groups(config: Config) -> dict[str, list[CoderSpec]]:
 
 
 def settings(config: Config, group: str) -> Settings:
-    """The block as one group's job reads it."""
+    """Settings of one group's job."""
     return {**without(config["evaluations"][NAME], "select", "groups"), "group": group}
 
 
@@ -63,9 +63,9 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
         columns = {
             **coder_columns(config, members[0], NAME),
             "hookpoint": ", ".join(str(spec.site) for spec in members),
-            "coder_type": f"graph ({joined(architecture(spec) for spec in members)})",
+            "coder_type": f"graph ({join_unique(architecture(spec) for spec in members)})",
             **{
-                name: joined(size_columns(spec)[name] for spec in members)
+                name: join_unique(size_columns(spec)[name] for spec in members)
                 for name in ("width", "sparsity", "seed")
             },
             "dataset": f"templates ({config['evaluations'][NAME]['pairs']} minimal pairs)",
@@ -74,11 +74,11 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     return planned
 
 
-def architecture(one: CoderSpec) -> str:
-    """A coder's architecture; of a control, what is wrong with its weights too."""
-    return f"{one.weights} {one.architecture}" if one.control else one.architecture
+def architecture(spec: CoderSpec) -> str:
+    """A coder's architecture, after the kind of its weights if it is a control."""
+    return f"{spec.weights} {spec.architecture}" if spec.control else spec.architecture
 
 
-def joined(values: Any) -> str:
+def join_unique(values: Iterable[object]) -> str:
     """The different values of a group's coders, in order."""
     return ", ".join(dict.fromkeys(str(value) for value in values))

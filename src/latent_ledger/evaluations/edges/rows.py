@@ -1,7 +1,8 @@
-"""Rows of causal edges: how each is read from its payload, and their section of the ledger."""
+"""Rows of causal edges, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
@@ -11,19 +12,19 @@ from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, n
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """What ablating the top edges costs, against random edges; first, whether there is a task.
+    """The cost of ablating top edges against random ones as the main metric, if the task is solved.
 
-    Where the model answers no better than chance there is no behaviour to explain: the accuracy
-    itself is then the main metric, against its null of one half.
+    A model that answers no better than chance has no behaviour to explain. Its accuracy is then
+    the main metric, against its null of one half.
     """
     metrics, facts = metrics_of(payload), payload.facts
     by = named(metrics)
     accuracy, gap = by["task_accuracy"], by["edge_gap"]
     task = f"task accuracy {interval(accuracy)} ({count(accuracy)})"
-    text = f"{told(by)}; {task}; {areas(by)}" if gap["n"] else f"no edges found; {task}"
+    text = f"{summary(by)}; {task}; {area_summary(by)}" if gap["n"] else f"no edges found; {task}"
     dropped = sum(facts["dropped"].values())
     notes = (
-        f"Error nodes hold {errors(facts)} of the absolute effect; {facts['kept_nodes']} of "
+        f"Error nodes hold {error_summary(facts)} of the absolute effect; {facts['kept_nodes']} of "
         f"{facts['nodes']:,} nodes in the graph, {dropped} template pairs left out."
     )
     if not solved(accuracy):
@@ -37,7 +38,7 @@ def solved(accuracy: Metric) -> bool:
     return accuracy["ci"] is not None and accuracy["ci"][0] > 0.5
 
 
-def told(by: dict[str, Metric]) -> str:
+def summary(by: Mapping[str, Metric]) -> str:
     """The gap, and how well weights predict ablations."""
     gap = by["edge_gap"]
     text = (
@@ -45,12 +46,12 @@ def told(by: dict[str, Metric]) -> str:
         f"more than a random one ({count(gap)})"
     )
     if "edge_spearman" in by:
-        one = by["edge_spearman"]
-        text += f"; weight against ablation, Spearman {interval(one)} ({count(one)})"
+        spearman = by["edge_spearman"]
+        text += f"; weight against ablation, Spearman {interval(spearman)} ({count(spearman)})"
     return text
 
 
-def areas(by: dict[str, Metric]) -> str:
+def area_summary(by: Mapping[str, Metric]) -> str:
     """CPR, completeness and CMD, each beside its random baseline."""
     if "cmd" not in by:
         return "nothing at stake, so no faithfulness"
@@ -64,15 +65,15 @@ def areas(by: dict[str, Metric]) -> str:
     )
 
 
-def errors(facts: dict[str, Any]) -> str:
+def error_summary(facts: Mapping[str, Any]) -> str:
     """The share of each coder's effect in its error node, in the group's order."""
     shares = [facts["error_share"][name] for name in facts["coders"]]
     known = [value for value in shares if value is not None]
     return ", ".join(share({"estimate": value}) for value in known) or "nothing"
 
 
-def section(current) -> str:
-    """The graphs: their strongest edges in words, and the areas of their curves."""
+def section(current: Sequence[Any]) -> str:
+    """The ledger's table of all groups, and the strongest edges of each."""
     shown = [row for row in current if row.row_type == NAME and row.metrics]
     if not shown:
         return ""
@@ -89,7 +90,7 @@ def section(current) -> str:
             )
         )
     header = ("group", "task accuracy", "top - random edges", *COLUMNS.values(), "verdict")
-    parts = [
+    paragraphs = [
         "## Which latent drives which?\n\n"
         "Top edges of the attribution graph against random edges of the same graph: how many "
         "logits more it costs to ablate one, on prompts the graph was not found on. The gap says "
@@ -101,13 +102,14 @@ def section(current) -> str:
     for row in shown:
         strongest = [metric for metric in row.metrics if metric["name"].startswith("edge/")]
         if strongest:
-            parts.append(
+            paragraphs.append(
                 f"Strongest edges of `{row.run_id.partition('-')[2]}`, weight in logits:\n\n"
                 + "\n".join(
-                    f"* {one['description']}: {interval(one, signed=True)}" for one in strongest
+                    f"* {metric['description']}: {interval(metric, signed=True)}"
+                    for metric in strongest
                 )
             )
-    return "\n\n".join(parts)
+    return "\n\n".join(paragraphs)
 
 
 COLUMNS = {

@@ -1,4 +1,4 @@
-"""The task: minimal pairs whose answer is one token.
+"""Minimal pairs of the task, whose answer is one token.
 
     context + subject A + link --> answer a        "I think" + " it"   + " never" --> " was"
     context + subject B + link --> answer b        "I think" + " they" + " never" --> " were"
@@ -9,7 +9,7 @@ tokenizer: an answer has to lengthen its prompt by exactly one token, and the pr
 equally many. What fails is left out and counted by reason.
 
 The contexts are dealt to two halves, *attribution* and *evaluation*, so that no graph is measured
-on a context that it was found on.
+on a context of its attribution.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from latent_ledger.text.tokens import encode, special_ids
 
 HALVES = ("attribution", "evaluation")
 SMALLEST = 2
-"""Pairs that a half needs at least: a bootstrap over one unit says nothing."""
+"""Pairs that a half needs at least: a bootstrap over one unit has no spread."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +66,18 @@ def make_pairs(
 
     `settings`: contexts, subjects (list of two), links, answers (list of two). Returns the pairs by
     half and how many candidates were left out, by reason. A half with fewer usable candidates than
-    wanted takes them all; below :data:`SMALLEST` a :class:`LedgerError` says so.
+    wanted takes them all; raises :class:`LedgerError` below :data:`SMALLEST`.
     """
     rng = np.random.default_rng(seed)
     contexts = [settings["contexts"][i] for i in rng.permutation(len(settings["contexts"]))]
     dropped: Counter[str] = Counter()
-    found = {}
+    halves: dict[str, list[Pair]] = {}
     for number, half in enumerate(HALVES):
-        usable = []
-        for parts in product(
+        usable: list[Pair] = []
+        for template in product(
             contexts[number::2], settings["subjects"], settings["links"], settings["answers"]
         ):
-            pair = _pair(tokenizer, *parts)
+            pair = _pair(tokenizer, *template)
             if isinstance(pair, str):
                 dropped[pair] += 1
             else:
@@ -88,9 +88,9 @@ def make_pairs(
                 f"evaluations.edges.task gives {len(usable)} usable pairs for {half} ({reasons}): "
                 "choose answers that are one token of the model's tokenizer, or more contexts."
             )
-        chosen = rng.permutation(len(usable))[: pairs // 2]
-        found[half] = [usable[index] for index in sorted(chosen)]
-    return found, dict(sorted(dropped.items()))
+        drawn = rng.permutation(len(usable))[: pairs // 2]
+        halves[half] = [usable[index] for index in sorted(drawn)]
+    return halves, dict(sorted(dropped.items()))
 
 
 def _pair(
@@ -124,9 +124,9 @@ def batches(
     """The pairs in order as batches of at most `size` rows (at least one pair)."""
     step = max(1, size // 2)
     for low in range(0, len(pairs), step):
-        part = pairs[low : low + step]
-        longest = max(len(pair.prompts[0]) for pair in part)
-        rows = [(pair, way) for pair in part for way in (0, 1)]
+        members = pairs[low : low + step]
+        longest = max(len(pair.prompts[0]) for pair in members)
+        rows = [(pair, side) for pair in members for side in (0, 1)]
 
         def padded(prompts: Iterable[tuple[int, ...]]) -> torch.Tensor:
             filled = [[*prompt, *[pad] * (longest - len(prompt))] for prompt in prompts]  # noqa: B023
@@ -136,9 +136,9 @@ def batches(
             return torch.tensor(list(values), device=device)
 
         yield Batch(
-            clean=padded(pair.prompts[way] for pair, way in rows),
-            corrupted=padded(pair.prompts[1 - way] for pair, way in rows),
-            last=column(len(pair.prompts[way]) - 1 for pair, way in rows),
-            right=column(pair.answer_ids[way] for pair, way in rows),
-            wrong=column(pair.answer_ids[1 - way] for pair, way in rows),
+            clean=padded(pair.prompts[side] for pair, side in rows),
+            corrupted=padded(pair.prompts[1 - side] for pair, side in rows),
+            last=column(len(pair.prompts[side]) - 1 for pair, side in rows),
+            right=column(pair.answer_ids[side] for pair, side in rows),
+            wrong=column(pair.answer_ids[1 - side] for pair, side in rows),
         )

@@ -1,4 +1,4 @@
-"""Cost of the gates's jobs, in operations, bytes and seconds."""
+"""Cost of the gates' jobs, in operations, bytes and seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gates: what must hold before a number may earn its row."""
+"""The stage of the gates: conditions that hold before a number may earn its row."""
 
 from latent_ledger.evaluations.gates import plan, rows
 from latent_ledger.evaluations.gates.cost import COSTS

@@ -1,4 +1,4 @@
-"""Encode and decode fidelity: two implementations of one coder must be the same function.
+"""Encode and decode fidelity: two implementations of one coder are the same function.
 
 For every row of activations the two give latents ``a`` (ours) and ``b`` (theirs), and each decodes
 ``b`` into an output, skip included:
@@ -15,13 +15,13 @@ output         |y_a - y_b|_2 / max(|y_b|_2, median over rows of |y_b|_2)        
 Values are relative to the row's own scale, because a BOS row can be a hundred times the others; the
 median keeps rows near zero from being judged by rounding alone.
 
-*Ties.* Which of two latents with equal pre-activations takes the last place is arbitrary, and two
-correct implementations sum in different orders. A latent that is in one set only counts as agreed
-if *our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the boundary
-(:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`): our k-th largest latent, 0 where
-fewer are active, or its threshold for a JumpReLU; and if they, should they have it, give it that
-value. Rows with such a latent are counted and reported. The output is
-compared on one side's latents, so a tie cannot touch it.
+*Ties.* The order of two latents with equal pre-activations is arbitrary, and two correct
+implementations sum in different orders. A latent that is in one set only counts as agreed under two
+conditions. *Our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the
+boundary (:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`): our k-th largest latent,
+0 where fewer are active, or the threshold of a JumpReLU. And where the latent is in their set,
+their value of it equals our pre-activation within the same bound. Rows with such a latent are
+counted and reported. The output is compared on one side's latents, so a tie does not affect it.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ TIE = 1e-5
 BLOCK_ROWS = 512
 """Rows compared at a time: dense latents of 512 x 16k take 32 MiB a side."""
 
-Other = Callable[[Tensor], tuple[Tensor, Tensor]]
+Implementation = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Another implementation: activations [n, d] on the CPU -> dense latents [n, width], output."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two implementations agree over some rows; errors are 0 and cosine 1 if they do."""
+    """Agreement of two implementations over some rows; errors are 0 and the Jaccard 1 if equal."""
 
     rows: int
     equal_sets: int
@@ -69,7 +69,7 @@ class Agreement:
 
     @property
     def failure(self) -> str | None:
-        """The first agreement that does not hold, in words; None if all do."""
+        """A description of the first agreement that does not hold; None if all do."""
         if self.equal_sets < self.rows:
             return (
                 f"Jaccard {below_one(self.jaccard)} (equal active sets on {self.equal_sets:,} of "
@@ -92,33 +92,35 @@ def below_one(jaccard: float) -> str:
 
 
 @torch.no_grad()
-def compare(coder: SparseCoder, other: Other, x: Tensor, device: str = "cpu") -> Agreement:
+def compare(coder: SparseCoder, other: Implementation, x: Tensor, device: str = "cpu") -> Agreement:
     """Compare our `coder`, which lives on `device`, with `other` on activations `x` [n, d] fp32."""
-    parts = [_rows(coder, other, block, device) for block in x.split(BLOCK_ROWS)]
-    row = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    blocks = [_rows(coder, other, block, device) for block in x.split(BLOCK_ROWS)]
+    row = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return Agreement(
         rows=len(x),
         equal_sets=int((row["jaccard"] == 1).sum()),
         tied_rows=int(row["tied"].sum()),
         jaccard=float(row["jaccard"].mean()),
-        cosine_error=_written(1 - row["cosine"].min()),
-        value_error=_written(_relative(row["difference"], row["largest"])),
-        output_error=_written(_relative(row["output_difference"], row["output_norm"])),
+        cosine_error=_rounded(1 - row["cosine"].min()),
+        value_error=_rounded(_relative(row["difference"], row["largest"])),
+        output_error=_rounded(_relative(row["output_difference"], row["output_norm"])),
     )
 
 
-def _rows(coder: SparseCoder, other: Other, x: Tensor, device: str) -> dict[str, np.ndarray]:
-    """Per row of one block what :func:`compare` is made of; [n] each."""
+def _rows(
+    coder: SparseCoder, other: Implementation, x: Tensor, device: str
+) -> dict[str, np.ndarray]:
+    """The quantities of :func:`compare` per row of one block; [n] each."""
     ours = dense(coder.encode(x.to(device)), coder.width)
-    theirs, output = (part.cpu() for part in other(x))
+    theirs, output = (tensor.cpu() for tensor in other(x))
     largest = theirs.amax(1, keepdim=True)
     ties = _ties(coder, ours, theirs, x.to(device))
     ours, theirs_untied = ours.masked_fill(ties, 0), theirs.masked_fill(ties, 0)
     both = ((ours > 0) & (theirs_untied > 0)).sum(1).double()
     either = ((ours > 0) | (theirs_untied > 0)).sum(1).double()
-    indptr, indices, values = (part.to(device) for part in from_dense(theirs))
+    indptr, indices, values = (array.to(device) for array in from_dense(theirs))
     decoded = coder.decode(indptr, indices, values, x.to(device)).cpu().double()
-    found = {
+    quantities = {
         "jaccard": torch.where(either == 0, 1.0, both / either),
         "tied": ties.any(1),
         "cosine": _cosine(ours.double(), theirs_untied.double()),
@@ -127,11 +129,11 @@ def _rows(coder: SparseCoder, other: Other, x: Tensor, device: str) -> dict[str,
         "output_difference": (decoded - output.double()).norm(dim=1),
         "output_norm": output.double().norm(dim=1),
     }
-    return {name: values.numpy() for name, values in found.items()}
+    return {name: values.numpy() for name, values in quantities.items()}
 
 
 def _ties(coder: SparseCoder, ours: Tensor, theirs: Tensor, x: Tensor) -> Tensor:
-    """Which latents [n, width] are in one set only because of a tie, as defined above."""
+    """Mask [n, width] of latents in one set only because of a tie, as defined above."""
     alone = (ours > 0) ^ (theirs > 0)
     if not alone.any():
         return alone
@@ -148,11 +150,11 @@ def dense(latents: Csr, width: int) -> Tensor:
     return to_dense((indptr.cpu(), indices.cpu(), values.cpu()), width)
 
 
-def _cosine(one: Tensor, other: Tensor) -> Tensor:
+def _cosine(left: Tensor, right: Tensor) -> Tensor:
     """Cosine of matching rows; rows that are zero on both sides agree, on one side do not."""
-    norms = one.norm(dim=1) * other.norm(dim=1)
-    silent = (one == 0).all(1) & (other == 0).all(1)
-    cosine = torch.where(norms > 0, (one * other).sum(1) / norms, 0.0)
+    norms = left.norm(dim=1) * right.norm(dim=1)
+    silent = (left == 0).all(1) & (right == 0).all(1)
+    cosine = torch.where(norms > 0, (left * right).sum(1) / norms, 0.0)
     return torch.where(silent, 1.0, cosine)
 
 
@@ -164,7 +166,7 @@ def _relative(differences: np.ndarray, scales: np.ndarray) -> float:
     return float(np.where(equal, 0.0, differences / np.where(equal, 1.0, floor)).max())
 
 
-def _written(error: float) -> float:
+def _rounded(error: float) -> float:
     """An error in two digits, and 0 below 1e-9: the last bits differ between machines."""
     return float(f"{error:.1e}") if not abs(error) < 1e-9 else 0.0
 
@@ -175,20 +177,20 @@ def _written(error: float) -> float:
 def real_rows(activations: Path, coder: SparseCoder, rows: int) -> Tensor:
     """`rows` activations [rows, d] in fp32, evenly spaced over a token set, BOS and EOS included.
 
-    Raises :class:`LedgerError` if they are of another hook point than the coder reads.
+    Raises :class:`LedgerError` for activations of another hook point than the coder reads.
     """
     shards = ActivationShards(activations)
     if shards.hook_point != str(coder.site.input_hook):
         raise LedgerError(
             f"The coder reads {coder.site.input_hook}; {activations} holds {shards.hook_point}."
         )
-    chosen = np.unique(np.linspace(0, len(shards) - 1, min(rows, len(shards))).astype(np.int64))
-    found = []
+    selected = np.unique(np.linspace(0, len(shards) - 1, min(rows, len(shards))).astype(np.int64))
+    rows_by_shard = []
     for number, shard in enumerate(shards.shards()):
         low, high = shards.starts[number : number + 2]
-        local = chosen[(chosen >= low) & (chosen < high)] - low
-        found.append(shard["activations"][torch.from_numpy(local)].float())
-    return torch.cat(found)
+        local = selected[(selected >= low) & (selected < high)] - low
+        rows_by_shard.append(shard["activations"][torch.from_numpy(local)].float())
+    return torch.cat(rows_by_shard)
 
 
 def random_rows(real: Tensor, rows: int, seed: int) -> Tensor:
@@ -202,34 +204,37 @@ def random_rows(real: Tensor, rows: int, seed: int) -> Tensor:
 
 def require(agreements: dict[str, Agreement], subject: str) -> None:
     """Raise :class:`GateError` naming the first disagreement, if any. Keys: the kinds of rows."""
-    failures = {name: found.failure for name, found in agreements.items() if found.failure}
+    failures = {
+        name: agreement.failure for name, agreement in agreements.items() if agreement.failure
+    }
     if failures:
-        said = "; ".join(f"{failure} on {name} activations" for name, failure in failures.items())
-        raise GateError(f"{GATE}, {said}: {subject}")
+        listed = "; ".join(f"{failure} on {name} activations" for name, failure in failures.items())
+        raise GateError(f"{GATE}, {listed}: {subject}")
 
 
 def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write ``metrics.json``, the agreements by kind of rows and overall; return the facts.
 
-    It has the form of :mod:`latent_ledger.statistics.records`, which is not imported: all codes
-    rest on this gate, and an edit of the statistics must not make them again.
+    The file has the form of :mod:`latent_ledger.statistics.records`. That module is not imported:
+    all codes rest on this gate, and an edit of the statistics must not recompute them.
     """
-    rows = sum(found.rows for found in agreements.values())
-    mean = sum(found.jaccard * found.rows for found in agreements.values()) / rows
+    rows = sum(agreement.rows for agreement in agreements.values())
+    matched = sum(agreement.jaccard * agreement.rows for agreement in agreements.values())
+    mean = matched / rows
     metrics = [_metric("jaccard", mean, rows, True, "Mean Jaccard of the active sets, all rows.")]
-    for name, found in agreements.items():
+    for name, agreement in agreements.items():
         for metric, value, text in (
-            ("jaccard", found.jaccard, "Mean Jaccard of the active sets"),
-            ("cosine_error", found.cosine_error, "1 - the smallest cosine of latents"),
-            ("value_error", found.value_error, "Largest relative difference of a latent"),
-            ("output_error", found.output_error, "Largest relative difference of an output"),
+            ("jaccard", agreement.jaccard, "Mean Jaccard of the active sets"),
+            ("cosine_error", agreement.cosine_error, "1 - the smallest cosine of latents"),
+            ("value_error", agreement.value_error, "Largest relative difference of a latent"),
+            ("output_error", agreement.output_error, "Largest relative difference of an output"),
         ):
             text = f"{text}, {name} activations."
             higher = metric == "jaccard"
-            metrics.append(_metric(f"{metric}_{name}", value, found.rows, higher, text))
+            metrics.append(_metric(f"{metric}_{name}", value, agreement.rows, higher, text))
     facts = facts | {
-        "rows": {name: found.rows for name, found in agreements.items()},
-        "tied_rows": sum(found.tied_rows for found in agreements.values()),
+        "rows": {name: agreement.rows for name, agreement in agreements.items()},
+        "tied_rows": sum(agreement.tied_rows for agreement in agreements.values()),
     }
     write_json(Path(out) / "metrics.json", {"metrics": metrics, "facts": facts})
     return facts

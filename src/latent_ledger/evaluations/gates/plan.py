@@ -1,7 +1,7 @@
-"""Planning of the gates: what must hold before a number may earn its row.
+"""Planning of the gates: conditions that hold before a number may earn its row.
 
 =================  ==========================================  ==================================
-gate               of                                          blocks
+gate               subject                                     blocks
 =================  ==========================================  ==================================
 reader             every coder whose codes are read            its codes, and all that reads them
 saelens            every coder that is handed to SAELens       SAEBench and sae_probes of it
@@ -9,13 +9,15 @@ reconstruction     every output hook of a measured coder       reconstruction th
 probing            every input hook of a probed coder          probing there
 =================  ==========================================  ==================================
 
-Which of them there are follows from the inputs of other jobs. The last two are the metric nulls.
-They run on the published model, for its re-randomised controls too: they are about the metrics, not
-about the model. Hook-point parity, the gate of every capture, is part of the capture itself
+The inputs of other jobs decide which gates are planned. The last two are the metric nulls.
+They run on the published model, for its re-randomised controls too: they test the metrics, not
+the model. Hook-point parity, the gate of every capture, is part of the capture itself
 (:mod:`latent_ledger.models.parity`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs
 from latent_ledger.planning import paths
@@ -49,7 +51,7 @@ def saelens_job(context: Context, name: paths.SaelensGate) -> PlannedJob:
     return _fidelity(context.coders[name.coder], "saelens_fidelity", reader)
 
 
-def _fidelity(spec: CoderSpec, rule: str, inputs: dict[str, str]) -> PlannedJob:
+def _fidelity(spec: CoderSpec, rule: str, inputs: Mapping[str, str]) -> PlannedJob:
     activations = paths.Activations(CHECKED_ON, spec.site.input_hook, spec.model)
     return PlannedJob(
         rule,
@@ -84,10 +86,10 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     ]
     nulls = [name for name in jobs if isinstance(name, paths.NullsGate)]
     for evaluation in NULLS_ON:
-        own = [name for name in nulls if name.evaluation == evaluation]
+        selected = [name for name in nulls if name.evaluation == evaluation]
         planned += [
             _nulls_row(config, name)
-            for name in sorted(own, key=lambda name: (name.base, name.hook_point))
+            for name in sorted(selected, key=lambda name: (name.base, name.hook_point))
         ]
     return planned
 
@@ -110,5 +112,5 @@ def _nulls_row(config: Config, name: paths.NullsGate) -> RowPlan:
         "coder_type": f"gate (metric nulls, {name.evaluation})",
         "dataset": dataset(config, NULLS_ON[name.evaluation]),
     }
-    over = paths.over(str(name.hook_point), name.base).replace("@", "-")
-    return RowPlan(f"gate-nulls-{name.evaluation}-{over}", "gate", name, columns)
+    place = paths.over(str(name.hook_point), name.base).replace("@", "-")
+    return RowPlan(f"gate-nulls-{name.evaluation}-{place}", "gate", name, columns)

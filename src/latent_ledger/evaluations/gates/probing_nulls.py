@@ -1,7 +1,7 @@
-"""Gate: probing finds nothing where there is nothing to be found.
+"""Gate of the probing metrics: probes stay at chance on shuffled data.
 
-On the real activations of one hook point, through the functions that probe a coder
-(:mod:`latent_ledger.evaluations.probing.evaluation`), after one of two shuffles:
+The functions that probe a coder (:mod:`latent_ledger.evaluations.probing.evaluation`) run on the
+real activations of one hook point, after one of two shuffles:
 
 * *labels*: every concept's labels are permuted among its training examples, and among its test
   examples;
@@ -9,9 +9,9 @@ On the real activations of one hook point, through the functions that probe a co
 
 Either way the test AUROC of every probe has expectation 1/2 exactly, whatever the probe does, as
 long as it chooses nothing on test examples. A selection of latents, a scaling or a penalty that saw
-them, or a label among the features, lifts it. In place of latents, which a hook point has none of,
-stand the positive and the negative part of every channel; there are enough of them for a leak in
-their selection to show.
+them, or a label among the features, raises it. A hook point has no latents; the positive and the
+negative part of every channel replace them. They are numerous enough to reveal a leak in their
+selection.
 
 *Bound.* Pair the test examples of a concept, one of each label, k pairs (the smaller class): under
 a permutation each pair is won with probability 1/2, independently, and the AUROC is the mean over
@@ -20,8 +20,8 @@ k_1 ... k_S pairs satisfies, for any sample size::
 
     P(|mean - 1/2| >= t) <= 2 exp(-2 t^2 S^2 / (1/k_1 + ... + 1/k_S))
 
-The bound t makes this :data:`FALSE_ALARM` over all probes and both shuffles together. The shuffles
-are seeded, so the gate gives the same answer every time.
+The bound t makes this probability :data:`FALSE_ALARM` over all probes and both shuffles together.
+The shuffles are seeded, so the gate gives the same answer every time.
 
 Source: Hoeffding 1963 (JASA 58:13), section 5, for two-sample U-statistics.
 """
@@ -60,19 +60,19 @@ AUROC = "auroc_shuffled_{}/{}"
 def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
     """Probe shuffled data; write ``metrics.json`` and ``shuffles.parquet`` into `out`.
 
-    `settings`: concepts, top_k, examples (at most so many training examples per concept and class,
-    which is what costs time), shuffles (of each sort and concept), seed. `tokens`: a token set of
-    layout "examples"; `raw`: one hook point over it. Returns facts: hook point, bound, false_alarm,
-    largest_deviation, and the mean AUROC of the true labels, which says that there was something to
-    be shuffled away. Raises :class:`~latent_ledger.lib.errors.GateError` naming the probe that
-    finds what is not there.
+    `settings`: concepts, top_k, examples (at most so many training examples per concept and class;
+    their number sets the run time), shuffles (of each sort and concept), seed. `tokens`: a token
+    set of layout "examples"; `raw`: one hook point over it. Returns facts: hook point, bound,
+    false_alarm, largest_deviation, and the mean AUROC of the true labels, which shows that there
+    was something to shuffle away. Raises :class:`~latent_ledger.lib.errors.GateError` naming the
+    probe that is farthest from chance.
     """
     tasks = [
-        few(task, settings["examples"])
+        limited(task, settings["examples"])
         for task in probing.read_tasks(Path(tokens), settings["concepts"])
     ]
     pooled = probing.pooled_features(Path(tokens), Path(raw), None)["raw"]
-    # The bag of tokens is no property of a hook point, and half of the time: a constant is fitted.
+    # The bag of tokens is no property of a hook point and takes half of the time: fit a constant.
     features = {"raw": pooled, "codes": halves(pooled), BAG: np.zeros((len(pooled), 1))}
     rows: list[dict[str, Any]] = []
     true: list[float] = []
@@ -80,16 +80,16 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     total = len(tasks) * (len(draws) + 1)
     with threadpool_limits(1), Progress("shuffle", total=total, unit="probing") as progress:
         for index, task in enumerate(tasks):
-            own = {name: matrix[examples(task)] for name, matrix in features.items()}
+            selected = {name: matrix[examples(task)] for name, matrix in features.items()}
             task = renumbered(task)
-            true.append(aurocs(task, own, settings)["raw"])
+            true.append(aurocs(task, selected, settings)["raw"])
             progress.update(1)
             for sort, number in draws:
                 # One stream per draw: leaving a concept out moves no other concept's shuffles.
                 key = [settings["seed"], index, SHUFFLES.index(sort), number]
                 rng = np.random.default_rng(key)
                 pairs = int(np.bincount(task.test_labels, minlength=2).min())
-                for probe, value in aurocs(*shuffled(task, own, sort, rng), settings).items():
+                for probe, value in aurocs(*shuffled(task, selected, sort, rng), settings).items():
                     rows.append(
                         {
                             "concept": task.concept,
@@ -112,7 +112,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     return facts
 
 
-def few(task: Task, per_class: int) -> Task:
+def limited(task: Task, per_class: int) -> Task:
     """A concept with only its first `per_class` training examples of each class."""
     members = [np.flatnonzero(task.train_labels == label)[:per_class] for label in (0, 1)]
     kept = np.sort(np.concatenate(members))
@@ -165,7 +165,7 @@ def aurocs(
 def bound(pairs: Sequence[int], checks: int) -> float:
     """Deviation of a mean AUROC from 1/2 that a correct evaluation exceeds with small probability.
 
-    `pairs`: of each permutation that is averaged over; `checks`: means that are looked at. See the
+    `pairs`: their number in each permutation of the mean; `checks`: the number of means. See the
     module's docstring for the inequality.
     """
     inverse = sum(1 / count for count in pairs)
@@ -179,16 +179,16 @@ def record(records: Records, rows: Sequence[Mapping[str, Any]], true: float) -> 
     deviations = []
     for sort in SHUFFLES:
         for probe in probes:
-            mine = [row for row in rows if row["shuffled"] == sort and row["probe"] == probe]
-            allowed = bound([row["pairs"] for row in mine], checks)
-            mean = float(np.mean([row["auroc"] for row in mine]))
+            group = [row for row in rows if row["shuffled"] == sort and row["probe"] == probe]
+            allowed = bound([row["pairs"] for row in group], checks)
+            mean = float(np.mean([row["auroc"] for row in group]))
             deviations.append(abs(mean - 0.5))
             records.add(
                 AUROC.format(sort, probe),
                 mean,
                 ci=(mean - allowed, mean + allowed),
                 unit="shuffle",
-                n=len(mine),
+                n=len(group),
                 seed=records.seed,
                 higher_is_better=None,
                 description=f"Mean test AUROC of probe {probe} with shuffled {sort}; a correct "
@@ -225,13 +225,15 @@ def record(records: Records, rows: Sequence[Mapping[str, Any]], true: float) -> 
 
 
 def check(records: Records, allowed: float) -> None:
-    """Raise :class:`GateError` naming the metric that finds most, if any finds something."""
-    nulls = [one for one in records.metrics.values() if one["name"].startswith("auroc_shuffled")]
-    worst = max(nulls, key=lambda one: abs(one["estimate"] - 0.5))
+    """Raise :class:`GateError` naming the metric farthest from 0.5, if it exceeds its bound."""
+    nulls = [
+        metric for metric in records.metrics.values() if metric["name"].startswith("auroc_shuffled")
+    ]
+    worst = max(nulls, key=lambda metric: abs(metric["estimate"] - 0.5))
     low, high = worst["ci"]
     if not low <= 0.5 <= high:
         raise GateError(
             f"{GATE}, {worst['name']} is {worst['estimate']:.3f} and must be 0.5 (within "
             f"{allowed:.3f}, n={worst['n']} shuffles): probing sees test labels; correct "
-            "evals/probing.py or probes.py."
+            "evaluations/probing/evaluation.py or statistics/probes.py."
         )

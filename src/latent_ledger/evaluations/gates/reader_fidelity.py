@@ -1,4 +1,4 @@
-"""Gate: our loader of a coder's folder is the library's own coder, before anything is encoded.
+"""Gate of a loader: it gives the library's own coder, before anything is encoded.
 
     coders/formats/<format>/loader.py  against  coders/formats/<format>/reference.py
 
@@ -18,7 +18,7 @@ import torch
 from latent_ledger.coders.formats.site_file import read_site
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
-from latent_ledger.evaluations.gates.fidelity import Other
+from latent_ledger.evaluations.gates.fidelity import Implementation
 
 
 def produce(
@@ -42,8 +42,8 @@ def produce(
     return fidelity.write(agreements, {"coder": settings["coder"], "against": name}, out)
 
 
-def library(folder: Path) -> tuple[str, Other]:
-    """The coder in `folder` as the library it comes from has it: its name, and what it computes."""
+def library(folder: Path) -> tuple[str, Implementation]:
+    """The name of the library that a coder comes from, and its implementation of the coder."""
     name, _ = read_site(folder)
     reference = import_module(f"latent_ledger.coders.formats.{name}.reference")
     return reference.library(Path(folder), load_coder(folder))

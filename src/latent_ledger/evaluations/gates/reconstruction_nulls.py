@@ -1,4 +1,4 @@
-"""Gate: what reconstruction reports of two coders whose score is known without measuring.
+"""Gate of the reconstruction metrics: two predictors whose scores are known beforehand.
 
     predictor          variance explained   cosine
     the target's mean  0                    -
@@ -7,7 +7,7 @@
 Both go through the functions that evaluate a coder
 (:mod:`latent_ledger.evaluations.reconstruction.evaluation`), on the real activations of one hook
 point: the same rows left out, sums per document, and ratio over documents. With BOS rows the mean
-is that of these rows too. The mean that is predicted is computed here, apart from the one that
+is that of these rows too. The predicted mean is computed here, independently of the one that
 centres the variance. A variance that is not centred (0.935 where the truth is 0, in a peer), or
 centred on other rows than are summed, fails here, within :data:`TOLERANCE`.
 """
@@ -70,7 +70,7 @@ def produce(
     """Score both predictors on one hook point; write ``metrics.json`` and tables into `out`.
 
     `settings`: resamples, seed. `activations`: one hook point over the packed token set `tokens`.
-    Returns facts: hook point, tolerance, and the largest deviation from what must come out. Raises
+    Returns facts: hook point, tolerance, and the largest deviation from the known scores. Raises
     :class:`~latent_ledger.lib.errors.GateError` naming the first metric that misses it.
     """
     targets = ActivationShards(activations)
@@ -79,10 +79,10 @@ def produce(
     means = reconstruction.target_means(targets, owners)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     expected = {}
-    own, with_bos = true_means(targets, doc_ids)
+    mean, mean_with_bos = true_means(targets, doc_ids)
     for name, constant, wanted in (
-        ("mean", own, {"variance_explained": 0.0}),
-        ("mean_with_bos", with_bos, {"variance_explained_with_bos": 0.0}),
+        ("mean", mean, {"variance_explained": 0.0}),
+        ("mean_with_bos", mean_with_bos, {"variance_explained_with_bos": 0.0}),
         (
             "target",
             None,
@@ -109,7 +109,7 @@ def produce(
                 table,
                 unit="document",
                 higher_is_better=higher_is_better,
-                description=f"{metric} of a coder that writes {_words(name)}; must be {value:g}.",
+                description=f"{metric} of a coder that writes {_output(name)}; must be {value:g}.",
                 unit_id="doc_id",
                 numerator=numerator,
                 denominator=denominator,
@@ -141,13 +141,13 @@ def true_means(targets: ActivationShards, doc_ids: torch.Tensor) -> tuple[np.nda
     sums, counts = np.zeros((2, targets.d)), np.zeros(2)
     used = (doc_ids >= 0).any(1)
     for shard in targets.shards():
-        own = shard["doc_ids"] >= 0
+        inside = shard["doc_ids"] >= 0
         bos = (shard["positions"] == 0) & used[shard["contexts"].long()]
-        for kind, kept in enumerate((own, own | bos)):
+        for kind, kept in enumerate((inside, inside | bos)):
             sums[kind] += shard["activations"][kept].double().sum(0).numpy()
             counts[kind] += int(kept.sum())
-    own_mean, mean_with_bos = sums / counts[:, None]
-    return own_mean, mean_with_bos
+    mean, mean_with_bos = sums / counts[:, None]
+    return mean, mean_with_bos
 
 
 def check(records: Records, expected: Mapping[str, float]) -> float:
@@ -165,7 +165,7 @@ def check(records: Records, expected: Mapping[str, float]) -> float:
     return round(max(deviations.values()), 9)  # the last bits differ between machines
 
 
-def _words(name: str) -> str:
+def _output(name: str) -> str:
     return {
         "mean": "the target's mean",
         "mean_with_bos": "the target's mean, BOS rows included",

@@ -1,4 +1,4 @@
-"""Rows of the gates: how each is read from its payload, and their section of the ledger."""
+"""Rows of the gates, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """What was measured, how sharp the check is, and the bound it had to keep."""
+    """The finding of a gate, by the rule that made its payload."""
     return READERS[payload.manifest.rule](payload)
 
 
 def read_fidelity(payload: Payload) -> Finding:
-    """Jaccard first; beside it how far values and outputs are apart, and the wrong variant."""
+    """Jaccard first; then the errors of values and outputs, and the result of the wrong variant."""
     facts, metrics = payload.facts, metrics_of(payload)
     by = named(metrics)
     rows = " and ".join(f"{count:,} {kind}" for kind, count in facts["rows"].items())
@@ -28,8 +28,8 @@ def read_fidelity(payload: Payload) -> Finding:
     )
     wrong, notes = facts.get("wrong_variant"), ""
     if wrong:
-        found = " and ".join(f"{jaccard:.2f}" for jaccard in wrong["jaccard"].values())
-        notes = f"With {wrong['option']} the same check fails: Jaccard {found}."
+        jaccards = " and ".join(f"{jaccard:.2f}" for jaccard in wrong["jaccard"].values())
+        notes = f"With {wrong['option']} the same check fails: Jaccard {jaccards}."
         if not wrong["fails"]:
             notes = (
                 f"With {wrong['option']} the same check passes too: b_dec is only "
@@ -41,11 +41,11 @@ def read_fidelity(payload: Payload) -> Finding:
 
 def worst(metrics: Sequence[dict[str, Any]], name: str) -> float:
     """The largest estimate among the metrics of this name, over the kinds of rows."""
-    return max(one["estimate"] for one in metrics if one["name"].startswith(name))
+    return max(metric["estimate"] for metric in metrics if metric["name"].startswith(name))
 
 
 def read_reconstruction_nulls(payload: Payload) -> Finding:
-    """Variance explained of the mean and of the target itself."""
+    """Variance explained of the mean and of the target itself, and the largest deviation."""
     facts, metrics = payload.facts, metrics_of(payload)
     by = named(metrics)
     main = by["largest_deviation"]
@@ -59,7 +59,7 @@ def read_reconstruction_nulls(payload: Payload) -> Finding:
 
 
 def read_probing_nulls(payload: Payload) -> Finding:
-    """The AUROC farthest from chance, and how far it may be."""
+    """The AUROC farthest from chance, and its bound."""
     facts, metrics = payload.facts, metrics_of(payload)
     main = named(metrics)["largest_deviation"]
     text = (
@@ -78,7 +78,7 @@ READERS: dict[str, Callable[[Payload], Finding]] = {
     "reconstruction_nulls": read_reconstruction_nulls,
     "probing_nulls": read_probing_nulls,
 }
-"""Rule of a gate -> how its payload is read."""
+"""Rule of a gate -> reader of its payload."""
 
 
 GATES = {
@@ -91,17 +91,17 @@ GATES = {
     ),
     "gate-nulls-probing-": ("metric nulls, probing", "AUROC 0.5 after a shuffle"),
 }
-"""Beginning of a run id -> name of the gate, and what must hold."""
+"""Beginning of a run id -> name of the gate, and its condition."""
 
 
-def section(current) -> str:
-    """All gates at a glance: how many were asked, how many hold."""
+def section(current: Sequence[Any]) -> str:
+    """The ledger's table of gates: how many there are, and how many hold."""
     lines = []
     for start, (name, must) in GATES.items():
-        mine = [row for row in current if row.run_id.startswith(start)]
-        held = sum(row.label == "reproduced" for row in mine)
-        if mine:
-            lines.append((name, must, f"{held} of {len(mine)}", _worst_seen(mine)))
+        rows = [row for row in current if row.run_id.startswith(start)]
+        held = sum(row.label == "reproduced" for row in rows)
+        if rows:
+            lines.append((name, must, f"{held} of {len(rows)}", _worst_held(rows)))
     if not lines:
         return ""
     title = (
@@ -113,7 +113,7 @@ def section(current) -> str:
     return f"{title}\n\n{table(header, lines, {2, 3})}"
 
 
-def _worst_seen(rows: Sequence[Any]) -> str:
+def _worst_held(rows: Sequence[Any]) -> str:
     """The worst main number among the gates that were measured."""
     by = [named(row.metrics) for row in rows if row.metrics]
     jaccards = [metrics["jaccard"]["estimate"] for metrics in by if "jaccard" in metrics]

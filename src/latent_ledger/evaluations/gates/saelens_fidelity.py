@@ -1,13 +1,13 @@
-"""Gate: a coder turned into a SAELens object is still the same coder.
+"""Gate of the SAELens adapter: a coder's SAELens object is the same coder.
 
-The bridge (:mod:`latent_ledger.coders.saelens`) is compared with our loader, which has passed a
-gate of its own against the coder's library. Compared are SAELens' ``encode`` and ``forward``, which
+The adapter (:mod:`latent_ledger.coders.saelens`) is compared with our loader, which has passed its
+gate against the coder's library. The comparison covers SAELens' ``encode`` and ``forward``, which
 adds the skip that ``decode`` omits.
 
-A check that cannot fail shows nothing. Where a format knows a wrong variant of its bridge, such as
+A check that cannot fail shows nothing. Where a format has a wrong variant of its adapter, such as
 ``apply_b_dec_to_input=False`` for a sparsify SAE, the same check runs on it and must fail. Only a
 ``b_dec`` that is next to nothing (below :data:`SMALL_B_DEC` of a row's norm) makes the two variants
-one function; the gate then says that it could not tell them apart.
+one function; the gate then reports that it cannot distinguish them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from latent_ledger.coders.formats.site_file import read_site
 from latent_ledger.coders.saelens import to_saelens, wrong_variant
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
-from latent_ledger.evaluations.gates.fidelity import Other
+from latent_ledger.evaluations.gates.fidelity import Implementation
 from latent_ledger.lib.errors import GateError
 
 SMALL_B_DEC = 1e-3
@@ -37,8 +37,8 @@ def produce(
     """Compare on random and real activations; write ``metrics.json`` into `out`; return facts.
 
     `settings`: coder (its name), random_rows, real_rows, seed. `activations`: of the coder's read
-    hook point. Facts: coder, against, rows, tied_rows and, where the format knows one,
-    wrong_variant. Raises :class:`~latent_ledger.lib.errors.GateError` if the bridge differs, or if
+    hook point. Facts: coder, against, rows, tied_rows and, where the format has one,
+    wrong_variant. Raises :class:`~latent_ledger.lib.errors.GateError` if the adapter differs, or if
     the wrong variant passes although ``b_dec`` is not small.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -48,7 +48,7 @@ def produce(
     random = fidelity.random_rows(real, settings["random_rows"], settings["seed"])
     rows = {"random": random, "real": real}
     agreements = {
-        kind: fidelity.compare(ours, computed_by(adapted, device), x, device)
+        kind: fidelity.compare(ours, implementation(adapted, device), x, device)
         for kind, x in rows.items()
     }
     name = f"sae_lens.{type(adapted).__name__}"
@@ -59,28 +59,28 @@ def produce(
     )
     facts: dict[str, Any] = {"coder": settings["coder"], "against": name}
     if (wrong := wrong_variant(coder, device=device)) is not None:
-        found = {
-            kind: fidelity.compare(ours, computed_by(wrong.sae, device), x, device)
+        wrong_agreements = {
+            kind: fidelity.compare(ours, implementation(wrong.sae, device), x, device)
             for kind, x in rows.items()
         }
-        facts["wrong_variant"] = judge_wrong_variant(found, wrong, real)
+        facts["wrong_variant"] = judge_wrong_variant(wrong_agreements, wrong, real)
     return fidelity.write(agreements, facts, out)
 
 
-def computed_by(sae: SAE, device: str) -> Other:
-    """A SAELens object as what :func:`fidelity.compare` takes."""
+def implementation(sae: SAE, device: str) -> Implementation:
+    """A SAELens object in the form that :func:`fidelity.compare` takes."""
     return lambda x: (sae.encode(x.to(device)), sae(x.to(device)))
 
 
 def judge_wrong_variant(
     agreements: Mapping[str, fidelity.Agreement], wrong: WrongVariant, real: torch.Tensor
 ) -> dict[str, Any]:
-    """What the check says of the wrong variant: does it fail, and by how much?
+    """The outcome of the check on the wrong variant: whether it fails, and its Jaccards.
 
     Raises :class:`GateError` if it passes on some rows although ``b_dec`` matters.
     """
     size = float(wrong.b_dec.norm().cpu() / real.norm(dim=1).median())
-    passed = [kind for kind, found in agreements.items() if found.failure is None]
+    passed = [kind for kind, agreement in agreements.items() if agreement.failure is None]
     if passed and size >= SMALL_B_DEC:
         raise GateError(
             f"{fidelity.GATE}, the wrong variant ({wrong.option}) passes on "
@@ -90,6 +90,6 @@ def judge_wrong_variant(
     return {
         "option": wrong.option,
         "fails": not passed,
-        "jaccard": {kind: round(found.jaccard, 4) for kind, found in agreements.items()},
+        "jaccard": {kind: round(agreement.jaccard, 4) for kind, agreement in agreements.items()},
         "b_dec_norm": float(f"{size:.2g}"),
     }

@@ -1,4 +1,4 @@
-"""Cost of the head-to-heads's jobs, in operations, bytes and seconds."""
+"""Cost of the head-to-head jobs, in operations, bytes and seconds."""
 
 from __future__ import annotations
 

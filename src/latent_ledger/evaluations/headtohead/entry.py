@@ -1,4 +1,4 @@
-"""Head to head: which coder is better, and by how much?"""
+"""The head-to-head stage: paired contrasts of two coders over declared metrics."""
 
 from latent_ledger.evaluations.headtohead import plan, rows
 from latent_ledger.evaluations.headtohead.cost import COSTS

@@ -1,16 +1,16 @@
-"""Head to head: the same metric of two coders, subtracted, with every uncertainty beside it.
+"""Contrasts of two coders: the difference of one metric, with interval and tests.
 
     metrics x pairs -> values_of(evaluation folder, metric) -> stats.compare -> Holm over the family
 
 Units that belong to one coder, such as latents, never pair by id. A family that says ``match``
 pairs them one to one by a column of their table, their firing frequency; others stay unpaired.
 
-Only the metric records of other evaluations are read (their `statistic`, `table`, `columns` and
-`where` say how an estimate is recomputed from per-unit values), so any metric with a per-unit table
-can be compared, and an evaluation need not know that it will be. Three gates stand before a number:
+The inputs are the metric records of other evaluations. Their `statistic`, `table`, `columns` and
+`where` say how an estimate is recomputed from per-unit values, so any metric with a per-unit table
+can be compared, and its evaluation needs no code for that. A number passes three gates:
 the two coders' recipes agree on the fairness fields, the two records describe the same measurement,
 and the recorded estimate is what the table gives. A comparison that is unfair by declaration
-(`allow_unfair`) is made, and says in which fields.
+(`allow_unfair`) is made, and its record lists those fields.
 """
 
 from __future__ import annotations
@@ -91,13 +91,15 @@ def metric_record(folder: Path, metric: str) -> dict[str, Any]:
     Raises :class:`LedgerError` naming the nearest metric when there is none of that name.
     """
     records = read_json(Path(folder) / "metrics.json")["metrics"]
-    found = [record for record in records if record["name"] == metric]
-    if not found:
+    matches = [record for record in records if record["name"] == metric]
+    if not matches:
         known = [record["name"] for record in records]
         raise LedgerError(f"{folder} has no metric {metric!r}{_nearest(metric, known)}")
-    if len(found) > 1:
-        raise LedgerError(f"{folder} records {metric!r} {len(found)} times: names must be unique.")
-    return found[0]
+    if len(matches) > 1:
+        raise LedgerError(
+            f"{folder} records {metric!r} {len(matches)} times: names must be unique."
+        )
+    return matches[0]
 
 
 def folder_of(
@@ -105,7 +107,8 @@ def folder_of(
 ) -> Path:
     """The evaluation folder that holds a coder's "<evaluation>.<metric>".
 
-    `settings`: ``sources``, where a metric is found under another name than its evaluation's.
+    `settings`: ``sources``, for a metric whose evaluation has another name than its prefix.
+    Raises :class:`LedgerError` naming the nearest evaluation when `tables` has no such folder.
     """
     source = settings.get("sources", {}).get(metric, metric.partition(".")[0])
     key = f"{source}/{spec}"
@@ -125,9 +128,9 @@ def values_of(folder: Path, metric: str) -> resampling.Values:
 
 
 def _read(
-    folder: Path, metric: str, beside: str = ""
+    folder: Path, metric: str, match: str = ""
 ) -> tuple[resampling.Values, np.ndarray | None]:
-    """:func:`values_of`, and another column of the same rows."""
+    """:func:`values_of`, and the column `match` of the same rows; None without one."""
     record = metric_record(folder, metric)
     statistic, name = record.get("statistic"), record.get("table")
     if statistic not in COLUMNS or not name:
@@ -143,7 +146,7 @@ def _read(
     # ParquetFile, not read_table: the latter adds columns for folders named "key=value".
     with pq.ParquetFile(path) as file:
         known = file.schema_arrow.names
-        columns += [beside] if beside else []
+        columns += [match] if match else []
         for column in [*columns, *where]:
             if column not in known:
                 raise LedgerError(f"{path} has no column {column!r}{_nearest(column, known)}")
@@ -153,7 +156,7 @@ def _read(
     if table[columns[0]].null_count:
         raise LedgerError(f"{path} has rows without a {columns[0]}, the unit of {metric!r}.")
     arrays = [table[column].to_numpy() for column in columns]
-    others = arrays.pop() if beside else None
+    keys = arrays.pop() if match else None
     try:
         values = resampling.Values(arrays[0], statistic, *arrays[1:])
     except LedgerError as error:
@@ -164,7 +167,7 @@ def _read(
             f"recomputed estimate: {path} gives {recomputed:.6g} for {metric!r}, "
             f"but its record says {recorded}."
         )
-    return values, others
+    return values, keys
 
 
 def _contrast(
@@ -188,7 +191,7 @@ def _contrast(
     unit, match = records[0]["unit"], settings.get("match")
     if match and unit not in OWN_UNITS:
         raise LedgerError(f"{metric} is over {unit}s, which need no match: both coders share them.")
-    arms, keys = zip(*(_read(folder, name, match or "") for folder in folders), strict=True)
+    (a, key_a), (b, key_b) = (_read(folder, name, match or "") for folder in folders)
     common = {
         "name": f"{metric}: {pair[0]} - {pair[1]}",
         "metric": metric,
@@ -208,14 +211,15 @@ def _contrast(
         "unfair": list(unfair),
     }
     likeness = ""
-    if match:
+    if key_a is not None and key_b is not None:
         try:
-            *arms, ratios = matching.matched(*arms, *keys)
+            a, b, ratios = matching.matched(a, b, key_a, key_b)
         except matching.TooFewAlike as error:
-            return common | _not_made(*arms, f"{error}")
+            return common | _not_made(a, b, f"{error}")
         likeness = f", alike in {match} within {np.median(ratios):.2f} (median)"
     contrast = resampling.compare(
-        *arms,
+        a,
+        b,
         resamples=settings["resamples"],
         seed=settings["seed"],
         level=settings["level"],
@@ -246,9 +250,9 @@ def _contrast(
 
 
 def _not_made(a: resampling.Values, b: resampling.Values, reason: str) -> dict[str, Any]:
-    """The rest of the record of a contrast that was declared and has no number, and why.
+    """The remaining fields of a declared contrast without a number, with the reason.
 
-    It stays a member of its family: with p = 1, so that Holm corrects for what was declared.
+    The contrast stays in its family with p = 1, so that Holm corrects for all that was declared.
     """
     empty = ("estimate", "estimate_a", "estimate_b", "ci", "bca", "se", "p_welch", "p_mannwhitney")
     return dict.fromkeys(empty) | {
@@ -266,24 +270,28 @@ def _not_made(a: resampling.Values, b: resampling.Values, reason: str) -> dict[s
 
 
 def _family(metrics: Sequence[str], pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
-    """The declared pairs as tuples, after checks that the family is one."""
-    pairs = [tuple(pair) for pair in pairs]
-    if not metrics or not pairs:
+    """The declared pairs as tuples. Raises :class:`LedgerError` for an invalid family."""
+    declared = [tuple(pair) for pair in pairs]
+    if not metrics or not declared:
         raise LedgerError("A comparison family needs at least one metric and one pair of coders.")
     for metric in metrics:
         if "." not in metric:
             raise LedgerError(f"Metric {metric!r} is not of the form <evaluation>.<metric>.")
-    for pair in pairs:
+    for pair in declared:
         if len(pair) != 2 or pair[0] == pair[1]:
             raise LedgerError(f"A pair is two different coders, not {list(pair)}.")
     # A contrast counted twice would make Holm's correction too strict for all others.
-    if len({frozenset(pair) for pair in pairs}) < len(pairs) or len({*metrics}) < len(metrics):
+    unordered = {frozenset(pair) for pair in declared}
+    if len(unordered) < len(declared) or len({*metrics}) < len(metrics):
         raise LedgerError("A comparison family names a pair or a metric twice.")
-    return pairs
+    return [(first, second) for first, second in declared]
 
 
 def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[str]:
-    """Fairness fields in which the pair's recipes differ, all of them allowed, or a GateError."""
+    """Fairness fields in which the pair's recipes differ.
+
+    Raises :class:`GateError` for a field that `allow_unfair` does not cover.
+    """
     recipes = settings["recipes"]
     for spec in pair:
         if spec not in recipes:
@@ -341,8 +349,10 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _table(contrasts: Sequence[Mapping[str, Any]]) -> pa.Table:
     """The contrasts as a flat table, intervals as two columns each."""
-    floats = ("estimate", "estimate_a", "estimate_b", "low", "high", "bca_low", "bca_high", "se")
-    floats += ("p", "p_holm", "p_welch", "p_mannwhitney", "level")
+    floats = [
+        *("estimate", "estimate_a", "estimate_b", "low", "high", "bca_low", "bca_high", "se"),
+        *("p", "p_holm", "p_welch", "p_mannwhitney", "level"),
+    ]
     schema = pa.schema(
         [(name, pa.string()) for name in ("metric", "a", "b", "unit", "tests_note")]
         + [(name, pa.float64()) for name in floats]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
@@ -12,23 +12,23 @@ from latent_ledger.planning.stage import Finding, RowPlan, by_name, metrics_of
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """One contrast, with its tests beside it."""
+    """The finding of one contrast: difference, interval and tests."""
     contrast = by_name(metrics_of(payload), row.metric or "", row.run_id)
     if contrast["not_made"]:
         text = f"{row.metric} has no number: {contrast['not_made']}"
         return Finding(text, main=contrast, null=0.0, metrics=[dict(contrast)])
-    how = pairing(contrast)
     text = (
         f"{row.metric} = {interval(contrast, signed=True, digits=digits_for(contrast))} "
-        f"({how}, {count(contrast)}; p={contrast['p']:.2g}, Holm {contrast['p_holm']:.2g})"
+        f"({pairing(contrast)}, {count(contrast)}; p={contrast['p']:.2g}, "
+        f"Holm {contrast['p_holm']:.2g})"
     )
-    beside = [
+    tests = [
         f"{name} p={contrast[key]:.2g}"
         for name, key in (("Welch", "p_welch"), ("Mann-Whitney", "p_mannwhitney"))
         if contrast.get(key) is not None
     ]
     low, high = contrast["bca"]
-    notes = "; ".join([f"BCa [{low:+.3f}, {high:+.3f}]", *beside]) + "."
+    notes = "; ".join([f"BCa [{low:+.3f}, {high:+.3f}]", *tests]) + "."
     if contrast.get("unfair"):
         notes += (
             f" The coders differ in {', '.join(contrast['unfair'])}, as the configuration allows."
@@ -36,19 +36,19 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=contrast, null=0.0, notes=notes, metrics=[dict(contrast)])
 
 
-def pairing(contrast: Any) -> str:
-    """How the two coders' units were set against each other."""
+def pairing(contrast: Mapping[str, Any]) -> str:
+    """The pairing of the two coders' units: matched, paired or unpaired."""
     if contrast["matched_on"]:
         return f"matched on {contrast['matched_on']}"
     return "paired" if contrast["paired"] else "unpaired"
 
 
 def family_of(values: Mapping[str, Any]) -> str:
-    """The family that a row's contrast was declared in, from its columns."""
+    """The family of a contrast, from the columns of its row."""
     return values["coder_type"].partition("(")[2].removesuffix(")")
 
 
-def section(current: list[Any]) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of all contrasts."""
     lines = []
     for row in current:
@@ -57,9 +57,9 @@ def section(current: list[Any]) -> str:
         contrast = row.metrics[0]
         metric, _, pair = contrast["name"].partition(": ")
         if contrast["not_made"]:
-            told = ("", "", f"none: {contrast['not_made']}")
+            cells = ("", "", f"none: {contrast['not_made']}")
         else:
-            told = (
+            cells = (
                 interval(contrast, signed=True, digits=digits_for(contrast)),
                 f"{contrast['p_holm']:.2g}",
                 f"{pairing(contrast)}, {count(contrast)[2:]}",
@@ -69,7 +69,7 @@ def section(current: list[Any]) -> str:
                 family_of(row.values),
                 metric.partition(".")[2].replace("_", " "),
                 pair,
-                *told,
+                *cells,
                 row.label,
             )
         )

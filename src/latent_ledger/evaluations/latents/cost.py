@@ -1,4 +1,4 @@
-"""Cost of latent statistics's jobs, in operations, bytes and seconds."""
+"""Cost of latent statistics jobs: operations, bytes and seconds."""
 
 from __future__ import annotations
 

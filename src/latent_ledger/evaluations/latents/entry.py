@@ -1,4 +1,4 @@
-"""Latents: how often each fires, and on how many different tokens."""
+"""Latent statistics: how often each latent fires, and on how many different tokens."""
 
 from latent_ledger.evaluations.latents import plan, rows
 from latent_ledger.evaluations.latents.cost import COSTS

@@ -1,13 +1,13 @@
-"""What each latent fires on: how often, on how many different tokens, and on those always or not.
+"""Latent statistics: firing frequency, token entropy and context dependence of each latent.
 
 ::
 
     codes + token ids --count--> firings [latent, token] --> entropy, top token, context dependence
 
 *Token entropy* of a latent is the entropy, in bits, of the token at a position where it fires: 0
-for a latent of one token, the corpus' own token entropy for one that fires anywhere. The plug-in
+for a latent of one token, the token entropy of the corpus for one that fires anywhere. The plug-in
 estimate of a latent with few firings is far too low, so this is the estimator of Chao, Wang & Jost
-(2013), which infers what was not seen yet from the tokens seen once and twice: of 50 draws from a
+(2013), which infers the unseen tokens from those seen once and twice: of 50 draws from a
 Zipf law of 6 bits the plug-in lacks 1.5 bits, Miller & Madow's correction 1.1, and this one 0.2.
 It serves the latents and the corpus alike. A latent below ``token_like_bits`` is a token detector.
 
@@ -81,27 +81,27 @@ def produce(settings: Mapping[str, Any], tokens: Path, codes: Path, out: Path) -
     per latent, dead ones included. Returns facts: counts and the corpus' token entropy. Raises
     :class:`LedgerError` if codes and tokens do not belong together, or no latent is live.
     """
-    ids, own = rows_of(Path(tokens))
+    ids, is_text = rows_of(Path(tokens))
     vocabulary = int(read_json(Path(tokens) / "meta.json")["vocab_size"])
     latents = CodeShards(codes)
     if len(latents) != len(ids):
         raise LedgerError(
             f"The codes have {len(latents)} rows and the token set {len(ids)}: encode again."
         )
-    firings, mass = count(latents, ids, own, vocabulary)
-    occurrences = np.bincount(ids[own], minlength=vocabulary)
+    firings, mass = count(latents, ids, is_text, vocabulary)
+    occurrences = np.bincount(ids[is_text], minlength=vocabulary)
     columns = describe(firings, mass, occurrences, settings)
     live = columns["status"] == "live"
     if not live.any():
         raise LedgerError(
-            f"No latent fires {settings['min_firings']} times on these {int(own.sum()):,} tokens: "
-            "lower evaluations.latents.min_firings or raise tokens.budget.evaluation."
+            f"No latent fires {settings['min_firings']} times on these {int(is_text.sum()):,} "
+            "tokens: lower evaluations.latents.min_firings or raise tokens.budget.evaluation."
         )
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     records.table(TABLE, columns)
     record(records, columns, settings["token_like_bits"])
     facts = {
-        "tokens": int(own.sum()),
+        "tokens": int(is_text.sum()),
         "width": latents.width,
         **{status: int((columns["status"] == status).sum()) for status in ("live", "rare", "dead")},
         "token_like": int(columns["token_like"][live].sum()),
@@ -112,7 +112,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, codes: Path, out: Path) -
 
 
 def rows_of(tokens: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Token id of every row of the codes [rows], and whether it is a document's own [rows]."""
+    """Token id of every row of the codes [rows], and whether it is no special token [rows]."""
     arrays = load_file(tokens / "tokens.safetensors")
     ids = arrays["input_ids"]
     inside = np.arange(ids.shape[1]) < arrays["lengths"][:, None]
@@ -120,11 +120,11 @@ def rows_of(tokens: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def count(
-    codes: CodeShards, ids: np.ndarray, own: np.ndarray, vocabulary: int
+    codes: CodeShards, ids: np.ndarray, is_text: np.ndarray, vocabulary: int
 ) -> tuple[csr_matrix, csr_matrix]:
     """Firings and summed activation of every latent on every token: [width, vocabulary] each.
 
-    Both have the same sparsity pattern.
+    `ids`, `is_text` [rows]: as :func:`rows_of` returns them. Both have the same sparsity pattern.
     """
     shape = (codes.width, vocabulary)
     firings, mass = csr_matrix(shape), csr_matrix(shape)
@@ -133,8 +133,8 @@ def count(
         for shard in codes.shards():
             rows = slice(start, start + shard.shape[0])
             start = rows.stop
-            kept = shard[own[rows]].tocoo()
-            at = (kept.col, ids[rows][own[rows]][kept.row])
+            kept = shard[is_text[rows]].tocoo()
+            at = (kept.col, ids[rows][is_text[rows]][kept.row])
             firings = firings + csr_matrix((np.ones(kept.nnz), at), shape)
             mass = mass + csr_matrix((kept.data.astype(np.float64), at), shape)
             progress.update(shard.shape[0])

@@ -1,4 +1,4 @@
-"""Planning of latent statistics: how often each latent fires, and on how many different tokens."""
+"""Planning of latent statistics: one job and one row per coder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOKEN_SET = "evaluation"
 
 
 def jobs(config: Config) -> Jobs:
-    """The evaluation's own block, for every coder."""
+    """One job per coder, with the settings of the block."""
     return {
         paths.evaluation(NAME, spec.name): PlannedJob(
             NAME,

@@ -1,15 +1,18 @@
-"""Rows of latent statistics: how each is read from its payload, and their section of the ledger."""
+"""Rows of latent statistics, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import count, interval, per_coder, share
 from latent_ledger.evaluations.latents.plan import NAME
-from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
+from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """Token entropy first: without any token preference it is the corpus' own."""
+    """Token entropy as the main metric; its null is the token entropy of the corpus."""
     metrics = metrics_of(payload)
     by, facts = named(metrics), payload.facts
     bits = by["token_entropy"]
@@ -22,13 +25,13 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=bits, null=facts["corpus_entropy"], metrics=metrics)
 
 
-def _context(by) -> str:
+def _context(by: Mapping[str, Metric]) -> str:
     """The context dependence, if any latent has one."""
     metric = by.get("context_dependence")
     return f"context dependence {interval(metric)}; " if metric else ""
 
 
-def section(current) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of all coders."""
     return per_coder(
         current,

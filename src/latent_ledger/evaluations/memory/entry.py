@@ -1,4 +1,4 @@
-"""The memory planner: on which GPU a scorer fits, beside the model under study and alone."""
+"""The memory stage: the GPUs a scorer fits on, alone and with the model under study."""
 
 from latent_ledger.evaluations.memory import plan, rows
 from latent_ledger.evaluations.memory.cost import COSTS

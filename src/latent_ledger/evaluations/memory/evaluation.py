@@ -1,7 +1,7 @@
-"""The memory plan of one scorer: where it fits, beside the model under study and alone.
+"""The memory plan of one scorer: the GPUs it fits on, alone and with the model under study.
 
-Answers, before money is spent, what a failed run showed the reference ledger: its 7B scorer did
-not start on a 24 GB GPU beside the resident model, and did on a 40 GB one. Arithmetic only: see
+It predicts, before money is spent, a failure of the reference ledger: its 7B scorer did not start
+on a 24 GB GPU next to the resident model, and did on a 40 GB one. The plan is arithmetic only: see
 :mod:`latent_ledger.resources.memory`.
 """
 

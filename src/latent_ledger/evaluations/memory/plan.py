@@ -13,25 +13,25 @@ from latent_ledger.scorers.kind import Serving
 from latent_ledger.scorers.registry import kind_of
 
 NAME, RULE = "memory", "memory_plan"
-ELSEWHERE = Serving(dtype="bfloat16", max_model_len=5120, share=DEFAULT_SHARE)
-"""How a scorer is taken to be served that no job serves."""
+DEFAULT_SERVING = Serving(dtype="bfloat16", max_model_len=5120, share=DEFAULT_SHARE)
+"""Assumed serving of a scorer that no job serves."""
 
 
 def plans(config: Config) -> dict[str, Settings]:
-    """Settings of every scorer that is a model of known size, if there are GPUs to ask about."""
+    """Settings of every scorer that is a model of known size; empty where no GPU is listed."""
     block = config["evaluations"].get("autointerp")
     listed, model = config["hardware"]["gpus"], architecture_of_model(config["model"])
     if not block or not listed or model is None:
         return {}
-    found = {}
+    settings = {}
     for name, scorer in block["scorers"].items():
         kind = kind_of(scorer)
         source = kind.model(scorer)
         architecture = architecture_of_source(source, scorer.get("revision")) if source else None
         if architecture is None:
             continue
-        served = kind.serving(scorer) if kind.serving else ELSEWHERE
-        found[name] = {
+        served = kind.serving(scorer) if kind.serving else DEFAULT_SERVING
+        settings[name] = {
             "scorer": {
                 "source": source,
                 "dtype": served.dtype,
@@ -46,7 +46,7 @@ def plans(config: Config) -> dict[str, Settings]:
             },
             "gpus": [asdict(gpus()[gpu]) for gpu in listed],
         }
-    return found
+    return settings
 
 
 def jobs(config: Config) -> Jobs:
@@ -58,12 +58,12 @@ def jobs(config: Config) -> Jobs:
 
 def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per scorer."""
-    found = []
+    planned = []
     for name, plan in plans(config).items():
         path = paths.evaluation(NAME, name)
         columns = {
             **model_columns(config),
             "coder_type": f"memory plan (scorer: {plan['scorer']['source']})",
         }
-        found.append(RowPlan(f"{NAME}-{name}", NAME, path, columns))
-    return found
+        planned.append(RowPlan(f"{NAME}-{name}", NAME, path, columns))
+    return planned

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import table
 from latent_ledger.evaluations.memory.plan import NAME
@@ -9,7 +12,7 @@ from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """What the scorer needs, then why it fits or not, per GPU."""
+    """The scorer's need, then per GPU the reason why it fits or not."""
     metrics, facts = metrics_of(payload), payload.facts
     needed = named(metrics)["needed"]
     parts = [f"needs {needed['estimate']:.1f} GiB"]
@@ -19,7 +22,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding("; ".join(parts), main=needed, metrics=metrics)
 
 
-def section(current) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of scorers and GPUs."""
     lines = []
     for row in current:
@@ -27,7 +30,7 @@ def section(current) -> str:
             continue
         by = named(row.metrics)
         for gpu in (why["gpu"] for why in row.facts["why"]):
-            words = {
+            verdicts = {
                 place: "fits" if by[f"fits_{place}_{gpu}"]["estimate"] else "does not fit"
                 for place in ("beside_model", "alone")
             }
@@ -38,8 +41,8 @@ def section(current) -> str:
                     gpu,
                     f"{by['needed']['estimate']:.1f}",
                     f"{by[f'total_{gpu}']['estimate']:.1f}",
-                    f"{free:.1f}, {words['beside_model']}",
-                    words["alone"],
+                    f"{free:.1f}, {verdicts['beside_model']}",
+                    verdicts["alone"],
                 )
             )
     header = ("scorer", "GPU", "needs, GiB", "of", "free beside the model, GiB", "alone")

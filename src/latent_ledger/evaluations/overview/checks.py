@@ -1,4 +1,4 @@
-"""Does the overview name metrics that exist, and are coders measured on both of its axes?"""
+"""Checks of the overview: its metrics exist, and two coders are measured on both of its axes."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def _overview(config: dict[str, Any]) -> Iterator[Problem]:
     if overview is None:
         return
     known = metrics(config)
-    named = {
+    named: dict[tuple[str | int, ...], str] = {
         ("fidelity",): overview["fidelity"],
         ("interpretability",): overview["interpretability"],
     }
     named |= {("sweep", index): metric for index, metric in enumerate(overview["sweep"])}
-    strangers = False
+    unknown = False
     for path, metric in named.items():
         if metric not in known:
-            strangers = True
-            what = f"unknown metric {show(metric)}; {suggest(metric, known)}"
-            yield Problem((*WHERE, *path), what)
-    if strangers:
+            unknown = True
+            message = f"unknown metric {show(metric)}; {suggest(metric, known)}"
+            yield Problem((*WHERE, *path), message)
+    if unknown:
         return
     axes = [overview[axis].partition(".")[0] for axis in ("fidelity", "interpretability")]
-    first, second = ({one.name for one in coders_measured_by(config, axis)} for axis in axes)
+    first, second = ({spec.name for spec in coders_measured_by(config, axis)} for axis in axes)
     if len(first & second) < 2:
-        what = f"fewer than two coders are measured by both {axes[0]} and {axes[1]}"
-        yield Problem(WHERE, f"{what}; widen evaluations.{axes[1]}.select")
+        message = f"fewer than two coders are measured by both {axes[0]} and {axes[1]}"
+        yield Problem(WHERE, f"{message}; widen evaluations.{axes[1]}.select")
 
 
 CHECKS = (_overview,)

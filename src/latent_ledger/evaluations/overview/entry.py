@@ -1,4 +1,4 @@
-"""Overview: interpretability against loss recovered, the sweep over k, and seeds."""
+"""The overview stage: interpretability against loss recovered, the sweep over k, and seeds."""
 
 from latent_ledger.evaluations.overview import plan, rows
 from latent_ledger.evaluations.overview.checks import CHECKS

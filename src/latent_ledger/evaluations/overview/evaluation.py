@@ -1,17 +1,15 @@
-"""Overview: what the head-to-heads say all at once.
-
-Three views of the same evaluations, nothing measured anew:
+"""Overview of all coders: three views of the evaluations, without a new measurement.
 
 * **Pareto**: fidelity against interpretability, one point per coder. A coder is on the front when
   no other contender is at least as good on both axes and better on one. Its *front share* is the
-  part of the bootstrap resamples in which it is there; resamples are shared between coders where
-  they were measured on the same units (documents), and independent where they were not (latents).
+  share of the bootstrap resamples in which that holds. Coders measured on the same units
+  (documents) share their resamples; coders with units of their own (latents) do not.
 * **Sweep**: each metric against k.
-* **Seeds**: the spread of a metric over training seeds (sample standard deviation) beside its
+* **Seeds**: the spread of a metric over training seeds (sample standard deviation), and its
   sampling error on one seed (bootstrap, root mean square over seeds). A difference between coders
   that is smaller than the spread over seeds is a difference between runs.
 
-Controls are drawn, and never on the front: they are there to be beaten.
+Controls are drawn but never on the front: contenders should beat them.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from latent_ledger.statistics import resampling
 from latent_ledger.statistics.records import Records
 
 Points = Sequence[Mapping[str, Any]]
-"""Coder instances: {name, coder, kind, k, seed, control}."""
+"""Coder instances: {name, coder, architecture, k, seed, control}."""
 
 
 def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -42,8 +40,8 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     `settings`: ``sources`` (see :func:`~.headtohead.folder_of`), ``x`` and ``y``
     ("<evaluation>.<metric>", higher is better), ``points`` (instances measured on both), ``sweep``
     ({metric: instances}), ``resamples``, ``seed``. `tables`: "<source>/<instance>" -> evaluation
-    folder. Writes ``pareto.parquet``, ``sweep.parquet``,
-    ``seeds.parquet``, ``metrics.json`` and the figures as SVG and PNG.
+    folder. Writes ``pareto.parquet``, ``sweep.parquet``, ``seeds.parquet``, ``metrics.json`` and
+    the figures as SVG and PNG.
     """
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     pareto = pareto_rows(settings, tables)
@@ -71,15 +69,15 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
 
 
 def pareto_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[dict[str, Any]]:
-    """One row per point: both metrics with intervals, whether it is on the front, how surely."""
+    """One row per point: both metrics with intervals, membership of the front, front share."""
     points: Points = settings["points"]
     drawn, rows = {}, []
     for axis in ("x", "y"):
         metric = settings[axis].partition(".")[2]
         for number, point in enumerate(points):
             folder = folder_of(settings[axis], point["name"], settings, tables)
-            own = metric_record(folder, metric)["unit"] in OWN_UNITS
-            seed = [settings["seed"], number + 1] if own else settings["seed"]
+            unshared = metric_record(folder, metric)["unit"] in OWN_UNITS
+            seed = [settings["seed"], number + 1] if unshared else settings["seed"]
             drawn[axis, point["name"]] = resampling.distribution(
                 values_of(folder, metric), resamples=settings["resamples"], seed=seed
             )
@@ -97,17 +95,17 @@ def pareto_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list
     shares = np.array([[drawn["x", name], drawn["y", name]] for name in contenders])
     on_front, share = (front(values).mean(axis=1) for values in (estimates, shares))
     for row in rows:
-        at = contenders.index(row["name"]) if not row["control"] else None
-        row["on_front"] = at is not None and bool(on_front[at])
-        row["front_share"] = 0.0 if at is None else float(share[at])
+        index = contenders.index(row["name"]) if not row["control"] else None
+        row["on_front"] = index is not None and bool(on_front[index])
+        row["front_share"] = 0.0 if index is None else float(share[index])
     return rows
 
 
 def front(points: np.ndarray) -> np.ndarray:
-    """Which points no other dominates: [n, 2, resamples] -> bool [n, resamples].
+    """Points that no other dominates: [n, 2, resamples] -> bool [n, resamples].
 
-    A point is dominated when another is at least as good on both axes and better on one. A NaN is
-    neither: it dominates nothing, and nothing dominates it.
+    A point is dominated when another is at least as good on both axes and better on one. A point
+    with a NaN dominates nothing, and nothing dominates it.
     """
     x, y = points[:, 0], points[:, 1]
     at_least = (x[:, None] >= x[None]) & (y[:, None] >= y[None])

@@ -1,15 +1,14 @@
 """Figures of the overview: SVG for the page, PNG for slides, equal bytes for equal numbers.
 
-One hue per coder throughout; controls are grey and hollow, told apart by their shape, because they
-are there to be beaten.
-A further seed is a point like any other, without words of its own.
+One hue per coder throughout; controls are grey and hollow, and each has a shape.
+A further seed is a point like any other, without a label.
 Whiskers are the 95% intervals of the metrics' own bootstrap.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.typing import RcKeyType
 
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's palette: told apart by colour-blind readers too."""
+"""Okabe and Ito's palette: distinct for colour-blind readers too."""
 
 GREY = "#8A8A8A"
 SHAPES = "os^Dv<>"
-"""Of the controls; contenders are round."""
+"""Markers of the controls; contenders are round."""
 
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "latent-ledger",  # else element ids differ from run to run
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -48,7 +48,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
         hues = _hues(row["coder"] for row in rows if not row["control"])
         controls = dict.fromkeys(row["coder"] for row in rows if row["control"])
         shapes = dict(zip(controls, itertools.cycle(SHAPES), strict=False))
-        told = set()
+        annotated = set()
         for row in rows:
             colour = hues.get(row["coder"], GREY)
             size = "" if row["k"] is None or row["control"] else f"k={row['k']}"
@@ -65,7 +65,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
                 capsize=0,
                 alpha=0.9,
             )
-            if size and (row["coder"], size) not in told:
+            if size and (row["coder"], size) not in annotated:
                 axes.annotate(
                     size,
                     (row["x"], row["y"]),
@@ -74,7 +74,7 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
                     color=colour,
                     fontsize=7,
                 )
-            told.add((row["coder"], size))
+            annotated.add((row["coder"], size))
         chain = sorted((row["x"], row["y"]) for row in rows if row["on_front"])
         if len(chain) > 1:
             axes.step(*zip(*chain, strict=True), where="pre", color="#BBBBBB", lw=1, zorder=0)
@@ -84,9 +84,9 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
             axes.plot([], [], shape, color=GREY, markerfacecolor="white", label=coder)
         if rows:
             figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
-        axes.margins(x=0.08)  # room for the words
-        axes.set_xlabel(_words(labels["x"]))
-        axes.set_ylabel(_words(labels["y"]))
+        axes.margins(x=0.08)  # room for the labels
+        axes.set_xlabel(_label(labels["x"]))
+        axes.set_ylabel(_label(labels["y"]))
         axes.set_title("Fidelity against interpretability", loc="left", fontsize=10)
         _save(figure, out, "pareto")
 
@@ -105,7 +105,7 @@ def sweep(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
         )
         for axes, metric in zip(panels[0], metrics, strict=False):
             _sweep_panel(axes, [row for row in rows if row["metric"] == metric], hues)
-            axes.set_title(_words(metric), loc="left", fontsize=9)
+            axes.set_title(_label(metric), loc="left", fontsize=9)
         handles, names = panels[0][0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
@@ -115,12 +115,12 @@ def sweep(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
 def _sweep_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], hues: Mapping[str, str]) -> None:
     ks = sorted({row["k"] for row in rows})
     for shift, (coder, hue) in enumerate(hues.items()):
-        own = [row for row in rows if row["coder"] == coder]
-        if not own:
+        points = [row for row in rows if row["coder"] == coder]
+        if not points:
             continue
-        # Points of different coders at one k are set side by side, or whiskers would hide them.
+        # Points of different coders at one k have an offset each, or whiskers would hide them.
         offset = {k: ks.index(k) + (shift - len(hues) / 2) * 0.06 for k in ks}
-        for row in own:
+        for row in points:
             axes.errorbar(
                 offset[row["k"]],
                 row["estimate"],
@@ -131,7 +131,7 @@ def _sweep_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], hues: Mapping[st
                 elinewidth=1,
                 alpha=0.8,
             )
-        means = {k: [r["estimate"] for r in own if r["k"] == k] for k in ks}
+        means = {k: [r["estimate"] for r in points if r["k"] == k] for k in ks}
         line = [(offset[k], sum(v) / len(v)) for k, v in means.items() if v]
         axes.plot(*zip(*line, strict=True), color=hue, lw=1.2, label=coder)
     axes.set_xticks(range(len(ks)), [str(k) for k in ks])
@@ -139,7 +139,7 @@ def _sweep_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], hues: Mapping[st
     axes.set_xlabel("k, active latents per token")
 
 
-def _hues(coders) -> dict[str, str]:
+def _hues(coders: Iterable[str]) -> dict[str, str]:
     names = list(dict.fromkeys(coders))
     return {name: HUES[index % len(HUES)] for index, name in enumerate(names)}
 
@@ -148,13 +148,13 @@ def _whisker(row: Mapping[str, Any], axis: str) -> list[list[float]]:
     return [[row[axis] - row[f"{axis}_low"]], [row[f"{axis}_high"] - row[axis]]]
 
 
-def _words(metric: str) -> str:
+def _label(metric: str) -> str:
     evaluation, _, name = metric.partition(".")
     return f"{name.replace('_', ' ')} ({evaluation})"
 
 
 def _save(figure: Figure, out: Path, name: str) -> None:
-    """Both formats, without the date and version that would change bytes between equal figures."""
+    """Save both formats, without the date and version that change bytes of equal figures."""
     figure.savefig(Path(out) / f"{name}.svg", metadata={"Date": None, "Creator": None})
     figure.savefig(Path(out) / f"{name}.png", dpi=160, metadata={"Software": None})
     plt.close(figure)

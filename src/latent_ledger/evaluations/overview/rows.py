@@ -14,13 +14,13 @@ def read_pareto(row: RowPlan, payload: Payload) -> Finding:
     """The contenders on the front, with the share of resamples that agree."""
     facts = payload.facts
     front = [point for point in facts["pareto"] if point["on_front"]]
-    said = "; ".join(
+    listed = "; ".join(
         f"{point['name']} (on the front in {point['front_share']:.0%} of resamples)"
         for point in front
     )
     contenders = sum(not point["control"] for point in facts["pareto"])
     text = (
-        f"Pareto front of {facts['x']} and {facts['y']}: {said} "
+        f"Pareto front of {facts['x']} and {facts['y']}: {listed} "
         f"(n={contenders} contenders, {len(facts['pareto']) - contenders} controls)"
     )
     return Finding(text, metrics=metrics_of(payload))
@@ -28,21 +28,21 @@ def read_pareto(row: RowPlan, payload: Payload) -> Finding:
 
 def read_seeds(row: RowPlan, payload: Payload) -> Finding:
     """Per metric, the largest ratio of the spread over seeds to the sampling error."""
-    found = payload.facts["seeds"]
-    if not found:
+    entries = payload.facts["seeds"]
+    if not entries:
         return Finding("one seed per coder: the spread over seeds was not measured")
-    said = []
-    for metric in dict.fromkeys(entry["metric"] for entry in found):
+    parts = []
+    for metric in dict.fromkeys(entry["metric"] for entry in entries):
         worst = max(
-            (entry for entry in found if entry["metric"] == metric),
+            (entry for entry in entries if entry["metric"] == metric),
             key=lambda entry: entry["seed_sd"] / max(entry["sampling_se"], 1e-12),
         )
-        said.append(
+        parts.append(
             f"{metric}: at most {worst['seed_sd']:.4f} over seeds against "
             f"{worst['sampling_se']:.4f} of sampling "
             f"({worst['coder']}, k={worst['k']}, n={worst['seeds']} seeds)"
         )
-    return Finding("; ".join(said))
+    return Finding("; ".join(parts))
 
 
 def section(current: Sequence[Any]) -> str:
@@ -72,13 +72,13 @@ def section(current: Sequence[Any]) -> str:
         "![Metrics against k](figures/sweep.svg)",
     ]
     if facts["seeds"]:
-        header = ("metric", "coder", "k", "seeds", "mean", "sd over seeds", "sampling error")
+        seed_header = ("metric", "coder", "k", "seeds", "mean", "sd over seeds", "sampling error")
         parts += [
             "### How much do seeds matter?",
             "A difference smaller than the spread over seeds is a difference between runs, not "
             "between coders.",
             table(
-                header,
+                seed_header,
                 [
                     (
                         entry["metric"],

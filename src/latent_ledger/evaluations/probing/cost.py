@@ -1,4 +1,4 @@
-"""Cost of probing's jobs, in operations, bytes and seconds."""
+"""Cost of probing jobs: operations, bytes and seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probing: do the codes carry what the text is about?"""
+"""Probing: concepts of the text, read off the codes by logistic probes."""
 
 from latent_ledger.evaluations.probing import plan, rows
 from latent_ledger.evaluations.probing.cost import COSTS

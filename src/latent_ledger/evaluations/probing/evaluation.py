@@ -1,13 +1,13 @@
-"""Probing: can a concept be read off a coder's latents, and off what they are compared with?
+"""Probing: concepts read off a coder's latents, raw activations and token counts.
 
     text -> mean over its tokens -> logistic probe on the training split -> test accuracy, AUROC
 
-Four kinds of features, one vector per example, for each concept on its own:
+Four kinds of features, one vector per example, for each concept separately:
 
 * codes, the `k` latents with the largest absolute difference of class means (k = 1, 2, 5, ...);
 * codes, all latents;
-* the raw activations that the coder reads: what there was to be found;
-* bag of tokens, the counts of the token ids: what needs no model at all.
+* the raw activations that the coder reads, which bound what its codes can hold;
+* bag of tokens, the counts of the token ids, which needs no model.
 
 Everything that is chosen is chosen on the training split (see
 :mod:`latent_ledger.statistics.probes`): the latents, the scaling of the features, and the strength
@@ -57,7 +57,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Probed:
+class ConceptProbes:
     """The probes of one concept: test scores in log odds and the penalty C of each, by name.
 
     `latents`: those chosen for the top-k probes, best first; `differences`: of their class means.
@@ -83,22 +83,24 @@ def produce(
     of examples and the penalties.
     """
     tasks = read_tasks(Path(tokens), settings["concepts"])
-    features = pooled_features(Path(tokens), Path(raw), codes and Path(codes))
-    found = []
+    features = pooled_features(Path(tokens), Path(raw), None if codes is None else Path(codes))
+    results = []
     # One BLAS thread: these matrices are small, and the bytes must not depend on the core count.
     with threadpool_limits(1), Progress("probe", total=len(tasks), unit="concept") as progress:
         for task in tasks:
-            found.append(probe_concept(task, features, settings["top_k"], settings["seed"]))
+            results.append(probe_concept(task, features, settings["top_k"], settings["seed"]))
             progress.update(1, concept=task.concept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     examples = {
-        (one.task.concept, probe): example_rows(one, probe) for one in found for probe in one.scores
+        (result.task.concept, probe): example_rows(result, probe)
+        for result in results
+        for probe in result.scores
     }
     records.table("examples.parquet", _stacked(examples.values()))
     if codes:
         records.table("gaps.parquet", _stacked(gap_rows(examples)))
-        records.table("latents.parquet", _stacked(map(latent_rows, found)))
-    probes = list(found[0].scores)
+        records.table("latents.parquet", _stacked(map(latent_rows, results)))
+    probes = list(results[0].scores)
     for concept in (None, *settings["concepts"]):
         where = {} if concept is None else {"concept": concept}
         suffix = "" if concept is None else f"/{concept}"
@@ -115,12 +117,12 @@ def produce(
                 **columns,
             )
     concepts = {
-        one.task.concept: {
-            "train": len(one.task.train),
-            "test": len(one.task.test),
-            "penalties": one.penalties,
+        result.task.concept: {
+            "train": len(result.task.train),
+            "test": len(result.task.test),
+            "penalties": result.penalties,
         }
-        for one in found
+        for result in results
     }
     facts = {"probes": probes, "concepts": concepts}
     records.write(facts)
@@ -140,13 +142,13 @@ def read_tasks(tokens: Path, concepts: Sequence[str]) -> list[Task]:
     tasks = []
     for name in concepts:
         train, test = (np.flatnonzero((concept == name) & (split == s)) for s in ("train", "test"))
-        for part, members in (("train", train), ("test", test)):
+        for split_name, members in (("train", train), ("test", test)):
             negative, positive = np.bincount(label[members], minlength=2)
             if min(negative, positive) < FOLDS:
                 raise LedgerError(
-                    f"Concept {name!r} has {positive} positive and {negative} negative {part} "
-                    f"examples; probing needs at least {FOLDS} of each: choose another concept or "
-                    "more examples."
+                    f"Concept {name!r} has {positive} positive and {negative} negative "
+                    f"{split_name} examples; probing needs at least {FOLDS} of each: choose "
+                    "another concept or more examples."
                 )
         tasks.append(Task(name, ids[train], ids[test], label[train], label[test]))
     return tasks
@@ -181,12 +183,15 @@ def pooled_features(tokens: Path, raw: Path, codes: Path | None) -> dict[str, Fe
 
 def probe_concept(
     task: Task, features: Mapping[str, Features], top_k: Sequence[int], seed: int
-) -> Probed:
+) -> ConceptProbes:
     """Fit every probe of one concept, the top-k ones first, on its training examples."""
-    scores, penalties = {}, {}
+    scores: dict[str, np.ndarray] = {}
+    penalties: dict[str, float] = {}
 
-    def fit(name: str, kind: str, columns: np.ndarray | None = None) -> None:
-        train, test = (_dense(features[kind][rows], columns) for rows in (task.train, task.test))
+    def fit(name: str, features_name: str, columns: np.ndarray | None = None) -> None:
+        train, test = (
+            _dense(features[features_name][rows], columns) for rows in (task.train, task.test)
+        )
         tune = columns is None
         scores[name], penalties[name] = fit_probe(
             train, task.train_labels, test, tune=tune, seed=seed
@@ -201,12 +206,12 @@ def probe_concept(
     for name in BASELINES:
         fit(name, name)
     kept = slice(max(top_k))
-    return Probed(task, scores, penalties, latents[kept], differences[kept])
+    return ConceptProbes(task, scores, penalties, latents[kept], differences[kept])
 
 
-def example_rows(probed: Probed, probe: str) -> dict[str, np.ndarray]:
+def example_rows(result: ConceptProbes, probe: str) -> dict[str, np.ndarray]:
     """Rows of ``examples.parquet`` for one probe of one concept: test examples only."""
-    task, scores = probed.task, probed.scores[probe]
+    task, scores = result.task, result.scores[probe]
     predicted = (scores > 0).astype(np.int8)
     return {
         "concept": np.full(len(scores), task.concept, dtype=object),
@@ -240,19 +245,21 @@ def gap_rows(
             }
 
 
-def latent_rows(probed: Probed) -> dict[str, np.ndarray]:
+def latent_rows(result: ConceptProbes) -> dict[str, np.ndarray]:
     """Rows of ``latents.parquet``: the latents chosen for a concept, best first."""
-    chosen = len(probed.latents)
+    count = len(result.latents)
     return {
-        "concept": np.full(chosen, probed.task.concept, dtype=object),
-        "rank": np.arange(1, chosen + 1),
-        "latent": probed.latents,
-        "difference_of_means": probed.differences,
+        "concept": np.full(count, result.task.concept, dtype=object),
+        "rank": np.arange(1, count + 1),
+        "latent": result.latents,
+        "difference_of_means": result.differences,
     }
 
 
-def measurements(probes: Sequence[str], concept: str | None) -> Iterator[tuple]:
-    """What is measured on one concept, or on all of them.
+def measurements(
+    probes: Sequence[str], concept: str | None
+) -> Iterator[tuple[str, str, str, dict[str, str], str, dict[str, str]]]:
+    """The metrics of one concept, or of all concepts together.
 
     Yields (metric, statistic, table, where, description, columns).
     """
@@ -290,7 +297,7 @@ def _pooled(pool: sparse.csc_matrix, shards: Iterable[Features], folder: Path) -
 
 def _dense(rows: Features, columns: np.ndarray | None) -> np.ndarray:
     rows = rows if columns is None else rows[:, columns]
-    return rows.toarray() if sparse.issparse(rows) else rows
+    return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
 def _stacked(parts: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Planning of probing: do the codes carry what the text is about?"""
+"""Planning of probing: one job and one row per coder, and the labelled token set."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from latent_ledger.planning.stage import (
 NAME = "probing"
 TOKEN_SET = "probing"
 SETTINGS = ("concepts", "top_k", "resamples", "seed")
-"""Settings of the evaluation itself; the others are about the draw of examples."""
+"""Settings of the evaluation; the other keys of the block describe the draw of examples."""
 
 
 def token_sets(config: Config) -> dict[str, TokenSet]:
-    """One labelled example per row."""
+    """The labelled token set: one example per row."""
     if NAME not in config["evaluations"]:
         return {}
     block = config["evaluations"][NAME]

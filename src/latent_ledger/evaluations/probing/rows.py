@@ -1,6 +1,9 @@
-"""Rows of probing: how each is read from its payload, and their section of the ledger."""
+"""Rows of probing, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import count, interval, per_coder
@@ -9,7 +12,7 @@ from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """Accuracy on all latents first; beside it sparse probes, baselines and gaps."""
+    """Accuracy on all latents as the main metric; sparse probes, baselines and gaps in the text."""
     metrics = metrics_of(payload)
     by = named(metrics)
     accuracy = by["accuracy_all"]
@@ -28,7 +31,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=accuracy, null=0.5, metrics=metrics)
 
 
-def section(current) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of all coders."""
     return per_coder(
         current,

@@ -1,4 +1,4 @@
-"""Do the slices of the corpus have names of their own, and is nobody measured on what it learnt?"""
+"""Checks of corpus slices: their names and contexts, and the coders measured on them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ TAKEN = ("coder", "evaluation", "scoring", "model", "probing", "sae-probes", "co
 @needs_sections("model", "corpus")
 def _slices(config: dict[str, Any]) -> Iterator[Problem]:
     shape = model_shape(config["model"])
-    for name, one in config["corpus"]["slices"].items():
+    for name, declared in config["corpus"]["slices"].items():
         path = ("corpus", "slices", name)
         if name in TAKEN or name.startswith("saebench"):
             yield Problem(path, "this name is taken by a token set; choose another")
-        if shape and shape.context and one["context"] > shape.context:
-            what = f"{one['context']} is longer than the model's context of {shape.context}"
+        if shape and shape.context and declared["context"] > shape.context:
+            what = f"{declared['context']} is longer than the model's context of {shape.context}"
             yield Problem((*path, "context"), what)
 
 
 @needs_sections("corpus", "evaluations", "coders", "training")
 def _measured(config: dict[str, Any]) -> Iterator[Problem]:
-    known = {one.name: one for one in coder_specs(config)}
+    known = {spec.name: spec for spec in coder_specs(config)}
     slices = config["corpus"]["slices"]
     for name, coders in config["evaluations"].get("reconstruction", {}).get("slices", {}).items():
         path = ("evaluations", "reconstruction", "slices", name)
         if name not in slices:
             hint = suggest(name, slices) if slices else "corpus.slices declares none"
             yield Problem(path, f"unknown slice {show(name)}; {hint}")
-        for index, one in enumerate(coders):
-            if one not in known:
-                what = f"unknown coder {show(one)}; {suggest(one, known)}"
+        for index, coder in enumerate(coders):
+            if coder not in known:
+                what = f"unknown coder {show(coder)}; {suggest(coder, known)}"
                 yield Problem((*path, index), what)
-            elif not known[one].pretrained:
+            elif not known[coder].pretrained:
                 what = (
-                    f"{one} is trained on documents of this corpus, and a slice may hold them; "
+                    f"{coder} is trained on documents of this corpus, and a slice may hold them; "
                     "its reconstruction is measured on the evaluation part"
                 )
                 yield Problem((*path, index), what)

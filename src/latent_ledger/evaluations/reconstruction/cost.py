@@ -1,4 +1,4 @@
-"""Cost of reconstruction's jobs, in operations, bytes and seconds."""
+"""Cost of reconstruction jobs: operations, bytes and seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconstruction: how faithfully does each coder rebuild its target?"""
+"""Reconstruction: how faithfully each coder rebuilds its target."""
 
 from latent_ledger.evaluations.reconstruction import plan, rows
 from latent_ledger.evaluations.reconstruction.checks import CHECKS

@@ -1,4 +1,4 @@
-"""Reconstruction: how much of its target a coder explains, and what the model loses without it.
+"""Reconstruction: the share of its target that a coder explains, and the loss of the model with it.
 
 ::
 
@@ -168,15 +168,15 @@ def row_owners(shard: Mapping[str, torch.Tensor], doc_ids: torch.Tensor) -> np.n
 def target_means(
     targets: ActivationShards, owners: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean target over the documents' own rows, and over those and the BOS rows; [d] each."""
-    own, with_bos = metrics.RunningMean(), metrics.RunningMean()
+    """Mean target over the rows of documents, and over those and the BOS rows; [d] each."""
+    without_bos, with_bos = metrics.RunningMean(), metrics.RunningMean()
     for shard, owner in zip(targets.shards(), owners, strict=True):
         special = shard["doc_ids"].numpy() < 0
         for block in _blocks(len(owner)):
             rows = shard["activations"][block].float().numpy()
-            own.update(rows[~special[block]])
+            without_bos.update(rows[~special[block]])
             with_bos.update(rows[owner[block] >= 0])
-    return own.mean, with_bos.mean
+    return without_bos.mean, with_bos.mean
 
 
 def reconstruction_sums(
@@ -204,14 +204,14 @@ def reconstruction_sums(
                 y_hat = decode(coder, latents[block], source["activations"][block])
                 sse, sst = metrics.squared_errors(y, y_hat, means[0])
                 _, sst_with_bos = metrics.squared_errors(y, y_hat, means[1])
-                own = {
+                values = {
                     "tokens": np.ones(len(y)),
                     "sse": sse,
                     "sst": sst,
                     "cosine": metrics.cosine(y, y_hat),
                     "l0": metrics.l0(latents[block]),
                 }
-                add_rows(sums, np.where(special[block], -1, owner[block]), own)
+                add_rows(sums, np.where(special[block], -1, owner[block]), values)
                 add_rows(sums, owner[block], {"sse_with_bos": sse, "sst_with_bos": sst_with_bos})
                 counts, activations = metrics.latent_activity(latents[block][~special[block]])
                 fired += counts
@@ -223,8 +223,8 @@ def reconstruction_sums(
 def decode(coder: LatentDecoder, latents: csr_matrix, x: torch.Tensor) -> np.ndarray:
     """The coder's output [n, d] for stored codes [n, width] and its input `x` [n, d_in]."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    parts = (latents.indptr.astype(np.int64), latents.indices.astype(np.int32), latents.data)
-    indptr, indices, values = (torch.from_numpy(part).to(device) for part in parts)
+    arrays = (latents.indptr.astype(np.int64), latents.indices.astype(np.int32), latents.data)
+    indptr, indices, values = (torch.from_numpy(array).to(device) for array in arrays)
     return coder.decode(indptr, indices, values, x.float().to(device)).cpu().numpy()
 
 
@@ -246,7 +246,9 @@ def document_table(sums: Sums) -> dict[str, np.ndarray]:
     }
 
 
-def latent_table(fired: np.ndarray, total: np.ndarray, density: np.ndarray) -> dict:
+def latent_table(
+    fired: np.ndarray, total: np.ndarray, density: np.ndarray
+) -> dict[str, np.ndarray]:
     """The columns of ``latents.parquet``; the mean is over active tokens, NaN for dead latents."""
     mean = np.divide(total, fired, out=np.full(len(fired), np.nan), where=fired > 0)
     return {
@@ -262,7 +264,7 @@ def latent_table(fired: np.ndarray, total: np.ndarray, density: np.ndarray) -> d
 def record_metrics(records: Records, ablation: str) -> None:
     """Record the metrics that are ratios of sums over documents."""
     for name, (numerator, denominator, higher_is_better) in RATIOS.items():
-        of_splice = denominator in ("at_stake", "spliced_tokens")
+        is_splice_metric = denominator in ("at_stake", "spliced_tokens")
         records.measure(
             name,
             "ratio",
@@ -270,7 +272,7 @@ def record_metrics(records: Records, ablation: str) -> None:
             unit="document",
             higher_is_better=higher_is_better,
             description=DESCRIPTIONS[name].format(ablation=ablation),
-            where={"is_spliced": True} if of_splice else {},
+            where={"is_spliced": True} if is_splice_metric else {},
             unit_id="doc_id",
             numerator=numerator,
             denominator=denominator,

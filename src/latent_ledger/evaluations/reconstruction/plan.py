@@ -1,4 +1,4 @@
-"""Planning of reconstruction: how faithfully does each coder rebuild its target?"""
+"""Planning of reconstruction: jobs, rows and token sets of every coder and slice."""
 
 from __future__ import annotations
 
@@ -22,34 +22,36 @@ NAME = "reconstruction"
 TOKEN_SET = "evaluation"
 
 
-def on_slices(config: Config) -> list[tuple[str, CoderSpec]]:
-    """(slice, coder) of the coders that are measured on a slice of the corpus as well."""
+def coders_on_slices(config: Config) -> list[tuple[str, CoderSpec]]:
+    """(slice, coder) of every reconstruction over a slice of the corpus."""
     block = config["evaluations"].get(NAME)
     if not block or not block["slices"]:
         return []
     coders = {spec.name: spec for spec in coder_specs(config)}
-    return [(name, coders[one]) for name, names in block["slices"].items() for one in names]
+    return [(name, coders[coder]) for name, names in block["slices"].items() for coder in names]
 
 
 def measured_on(config: Config) -> list[tuple[str, CoderSpec]]:
-    """(token set, coder) of everything that is measured."""
-    return [(TOKEN_SET, spec) for spec in coders_measured_by(config, NAME)] + on_slices(config)
+    """(token set, coder) of every reconstruction."""
+    return [(TOKEN_SET, spec) for spec in coders_measured_by(config, NAME)] + coders_on_slices(
+        config
+    )
 
 
-def on_slice(name: str, coder: str) -> str:
-    """The reconstruction of a coder on a slice of the corpus."""
+def slice_manifest(name: str, coder: str) -> str:
+    """The manifest of a coder's reconstruction over a slice of the corpus."""
     return f"reconstruction_slices/{name}/{coder}.json"
 
 
 def token_sets(config: Config) -> dict[str, TokenSet]:
-    """One document of a slice per row, its beginning."""
-    sets = {}
-    for name in dict.fromkeys(name for name, _ in on_slices(config)):
+    """Token sets of the slices: one context per document, its beginning."""
+    token_sets = {}
+    for name in dict.fromkeys(name for name, _ in coders_on_slices(config)):
         declared = config["corpus"]["slices"][name]
         settings = {"layout": "examples", "keep": "beginning", "context": declared["context"]}
         size = declared["documents"] * declared["context"]
-        sets[name] = TokenSet(paths.corpus_slice(name), settings, size)
-    return sets
+        token_sets[name] = TokenSet(paths.corpus_slice(name), settings, size)
+    return token_sets
 
 
 def jobs(config: Config) -> Jobs:
@@ -85,14 +87,14 @@ def manifest(token_set: str, spec: CoderSpec) -> str:
     """The manifest of a coder's reconstruction over a token set."""
     if token_set == TOKEN_SET:
         return paths.evaluation(NAME, spec.name)
-    return on_slice(token_set, spec.name)
+    return slice_manifest(token_set, spec.name)
 
 
 def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per coder; then those on slices."""
     planned = measured(config, NAME, TOKEN_SET, "recon")
-    for name, spec in on_slices(config):
+    for name, spec in coders_on_slices(config):
         columns = {**coder_columns(config, spec, NAME), "dataset": dataset(config, name)}
         run_id = f"recon-{spec.name}-on-{name}"
-        planned.append(RowPlan(run_id, NAME, on_slice(name, spec.name), columns))
+        planned.append(RowPlan(run_id, NAME, slice_manifest(name, spec.name), columns))
     return planned

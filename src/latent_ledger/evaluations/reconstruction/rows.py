@@ -1,6 +1,9 @@
-"""Rows of reconstruction: how each is read from its payload, and their section of the ledger."""
+"""Rows of reconstruction, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import count, interval, per_coder, share
@@ -9,7 +12,7 @@ from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """Variance explained first; beside it what the splice costs, and how latents are used."""
+    """Variance explained as the main metric; the cost of the splice and latent use in the text."""
     metrics = metrics_of(payload)
     by = named(metrics)
     ve, l0, recovered = by["variance_explained"], by["l0"], by["loss_recovered"]
@@ -28,7 +31,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=ve, null=0.0, columns=columns, metrics=metrics)
 
 
-def section(current) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of all coders."""
     return per_coder(
         current,

@@ -1,8 +1,8 @@
-"""Splicing losses: what the model loses when it has to go on with a coder's output.
+"""Splicing losses: how much the model loses when a coder's output replaces its target.
 
 On the first `splice_contexts` contexts of a token set the model runs three times: as it is, with
 the coder spliced in at its site, and with the target ablated (set to zero, or to its mean). Values
-are replaced at every non-special position; the coder reads what its input hook holds in that very
+are replaced at every non-special position; the coder reads the value at its input hook in the same
 pass, so a transcoder sees the MLP's actual input and its output replaces the MLP's.
 
 A loss counts if the predicting position was replaced and the predicted token is no special one. It
@@ -70,9 +70,9 @@ def splice_sums(
             replaced = docs.to(device) >= 0
             clean = forward({}, replaced)
             losses = {"ce_clean": splice.token_losses(clean, ids.to(device), replaced)}
-            for name, stand_in in (("spliced", reconstruct), ("ablated", ablate)):
-                # One pass at a time: with a large vocabulary the logits are what fills the memory.
-                logits = forward(splice.at_site(coder.site, stand_in), replaced)
+            for name, replacement in (("spliced", reconstruct), ("ablated", ablate)):
+                # One pass at a time: with a large vocabulary the logits fill the memory.
+                logits = forward(splice.at_site(coder.site, replacement), replaced)
                 losses[f"ce_{name}"] = splice.token_losses(logits, ids.to(device), replaced)
                 if name == "spliced":
                     losses["kl"] = splice.kl(clean, logits)
@@ -110,7 +110,9 @@ def check_live(live: torch.Tensor, sources: ActivationShards, contexts: int) -> 
     return error
 
 
-def _forward(network: torch.nn.Module, ids: torch.Tensor, lengths: torch.Tensor) -> Callable:
+def _forward(
+    network: torch.nn.Module, ids: torch.Tensor, lengths: torch.Tensor
+) -> Callable[..., torch.Tensor]:
     """``forward(replace, positions) -> logits`` for one batch of contexts."""
     mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
     return lambda replace, positions: splice.forward_with(

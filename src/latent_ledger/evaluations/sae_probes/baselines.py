@@ -1,11 +1,10 @@
-"""The prefilled activations of one hook point, and sae_probes' baseline on them, shared by its
-coders.
+"""Baselines of sae_probes: the prefilled activations of one hook point, and probes on them.
 
     last-token activations -> {cache}/model_activations_cached/{dataset}_{hook point}.pt
                            -> logistic regression (sae_probes' ``run_baselines``) per set and seed
 
-The baseline says what there was to be found: L2 logistic regression on the raw activations, its
-penalty chosen on validation examples.
+All coders of the hook point share them. The baseline shows what a plain probe can find: L2
+logistic regression on the raw activations, its penalty chosen on validation examples.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sae_probes.run_baselines import get_baseline_save_path, run_baseline_dataset_layer
@@ -39,16 +39,16 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     rows = upstream.last_tokens(raw, sum(map(len, labels.values())))
     hook_point = read_json(Path(raw) / "meta.json")["hook_point"]
     upstream.write_cache(labels, rows, hook_point, out)
-    found = []
+    fits = []
     work = Progress("baseline", total=len(labels) * len(settings["seeds"]), unit="probe")
     with threadpool_limits(1), work as progress:
         for seed in settings["seeds"]:
             for name in labels:
-                found.append(
+                fits.append(
                     {"dataset": name, "seed": seed, **fit(name, labels, hook_point, seed, out)}
                 )
                 progress.update(1, dataset=name)
-    table = pa.Table.from_pylist(found)
+    table = pa.Table.from_pylist(fits)
     pq.write_table(table, Path(out) / "baselines.parquet", compression="zstd")
     return {
         "hook_point": hook_point,
@@ -58,7 +58,9 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     }
 
 
-def fit(name: str, labels: Mapping, hook_point: str, seed: int, cache: Path) -> dict[str, float]:
+def fit(
+    name: str, labels: Mapping[str, np.ndarray], hook_point: str, seed: int, cache: Path
+) -> dict[str, float]:
     """Test AUROC, accuracy and validation AUROC of the baseline on one data set."""
     with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
         where = {"hook_name": hook_point, "model_name": upstream.MODEL, "results_path": results}

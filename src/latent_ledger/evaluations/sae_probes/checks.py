@@ -1,4 +1,4 @@
-"""Do sae_probes' data sets exist, and does the model read that far?"""
+"""Checks of sae_probes: its data sets exist, and its texts fit the model's context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cost of sae_probes's jobs, in operations, bytes and seconds."""
+"""Cost of sae_probes' jobs, in operations, bytes and seconds."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""sae_probes: the primary probing benchmark, run by its own code on cached activations.
+"""The sae_probes stage: the primary probing benchmark, by its own code on cached activations.
 
-    texts      draw examples of its data sets that neither model nor coder was trained on
-    upstream   let the package see those examples and their activations, and nothing else
+    texts      examples of its data sets on which neither model nor coder was trained
+    upstream   the package's access to those examples and their activations
     baselines  its logistic regression on the raw last-token activations, once per input hook
     probes     its sparse probes on a coder's latents of the same activations
 

@@ -27,7 +27,7 @@ SETTINGS = ("top_k", "penalty", "seeds", "resamples", "seed")
 
 
 def token_sets(config: Config) -> dict[str, TokenSet]:
-    """One labelled text per row, the end of a long one."""
+    """The token set of the drawn texts: one text per row, the end of a long one."""
     if NAME not in config["evaluations"]:
         return {}
     block = config["evaluations"][NAME]
@@ -38,7 +38,10 @@ def token_sets(config: Config) -> dict[str, TokenSet]:
 
 def trained_on(config: Config) -> list[str]:
     """Manifests of the corpus parts whose texts no probe may see."""
-    return [paths.corpus(part) for part in (["model"] if embedded(config) else []) + ["coder"]]
+    return [
+        paths.corpus(corpus_split)
+        for corpus_split in (["model"] if embedded(config) else []) + ["coder"]
+    ]
 
 
 def baseline(hook_point: HookPoint, model: str = paths.ORIGINAL) -> str:

@@ -4,7 +4,7 @@
     means in training -> logistic regression, penalty chosen on validation examples -> test AUROC
 
 All of that is sae_probes' own ``run_sae_eval`` (setting "normal"), for every data set and seed. The
-unit of every metric is the data set: its value is the mean over the seeds, so that an interval says
+unit of every metric is the data set: its value is the mean over the seeds, so an interval measures
 how far the benchmark's mean would move with other data sets. Equal data sets have equal unit ids in
 every coder, so the head-to-head pairs over data sets.
 """
@@ -35,12 +35,12 @@ def produce(
 ) -> dict[str, Any]:
     """Run the benchmark on one coder; write ``metrics.json`` and tables into `out`.
 
-    `settings`: top_k, penalty ("l1" | "l2"), seeds, resamples, seed. `sae`: what sae_probes needs
-    of a SAELens object, ``encode([n, d]) -> [n, width]``. `baselines`: the artifact of
-    :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the hook point that the coder reads.
-    Tables: ``runs.parquet`` (one row per data set, seed and probe) and ``datasets.parquet`` (means
-    over seeds, one row per data set). Returns facts: hook point, data sets with their examples,
-    seeds.
+    `settings`: top_k, penalty ("l1" | "l2"), seeds, resamples, seed. `sae`: the part of a
+    SAELens object that sae_probes needs, ``encode([n, d]) -> [n, width]``. `baselines`: the
+    artifact of :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the hook point that the
+    coder reads. Tables: ``runs.parquet`` (one row per data set, seed and probe) and
+    ``datasets.parquet`` (means over seeds, one row per data set). Returns facts: hook point, data
+    sets with their examples, seeds.
     """
     labels = upstream.read_labels(tokens)
     raw = pq.read_table(Path(baselines) / "baselines.parquet").to_pylist()
@@ -49,8 +49,8 @@ def produce(
     with threadpool_limits(1), work as progress:
         for seed in settings["seeds"]:
             for name in labels:
-                for k, found in fit(sae, name, labels, hook_point, seed, baselines, settings):
-                    runs[name, seed, k] = found
+                for k, result in fit(sae, name, labels, hook_point, seed, baselines, settings):
+                    runs[name, seed, k] = result
                 progress.update(1, dataset=name)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     records.table("runs.parquet", run_table(runs, raw))
@@ -74,7 +74,7 @@ def fit(
     cache: Path,
     settings: Mapping[str, Any],
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """sae_probes' probes on one data set with one seed: (k, what :data:`Runs` holds) for each k."""
+    """sae_probes' probes on one data set with one seed: (k, a value of :data:`Runs`) for each k."""
     with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
         where = {
             "dataset": name,
@@ -93,8 +93,8 @@ def fit(
             **where,
         )
         path = get_save_metrics_path(model_name=upstream.MODEL, sae_results_path=results, **where)
-        found = json.loads(Path(path).read_text())
-    for metrics in found:
+        results_by_k = json.loads(Path(path).read_text())
+    for metrics in results_by_k:
         yield (
             metrics["k"],
             {
@@ -106,16 +106,18 @@ def fit(
         )
 
 
-def run_table(runs: Runs, raw: list[dict]) -> dict[str, list]:
+def run_table(runs: Runs, raw: list[dict[str, Any]]) -> dict[str, list]:
     """The columns of ``runs.parquet``; `k` and `latent` are -1 for the baseline."""
     rows = [
-        {"dataset": name, "seed": seed, "probe": f"top{k}", "k": k, **found}
-        for (name, seed, k), found in runs.items()
+        {"dataset": name, "seed": seed, "probe": f"top{k}", "k": k, **result}
+        for (name, seed, k), result in runs.items()
     ] + [{"probe": "raw", "k": -1, "latent": -1, **row} for row in raw]
     return {column: [row[column] for row in rows] for column in rows[0]}
 
 
-def dataset_table(runs: Runs, raw: list[dict], settings: Mapping[str, Any]) -> dict[str, Any]:
+def dataset_table(
+    runs: Runs, raw: list[dict[str, Any]], settings: Mapping[str, Any]
+) -> dict[str, Any]:
     """The columns of ``datasets.parquet``: per data set, means over the seeds."""
     names = sorted({name for name, *_ in runs})
     seeds = settings["seeds"]
@@ -131,9 +133,9 @@ def dataset_table(runs: Runs, raw: list[dict], settings: Mapping[str, Any]) -> d
 
 
 def record_metrics(records: Records, runs: Runs, settings: Mapping[str, Any]) -> None:
-    """Record the means over data sets, and how far the benchmark's mean moves with the seed."""
+    """Record the means over data sets, and the standard deviation of them between seeds."""
     count = len(settings["seeds"])
-    named = [
+    named: list[tuple[str, str, str, bool | None]] = [
         ("auroc_raw", "auroc_raw", "AUROC of logistic regression on the raw activations", None)
     ]
     for k in settings["top_k"]:
@@ -156,8 +158,8 @@ def record_metrics(records: Records, runs: Runs, settings: Mapping[str, Any]) ->
         )
     for k in settings["top_k"]:
         means = [
-            np.mean([found["auroc"] for (_, at, size), found in runs.items() if (at, size) == one])
-            for one in ((seed, k) for seed in settings["seeds"])
+            np.mean([result["auroc"] for (_, *run), result in runs.items() if run == [seed, k]])
+            for seed in settings["seeds"]
         ]
         records.add(
             f"seed_sd_k{k}",

@@ -1,26 +1,32 @@
-"""Rows of sae_probes: how each is read from its payload, and their section of the ledger."""
+"""Rows of sae_probes, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import count, interval, per_coder, share
 from latent_ledger.evaluations.sae_probes.plan import NAME
 from latent_ledger.models.hook_points import HookPoint, HookPointName
-from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
+from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
+
+Columns = dict[str, Callable[[dict[str, Metric]], str]]
+"""Header of a column -> its cell, from a coder's metrics by name."""
 
 
-def sizes(names) -> list[int]:
+def sizes(names: Iterable[str]) -> list[int]:
     """The numbers of latents that were probed, ascending."""
     return sorted(int(name.removeprefix("auroc_k")) for name in names if name.startswith("auroc_k"))
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """Mean AUROC of the largest sparse probe; beside it the smaller ones and the gap to raw."""
+    """Mean AUROC of the largest sparse probe; then the smaller ones and the gap to raw."""
     metrics = metrics_of(payload)
     by = named(metrics)
     *smaller, k = sizes(by)
     main, gap, win = by[f"auroc_k{k}"], by[f"gap_raw_k{k}"], by[f"win_rate_k{k}"]
-    listed = "".join(f"k={one} {interval(by[f'auroc_k{one}'])}; " for one in smaller)
+    listed = "".join(f"k={size} {interval(by[f'auroc_k{size}'])}; " for size in smaller)
     seeds = payload.facts["seeds"]
     text = (
         f"AUROC k={k} {interval(main)} ({count(main)}, mean of {len(seeds)} seeds); {listed}"
@@ -36,16 +42,23 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=main, null=0.5, notes=notes, metrics=metrics)
 
 
-def section(current) -> str:
+def _columns(k: int) -> Columns:
+    """The columns of the probes on `k` latents."""
+    return {
+        f"k={k}": lambda m: interval(m[f"auroc_k{k}"]),
+        f"k={k} - raw": lambda m: interval(m[f"gap_raw_k{k}"], signed=True),
+        f"k={k} wins": lambda m: share(m[f"win_rate_k{k}"]),
+    }
+
+
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of all coders."""
-    found = [row for row in current if row.row_type == NAME and row.metrics]
-    if not found:
+    rows = [row for row in current if row.row_type == NAME and row.metrics]
+    if not rows:
         return ""
-    columns = {}
-    for k in sizes(named(found[0].metrics)):
-        columns[f"k={k}"] = lambda m, k=k: interval(m[f"auroc_k{k}"])
-        columns[f"k={k} - raw"] = lambda m, k=k: interval(m[f"gap_raw_k{k}"], signed=True)
-        columns[f"k={k} wins"] = lambda m, k=k: share(m[f"win_rate_k{k}"])
+    columns: Columns = {}
+    for k in sizes(named(rows[0].metrics)):
+        columns |= _columns(k)
     columns["raw"] = lambda m: interval(m["auroc_raw"])
     columns["n"] = lambda m: count(m["auroc_raw"])[2:]
     return per_coder(

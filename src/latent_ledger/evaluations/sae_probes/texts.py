@@ -1,6 +1,6 @@
-"""Draw labelled texts from sae_probes' data sets, without those that trained anything here.
+"""Labelled texts from sae_probes' data sets, without those that trained a model or coder here.
 
-    texts of one set -> one vote per text -> hash order -> without what training has seen
+    texts of one set -> one vote per text -> hash order -> without texts seen in training
                      -> the first n/2 of either label
 
 The embedded corpus comes from the same package, so a text of a probing set may have trained the
@@ -9,14 +9,14 @@ bytes with one (:mod:`latent_ledger.text.corpora.passages`). The draw is a funct
 seed; the label is 1 for the second of a set's two values in sorted order, as in sae_probes'
 ``LabelEncoder``.
 
-sae_probes itself splits into training and test, by its own seed; so every row's ``split`` is
-"pool".
+sae_probes splits into training and test with its own seed, so every row's ``split`` is "pool".
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,10 +30,10 @@ from latent_ledger.text.corpora.passages import Passages
 from latent_ledger.text.corpora.splits import position, text_digest
 
 SPARE = 3
-"""Candidates looked at per text asked for: bounds the work on large sets."""
+"""Candidates per text to be drawn: bounds the work on large sets."""
 
 
-def produce(settings: Mapping, trained_on: Sequence[Path], out: Path) -> dict:
+def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) -> dict[str, int]:
     """Write ``examples.parquet`` (the columns of ``text/concepts.py``); return counts.
 
     `settings`: ``datasets`` (names as in sae_probes, ``65_high-school``), ``examples`` (texts per
@@ -64,29 +64,30 @@ def produce(settings: Mapping, trained_on: Sequence[Path], out: Path) -> dict:
 def candidates(name: str, per_label: int, salt: str) -> list[tuple[str, int]]:
     """Distinct texts of a set in hash order with their 0/1 label, at most `per_label` of each.
 
-    A text that the set gives both labels has none and is left out.
+    A text with both labels in the set is left out. Raises :class:`LedgerError` for a set that does
+    not have two labels.
     """
-    rows = [(text, label) for text, label in embedded.read_set(number(name)) if text]
-    values = sorted({label for _, label in rows})
+    rows = [(text, value) for text, value in embedded.read_set(set_number(name)) if text]
+    values = sorted({value for _, value in rows})
     if len(values) != 2:
         raise LedgerError(
             f"evaluations.sae_probes.datasets: {name} has {len(values)} labels, not two; choose "
             "another set."
         )
     votes: dict[str, set[int]] = {}
-    for text, label in rows:
+    for text, value in rows:
         if text.strip():
-            votes.setdefault(text, set()).add(values.index(label))
+            votes.setdefault(text, set()).add(values.index(value))
     left = {0: per_label, 1: per_label}
-    found = []
+    drawn = []
     for text in sorted(votes, key=lambda text: position(text_digest(text), salt)):
         if len(votes[text]) == 1 and left[label := min(votes[text])]:
             left[label] -= 1
-            found.append((text, label))
-    return found
+            drawn.append((text, label))
+    return drawn
 
 
-def number(name: str) -> int:
+def set_number(name: str) -> int:
     """The number of a set, from its name. Raises :class:`LedgerError` if there is no such set."""
     head = name.partition("_")[0]
     if head.isdigit() and embedded.set_path(int(head)).name == f"{name}.csv.zst":
@@ -101,11 +102,11 @@ def seen_in_training(texts: Sequence[str], trained_on: Iterable[Path]) -> set[st
     """Those of `texts` that equal a training text or share a passage with one."""
     known, reference = set(texts), Passages(texts)
     seen: set[str] = set()
-    for part in trained_on:
-        corpus_texts = corpus.read(part, ["text"])["text"].to_pylist()
+    for corpus_split in trained_on:
+        corpus_texts = corpus.read(corpus_split, ["text"])["text"].to_pylist()
         seen.update(text for text in corpus_texts if text in known)
-        # First the few training texts that share anything (a sieve makes that one cheap pass),
-        # then what they share it with.
+        # First the few training texts that share a passage (a sieve makes that one cheap pass),
+        # then the texts that share it with them.
         shares = reference.found_in(corpus_texts)
         overlapping = [corpus_texts[index] for index in np.flatnonzero(shares)]
         if overlapping:
@@ -115,7 +116,10 @@ def seen_in_training(texts: Sequence[str], trained_on: Iterable[Path]) -> set[st
 
 
 def balanced(name: str, pool: Sequence[tuple[str, int]], half: int) -> list[tuple[str, int]]:
-    """The first `half` texts of either label, in the order of the pool."""
+    """The first `half` texts of either label, in the order of the pool.
+
+    Raises :class:`LedgerError` if a label has fewer.
+    """
     drawn = [[row for row in pool if row[1] == label][:half] for label in (0, 1)]
     fewest = min(map(len, drawn))
     if fewest == half:

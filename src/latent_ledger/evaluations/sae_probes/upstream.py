@@ -1,4 +1,4 @@
-"""Let sae_probes' own code see our examples and their cached activations, and nothing else.
+"""sae_probes' access to our examples and their cached activations, and to nothing else.
 
 sae_probes reads a data set's labels from its CSV, its activations from
 ``{cache}/model_activations_{model}/{dataset}_{hook}.pt`` (one row per CSV row, the last token of
@@ -27,7 +27,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.shards import ActivationShards
 
 MODEL = "cached"
-"""The model's name towards sae_probes: a part of a folder's name, never loaded."""
+"""The model's name for sae_probes: part of a folder name, never loaded."""
 
 LEFT_FOR_TEST = 100
 """sae_probes trains on all but this many examples (at most 1024), and tests on one fewer."""
@@ -35,9 +35,9 @@ LEFT_FOR_TEST = 100
 
 @contextmanager
 def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[None]:
-    """Within, sae_probes' data sets of these names have these 0/1 labels, [n] each.
+    """Give sae_probes' data sets of these names these 0/1 labels, [n] each, within the context.
 
-    Its chatter goes nowhere: it prints per probe, and warns of each fit that ran into its own
+    Its output is discarded: it prints per probe, and warns of each fit that reaches its own
     iteration limit, which is part of its protocol.
     """
     sizes, reader = utils_data.get_dataset_sizes(), utils_data.read_dataset_df
@@ -47,11 +47,11 @@ def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[None]:
     }
     utils_data.read_dataset_df = frames.__getitem__
     sizes.update({name: len(values) for name, values in labels.items()})
-    chatter = io.StringIO()
+    output = io.StringIO()
     try:
-        with warnings.catch_warnings(), redirect_stdout(chatter), redirect_stderr(chatter):
+        with warnings.catch_warnings(), redirect_stdout(output), redirect_stderr(output):
             warnings.simplefilter("ignore", ConvergenceWarning)
-            # How it asks sklearn for l1 is deprecated there, and still obeyed.
+            # Its way of requesting l1 is deprecated in sklearn, and still works.
             warnings.simplefilter("ignore", FutureWarning)
             warnings.filterwarnings("ignore", message="Inconsistent values: penalty=l1")
             yield
@@ -69,16 +69,19 @@ def read_labels(tokens: Path) -> dict[str, np.ndarray]:
 
 
 def last_tokens(raw: Path, examples: int) -> torch.Tensor:
-    """Activations [examples, d], fp32, of the last token of every example of a token set."""
+    """Activations [examples, d], fp32, of the last token of every example of a token set.
+
+    Raises :class:`LedgerError` if `raw` holds another number of examples.
+    """
     shards = ActivationShards(raw)
-    found = len(shards.context_starts()) - 1
-    if found != examples:
+    stored = len(shards.context_starts()) - 1
+    if stored != examples:
         raise LedgerError(
-            f"{raw} holds {found} examples, the token set {examples}: they belong to different "
+            f"{raw} holds {stored} examples, the token set {examples}: they belong to different "
             "texts; make the activations again."
         )
     rows = torch.empty(examples, shards.d)
-    for shard in shards.shards():  # in token order: an example's last shard has the last word
+    for shard in shards.shards():  # in token order: an example's last shard is written last
         contexts = shard["contexts"].long()
         last = torch.ones(len(contexts), dtype=torch.bool)
         last[:-1] = contexts[1:] != contexts[:-1]
@@ -94,6 +97,6 @@ def write_cache(
     folder.mkdir(parents=True)
     start = 0
     for name, values in labels.items():
-        part = rows[start : start + len(values)].clone()
-        torch.save(part, folder / f"{name}_{hook}.pt")
+        activations = rows[start : start + len(values)].clone()
+        torch.save(activations, folder / f"{name}_{hook}.pt")
         start += len(values)

@@ -1,20 +1,20 @@
-"""Prefilled activations for sae_bench's sparse probing: what it would have cached itself.
+"""Prefilled activations for sae_bench's sparse probing, in the form of its own cache.
 
     token set (probing's, or one of SAEBench's data sets) + activations of one hook point
         -> {"train": {class: [N, L, D]}, "test": {...}, "llm_results": {...}}  in one file
 
-Of the probing texts a class is a concept; its texts are the concept's positive examples (a text of
+For probing texts, a class is a concept. Its texts are the concept's positive examples (a text of
 two classes is left out), and the other classes are its negatives. A probe on `train` examples
 therefore takes ``train // 2`` texts per class, as sae_bench does for its two-class probes. BOS, EOS
-and padding are zero, which is how sae_bench knows them. A long text keeps its end
-(:mod:`latent_ledger.text.tokens`), where sae_bench keeps the beginning: these labels are about the
-person who is named last. SAEBench's own data sets come drawn and keep the beginning
+and padding are zero, by which sae_bench recognises them. A long text keeps its end
+(:mod:`latent_ledger.text.tokens`), where sae_bench keeps the beginning: these labels describe the
+person named last. SAEBench's own data sets are drawn beforehand and keep the beginning
 (:mod:`latent_ledger.evaluations.saebench.texts`).
 
 sae_bench's first, uncached run draws random numbers that later runs do not, so that one seed gives
-two results. Here the baselines are drawn in a job of their own, with the seed; every coder then
-starts from the seed on a finished cache. The file's name says what it depends on: number format,
-context, seed and sizes.
+two results. Here a separate job draws the baselines with the seed; every coder then starts from
+the seed on a finished cache. The file's name states its dependencies: number format, context, seed
+and sizes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from latent_ledger.models.shards import ActivationShards
 SPLITS = ("train", "test")
 
 FULL_PROBE = {"select_top_k": None, "use_sklearn": False, "batch_size": 250, "epochs": 100}
-"""sae_bench's settings of the probe on all dimensions, beside its learning rate of 0.01."""
+"""sae_bench's settings of the probe on all dimensions, without its learning rate of 0.01."""
 
 Classes = dict[str, torch.Tensor]
 """Class -> activations [texts, context, d]."""
@@ -62,8 +62,8 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     train, test = (filled[split] for split in SPLITS)
     baselines = llm_results(train, test, settings["top_k"], settings["seed"])
     sizes = f"{settings['train']}-{settings['test']}"
-    how = f"{shards.meta['dtype']}_ctx{context}_seed{settings['seed']}_{sizes}"
-    name = f"{settings['dataset']}_{how}"
+    version = f"{shards.meta['dtype']}_ctx{context}_seed{settings['seed']}_{sizes}"
+    name = f"{settings['dataset']}_{version}"
     acts = {"train": train, "test": test, "llm_results": baselines}
     torch.save(acts, Path(out) / file_name(name))
     meta = {
@@ -88,14 +88,15 @@ def order_column(size: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """The file that sae_bench looks for under a data set's name."""
+    """Name of the file that sae_bench reads for a data set."""
     return f"{name}_activations.pt"
 
 
 def class_texts(tokens: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     """Split -> class -> rows of the token set, in the order of the draw.
 
-    Of the probing texts: the first half-size positives of one class only.
+    For probing texts: the first positives of one class only, half of the size. Raises
+    :class:`LedgerError` if a concept has fewer.
     """
     table = pq.read_table(tokens / "documents.parquet").to_pandas()
     order = order_column(f"{settings['train']}-{settings['test']}")
@@ -114,19 +115,19 @@ def class_texts(tokens: Path, settings: Mapping[str, Any]) -> dict[str, dict[str
     positives = table[table["label"] == 1]
     classes = positives.groupby("sha256")["concept"].transform("nunique")
     positives = positives[classes == 1]
-    found: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}
+    rows: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}
     for split in SPLITS:
         wanted = settings[split] // 2
         for concept in settings["concepts"]:
-            chosen = positives[(positives["concept"] == concept) & (positives["split"] == split)]
-            if len(chosen) < wanted:
+            selected = positives[(positives["concept"] == concept) & (positives["split"] == split)]
+            if len(selected) < wanted:
                 raise LedgerError(
                     f"evaluations.saebench.sizes: {settings[split]} {split} examples per probe "
-                    f"take {wanted} texts of {concept!r}, and there are {len(chosen)}; choose a "
+                    f"take {wanted} texts of {concept!r}, and there are {len(selected)}; choose a "
                     "smaller size or raise evaluations.probing.examples."
                 )
-            found[split][concept] = chosen["doc_id"].to_numpy()[:wanted]
-    return found
+            rows[split][concept] = selected["doc_id"].to_numpy()[:wanted]
+    return rows
 
 
 def fill(
@@ -143,47 +144,46 @@ def fill(
         slot = slots[shard["contexts"].long()]
         kept = (slot >= 0) & (shard["doc_ids"] >= 0)
         values[slot[kept], shard["positions"][kept].long()] = shard["activations"][kept]
-    parts = values.split([len(rows) for *_, rows in wanted])
+    activations = values.split([len(rows) for *_, rows in wanted])
     filled: dict[str, Classes] = {split: {} for split in SPLITS}
-    for (split, name, _), part in zip(wanted, parts, strict=True):
-        filled[split][name] = part.clone()
+    for (split, name, _), tensor in zip(wanted, activations, strict=True):
+        filled[split][name] = tensor.clone()
     return filled
 
 
 def llm_results(
     train: Classes, test: Classes, top_k: Sequence[int], seed: int
 ) -> dict[str, dict[str, float]]:
-    """sae_bench's baselines on the hook point itself: all dimensions, then the k best, in its
-    order.
+    """sae_bench's baselines on the hook point itself, in its order: all dimensions, the k best.
 
     In fp32, by its own functions and from the seed, as its first run does.
     """
-    start(seed)
+    seed_generators(seed)
     with quiet(), threadpool_limits(1):
         pooled = [
             activation_collection.create_meaned_model_activations(
-                {name: part.float() for name, part in classes.items()}
+                {name: tensor.float() for name, tensor in classes.items()}
             )
             for classes in (train, test)
         ]
         fit = probe_training.train_probe_on_activations
-        found = {"llm_test_accuracy": fit(*pooled, **FULL_PROBE, lr=1e-2)[1]}
+        results = {"llm_test_accuracy": fit(*pooled, **FULL_PROBE, lr=1e-2)[1]}
         for k in top_k:
-            found[f"llm_top_{k}_test_accuracy"] = fit(*pooled, select_top_k=k)[1]
+            results[f"llm_top_{k}_test_accuracy"] = fit(*pooled, select_top_k=k)[1]
     return {
         key: {name: float(accuracy) for name, accuracy in accuracies.items()}
-        for key, accuracies in found.items()
+        for key, accuracies in results.items()
     }
 
 
-def start(seed: int) -> None:
-    """Seed what sae_bench seeds at the start of every coder."""
+def seed_generators(seed: int) -> None:
+    """Seed the generators that sae_bench seeds at the start of every coder."""
     random.seed(seed)
     torch.manual_seed(seed)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """sae_bench prints several lines per probe."""
+    """Discard the output of sae_bench, which prints several lines per probe."""
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         yield

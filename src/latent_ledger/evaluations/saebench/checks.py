@@ -1,4 +1,4 @@
-"""Does SAEBench's sparse probing have the classes and the texts it asks for?"""
+"""Checks of SAEBench: its sparse probing has enough classes and texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.models.sources.registry import shape as model_shape
 
 FEWEST = 2
-"""Classes: the others are a class's negatives."""
+"""Fewest classes: the others are the negatives of a class."""
 
 
 @needs_sections("evaluations")
@@ -35,14 +35,14 @@ def _classes(config: dict[str, Any]) -> Iterator[Problem]:
             "evaluations.probing has one concept; SAEBench needs two classes at least, because "
             "the other classes are a class's negatives",
         )
-    have = probing["examples"]
+    available = probing["examples"]
     for index, size in enumerate(block["sizes"]):
         train, _, test = size.partition("-")
         for split, wanted in (("train", int(train)), ("test", int(test))):
-            if wanted < 4 or wanted > have[split]:
+            if wanted < 4 or wanted > available[split]:
                 yield Problem(
                     ("evaluations", "saebench", "sizes", index),
-                    f"{wanted} {split} examples are not between 4 and the {have[split]} of "
+                    f"{wanted} {split} examples are not between 4 and the {available[split]} of "
                     f"evaluations.probing.examples.{split}",
                 )
 
@@ -52,8 +52,8 @@ def _divisible(sizes: list[str]) -> Iterator[Problem]:
     for index, size in enumerate(sizes):
         for number in size.split("-"):
             if int(number) % 4:
-                what = f"{number} examples do not divide by 4, in which SAEBench balances them"
-                yield Problem(("evaluations", "saebench", "sizes", index), what)
+                message = f"{number} examples do not divide by 4, in which SAEBench balances them"
+                yield Problem(("evaluations", "saebench", "sizes", index), message)
 
 
 @needs_sections("model", "evaluations")
@@ -62,23 +62,27 @@ def _context(config: dict[str, Any]) -> Iterator[Problem]:
     if block is None or not block["datasets"] or shape is None or shape.context is None:
         return
     if block["context"] > shape.context:
-        what = f"{block['context']} is longer than the model's context of {shape.context}"
-        yield Problem(("evaluations", "saebench", "context"), what)
+        message = f"{block['context']} is longer than the model's context of {shape.context}"
+        yield Problem(("evaluations", "saebench", "context"), message)
 
 
 @needs_sections("evaluations", "coders", "training")
 def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
     """No probe asks for more latents than the narrowest coder has."""
     for name in ("saebench", "sae_probes"):
-        measured = [one for one in coders_measured_by(config, name) if one.width is not None]
-        if not measured:
+        widths = [
+            (spec.width, spec.coder)
+            for spec in coders_measured_by(config, name)
+            if spec.width is not None
+        ]
+        if not widths:
             continue
-        narrow = min(measured, key=lambda one: one.width)
+        width, coder = min(widths, key=lambda pair: pair[0])
         for index, k in enumerate(config["evaluations"][name]["top_k"]):
-            if k > narrow.width:
+            if k > width:
                 yield Problem(
                     ("evaluations", name, "top_k", index),
-                    f"{k} latents exceed the width of {narrow.coder}, {narrow.width}",
+                    f"{k} latents exceed the width of {coder}, {width}",
                 )
 
 

@@ -1,14 +1,14 @@
-"""sae_bench's core metrics beside ours, on the same activations of the same coder.
+"""Cross-check of sae_bench's core metrics and ours, on the same activations of one coder.
 
     stored activations --replay--> sae_bench ``get_sparsity_and_variance_metrics``   | theirs
     live model, two hooks          sae_bench ``get_downstream_reconstruction_metrics`` |
     codes, decoder, splice         statistics.metrics and models.splice                     | ours
 
-sae_bench's functions ask for a TransformerLens model and a stream of tokens. :class:`Replay` is
-both: it hands out the token set's contexts in order and, for the first function, their stored
-activations; for the second it runs the Hugging Face model with the function sae_bench hooks in.
+sae_bench's functions take a TransformerLens model and a stream of tokens. :class:`Replay` is
+both: it gives the token set's contexts in order and, for the first function, their stored
+activations; for the second it runs the Hugging Face model with sae_bench's hook function.
 
-What the two must agree on (:data:`CORRECT`), and where sae_bench 0.6.0 is wrong (:data:`WRONG`):
+The two must agree on :data:`CORRECT`. sae_bench 0.6.0 is wrong in :data:`WRONG`:
 
 * ``explained_variance``: it subtracts the square of the mean *square* of an activation, averaged
   over dimensions, where the variance needs the squared means summed over them: for a mean far from
@@ -20,8 +20,8 @@ Conventions are sae_bench's own on both sides: special tokens are neither measur
 loss counts by its predicting token, and ablation sets *every* position to zero. (The ledger's loss
 recovered ablates non-special positions only, and does not count the prediction of special tokens.)
 
-sae_bench knows no output hook: it decodes a transcoder against its input. For transcoders only what
-is about the latents is compared.
+sae_bench has no output hook: it decodes a transcoder against its input. For transcoders only the
+metrics of latents are compared.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ CORRECT = (
 """Metrics on which sae_bench is right, so that ours must equal them."""
 
 WRONG = ("explained_variance", "explained_variance_legacy", "mse")
-"""Metrics on which sae_bench 0.6.0 is wrong; ours stand beside them for the record."""
+"""Metrics on which sae_bench 0.6.0 is wrong; both values are recorded."""
 
 
 class Replay:
@@ -80,23 +80,27 @@ class Replay:
         self, ids: torch.Tensor, values: torch.Tensor, hook_point: HookPoint, network: Any = None
     ) -> None:
         self.ids, self.values, self.hook_point, self.network = ids, values, hook_point, network
-        self.at = slice(0, 0)
+        self.batch = slice(0, 0)
 
     def get_batch_tokens(self, contexts: int) -> torch.Tensor:
-        """The next `contexts` contexts; after the last one it starts again."""
-        low = self.at.stop if self.at.stop < len(self.ids) else 0
-        self.at = slice(low, low + contexts)
-        return self.ids[self.at]
+        """The next `contexts` contexts, from the first again after the last."""
+        low = self.batch.stop if self.batch.stop < len(self.ids) else 0
+        self.batch = slice(low, low + contexts)
+        return self.ids[self.batch]
 
-    def run_with_cache(self, _tokens: torch.Tensor, names_filter: Sequence[str], **_kwargs: Any):
-        """The stored activations of the batch handed out last, under the hook's name."""
-        return None, dict.fromkeys(names_filter, self.values[self.at])
+    def run_with_cache(
+        self, _tokens: torch.Tensor, names_filter: Sequence[str], **_kwargs: Any
+    ) -> tuple[None, dict[str, torch.Tensor]]:
+        """The stored activations of the last batch, under the hook's name."""
+        return None, dict.fromkeys(names_filter, self.values[self.batch])
 
-    def __call__(self, tokens: torch.Tensor, **kwargs: Any):
+    def __call__(self, tokens: torch.Tensor, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits, and losses [n, context - 1], of the model as it is."""
         return self.run_with_hooks(tokens, fwd_hooks=[], **kwargs)
 
-    def run_with_hooks(self, tokens: torch.Tensor, fwd_hooks: list, **_kwargs: Any):
+    def run_with_hooks(
+        self, tokens: torch.Tensor, fwd_hooks: list, **_kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits and losses with every hook's function in place of the hook point's value."""
         functions = [function for _, function in fwd_hooks]  # one at most: one hook name
         replace = {self.hook_point: lambda value, _: functions[0](value, None)} if functions else {}
@@ -124,7 +128,7 @@ def produce(
     whether theirs is right). Returns facts: architecture, hook point, contexts, tokens, and the
     names of :data:`WRONG`.
     """
-    device = torch.device(sae.device)  # where the adapter put the coder, all else goes
+    device = torch.device(sae.device)  # all else goes to the adapter's device
     loaded = load_coder(coder, str(device))
     shards = ActivationShards(input_hook)
     arrays = load_file(Path(tokens) / "tokens.safetensors")
@@ -138,10 +142,10 @@ def produce(
     network = language_model.load_model(model, device=device) if autoencodes else None
     replay = Replay(ids, values, loaded.site.input_hook, network)
     with torch.inference_mode():
-        theirs = measured_by_them(sae, replay, special, batch, losses=autoencodes)
-        ours = measured_by_us(loaded, replay, special, CodeShards(codes), losses=autoencodes)
+        theirs = sae_bench_metrics(sae, replay, special, batch, losses=autoencodes)
+        ours = ledger_metrics(loaded, replay, special, CodeShards(codes), losses=autoencodes)
     records = Records(out, resamples=1, seed=0)
-    table = compared(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS)
+    table = comparison_table(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS)
     records.table("core.parquet", table)
     record_metrics(records, table)
     facts = {
@@ -166,7 +170,7 @@ def ordinary_positions(ids: torch.Tensor, special: set[int]) -> torch.Tensor:
     return torch.isin(ids, torch.tensor(sorted(special), device=ids.device), invert=True)
 
 
-def measured_by_them(
+def sae_bench_metrics(
     sae: Any, replay: Replay, special: set[int], batch: int, *, losses: bool
 ) -> dict[str, Any]:
     """sae_bench's metrics, by its own names; ``feature_density`` is an array [width]."""
@@ -178,7 +182,7 @@ def measured_by_them(
         setattr(sae.cfg, name, value)  # as its own loader does for SAELens objects
     batches = len(replay.ids) // batch
     with quiet():
-        found, per_latent = upstream.get_sparsity_and_variance_metrics(
+        values, per_latent = upstream.get_sparsity_and_variance_metrics(
             sae,
             replay,
             replay,
@@ -192,7 +196,7 @@ def measured_by_them(
             ignore_tokens=special,
         )
         if losses:
-            found |= upstream.get_downstream_reconstruction_metrics(
+            values |= upstream.get_downstream_reconstruction_metrics(
                 sae,
                 replay,
                 replay,
@@ -203,31 +207,31 @@ def measured_by_them(
                 ignore_tokens=special,
                 exclude_special_tokens_from_reconstruction=True,
             )
-    return found | {"feature_density": np.array(per_latent["feature_density"])}
+    return values | {"feature_density": np.array(per_latent["feature_density"])}
 
 
-def measured_by_us(
+def ledger_metrics(
     coder: SparseCoder, replay: Replay, special: set[int], codes: CodeShards, *, losses: bool
 ) -> dict[str, Any]:
-    """The same quantities from our codes, decoder, metrics and splice."""
+    """The same metrics from our codes, decoder, metrics and splice."""
     ordinary = ordinary_positions(replay.ids, special)
     keep = np.flatnonzero(ordinary.flatten().cpu().numpy())
     latents = codes.matrix()[keep]
     x = replay.values.cpu().flatten(0, 1)[torch.from_numpy(keep)]
     fired, _ = metrics.latent_activity(latents)
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "l0": metrics.l0(latents).mean(),
         "l1": latents.sum() / len(keep),
         "feature_density": metrics.densities(fired, len(keep)),
     }
     if not losses:
-        return found
+        return values
     target, output = x.numpy(), decode(coder, latents, x)
-    norms = [np.linalg.norm(part.astype(np.float64), axis=1) for part in (target, output)]
+    norms = [np.linalg.norm(array.astype(np.float64), axis=1) for array in (target, output)]
     errors = metrics.squared_errors(target, output, target.mean(axis=0))[0]
     explained = metrics.variance_explained(target, output)
     return (
-        found
+        values
         | {
             "l2_norm_in": norms[0].mean(),
             "l2_norm_out": norms[1].mean(),
@@ -251,7 +255,7 @@ def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) 
     for low in range(0, len(replay.ids), 32):
         ids, replaced = replay.ids[low : low + 32], ordinary[low : low + 32]
         everywhere = torch.ones_like(ids)
-        passes: dict[str, tuple[Callable | None, torch.Tensor]] = {
+        passes: dict[str, tuple[Callable[..., Any] | None, torch.Tensor]] = {
             "without_sae": (None, everywhere),
             "with_sae": (coder.reconstruct, replaced),
             "with_ablation": (zero, everywhere),
@@ -266,17 +270,17 @@ def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) 
             totals.setdefault(f"ce_loss_{name}", []).append(losses[replaced[:, :-1]])
         divergence = splice.kl(logits["without_sae"], logits["with_sae"])
         totals.setdefault("kl_div_with_sae", []).append(divergence[replaced])
-    found = {name: float(torch.cat(parts).double().mean()) for name, parts in totals.items()}
+    means = {name: float(torch.cat(batches).double().mean()) for name, batches in totals.items()}
     clean, spliced, ablated = (
-        found[f"ce_loss_{name}"] for name in ("without_sae", "with_sae", "with_ablation")
+        means[f"ce_loss_{name}"] for name in ("without_sae", "with_sae", "with_ablation")
     )
-    return found | {"ce_loss_score": metrics.loss_recovered(clean, spliced, ablated)}
+    return means | {"ce_loss_score": metrics.loss_recovered(clean, spliced, ablated)}
 
 
-def compared(
+def comparison_table(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
 ) -> dict[str, list]:
-    """The columns of ``core.parquet``. Of the densities stand the means, and the largest gap.
+    """The columns of ``core.parquet``. Densities give their means and largest gap.
 
     The relative difference is |ours - theirs| / max(|ours|, |theirs|): at most 1 for equal signs.
     """
@@ -284,7 +288,9 @@ def compared(
     return {column: [row[column] for row in rows] for column in rows[0]}
 
 
-def _rows(ours: Mapping, theirs: Mapping, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _rows(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     for name in names:
         left, right = (np.asarray(side[name], dtype=np.float64) for side in (ours, theirs))
         gap, scale = np.abs(left - right), np.maximum(np.abs(left), np.abs(right))

@@ -17,7 +17,7 @@ from latent_ledger.resources.work import (
 )
 
 CLASSES = 5
-"""Classes of a data set of SAEBench's own, at most."""
+"""Most classes of a data set of SAEBench."""
 
 
 def _saebench_core(job: Planned) -> Work:
@@ -34,34 +34,36 @@ def _saebench_core(job: Planned) -> Work:
     )
 
 
-def texts_of(config: Mapping[str, Any], size: str) -> float:
-    """Texts of all classes of one data set at one size; a probe takes half of its examples from
-    each class."""
-    own = config["evaluations"]["saebench"]["datasets"]
-    classes = CLASSES if own else len(config["evaluations"]["probing"]["concepts"])
+def text_count(config: Mapping[str, Any], size: str) -> float:
+    """Texts of all classes of one data set at one size.
+
+    A probe takes half of its examples from its class.
+    """
+    datasets = config["evaluations"]["saebench"]["datasets"]
+    classes = CLASSES if datasets else len(config["evaluations"]["probing"]["concepts"])
     return classes * sum(map(int, size.split("-"))) / 2
 
 
-def context_of(config: Mapping[str, Any]) -> int:
+def text_context(config: Mapping[str, Any]) -> int:
     """Tokens of a text in SAEBench's sparse probing."""
     block = config["evaluations"]["saebench"]
     return (block if block["datasets"] else config["evaluations"]["probing"])["context"]
 
 
 def _saebench_draw(job: Planned) -> Work:
-    texts = sum(texts_of(job.config, size) for size in job.settings["sizes"])
+    texts = sum(text_count(job.config, size) for size in job.settings["sizes"])
     return Work(seconds=60 + texts / 200, host_mb=6_000)
 
 
 def _saebench_artifacts(job: Planned) -> Work:
-    texts = texts_of(job.config, f"{job.settings['train']}-{job.settings['test']}")
-    held = texts * context_of(job.config) * job.d * 2
+    texts = text_count(job.config, f"{job.settings['train']}-{job.settings['test']}")
+    held = texts * text_context(job.config) * job.d * 2
     return Work(disk=2 * held, seconds=15 + texts * job.d * 20 / PROBE, host_mb=3 * held / MB)
 
 
 def _saebench(job: Planned) -> Work:
-    each = [texts_of(job.config, size) for size in job.settings["sizes"]]
-    texts, context = sum(each) * len(job.settings["datasets"]), context_of(job.config)
+    each = [text_count(job.config, size) for size in job.settings["sizes"]]
+    texts, context = sum(each) * len(job.settings["datasets"]), text_context(job.config)
     held = max(each) * (4.0 * job.width + 2.0 * job.d * context)
     batch = job.settings["batch"] * context * job.width * 4
     return Work(

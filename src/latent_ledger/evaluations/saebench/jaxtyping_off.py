@@ -1,4 +1,4 @@
-"""jaxtyping's run-time checks, switched off by importing this module before ``sae_bench``.
+"""Switch for jaxtyping's run-time checks: importing it before ``sae_bench`` turns them off.
 
 Under them sae_bench 0.6.0 does not import with the pinned versions of beartype and jaxtyping.
 """

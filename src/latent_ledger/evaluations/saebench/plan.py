@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from latent_ledger.config.coder_specs import CoderSpec
-from latent_ledger.evaluations.saebench.cost import texts_of
+from latent_ledger.evaluations.saebench.cost import text_count
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -22,18 +22,18 @@ NAME = "saebench"
 CORE = "saebench_core"
 TEXTS, ARTIFACTS = "saebench_texts", "saebench_artifacts"
 TOKEN_SET = "probing"
-"""Token set of sparse probing without data sets of SAEBench's own."""
+"""Token set of sparse probing where no data set of SAEBench is configured."""
 CORE_TOKEN_SET = "evaluation"
 """Token set of the core metrics."""
 CONCEPTS = "occupations"
-"""What the probing concepts are called among data sets."""
+"""Name of the probing concepts among data sets."""
 
 SETTINGS = ("sizes", "top_k", "batch", "resamples", "seed")
 """Settings of sparse probing itself; the artifacts have those of the draw and the baselines."""
 
 
 def datasets(config: Config) -> dict[str, str]:
-    """Short name -> token set, of everything that is probed."""
+    """Short name of a probed data set -> its token set."""
     names = config["evaluations"][NAME]["datasets"]
     if not names:
         return {CONCEPTS: TOKEN_SET}
@@ -46,12 +46,12 @@ def texts(dataset: str) -> str:
 
 
 def token_sets(config: Config) -> dict[str, TokenSet]:
-    """One text per row, the beginning of a long one, as SAEBench reads it."""
+    """The token sets of drawn texts: one per row, the beginning of a long one, as in SAEBench."""
     block = config["evaluations"].get(NAME)
     if block is None or not block["datasets"] or not coders_measured_by(config, NAME):
         return {}
     settings = {"layout": "examples", "keep": "beginning", "context": block["context"]}
-    largest = max(texts_of(config, size) for size in block["sizes"])  # one draw serves every size
+    largest = max(text_count(config, size) for size in block["sizes"])  # one draw serves every size
     return {
         token_set: TokenSet(texts(name), settings, largest * block["context"])
         for name, token_set in datasets(config).items()
@@ -64,7 +64,7 @@ def artifact(size: str, hook_point: HookPoint, model: str, token_set: str) -> st
 
 
 def artifacts(config: Config, spec: CoderSpec) -> dict[str, str]:
-    """What a coder's sparse probing reads: manifests by data set and size."""
+    """The artifacts of a coder's sparse probing: manifests by data set and size."""
     return {
         f"artifact/{name}/{size}": artifact(size, spec.site.input_hook, spec.model, token_set)
         for name, token_set in datasets(config).items()

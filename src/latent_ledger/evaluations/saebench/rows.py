@@ -1,19 +1,22 @@
-"""Rows of SAEBench: how each is read from its payload, and their section of the ledger."""
+"""Rows of SAEBench, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import count, interval, per_coder, table
 from latent_ledger.evaluations.saebench.plan import CORE, NAME
 from latent_ledger.models.hook_points import HookPoint, HookPointName
-from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
+from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
 
 CORE_TOLERANCE = 1e-4
 """Largest relative difference from SAEBench's core that counts as the same."""
 
 
 def read_probing(row: RowPlan, payload: Payload) -> Finding:
-    """Accuracy of the probe on the best latent at the first size; the rest beside it."""
+    """Accuracy of the probe on the best latent at the first size; then the other numbers."""
     metrics = metrics_of(payload)
     by = named(metrics)
     first, *others = payload.facts["sizes"]
@@ -32,11 +35,11 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
             for k in ks
         )
         text += f"; at {size}: {listed}"
-    over = payload.facts["datasets"]
-    if len(over) > 1:
-        each = ", ".join(f"{name} {by[f'top_{ks[0]}/{name}']['estimate']:.3f}" for name in over)
+    datasets = payload.facts["datasets"]
+    if len(datasets) > 1:
+        each = ", ".join(f"{name} {by[f'top_{ks[0]}/{name}']['estimate']:.3f}" for name in datasets)
         text += f"; k={ks[0]} by data set: {each}"
-    units = "data sets" if len(over) > 1 else "classes"
+    units = "data sets" if len(datasets) > 1 else "classes"
     notes = [f"SAEBench gives no values per example; the interval is over {units}."]
     hook_point = HookPoint.parse(payload.facts["hook_point"])
     if hook_point.point != HookPointName.RESID_POST:
@@ -66,7 +69,7 @@ def read_core(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, main=main, notes=notes, metrics=metrics, reference=reference)
 
 
-def section(current) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's tables: sparse probing, then the cross-check."""
     probed = per_coder(
         current,
@@ -90,22 +93,25 @@ def section(current) -> str:
     lines = []
     for row in checked:
         by = named(row.metrics)
-        cells = (_beside(by, name) for name in ("l0", "cossim", "ce_loss_score", "kl_div_with_sae"))
-        wrong = (_beside(by, name) for name in ("explained_variance", "mse"))
+        cells = (_both(by, name) for name in ("l0", "cossim", "ce_loss_score", "kl_div_with_sae"))
+        wrong = (_both(by, name) for name in ("explained_variance", "mse"))
         worst = f"{by['largest_difference']['estimate']:.1e}"
         lines.append((f"`{row.run_id.partition('-')[2]}`", worst, *cells, *wrong))
-    header = ("coder", "largest difference", "L0", "cosine", "CE score", "KL")
-    header += ("explained variance (wrong there)", "MSE (wrong there)")
+    header = (
+        *("coder", "largest difference", "L0", "cosine", "CE score", "KL"),
+        *("explained variance (wrong there)", "MSE (wrong there)"),
+    )
     text = (
         "### Our metrics and SAEBench's core\n\n"
         "Ours / SAEBench's, on the same activations. The largest relative difference is over the "
         "metrics in which SAEBench is right; its explained variance is nearly uncentred and its "
         "MSE divides by the batch's tokens twice.\n\n"
     )
-    return "\n\n".join(part for part in (probed, text + table(header, lines, range(1, 8))) if part)
+    tables = (probed, text + table(header, lines, range(1, 8)))
+    return "\n\n".join(shown for shown in tables if shown)
 
 
-def _beside(by: dict, name: str) -> str:
+def _both(by: Mapping[str, Metric], name: str) -> str:
     """Ours / theirs, empty where the metric was not compared."""
     sides = [by.get(f"{name}/{side}") for side in ("ours", "theirs")]
     return " / ".join(f"{side['estimate']:.4g}" for side in sides if side)

@@ -6,9 +6,9 @@
 It is ``run_eval_single_dataset`` as it stands, called with ``model=None`` after the seeding that
 ``run_eval_single_sae`` does. sae_bench reports one accuracy per class and nothing per example, so
 the unit of every metric on one data set is the class. Over several data sets it is the data set,
-each with the mean over its classes. An interval, given from three units on, says how far the mean
-would move with other classes or data sets, not how sure an accuracy is. A probe has as many
-negatives as positives, so chance is 0.5.
+each with the mean over its classes. An interval, given from three units on, measures how far the
+mean would move with other classes or data sets, not the precision of one accuracy. A probe has as
+many negatives as positives, so chance is 0.5.
 
 The accuracy of sae_bench's probes on *all* latents is chosen on the test examples (early stopping);
 it is kept in the table under that name and is no metric.
@@ -29,19 +29,19 @@ from sae_bench.evals.sparse_probing import main as upstream
 from sae_bench.evals.sparse_probing.eval_config import SparseProbingEvalConfig
 from threadpoolctl import threadpool_limits
 
-from latent_ledger.evaluations.saebench.artifacts import quiet, start
+from latent_ledger.evaluations.saebench.artifacts import quiet, seed_generators
 from latent_ledger.lib.files import read_json
 from latent_ledger.lib.progress import Progress
 from latent_ledger.statistics.records import Records
 
 ENOUGH = 3
-"""Classes or data sets from which an interval over them is given."""
+"""Fewest classes or data sets for an interval over them."""
 
 CLASSES, DATA_SETS = "classes.parquet", "datasets.parquet"
 
 
 class Encoder:
-    """What sae_bench needs of a coder here, on whatever device it lives: artifacts are on the CPU.
+    """A coder in the form that sae_bench needs here: on any device, while artifacts are on the CPU.
 
     `sae` is a SAELens object: ``encode([..., d]) -> [..., width]`` and ``dtype``.
     """
@@ -59,9 +59,9 @@ def produce(
 ) -> dict[str, Any]:
     """Probe one coder on every data set and size; write ``metrics.json`` and tables into `out`.
 
-    `settings`: datasets (short names), sizes (the first one is what the plain metric names are
-    about; the others carry their size, ``top_1/400-200``), top_k, batch (texts encoded at a time),
-    resamples, seed. `artifacts`: ``<data set>/<size>`` -> folder of
+    `settings`: datasets (short names), sizes (plain metric names are of the first one;
+    names of the others end in their size, ``top_1/400-200``), top_k, batch (texts encoded at a
+    time), resamples, seed. `artifacts`: ``<data set>/<size>`` -> folder of
     :mod:`~latent_ledger.evaluations.saebench.artifacts`, of the hook point that the coder reads.
     Tables: ``classes.parquet`` and, for several data sets, ``datasets.parquet``; metrics of one of
     them are called ``top_1/<data set>``. Returns facts: datasets, sizes, hook point, context, and
@@ -75,8 +75,8 @@ def produce(
         for dataset, size in product(settings["datasets"], settings["sizes"]):
             folder = Path(artifacts[f"{dataset}/{size}"])
             meta = read_json(folder / "meta.json")
-            found = class_rows(size, meta, probe(settings, sae, meta, folder), settings["top_k"])
-            for column, values in found.items():
+            columns = class_rows(size, meta, probe(settings, sae, meta, folder), settings["top_k"])
+            for column, values in columns.items():
                 rows.setdefault(column, []).extend(values)
             facts["classes"][dataset] = meta["classes"]
             facts["texts"].setdefault(dataset, {})[size] = meta["texts"]
@@ -113,7 +113,7 @@ def probe(
         sae_batch_size=settings["batch"],
         k_values=list(settings["top_k"]),
     )
-    start(settings["seed"])
+    seed_generators(settings["seed"])
     with quiet():
         _, per_class = upstream.run_eval_single_dataset(
             meta["name"],
@@ -132,7 +132,7 @@ def probe(
 def class_rows(
     size: str,
     meta: Mapping[str, Any],
-    found: Mapping[str, Mapping[str, float]],
+    accuracies: Mapping[str, Mapping[str, float]],
     top_k: list[int],
 ) -> dict[str, list]:
     """The columns of ``classes.parquet`` for one data set and size: one row per class."""
@@ -143,29 +143,31 @@ def class_rows(
         "class": list(classes),
     }
     for k in top_k:
-        ours = [float(found[f"sae_top_{k}_test_accuracy"][name]) for name in classes]
-        baseline = [float(found[f"llm_top_{k}_test_accuracy"][name]) for name in classes]
+        ours = [float(accuracies[f"sae_top_{k}_test_accuracy"][name]) for name in classes]
+        baseline = [float(accuracies[f"llm_top_{k}_test_accuracy"][name]) for name in classes]
         rows |= {
             f"top_{k}": ours,
             f"llm_top_{k}": baseline,
             f"gap_{k}": np.subtract(ours, baseline).tolist(),
         }
     for name, key in (("all", "sae_test_accuracy"), ("llm_all", "llm_test_accuracy")):
-        rows[f"{name}_early_stopped_on_test"] = [float(found[key][one]) for one in classes]
+        rows[f"{name}_early_stopped_on_test"] = [
+            float(accuracies[key][class_name]) for class_name in classes
+        ]
     return rows
 
 
 def data_set_rows(rows: Mapping[str, list], top_k: list[int]) -> dict[str, list]:
     """The columns of ``datasets.parquet``: means over classes, one row per data set and size."""
     keys = list(zip(rows["dataset"], rows["size"], strict=True))
-    found: dict[str, list] = {"dataset": [], "size": []}
+    columns: dict[str, list] = {"dataset": [], "size": []}
     for key in dict.fromkeys(keys):
-        own = [index for index, one in enumerate(keys) if one == key]
-        found["dataset"].append(key[0])
-        found["size"].append(key[1])
+        members = [index for index, row_key in enumerate(keys) if row_key == key]
+        columns["dataset"].append(key[0])
+        columns["size"].append(key[1])
         for name in (f"{kind}_{k}" for k in top_k for kind in ("top", "llm_top", "gap")):
-            found.setdefault(name, []).append(float(np.mean([rows[name][i] for i in own])))
-    return found
+            columns.setdefault(name, []).append(float(np.mean([rows[name][i] for i in members])))
+    return columns
 
 
 def record_metrics(
@@ -173,7 +175,7 @@ def record_metrics(
 ) -> None:
     """Record the means over the units of `table` at one size, their names ending in `end`."""
     unit_id = "class" if table == CLASSES else "dataset"
-    over = "classes" if table == CLASSES else "data sets"
+    units = "classes" if table == CLASSES else "data sets"
     for k in settings["top_k"]:
         for name, text, higher_is_better in (
             (f"top_{k}", f"accuracy of sae_bench's probe on the {k} best latents", True),
@@ -187,7 +189,7 @@ def record_metrics(
                 unit="concept" if table == CLASSES else "data set",
                 higher_is_better=higher_is_better,
                 description=(
-                    f"Test {text}, mean over {over} at {where['size']} examples; sae_bench gives "
+                    f"Test {text}, mean over {units} at {where['size']} examples; sae_bench gives "
                     "no values per example."
                 ),
                 where=where,

@@ -2,9 +2,9 @@
 
     data set + sizes + seed --sae_bench's loader--> examples.parquet
 
-One row per split, class and text that some size draws; the column ``order/<size>`` says where the
-text stands in that size's draw, -1 if it is not in it. So one capture serves every size, and each
-size's probes see exactly the texts, in the order, that sae_bench would have drawn.
+One row per split, class and text that some size draws; the column ``order/<size>`` holds the
+text's place in that size's draw, -1 if it is not in it. One capture therefore serves every size,
+and each size's probes see exactly the texts, in the order, that sae_bench draws.
 
 A size is examples per probe, half of them of the class; sae_bench keeps the beginning of a text.
 """
@@ -31,7 +31,7 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Write ``examples.parquet`` of one data set; return facts: classes, rows, texts per size.
 
     `settings`: dataset (sae_bench's name), sizes, seed. Raises :class:`LedgerError` if the data set
-    cannot be had or is too small for a size.
+    is not available or is too small for a size.
     """
     rows: dict[tuple[str, str, str, int], dict[str, int]] = {}
     sizes = settings["sizes"]
@@ -59,28 +59,33 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
         "dataset": settings["dataset"],
         "classes": list(dict.fromkeys(name for _, name, _, _ in keys)),
         "rows": len(keys),
-        "drawn": {size: sum(size in found for found in rows.values()) for size in sizes},
+        "drawn": {
+            size: sum(size in places_by_size for places_by_size in rows.values()) for size in sizes
+        },
     }
 
 
 def draw(dataset: str, size: str, seed: int) -> Draw:
-    """What sae_bench draws from one of its data sets at a size, of the classes it has chosen."""
+    """sae_bench's draw from one of its data sets at a size, from the classes it selects.
+
+    Raises :class:`LedgerError` if the data set is not available or is too small.
+    """
     from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
     from sae_bench.sae_bench_utils import dataset_info, dataset_utils
 
     train, _, test = size.partition("-")
     try:
         with quiet():
-            both = dataset_utils.get_multi_label_train_test_data(
+            drawn = dataset_utils.get_multi_label_train_test_data(
                 dataset, int(train), int(test), seed
             )
-            chosen = dataset_info.chosen_classes_per_dataset[dataset]
-            parts = [dataset_utils.filter_dataset(part, chosen) for part in both]
+            selected = dataset_info.chosen_classes_per_dataset[dataset]
+            splits = [dataset_utils.filter_dataset(split, selected) for split in drawn]
     except (ValueError, AssertionError, KeyError, OSError) as error:
-        what = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise LedgerError(
             f"SAEBench's data set {dataset} cannot be drawn at size {size} "
-            f"({type(error).__name__}: {what}): connect once so that it lies in the local cache, "
+            f"({type(error).__name__}: {reason}): connect once so that it lies in the local cache, "
             "choose a smaller size, or leave it out of evaluations.saebench.datasets."
         ) from None
-    return dict(zip(SPLITS, parts, strict=True))
+    return dict(zip(SPLITS, splits, strict=True))

@@ -1,4 +1,4 @@
-"""Can every coder be steered with, and every steered concept be judged?"""
+"""Checks of steering: concepts, protocols, coders and the layer of the judge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHERE = ("evaluations", "steering")
 
 @needs_sections("evaluations")
 def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
-    """Directions and judges are learnt from the probing examples of a concept."""
+    """Directions and judges are fit on the probing examples of a concept."""
     steering, probing = (config["evaluations"].get(name) for name in ("steering", "probing"))
     if steering is None:
         return
@@ -38,7 +38,7 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 def _protocols(steering: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Where the block, and each further protocol, is declared."""
+    """Path and settings of the block, then of each further protocol."""
     yield WHERE, steering
     for name, variant in steering["variants"].items():
         yield (*WHERE, "variants", name), variant
@@ -48,7 +48,7 @@ def _protocols(steering: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict
 def _variants(config: dict[str, Any]) -> Iterator[Problem]:
     """A further protocol steers coders that the block steers."""
     steering = config["evaluations"].get("steering")
-    known = list(dict.fromkeys(one.coder for one in coders_measured_by(config, "steering")))
+    known = list(dict.fromkeys(spec.coder for spec in coders_measured_by(config, "steering")))
     for where, block in _protocols(steering) if steering else ():
         for index, name in enumerate(block.get("coders", [])):
             if name not in known:
@@ -70,7 +70,7 @@ def _judge_layer(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("evaluations", "coders", "training")
 def _steerable(config: dict[str, Any]) -> Iterator[Problem]:
     """A decoder direction must lie in the residual stream, or in what the MLP adds to it."""
-    for name in dict.fromkeys(one.coder for one in coders_measured_by(config, "steering")):
+    for name in dict.fromkeys(spec.coder for spec in coders_measured_by(config, "steering")):
         output_hook = config["coders"][name]["output_hook"]
         if output_hook == "mlp_in":
             what = f"{name} writes {output_hook}, where nothing can be steered; leave it out"

@@ -1,4 +1,4 @@
-"""Cost of steering's jobs, in operations, bytes and seconds."""
+"""Cost of steering jobs: operations, bytes and seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from latent_ledger.resources.work import (
 
 
 def _steering(job: Planned) -> Work:
-    block = {**job.block("steering"), **job.settings}  # a further protocol has its own
+    block = {**job.block("steering"), **job.settings}  # a further protocol overrides the block
     cells = 3 * len(block["coefficients"]) + 1
     concepts = len(block["concepts"])
     texts = concepts * (cells * block["generations"] + len(block["prompts"]) * block["scan"])

@@ -1,4 +1,4 @@
-"""Directions to steer along, each learnt from the training examples of a concept.
+"""Directions to steer along, each computed from the training examples of a concept.
 
     latent   decoder direction of the latent whose mean code differs most between the classes
     dom      difference of class means of the raw activations at the coder's output hook
@@ -23,7 +23,7 @@ from latent_ledger.statistics.probes import Features, select_latents
 
 
 def best_latent(codes: Features, labels: np.ndarray) -> tuple[int, float]:
-    """The latent that is most active on the concept against the rest, and by how much.
+    """The latent whose mean code rises most on the concept, and its difference of class means.
 
     `codes` [n, width] and 0/1 `labels` of training examples. A latent that falls silent on the
     concept would steer away from it, so only positive differences count. Raises
@@ -42,7 +42,7 @@ def best_latent(codes: Features, labels: np.ndarray) -> tuple[int, float]:
 def decoder_direction(coder: SparseCoder, latent: int) -> np.ndarray:
     """Unit vector [d] that one more unit of `latent` adds at the coder's output hook.
 
-    Read off what the coder decodes with and without the latent, so that any format will do.
+    The difference of the coder's outputs with and without the latent, which holds for any format.
     """
     x = torch.zeros(2, coder.d_in)
     written = coder.decode(
@@ -64,7 +64,7 @@ def random_directions(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
 
 
 def unit(vector: np.ndarray, name: str) -> np.ndarray:
-    """`vector` at length one. Raises :class:`LedgerError` if it has none."""
+    """`vector` at length one. Raises :class:`LedgerError` if it is zero."""
     norm = np.linalg.norm(vector)
     if not norm > 0:
         raise LedgerError(f"Steering: {name} is zero, so it has no direction.")

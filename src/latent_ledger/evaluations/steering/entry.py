@@ -1,4 +1,4 @@
-"""Steering: does adding a direction make the model write about a concept?"""
+"""Steering: texts about a concept that the model writes when a direction is added."""
 
 from latent_ledger.evaluations.steering import plan, rows
 from latent_ledger.evaluations.steering.checks import CHECKS

@@ -1,13 +1,13 @@
-"""Steering: does adding a concept's latent make the model write about the concept?
+"""Steering along a concept's latent, and the share of texts that then carry the concept.
 
     labelled examples -> directions (latent, difference of means, random) and judges
     prompts           -> unsteered texts -> the prompt whose success is nearest 1/2
     prompt x arm x coefficient x generation -> texts -> judge's success, perplexity
     texts of even index -> best fluent coefficient per arm -> success on those of odd index
 
-Everything is chosen apart from what is reported: directions and judges on the training split, the
-prompt on a scan with random streams of its own, the coefficients on one half of the generations.
-What each step chooses, and why, stands in the module of its name: :mod:`examples`,
+No choice sees what is reported: directions and judges come from the training split, the prompt from
+a scan with separate random streams, the coefficients from one half of the generations. Each step
+and its reasons are described in its module: :mod:`examples`,
 :mod:`directions`, :mod:`judge`, :mod:`generate` and :mod:`writer`, :mod:`outcomes`.
 
 Source: the steering control of the reference ledger (``ctrl-steer-v2``); AxBench (arXiv 2501.17148)
@@ -27,7 +27,7 @@ from latent_ledger.coders.codes import CodeShards
 from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.probing.evaluation import Task
 from latent_ledger.evaluations.steering import directions, generate, judge, outcomes
-from latent_ledger.evaluations.steering.examples import Learnt, learn
+from latent_ledger.evaluations.steering.examples import ExampleFeatures, pool_examples
 from latent_ledger.evaluations.steering.outcomes import ARMS, BASELINE, Cell
 from latent_ledger.evaluations.steering.writer import Writer
 from latent_ledger.lib.progress import Progress
@@ -70,61 +70,67 @@ def produce(
     steered = []
     # One BLAS thread: the probes are small, and the bytes must not depend on the core count.
     with threadpool_limits(1):
-        learnt = learn(settings, Path(tokens), at_write, at_judge, CodeShards(codes), loaded)
-        writer = Writer.load(settings, Path(model), learnt.meta, at_write, at_judge)
+        examples = pool_examples(
+            settings, Path(tokens), at_write, at_judge, CodeShards(codes), loaded
+        )
+        writer = Writer.load(settings, Path(model), examples.meta, at_write, at_judge)
         writer.check(Path(tokens), at_write, at_judge)
-        with Progress("steer", total=len(learnt.tasks), unit="concept") as progress:
-            for task in learnt.tasks:
-                steered.append(steer(task, learnt, loaded, writer))
+        with Progress("steer", total=len(examples.tasks), unit="concept") as progress:
+            for task in examples.tasks:
+                steered.append(steer(task, examples, loaded, writer))
                 progress.update(1, concept=task.concept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     for name in TABLES:
         records.table(f"{name}.parquet", _stacked([tables[name] for tables, _ in steered]))
-    outcomes.record(records, [task.concept for task in learnt.tasks])
-    for task, (_, of) in zip(learnt.tasks, steered, strict=True):
-        outcomes.record_judge(records, task.concept, of["judge_accuracy"], len(task.test))
+    outcomes.record(records, [task.concept for task in examples.tasks])
+    concept_facts = {
+        task.concept: values for task, (_, values) in zip(examples.tasks, steered, strict=True)
+    }
+    for task in examples.tasks:
+        accuracy = concept_facts[task.concept]["judge_accuracy"]
+        outcomes.record_judge(records, task.concept, accuracy, len(task.test))
     facts = {
         "steered_at": str(writer.output_hook),
         "judged_at": str(writer.judged),
-        "rms": learnt.rms,
+        "rms": examples.rms,
         "generations": settings["generations"],
         "perplexity_cap": settings["perplexity_cap"],
-        "concepts": {task.concept: of for task, (_, of) in zip(learnt.tasks, steered, strict=True)},
+        "concepts": concept_facts,
     }
     records.write(facts)
     return facts
 
 
 def steer(
-    task: Task, learnt: Learnt, coder: SparseCoder, writer: Writer
+    task: Task, examples: ExampleFeatures, coder: SparseCoder, writer: Writer
 ) -> tuple[dict[str, Columns], dict[str, Any]]:
     """The rows of every table of one concept, and its facts."""
     settings, concept = writer.settings, task.concept
     n, seed, cap = settings["generations"], settings["seed"], settings["perplexity_cap"]
-    latent, difference = directions.best_latent(learnt.codes[task.train], task.train_labels)
+    latent, difference = directions.best_latent(examples.codes[task.train], task.train_labels)
     rng = generate.stream(seed, "random directions", concept)
     units = {
         "latent": directions.decoder_direction(coder, latent)[None],
-        "dom": directions.difference_of_means(learnt.raw[task.train], task.train_labels)[None],
-        "random": directions.random_directions(rng, n, learnt.raw.shape[1]),
+        "dom": directions.difference_of_means(examples.raw[task.train], task.train_labels)[None],
+        "random": directions.random_directions(rng, n, examples.raw.shape[1]),
     }
-    judging, judge_accuracy = judge.fit(task, learnt.judged, seed)
+    judging, judge_accuracy = judge.fit(task, examples.judged, seed)
     scan, prompt = scan_prompts(concept, judging, writer)
 
-    named = [(BASELINE, 0.0)]
-    named += [(arm, value) for arm in ARMS for value in sorted(settings["coefficients"])]
-    vectors = np.zeros((len(named), n, learnt.raw.shape[1]), dtype=np.float32)
-    for row, (arm, value) in enumerate(named[1:], start=1):
-        vectors[row] = value * learnt.rms * units[arm]
+    arms = [(BASELINE, 0.0)]
+    arms += [(arm, value) for arm in ARMS for value in sorted(settings["coefficients"])]
+    vectors = np.zeros((len(arms), n, examples.raw.shape[1]), dtype=np.float32)
+    for row, (arm, value) in enumerate(arms[1:], start=1):
+        vectors[row] = value * examples.rms * units[arm]
     ids, reading = writer.texts(writer.prompt(prompt), vectors, seed, "generation", concept)
     scores = judging.scores(reading.features)
-    bags = judge.bag(ids.reshape(-1, ids.shape[-1]), learnt.bags.shape[1])
-    second, bag_accuracy = judge.second_opinion(task, learnt.bags, bags, seed)
+    bags = judge.bag(ids.reshape(-1, ids.shape[-1]), examples.bags.shape[1])
+    second, bag_accuracy = judge.second_opinion(task, examples.bags, bags, seed)
     second = second.reshape(scores.shape)
 
     cells = [
         Cell(arm, value, scores[row] > 0, second[row] > 0, reading.perplexity[row])
-        for row, (arm, value) in enumerate(named)
+        for row, (arm, value) in enumerate(arms)
     ]
     choices = {
         arm: outcomes.choose([cell for cell in cells if cell.arm == arm], cells[0], cap)
@@ -167,11 +173,13 @@ def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Co
 
     The scan's random streams are not those of the evaluation. The earlier prompt wins a tie.
     """
-    settings, rows, distances = writer.settings, [], {}
-    nothing = np.zeros((1, settings["scan"], len(judging.weights)), dtype=np.float32)
+    settings = writer.settings
+    rows: list[Columns] = []
+    distances: dict[str, float] = {}
+    unsteered = np.zeros((1, settings["scan"], len(judging.weights)), dtype=np.float32)
     for prompt in settings["prompts"]:
         ids, reading = writer.texts(
-            writer.prompt(prompt), nothing, settings["seed"], "scan", concept
+            writer.prompt(prompt), unsteered, settings["seed"], "scan", concept
         )
         scores = judging.scores(reading.features[0])
         distances[prompt] = abs(float((scores > 0).mean()) - 0.5)
@@ -187,11 +195,11 @@ def text_rows(
     scores: np.ndarray,
     perplexity: np.ndarray,
 ) -> Columns:
-    """What every kept text has: its words and tokens, and what judge and model say of it."""
+    """Columns of every kept text: text, tokens, perplexity, and score of the judge."""
     n, text = len(ids), np.empty(len(ids), dtype=object)
     tokens = np.empty(n, dtype=object)
-    for row, own in enumerate(ids.astype(np.int32)):
-        text[row], tokens[row] = writer.tokenizer.decode(own), own
+    for row, text_ids in enumerate(ids.astype(np.int32)):
+        text[row], tokens[row] = writer.tokenizer.decode(text_ids), text_ids
     return {
         "concept": np.full(n, concept, dtype=object),
         "prompt": np.full(n, prompt, dtype=object),

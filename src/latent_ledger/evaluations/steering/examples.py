@@ -1,10 +1,10 @@
-"""What the labelled examples teach: one row of features per example.
+"""Features of the labelled examples: one row per example.
 
     stored rows (codes, activations, token ids) --mean over an example's tokens--> features
 
-BOS, EOS and padding never count. Codes and raw activations, from which directions are made, are
-averaged over all of an example; what the judges read, over as many leading tokens as a generation
-has, so that judging a generated text is judging a text of the same length.
+BOS, EOS and padding never count. Codes and raw activations, which give the directions, are averaged
+over all tokens of an example. The features of the judges are averaged over as many leading tokens
+as a generation has, so that a judge scores texts of the length on which it was fit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from latent_ledger.statistics.probes import Features
 
 
 @dataclass(frozen=True)
-class Learnt:
+class ExampleFeatures:
     """One row per example of the token set: [examples, features] each.
 
     `codes` and `raw` are means over all tokens, at the coder's read and output hook; `judged` and
@@ -45,14 +45,14 @@ class Learnt:
     meta: Mapping[str, Any]
 
 
-def learn(
+def pool_examples(
     settings: Mapping[str, Any],
     tokens: Path,
     output_hook: ActivationShards,
     judged: ActivationShards,
     codes: CodeShards,
     coder: SparseCoder,
-) -> Learnt:
+) -> ExampleFeatures:
     """Pool the labelled examples of the token set in `tokens`.
 
     `settings`: concepts, new_tokens. Raises :class:`LedgerError` if the inputs do not belong
@@ -74,7 +74,7 @@ def learn(
     tasks = read_tasks(tokens, settings["concepts"])
     training = np.unique(np.concatenate([task.train for task in tasks]))
     norms = example_means(output_hook, squared_norms(output_hook), examples)[training]
-    return Learnt(
+    return ExampleFeatures(
         tasks,
         codes=example_means(output_hook, codes.shards(), examples),
         raw=example_means(output_hook, activation_rows(output_hook), examples),

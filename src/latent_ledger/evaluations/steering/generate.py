@@ -1,4 +1,4 @@
-"""Sampling under a steering vector, on common random numbers, and reading the text back.
+"""Sampling under a steering vector, on common random numbers, and a pass that reads the text.
 
     prompt --prefill--> cache --one token at a time--> text        vector added at the hook point
     BOS + prompt + text --one pass, no hook--> perplexity, activations that the judge reads
@@ -7,9 +7,9 @@
 keeps its value, as special positions do in every splice here.
 
 *Common random numbers.* Token t of generation i is ``argmax(logits / T + g[i, t])`` with Gumbel
-noise g, which samples the softmax exactly. The noise of a generation comes from a stream of its
-own and is the same for every cell (arm and coefficient), so cells differ by what the vector does
-and not by luck, and a zero vector gives the unsteered text. Special tokens are never sampled:
+noise g, which samples the softmax exactly. The noise of a generation comes from a separate
+stream and is the same for every cell (arm and coefficient), so cells differ by the effect of the
+vector alone, and a zero vector gives the unsteered text. Special tokens are never sampled:
 all texts have one length.
 
 Source: Gumbel-max sampling, Maddison et al. 2014 (arXiv 1411.0030).
@@ -17,7 +17,7 @@ Source: Gumbel-max sampling, Maddison et al. 2014 (arXiv 1411.0030).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,15 +32,15 @@ from latent_ledger.models.hook_points import HookPoint
 
 @dataclass(frozen=True)
 class Reading:
-    """What the unsteered model makes of texts: perplexity [n] and the judge's features [n, d]."""
+    """One pass of the unsteered model over texts: perplexity [n], features for the judge [n, d]."""
 
     perplexity: np.ndarray
     features: np.ndarray
 
 
-def stream(*what: int | str) -> np.random.Generator:
-    """The random stream named by `what` (a seed and a purpose), independent of all others."""
-    return np.random.default_rng(int(digest_json(list(what)), 16))
+def stream(*purpose: int | str) -> np.random.Generator:
+    """The random stream named by `purpose` (a seed and names), independent of all others."""
+    return np.random.default_rng(int(digest_json(list(purpose)), 16))
 
 
 @torch.inference_mode()
@@ -68,9 +68,7 @@ def write(
     cache, written = None, []
     for _ in range(new_tokens):
         step = added * inside if cache is None else added
-        with hooks.hooked(
-            model, {hook_point: lambda value, step=step: value + step.to(value.dtype)}
-        ):
+        with hooks.hooked(model, {hook_point: adding(step)}):
             output = model(token, past_key_values=cache, use_cache=True)
         cache = output.past_key_values
         logits = output.logits[:, -1].float() / temperature
@@ -80,6 +78,15 @@ def write(
         token = (logits.view(cells, n, -1) + noise).argmax(-1).view(cells * n, 1)
         written.append(token)
     return torch.cat(written, dim=1).view(cells, n, new_tokens).cpu().numpy()
+
+
+def adding(vectors: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """An edit that adds `vectors` [rows, positions or 1, d] to a hook point's value."""
+
+    def add(value: torch.Tensor) -> torch.Tensor:
+        return value + vectors.to(value.dtype)
+
+    return add
 
 
 @torch.inference_mode()

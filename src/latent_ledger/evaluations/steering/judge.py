@@ -1,4 +1,4 @@
-"""Judges: does a generated text carry the concept?
+"""Judges: probes that decide whether a generated text carries the concept.
 
 Two logistic probes, each fit on the training examples of one concept and on as many leading tokens
 as a generation has, so that both average over texts of one length:
@@ -8,7 +8,7 @@ as a generation has, so that both average over texts of one length:
 * the second opinion reads the bag of tokens (the share of each token id) and needs no model.
 
 Success is a score above 0: the probe says the concept. How often a judge is right on test examples
-stands beside every success rate, because no direction can be judged better than its judge.
+stands beside every success rate, because no success rate is more reliable than its judge.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def fit(task: Task, features: np.ndarray, seed: int) -> tuple[Judge, float]:
     Returns it with its accuracy on the test examples.
     """
     d = features.shape[1]
-    # The probe is affine, so its scores at the origin and at the unit vectors are all of it.
+    # The probe is affine: its scores at the origin and at the unit vectors determine it.
     at = np.vstack([np.zeros((1, d)), np.eye(d)])
     scores, _ = fit_probe(features[task.train], task.train_labels, at, tune=True, seed=seed)
     judge = Judge(scores[1:] - scores[0], float(scores[0]))
@@ -57,7 +57,7 @@ def second_opinion(
     """
     known = np.flatnonzero(bags[task.train].getnnz(axis=0))
     train, test, written = (
-        part[:, known].toarray() for part in (bags[task.train], bags[task.test], texts)
+        rows[:, known].toarray() for rows in (bags[task.train], bags[task.test], texts)
     )
     scored = np.vstack([test, written])
     scores, _ = fit_probe(train, task.train_labels, scored, tune=True, seed=seed)

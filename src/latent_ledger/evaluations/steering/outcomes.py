@@ -1,9 +1,9 @@
-"""From generations to success at matched fluency: choose on one half, report on the other.
+"""Success at matched fluency: one half of the generations for choices, the other for results.
 
 Per arm, the coefficient is the one with the highest success among the admissible ones, and it is
 admissible if the mean perplexity of its texts is at most `cap` times that of the unsteered ones.
 Both are judged on the generations of even index alone; what is reported comes from the odd ones,
-which took no part in any choice. An arm without an admissible coefficient falls back to 0, the
+which enter no choice. An arm without an admissible coefficient falls back to 0, the
 unsteered text, and then has no effect by definition.
 
 Contrasts are differences per generation: all arms write generation i on the same random numbers.
@@ -25,7 +25,7 @@ from latent_ledger.statistics.records import Records, select
 ARMS = ("latent", "dom", "random")
 BASELINE = "baseline"
 
-WORDS = {
+ARM_DESCRIPTIONS = {
     "latent": "the decoder direction of the concept's best latent",
     "dom": "the difference of means",
     "random": "random directions",
@@ -43,7 +43,7 @@ CONTRASTS = {
 """Metric -> (a, b): success of a minus success of b."""
 
 DECLARED = "gap_dom"
-"""The one contrast declared as the row's verdict; Holm's correction covers the others."""
+"""The contrast declared as the row's verdict; Holm's correction covers the others."""
 
 TABLE = "outcomes.parquet"
 
@@ -61,7 +61,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Choice:
-    """What an arm is reported at: a cell, and the coefficients that were admissible."""
+    """The reported cell of an arm, and its admissible coefficients."""
 
     cell: Cell
     admissible: tuple[float, ...]
@@ -88,18 +88,18 @@ def choose(cells: Sequence[Cell], baseline: Cell, cap: float) -> Choice:
     return Choice(best, tuple(cell.coefficient for cell in fluent))
 
 
-def outcome_rows(concept: str, chosen: Mapping[str, Cell]) -> dict[str, np.ndarray]:
+def outcome_rows(concept: str, cells: Mapping[str, Cell]) -> dict[str, np.ndarray]:
     """Rows of the outcomes table: the reported generations of one concept, every arm beside it.
 
-    `chosen`: the reported cell of every arm and of the baseline.
+    `cells`: the reported cell of every arm and of the baseline.
     """
-    reported = np.flatnonzero(~selection_half(len(chosen[BASELINE].success)))
+    reported = np.flatnonzero(~selection_half(len(cells[BASELINE].success)))
     rows: dict[str, np.ndarray] = {
         "unit_id": np.array([f"{concept}/{index}" for index in reported], dtype=object),
         "concept": np.full(len(reported), concept, dtype=object),
         "index": reported,
     }
-    for arm, cell in chosen.items():
+    for arm, cell in cells.items():
         rows[f"success_{arm}"] = cell.success[reported].astype(np.float64)
         rows[f"bag_success_{arm}"] = cell.bag_success[reported].astype(np.float64)
         rows[f"perplexity_{arm}"] = cell.perplexity[reported]
@@ -110,11 +110,11 @@ def outcome_rows(concept: str, chosen: Mapping[str, Cell]) -> dict[str, np.ndarr
 
 
 def cell_rows(
-    concept: str, cells: Sequence[Cell], chosen: Mapping[str, Cell], cap: float
+    concept: str, cells: Sequence[Cell], reported: Mapping[str, Cell], cap: float
 ) -> Iterator[dict[str, Any]]:
     """Rows of ``cells.parquet``: every cell on either half, fluent or not, reported or not.
 
-    `cells`: the baseline first; `chosen`: the reported cell of every arm and of the baseline.
+    `cells`: the baseline first; `reported`: the reported cell of every arm and of the baseline.
     """
     baseline = cells[0]
     selection = selection_half(len(baseline.success))
@@ -130,7 +130,7 @@ def cell_rows(
                 "bag_success": float(cell.bag_success[half].mean()),
                 "perplexity": float(cell.perplexity[half].mean()),
                 "fluent": is_fluent(cell, baseline, half, cap),
-                "coders_measured_by": chosen[cell.arm] is cell,
+                "chosen": reported[cell.arm] is cell,
             }
 
 
@@ -145,7 +145,9 @@ def record(records: Records, concepts: Sequence[str]) -> None:
         suffix = "" if concept is None else f"/{concept}"
         place = "all concepts" if concept is None else concept
 
-        def measure(name: str, statistic: str, better: bool | None, text: str, **columns) -> None:
+        def measure(
+            name: str, statistic: str, better: bool | None, text: str, **columns: str
+        ) -> None:
             records.measure(
                 name + suffix,  # noqa: B023 (called within the iteration that defines it)
                 statistic,
@@ -159,10 +161,13 @@ def record(records: Records, concepts: Sequence[str]) -> None:
             )
 
         for arm in (*ARMS, BASELINE):
-            text = f"Share of texts that the judge takes for the concept under {WORDS[arm]}"
+            text = (
+                f"Share of texts that the judge takes for the concept under {ARM_DESCRIPTIONS[arm]}"
+            )
             measure(f"success_{arm}", "mean", True, text, value=f"success_{arm}")
         for name, (a, b) in CONTRASTS.items():
-            text = f"Success under {WORDS[a]} minus that under {WORDS[b]}, at matched fluency"
+            arms = f"{ARM_DESCRIPTIONS[a]} minus that under {ARM_DESCRIPTIONS[b]}"
+            text = f"Success under {arms}, at matched fluency"
             measure(name, "mean", True, text, value=name)
         if concept is not None:
             continue
@@ -170,7 +175,7 @@ def record(records: Records, concepts: Sequence[str]) -> None:
             text = f"The same by the bag-of-tokens judge: {a} minus {b}"
             measure(f"{name}_bag", "mean", True, text, value=f"{name}_bag")
         for arm in ARMS:
-            text = f"Mean perplexity under {WORDS[arm]} over that of the unsteered texts"
+            text = f"Mean perplexity under {ARM_DESCRIPTIONS[arm]} over that of the unsteered texts"
             columns = {"numerator": f"perplexity_{arm}", "denominator": f"perplexity_{BASELINE}"}
             measure(f"perplexity_ratio_{arm}", "ratio", False, text, **columns)
     for name in CONTRASTS:
@@ -194,12 +199,9 @@ def record_judge(records: Records, concept: str, accuracy: float, n: int) -> Non
 
 def _test(records: Records, family: Sequence[str]) -> None:
     """Add ``p`` and Holm's ``p_holm`` to the metrics of one family of contrasts."""
-    p = [_p_value(records, records.metrics[name]) for name in family]
-    corrected = (
-        resampling.holm(p) if len(p) > 1 else p
-    )  # one test needs none, and Holm's costs 0.4 s
-    for name, own, adjusted in zip(family, p, corrected, strict=True):
-        records.metrics[name] |= {"p": own, "p_holm": float(adjusted)}
+    p_values = [_p_value(records, records.metrics[name]) for name in family]
+    for name, p, adjusted in zip(family, p_values, resampling.holm(p_values), strict=True):
+        records.metrics[name] |= {"p": p, "p_holm": float(adjusted)}
 
 
 def _p_value(records: Records, metric: Mapping[str, Any]) -> float:
@@ -210,12 +212,19 @@ def _p_value(records: Records, metric: Mapping[str, Any]) -> float:
     def column(name: str) -> np.ndarray:
         return rows[name].to_numpy(zero_copy_only=False)[keep]
 
-    arms = [
+    a, b = (
         resampling.Values(column("unit_id"), "mean", column(f"success_{arm}"))
         for arm in CONTRASTS[metric["name"].partition("/")[0]]
-    ]
-    how = {"resamples": records.resamples, "seed": records.seed, "level": records.level}
+    )
     with warnings.catch_warnings():
-        # Welch's test, which comes along unasked, warns about an arm that always succeeds.
+        # Welch's test, a part of every contrast, warns about an arm that always succeeds.
         warnings.simplefilter("ignore", RuntimeWarning)
-        return resampling.compare(*arms, **how, paired=True).p
+        contrast = resampling.compare(
+            a,
+            b,
+            resamples=records.resamples,
+            seed=records.seed,
+            level=records.level,
+            paired=True,
+        )
+    return contrast.p

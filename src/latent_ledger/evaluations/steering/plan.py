@@ -1,4 +1,4 @@
-"""Steering: does adding a direction make the model write about a concept?"""
+"""Planning of steering: one job and one row per coder and protocol."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ NAME = "steering"
 TOKEN_SET = "probing"
 
 
-def judge_hook_point(config: Config, one: CoderSpec) -> HookPoint:
-    """Where the judge reads: the residual stream behind the declared layer, or the coder's own."""
+def judge_hook_point(config: Config, spec: CoderSpec) -> HookPoint:
+    """Hook point of the judge: resid_post of the declared layer, or of the coder's layer."""
     layer = config["evaluations"][NAME]["judge_layer"]
     return HookPoint(
-        one.site.output_hook.layer if layer is None else layer, HookPointName.RESID_POST
+        spec.site.output_hook.layer if layer is None else layer, HookPointName.RESID_POST
     )
 
 
 def variants(config: Config) -> dict[str, Settings]:
-    """Protocol -> the block with what that protocol does otherwise; "" is the block itself."""
+    """Settings of every protocol: the block with its overrides; "" is the block itself."""
     block = config["evaluations"].get(NAME)
     if block is None:
         return {}
     common = without(block, "variants")
-    return {"": common} | {name: common | own for name, own in block["variants"].items()}
+    return {"": common} | {
+        name: common | overrides for name, overrides in block["variants"].items()
+    }
 
 
-def measured(config: Config) -> list[tuple[str, CoderSpec]]:
-    """(protocol, coder) of everything that is steered."""
-    found = []
-    for name, block in variants(config).items():
-        coders = block.get("coders")
-        found += [
-            (name, one)
-            for one in coders_measured_by(config, NAME)
-            if coders is None or one.coder in coders
-        ]
-    return found
+def steered(config: Config) -> list[tuple[str, CoderSpec]]:
+    """(protocol, coder) of every steering job."""
+    specs = coders_measured_by(config, NAME)
+    return [
+        (name, spec)
+        for name, block in variants(config).items()
+        for spec in specs
+        if block.get("coders") is None or spec.coder in block["coders"]
+    ]
 
 
-def path_of(variant: str, of: str) -> str:
+def manifest(variant: str, coder: str) -> str:
     """The manifest of one coder under one protocol."""
     if not variant:
-        return paths.evaluation(NAME, of)
-    return f"steering_variants/{variant}/{of}.json"
+        return paths.evaluation(NAME, coder)
+    return f"steering_variants/{variant}/{coder}.json"
 
 
 def jobs(config: Config) -> Jobs:
-    """The protocol's own block, and the number format in which the model runs."""
+    """One job per coder and protocol: its settings and the number format of the model."""
     planned: Jobs = {}
-    for variant, spec in measured(config):
+    for variant, spec in steered(config):
         settings = without(variants(config)[variant], "select", "judge_layer", "coders")
         settings |= {"model_dtype": config["model"]["dtype"]}
-        planned[path_of(variant, spec.name)] = PlannedJob(
+        planned[manifest(variant, spec.name)] = PlannedJob(
             NAME,
             settings,
             {
@@ -85,7 +85,7 @@ def jobs(config: Config) -> Jobs:
 def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per coder and protocol."""
     planned = []
-    for variant, spec in measured(config):
+    for variant, spec in steered(config):
         block = variants(config)[variant]
         columns = {
             **coder_columns(config, spec, NAME),
@@ -95,5 +95,5 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
             f"coefs[{','.join(f'{value:g}' for value in block['coefficients'])}]xRMS",
         }
         run_id = f"steer-{spec.name}" + (f"-{variant}" if variant else "")
-        planned.append(RowPlan(run_id, NAME, path_of(variant, spec.name), columns))
+        planned.append(RowPlan(run_id, NAME, manifest(variant, spec.name), columns))
     return planned

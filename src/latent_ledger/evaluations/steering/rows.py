@@ -1,7 +1,8 @@
-"""Rows of steering: how each is read from its payload, and their section of the ledger."""
+"""Rows of steering, read from their payloads, and their section of the ledger."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
@@ -11,7 +12,7 @@ from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, n
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
-    """Latent minus difference of means first: the contrast that was declared."""
+    """Latent minus difference of means, the declared contrast, as the main metric."""
     metrics, facts = metrics_of(payload), payload.facts
     by = named(metrics)
     gap = by["gap_dom"]
@@ -25,31 +26,34 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"bag-of-tokens judge: latent - difference of means "
         f"{interval(by['gap_dom_bag'], signed=True)}"
     )
-    told = "; ".join(concept_line(name, of, by) for name, of in facts["concepts"].items())
+    summary = "; ".join(
+        concept_line(concept, values, by) for concept, values in facts["concepts"].items()
+    )
     notes = (
         f"Steered at {facts['steered_at']} (RMS {facts['rms']:.1f}), judged at "
-        f"{facts['judged_at']}; perplexity at most {facts['perplexity_cap']:g} x unsteered. {told}."
+        f"{facts['judged_at']}; perplexity at most {facts['perplexity_cap']:g} x unsteered. "
+        f"{summary}."
     )
     return Finding(text, main=gap, null=0.0, notes=notes, metrics=metrics)
 
 
-def concept_line(concept: str, facts: dict[str, Any], by: dict[str, Metric]) -> str:
-    """What was chosen for a concept, and how good its judges are."""
-    at, right = facts["coefficients"], by[f"judge_accuracy/{concept}"]
+def concept_line(concept: str, facts: Mapping[str, Any], by: Mapping[str, Metric]) -> str:
+    """Prompt, latent and coefficients of a concept, and the accuracy of its judges."""
+    coefficients, right = facts["coefficients"], by[f"judge_accuracy/{concept}"]
     chance = ", no better than chance" if right["ci"][0] <= 0.5 else ""
     arms = {"latent": "latent", "dom": "difference of means", "random": "random"}
-    chosen = ", ".join(
-        f"{words} {at[arm]:g}" + ("" if at[arm] else " (none admissible)")
-        for arm, words in arms.items()
+    listed = ", ".join(
+        f"{title} {coefficients[arm]:g}" + ("" if coefficients[arm] else " (none admissible)")
+        for arm, title in arms.items()
     )
     return (
         f"{concept}: prompt '{facts['prompt']}' (perplexity {facts['baseline_perplexity']:.1f}), "
-        f"latent {facts['latent']}, coefficients {chosen}, judge right on "
+        f"latent {facts['latent']}, coefficients {listed}, judge right on "
         f"{interval(right)} of test examples{chance} (bag of tokens {facts['bag_accuracy']:.3f})"
     )
 
 
-def section(current) -> str:
+def section(current: Sequence[Any]) -> str:
     """The ledger's table of all coders."""
     return per_coder(
         current,

@@ -1,7 +1,7 @@
-"""The language model as a writer: texts of every cell of one prompt, written and read in batches.
+"""Writer of steered texts: every cell of one prompt, sampled and read in batches.
 
 All cells of a generation (arms and coefficients, the unsteered one among them) share a batch and
-its noise; the streams are named by purpose and index, so the size of a batch moves no text.
+its noise; the streams are named by purpose and index, so the batch size changes no text.
 """
 
 from __future__ import annotations
@@ -55,8 +55,14 @@ class Writer:
         """The model in `folder`, at two captures' hook points; `meta` is their token set's."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         model = language_model.load_model(folder, settings["model_dtype"], device)
-        at = (HookPoint.parse(output_hook.hook_point), HookPoint.parse(judged.hook_point))
-        return cls(model, load_tokenizer(folder), *at, meta, settings)
+        return cls(
+            model,
+            load_tokenizer(folder),
+            HookPoint.parse(output_hook.hook_point),
+            HookPoint.parse(judged.hook_point),
+            meta,
+            settings,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -74,12 +80,11 @@ class Writer:
         """Raise :class:`GateError` unless the model computes the stored activations."""
         arrays = load_file(Path(tokens) / "tokens.safetensors")
         ids = arrays["input_ids"][:CHECKED].long().to(self.device)
-        own = arrays["doc_ids"][:CHECKED] >= 0
+        is_text = arrays["doc_ids"][:CHECKED] >= 0
         for capture in captures:
             hook_point = HookPoint.parse(capture.hook_point)
-            check_live(
-                hooks.read(self.model, ids, [hook_point])[hook_point].cpu()[own], capture, CHECKED
-            )
+            live = hooks.read(self.model, ids, [hook_point])[hook_point].cpu()
+            check_live(live[is_text], capture, CHECKED)
 
     def prompt(self, text: str) -> list[int]:
         """Token ids of a prompt, BOS first. Raises :class:`LedgerError` if it is too long."""
@@ -105,13 +110,13 @@ class Writer:
         size = max(1, self.settings["batch"] // cells)
         written, perplexity, features = [], [], []
         for low in range(0, n, size):
-            part = np.ascontiguousarray(vectors[:, low : low + size], dtype=np.float32)
+            batch = np.ascontiguousarray(vectors[:, low : low + size], dtype=np.float32)
             ids = generate.write(
                 self.model,
                 self.output_hook,
                 prompt,
-                torch.from_numpy(part).to(self.device),
-                [generate.stream(*purpose, low + index) for index in range(part.shape[1])],
+                torch.from_numpy(batch).to(self.device),
+                [generate.stream(*purpose, low + index) for index in range(batch.shape[1])],
                 new_tokens=self.settings["new_tokens"],
                 temperature=self.settings["temperature"],
                 never=self.never,
@@ -121,6 +126,7 @@ class Writer:
             written.append(ids)
             perplexity.append(reading.perplexity.reshape(cells, -1))
             features.append(reading.features.reshape(cells, -1, d))
-        joined = (np.concatenate(parts, axis=1) for parts in (written, perplexity, features))
-        ids, *read = joined
-        return ids, generate.Reading(*read)
+        reading = generate.Reading(
+            np.concatenate(perplexity, axis=1), np.concatenate(features, axis=1)
+        )
+        return np.concatenate(written, axis=1), reading

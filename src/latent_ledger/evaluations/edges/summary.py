@@ -1,4 +1,4 @@
-"""A graph in words and beside a prompt: what its nodes are called and where they sit."""
+"""Labels of a graph's nodes, and their positions in the prompt beside which it is shown."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from latent_ledger.evaluations.edges.task import Pair
 def node_labels(
     network: Network, steps: Sequence[Step], tokenizer: Any, kept: Sequence[int]
 ) -> dict[int, str]:
-    """Where each kept node is: its layer, its latent, and the token on which it tells most.
+    """Layer, latent and token of each kept node, as text by node.
 
-    That is the token of the prompts on which clean and corrupted values differ most, taken from
-    the side with the larger one.
+    The token is the one on which clean and corrupted values differ most in the prompts, from the
+    side with the larger value.
     """
     labels = {}
     for node in kept:
@@ -37,7 +37,7 @@ def node_labels(
 def _widest(step: Step, number: int, latent: int) -> tuple[float, int]:
     """Largest difference of a latent in a batch, and the token where it is."""
     ids = torch.stack([step.batch.clean, step.batch.corrupted])
-    values = torch.stack([one.f[number][..., latent] for one in (step.clean, step.corrupted)])
+    values = torch.stack([state.f[number][..., latent] for state in (step.clean, step.corrupted)])
     real = torch.arange(ids.shape[-1], device=ids.device) <= step.batch.last[:, None]
     change = torch.where(real, (values[0] - values[1]).abs(), -1.0).flatten()
     at = int(change.argmax())
@@ -58,7 +58,7 @@ def prompt_shown(network: Network, step: Step, pair: Pair, tokenizer: Any) -> ex
     )
 
 
-def positions(network: Network, step: Step, found: Attribution) -> dict[int, int]:
+def positions(network: Network, step: Step, attribution: Attribution) -> dict[int, int]:
     """Position of the largest |delta x gradient| of each kept node in the first row of `step`."""
     at: dict[int, int] = {}
     for number, (low, _) in enumerate(network.spans):
@@ -66,5 +66,5 @@ def positions(network: Network, step: Step, found: Attribution) -> dict[int, int
         gradient = nodes.slope(*passes, number, [1.0])
         effects = nodes.positions_effects(network, step.clean, step.corrupted, number, gradient)
         strongest = effects[0].abs().argmax(0).tolist()
-        at |= {low + node: strongest[node] for node in found.kept[number]}
+        at |= {low + node: strongest[node] for node in attribution.kept[number]}
     return at
