@@ -72,10 +72,7 @@ class Theirs:
     """delphi: cache, then records."""
 
     def __init__(self, model: Path, tokens: Path, coder: Path) -> None:
-        self.network, self.tokenizer = (
-            language_model.load_model(model),
-            load_tokenizer(model),
-        )
+        self.network, self.tokenizer = (language_model.load_model(model), load_tokenizer(model))
         self.ids = torch.from_numpy(load_file(tokens / "tokens.safetensors")["input_ids"]).long()
         self.coder = SparseCoder.load_from_disk(coder, device="cpu")
         layer = load_coder(coder, "cpu").site.input_hook.layer

@@ -23,7 +23,7 @@ rule ledger:
         # What a Modal Sandbox needs beside the inputs.
         modal_send=f"{at('records')} {at('corpus')}",
     params:
-        plan=f"plan:{graph.fingerprint(CONFIG)}",
+        plan=f"plan:{graph.fingerprint(CONFIG, JOBS)}",
         code=code("ledger"),
         env=ENV,
         store=STORE_PARAM,

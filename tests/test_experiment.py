@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections import OrderedDict
@@ -16,6 +19,7 @@ from latent_ledger.config.reading import merge
 from latent_ledger.experiment import load, validate
 from latent_ledger.lib.errors import LedgerError
 from tests.config.experiments import FULL, KINDS, MICRO, TINY, lines, small
+from tests.project import PROJECT
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
@@ -195,3 +199,22 @@ def test_what_stays_absent_by_mistake_is_an_error():
     assert lines(merge(small(), {"coders": {"sae-mlp": "absnet"}})) == [
         'coders.sae-mlp: "absnet" is not a mapping'
     ]
+
+
+def test_installed_package_checks_a_configuration_outside_a_checkout(tmp_path):
+    """The schemas lie in the package, so that no checkout is needed to read one."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PROJECT / "src/latent_ledger", tmp_path / "latent_ledger", ignore=ignored)
+    shutil.copy(TINY, tmp_path / "mine.yaml")
+    program = "import sys; from latent_ledger.cli import main; sys.exit(main(sys.argv[1:]))"
+    run = functools.partial(
+        subprocess.run,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    done = run([sys.executable, "-c", program, "check", "mine.yaml"])
+    assert (done.returncode, done.stdout) == (0, "mine.yaml: nothing wrong\n"), done.stderr
+    done = run([sys.executable, "-c", program, "docs"])
+    assert done.returncode == 1 and "go to the top of a checkout" in done.stderr

@@ -8,8 +8,6 @@ latent-ledger docs                     write docs/configuration.md from the sche
 latent-ledger costs FILE [OVERLAY...]  expected cost of every row of the reference ledger
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path
@@ -66,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
 def describe(options: argparse.Namespace) -> int:
     """Write the page of all keys, check a configuration, or print what its references cost."""
     if options.command == "docs":
+        if not docs.PAGE.parent.is_dir():
+            raise LedgerError(f"There is no {docs.PAGE.parent}/ here: go to the top of a checkout.")
         write_text(docs.PAGE, docs.describe(schema()))
         print(f"{docs.PAGE} is written")
         return 0

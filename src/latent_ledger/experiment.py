@@ -6,8 +6,6 @@ The Snakefile calls :func:`validate` on what Snakemake merged; :func:`load` does
 files.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any

@@ -89,10 +89,7 @@ def test_comments_docstrings_and_layout_cost_nothing(project, old, new):
 
 @pytest.mark.parametrize(
     ("module", "old", "new", "name"),
-    [
-        ("evals", "+ 1", "+ 2", "evals:fvu"),
-        ("helper", "2 * x", "3 * x", "helper:scale"),
-    ],
+    [("evals", "+ 1", "+ 2", "evals:fvu"), ("helper", "2 * x", "3 * x", "helper:scale")],
 )
 def test_an_edited_function_is_seen_and_named(project, module, old, new, name):
     before = digest(project)

@@ -56,10 +56,7 @@ def test_local_sparsify_folder_is_recognised_with_its_k(tmp_path):
     ("said", "message"),
     [
         ({"width": WIDTH + 1}, f"has width {WIDTH}, and the configuration says {WIDTH + 1}"),
-        (
-            {"architecture": "transcoder"},
-            "architecture sae, and the configuration says transcoder",
-        ),
+        ({"architecture": "transcoder"}, "architecture sae, and the configuration says transcoder"),
     ],
 )
 def test_coder_that_contradicts_the_configuration_is_refused(tmp_path, said, message):

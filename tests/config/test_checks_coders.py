@@ -125,9 +125,7 @@ CASES = [
     # controls
     (
         {"model.randomised": {"rerandomised": {}}, "coders.sae-mlp.model": "rerandomized"} | ALONE,
-        [
-            'coders.sae-mlp.model: unknown model "rerandomized"; did you mean "rerandomised"?',
-        ],
+        ['coders.sae-mlp.model: unknown model "rerandomized"; did you mean "rerandomised"?'],
     ),
     (
         {"coders.sae-mlp.model": "noise"} | ALONE,

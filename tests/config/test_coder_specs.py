@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from latent_ledger.config.coder_specs import (
-    coder_specs,
-    coders_measured_by,
-    pairs,
-)
+from latent_ledger.config.coder_specs import coder_specs, coders_measured_by, pairs
 from latent_ledger.experiment import validate
 
 

@@ -79,12 +79,7 @@ def test_defaults_are_filled():
             "seed": 0,
         }
     }
-    assert config["comparisons"] == {
-        "resamples": 10_000,
-        "level": 0.95,
-        "seed": 0,
-        "families": {},
-    }
+    assert config["comparisons"] == {"resamples": 10_000, "level": 0.95, "seed": 0, "families": {}}
     assert config["ledger"] == {"alpha": 0.05}
     assert config["references"] == {}
 
@@ -130,11 +125,7 @@ WRONG = [
         ['coders.sae-resid.lyaer: unknown key; did you mean "layer"?'],
     ),
     ("evaluatoins", {}, ['evaluatoins: unknown key; did you mean "evaluations"?']),
-    (
-        "ledger.zzz",
-        1,
-        ["ledger.zzz: unknown key; known: alpha"],
-    ),
+    ("ledger.zzz", 1, ["ledger.zzz: unknown key; known: alpha"]),
     (
         "training.width",
         "1024",
@@ -156,11 +147,7 @@ WRONG = [
         "1e-3",
         ['training.learning_rate: "1e-3" is not a number or null; write 1.0e-3 without quotes'],
     ),
-    (
-        "training.learning_rate",
-        0,
-        ["training.learning_rate: 0 must be greater than 0"],
-    ),
+    ("training.learning_rate", 0, ["training.learning_rate: 0 must be greater than 0"]),
     ("training", None, ["training: null is not a mapping"]),
     (
         "training.width",
@@ -168,11 +155,7 @@ WRONG = [
         ["training.width: missing; this key is required, for example 1024"],
     ),
     ("coders", {}, ["coders: empty; name at least one"]),
-    (
-        "tokens",
-        REMOVED,
-        ["tokens: missing; this key is required"],
-    ),
+    ("tokens", REMOVED, ["tokens: missing; this key is required"]),
     (
         "model.dtype",
         "float23",
@@ -181,11 +164,7 @@ WRONG = [
             'did you mean "float32"?'
         ],
     ),
-    (
-        "training.optimizer",
-        "lion",
-        ['training.optimizer: "lion" is not one of signum, adam, muon'],
-    ),
+    ("training.optimizer", "lion", ['training.optimizer: "lion" is not one of signum, adam, muon']),
     ("comparisons.level", 1.0, ["comparisons.level: 1.0 must be less than 1"]),
     ("corpus.parts.model", 1.5, ["corpus.parts.model: 1.5 is above the greatest value 1"]),
     (

@@ -45,10 +45,7 @@ def test_a_metric_may_be_about_one_concept(tiny):
             'measurements[0].row: the ledger has no row "recon-sae-residd-k32-s0"; did you mean '
             '"recon-sae-resid-k32-s0"? Or take the entry out: references: {repro-001: absent}',
         ),
-        (
-            {"row": None},
-            'measurements[0]: the ledger has no row "repro-001"; known: ',
-        ),
+        ({"row": None}, 'measurements[0]: the ledger has no row "repro-001"; known: '),
         (
             {"metric": "varianceexplained"},
             'measurements[0].metric: reconstruction has no metric "varianceexplained"; did you '

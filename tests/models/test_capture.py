@@ -342,9 +342,7 @@ def test_a_killed_capture_goes_on_and_ends_with_the_same_bytes(gemma2, tmp_path)
 
     killed = folders(tmp_path / "killed", KILLED)
     process = subprocess.Popen(
-        [sys.executable, "-c", CAPTURE, tmp_path, gemma2],
-        cwd=PROJECT,
-        stderr=subprocess.DEVNULL,
+        [sys.executable, "-c", CAPTURE, tmp_path, gemma2], cwd=PROJECT, stderr=subprocess.DEVNULL
     )
     second = tmp_path / "partial" / str(KILLED[-1]) / shards.shard_name(1)
     while not second.exists():

@@ -77,10 +77,7 @@ def test_addresses_and_servers_enter_each_others_keys_in_no_backend():
 
 def test_new_backend_keeps_its_address_and_is_not_served(monkeypatch):
     kind = ScorerKind(
-        name="other",
-        label=lambda settings: "other",
-        cost=lambda *_: Work(),
-        needs=("base_url",),
+        name="other", label=lambda settings: "other", cost=lambda *_: Work(), needs=("base_url",)
     )
     monkeypatch.setitem(SCORERS, "other", kind)
     settings = {"backend": "other", **FULL}

@@ -237,9 +237,7 @@ def correlated() -> tuple[np.ndarray, np.ndarray]:
     return shared + 0.1 * rng.normal(size=200) + 0.1, shared + 0.1 * rng.normal(size=200)
 
 
-def test_pairing_of_correlated_arms_narrows_interval(
-    correlated,
-):
+def test_pairing_of_correlated_arms_narrows_interval(correlated):
     a, b = map(mean_of, correlated)
     paired = compare(a, b, seed=0, resamples=2000)
     unpaired = compare(a, b, seed=0, resamples=2000, paired=False)

@@ -166,8 +166,7 @@ def _labelled(
 def _biographies() -> dict[str, Rows]:
     classes = {profession: texts.of(*source) for profession, source in texts.PROFESSIONS.items()}
     return _labelled(
-        classes,
-        lambda label, text: {"hard_text": text, "profession": label, "gender": _half(text)},
+        classes, lambda label, text: {"hard_text": text, "profession": label, "gender": _half(text)}
     )
 
 

@@ -5,8 +5,6 @@ what a record cannot: attempts that failed, the time a container needed to start
 the job could no longer write a record (out of memory, lost worker, timeout).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

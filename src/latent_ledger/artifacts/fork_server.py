@@ -17,8 +17,6 @@ the store lacks hands its script over::
 Other workflows and executors do not use it: without the variable :data:`PLACE` nothing changes.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import importlib

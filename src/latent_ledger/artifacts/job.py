@@ -34,7 +34,7 @@ from typing import Any
 
 from latent_ledger.artifacts import fork_server
 from latent_ledger.artifacts.provenance import action_key, code_of, ingredients
-from latent_ledger.artifacts.store import Manifest, Payload, Store, default_root
+from latent_ledger.artifacts.store import Actions, Manifest, Payload, Store, default_root
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import write_json
 
@@ -126,7 +126,7 @@ class Job:
         """
         began, clock = datetime.now(UTC), time.monotonic()
         try:
-            restored = self._restore()
+            restored = self._restore(self.store)
             missing = [output_name for output_name in self.outputs if output_name not in restored]
             if missing and self.threads == 1 and (code := fork_server.run_script()) is not None:
                 return self._end_as(code, began, clock)
@@ -158,26 +158,26 @@ class Job:
         if code != 0:
             raise SystemExit(1)
 
-    def restore_all(self) -> bool:
+    def restore_all(self, actions: Actions) -> bool:
         """Restore every part and write the record; False, with nothing written, if one lacks.
 
-        The Modal executor's hook calls it, which looks a key up without this job's process.
+        The Modal executor's hook calls it with `actions` of its own, without this job's process.
         """
         keys = {output_name: action_key(self.made_by(output_name)) for output_name in self.outputs}
-        if self.recompute or not all(self.store.lookup(key) for key in keys.values()):
+        if self.recompute or not all(map(actions.lookup, keys.values())):
             return False
-        restored = self._restore()
+        restored = self._restore(actions)
         if len(restored) < len(self.outputs):
             return False
         write_json(self.record, {**next(iter(restored.values()))["run"], "status": "restored"})
         return True
 
-    def _restore(self) -> dict[str, dict[str, Any]]:
+    def _restore(self, actions: Actions) -> dict[str, dict[str, Any]]:
         """Write the manifests of all parts the store has; returns their actions."""
         restored = {}
         for output_name, output in self.outputs.items():
             made_by = self.made_by(output_name)
-            action = None if self.recompute else self.store.lookup(action_key(made_by))
+            action = None if self.recompute else actions.lookup(action_key(made_by))
             if action is not None:
                 Manifest(**action["manifest"]).write(output)
                 restored[output_name] = action

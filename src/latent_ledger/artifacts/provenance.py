@@ -15,8 +15,6 @@ steps open, as in ``import_module(f"latent_ledger.coders.formats.{name}.loader")
 disk that fits is then followed. :func:`code_of` raises for any other computed name.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping

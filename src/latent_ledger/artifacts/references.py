@@ -5,8 +5,6 @@ id with its commit, or a local folder) and the sha256 of each. A reference keeps
 the store. Resolving it checks every file once per process.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator, Sequence

@@ -9,8 +9,6 @@ The ledger of a failed run reads payloads, so it is rendered there:
 :mod:`latent_ledger.ledger.failed_run`. Nothing here loads torch.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -66,8 +64,7 @@ def complete(job: Any, read: Read) -> bool:
         scriptdir=str(script.parent),
     )
     task = Job.from_snakemake(seen, rule=script.stem)  # an action is named after its script
-    task.store = RemoteActions(read)  # type: ignore[assignment]  # the half that a lookup needs
-    return task.restore_all()
+    return task.restore_all(RemoteActions(read))
 
 
 def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:

@@ -10,8 +10,6 @@ in ``results/`` is deleted or touched, so a dry run, ``--lint`` and ``--summary`
 was.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import urlsafe_b64encode
 from collections import Counter
@@ -113,8 +111,7 @@ def mark_outdated(reasons: Mapping[str, str], root: Path = Path()) -> None:
         record.parent.mkdir(parents=True, exist_ok=True)
         params = [repr(f"outdated: {reason}")]
         record.write_text(
-            json.dumps({"record_format_version": RECORD_FORMAT, "params": params}),
-            encoding="utf-8",
+            json.dumps({"record_format_version": RECORD_FORMAT, "params": params}), encoding="utf-8"
         )
 
 

@@ -25,7 +25,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import (
@@ -102,6 +102,13 @@ class Payload:
                 raise error
             self._verified = True
         return self.store.payload_folder(self.manifest.digest)
+
+
+class Actions(Protocol):
+    """What completes a job without its payload: a lookup of action keys."""
+
+    def lookup(self, key: str) -> dict[str, Any] | None:
+        """The action of `key`, with its manifest and run record; None if it is not there."""
 
 
 class Store:

@@ -11,8 +11,6 @@ Activations are brought to fp32 before they are encoded, in blocks of :data:`BLO
 bounds memory; the block size is no setting, so equal inputs give equal bytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol

@@ -5,8 +5,6 @@ indices int32   [nnz]     latents, ascending within a row
 values  float32 [nnz]     > 0
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor

@@ -6,8 +6,6 @@
 The file decides architecture, width and k; the configuration's values must agree with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path

@@ -9,8 +9,6 @@ at a width of 1,024 and k = 32 this takes a little over half of its time. On oth
 where groups are too few to save anything, it is ``torch.topk``.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Checks of the coders and their comparisons: sites, sizes, and equal conditions."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

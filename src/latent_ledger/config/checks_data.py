@@ -1,7 +1,5 @@
 """Checks of the store, the models, the texts and the labelled examples, and of their fit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,13 +129,4 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-CHECKS = (
-    _store,
-    _models,
-    _corpus_source,
-    _parts,
-    _model_part,
-    _budgets,
-    _contexts,
-    _concepts,
-)
+CHECKS = (_store, _models, _corpus_source, _parts, _model_part, _budgets, _contexts, _concepts)

@@ -6,8 +6,7 @@ An entry with a ``source`` comes trained: it is a single spec of the same name, 
 chose its k, seed and recipe.
 """
 
-from __future__ import annotations
-
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,8 +120,20 @@ def base_block(config: Mapping[str, Any], model: str = ORIGINAL) -> Mapping[str,
     return config["model"]["others"].get(model, config["model"])
 
 
+_LAST: list[tuple[Any, list[CoderSpec]]] = []
+"""The last answer of :func:`coder_specs` and a copy of what it followed from: planning asks for the
+coders of one configuration a hundred times, and a thousand of them take .03 s to make."""
+
+
 def coder_specs(config: Mapping[str, Any]) -> list[CoderSpec]:
     """All coders of a validated configuration: coders as written, then k, then seed."""
+    rests_on = [config["coders"], config["training"], config["model"]["others"]]
+    if not _LAST or _LAST[0][0] != rests_on:
+        _LAST[:] = [(copy.deepcopy(rests_on), _make_specs(config))]
+    return list(_LAST[0][1])
+
+
+def _make_specs(config: Mapping[str, Any]) -> list[CoderSpec]:
     specs = []
     for coder, entry in config["coders"].items():
         shared = {

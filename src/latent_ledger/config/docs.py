@@ -1,7 +1,5 @@
 """Page docs/configuration.md, made from the schema: a table row per key."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +8,8 @@ from typing import Any
 from latent_ledger.config.schema_file import resolve
 from latent_ledger.lib.suggestions import show
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
+PAGE = Path("docs/configuration.md")
+"""Where the page lies in a checkout, from its top."""
 
 INTRODUCTION = """\
 # Configuration

@@ -3,8 +3,6 @@
 A check reads several parts of a configuration that each look right alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ PyYAML keeps the last of two equal keys in silence, so a value could be changed 
 overruled in another. Here a repeated key is an error that names both lines.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

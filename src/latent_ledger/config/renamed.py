@@ -4,8 +4,6 @@ Each use gives a line on standard error with the new name. Where the old and the
 side by side, the meaning is ambiguous, and the old name is an unknown key.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from typing import Any

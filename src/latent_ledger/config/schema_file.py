@@ -10,8 +10,6 @@ one that does, preferring keys the mapping does not have yet, because a misspelt
 missing one.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache

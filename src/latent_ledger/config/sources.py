@@ -1,7 +1,5 @@
 """Origins of the ``source`` keys of a configuration, by section."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -7,8 +7,6 @@ reported at once. This module knows no evaluation: :mod:`latent_ledger.experimen
 checks of all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

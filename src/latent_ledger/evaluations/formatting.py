@@ -1,7 +1,5 @@
 """Formatting of metrics as text and Markdown tables, the same in every row and section."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ here     results, configuration --> Sandbox: python -m latent_ledger.ledger.fail
 Sandbox  write_ledger --> results/ledger.md, ledger.json, figures --> here
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Mapping

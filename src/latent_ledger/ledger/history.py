@@ -5,8 +5,6 @@ its verdict differs from the last one. It keeps the row as it was shown, and the
 whole closure above it, from which the next version states *what* changed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -12,8 +12,6 @@ For every row the configuration plans (:func:`latent_ledger.planning.graph.rows`
 :mod:`latent_ledger.ledger.report` turns the rows into Markdown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -240,7 +238,7 @@ def write_ledger(
     ledger.put_figures(rows)
     page, machine = (root / path for path in paths.LEDGER)
     write_text(page, report.markdown(config, rows))
-    content = {"experiment": config["experiment"], "plan": graph.fingerprint(config)}
+    content = {"experiment": config["experiment"], "plan": graph.fingerprint(config, ledger.jobs)}
     write_json(machine, content | {"rows": [as_json(row) for row in rows]})
     for row in rows:
         if row.label != "superseded":
@@ -263,7 +261,7 @@ def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> 
         return "it has no readable ledger.json beside it"
     if not isinstance(content, dict) or content.get("experiment") != config["experiment"]:
         return "it is the ledger of another experiment"
-    if content.get("plan") != graph.fingerprint(config):
+    if content.get("plan") != graph.fingerprint(config, jobs):
         return "it was made from another configuration"
     folder = root / paths.folder(config["experiment"])
     missing = [name for name in jobs if not (folder / name).exists()]

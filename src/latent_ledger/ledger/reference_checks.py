@@ -5,8 +5,6 @@ without other problems. Metrics are checked where the row's evaluation declares 
 only the finished measurement has is checked when the ledger is written.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

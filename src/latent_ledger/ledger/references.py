@@ -15,8 +15,6 @@ entry becomes a separate row. Earlier versions of an entry (its ``history``) are
 superseded, with the value reported then and the reason for its withdrawal.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

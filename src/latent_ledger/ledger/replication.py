@@ -9,8 +9,6 @@ there is not inconclusive, that is, when it survives Holm's correction; it *hold
 finds it, in the same direction.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path

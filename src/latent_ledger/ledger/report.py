@@ -3,8 +3,6 @@
 Deterministic: equal rows give equal text; no time of rendering appears anywhere.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any

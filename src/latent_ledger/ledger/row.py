@@ -1,7 +1,5 @@
 """Row of the ledger: its 18 columns for people, and its metrics and origin for machines."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

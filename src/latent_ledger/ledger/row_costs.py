@@ -7,8 +7,6 @@ coder, evaluation. *Alone* is the sum of their costs. Rows share most of these j
 runs once. *Added* is the cost of the jobs that no row above has, so the column sums to the total.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

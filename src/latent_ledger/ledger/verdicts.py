@@ -10,8 +10,6 @@
 * ``superseded``: a newer record of the same run id exists.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

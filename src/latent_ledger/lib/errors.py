@@ -5,8 +5,6 @@ print that line, write it into their run record, and exit with a code that is no
 exception is a bug and keeps its traceback.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 

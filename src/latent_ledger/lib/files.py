@@ -4,8 +4,6 @@ Every write goes to a temporary name in the same folder and is renamed over the 
 process or a full disk leaves the old file or the new one, never a mixture.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

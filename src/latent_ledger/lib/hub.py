@@ -3,8 +3,6 @@
 Checks and estimates run before any job. Importing huggingface_hub takes longer than all of them.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

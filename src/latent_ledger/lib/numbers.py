@@ -4,8 +4,6 @@ Every JSON file and every digest of settings goes through :func:`canonical`. An 
 bytes, so this module is part of every job's code digest, unlike :mod:`latent_ledger.lib.files`.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

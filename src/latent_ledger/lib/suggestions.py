@@ -3,8 +3,6 @@
 A misspelt word is answered with the nearest known word, or with all known words where none is near.
 """
 
-from __future__ import annotations
-
 import datetime
 import difflib
 import json

@@ -15,8 +15,6 @@
   every hook point with TransformerLens.
 """
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence

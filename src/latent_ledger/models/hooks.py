@@ -14,8 +14,6 @@ To add an architecture, add one :class:`Layout`; models built like Llama need no
 checked against TransformerLens by the parity gate before anything depends on it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

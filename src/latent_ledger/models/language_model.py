@@ -6,8 +6,6 @@ measured against. A folder is whole (written by ``save_pretrained``) or a refere
 (:mod:`latent_ledger.artifacts.references`).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

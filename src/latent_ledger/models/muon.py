@@ -7,8 +7,6 @@ then costs five times the model's forward and backward pass. This subclass chang
 only: float32, and one batched product for the equal matrices of all layers.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from typing import Any, cast

@@ -16,8 +16,6 @@ lower precision, 0.0156 in float16 and 0.125 in bfloat16: the two differ in the 
 (fused attention here, eager there). A wrong layer, side or norm gives errors of order one.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterable
 from importlib.metadata import version

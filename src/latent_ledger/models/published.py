@@ -1,7 +1,5 @@
 """References to published models: their configuration, tokenizer and one format of weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

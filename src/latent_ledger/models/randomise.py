@@ -14,8 +14,6 @@ where a model has them, are drawn anew. Heap et al. (2025), arXiv 2501.17727, us
 controls.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -14,8 +14,6 @@ A row is one non-padding position; concatenated shards give token order. All hoo
 token set share their shard boundaries, so row `i` of two hook points is the same token.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Iterator, Mapping

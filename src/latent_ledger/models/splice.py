@@ -10,8 +10,6 @@ coder is spliced at its output hook, from the value of its input hook in the sam
 Nothing here turns gradients off, so attribution can use the same functions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import torch

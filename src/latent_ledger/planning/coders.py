@@ -1,7 +1,5 @@
 """Planning of sparse coders: trained here, all with one recipe, or fetched; and of their codes."""
 
-from __future__ import annotations
-
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.coders.formats.recognition import entry
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by

@@ -8,19 +8,9 @@ neither (probes, bootstraps, drawing examples) is seconds of one CPU core, from 
 laptop experiment scaled by its sizes. Estimates are meant to be right within a factor of two.
 """
 
-from __future__ import annotations
-
 from latent_ledger.models.sources.registry import source_of
 from latent_ledger.resources.memory import PROCESS, resident
-from latent_ledger.resources.work import (
-    DOWNLOAD,
-    GIB,
-    MB,
-    Cost,
-    Planned,
-    Work,
-    takes,
-)
+from latent_ledger.resources.work import DOWNLOAD, GIB, MB, Cost, Planned, Work, takes
 
 
 def _language_model(job: Planned) -> Work:
@@ -96,6 +86,4 @@ CODERS = {
     "encode": Cost(_encode, gpu=True, mem_mb=3_000),
 }
 
-LEDGER = {
-    "ledger": Cost(takes(20), mem_mb=1_000),
-}
+LEDGER = {"ledger": Cost(takes(20), mem_mb=1_000)}

@@ -7,8 +7,6 @@ These numbers were set so that the wall clocks of the reference ledger (June 202
 within a factor of two, which tests/planning/test_estimates.py checks. Nothing finer is claimed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

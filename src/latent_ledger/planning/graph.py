@@ -8,8 +8,6 @@ their inputs and params from here, and the ledger the list of jobs that *should*
 manifests come from :mod:`latent_ledger.planning.paths`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -20,14 +18,7 @@ from latent_ledger.lib.files import digest_json
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.registry import STAGES
-from latent_ledger.planning.stage import (
-    Config,
-    Context,
-    Finding,
-    Jobs,
-    PlannedJob,
-    RowPlan,
-)
+from latent_ledger.planning.stage import Config, Context, Finding, Jobs, PlannedJob, RowPlan
 
 
 def context(config: Config) -> Context:
@@ -108,14 +99,10 @@ def capture_groups(planned: Iterable[str]) -> dict[tuple[str, str], list[HookPoi
     return groups
 
 
-def fingerprint(config: Config) -> str:
+def fingerprint(config: Config, planned: Jobs) -> str:
     """Digest of everything the ledger is planned from; it changes when a row or a job does."""
-    planned = jobs(config)
     planned_rows = [asdict(row) for row in rows(config, planned)]
-    graph = {
-        name: [job.rule, job.settings, {key: job.inputs[key] for key in job.inputs}]
-        for name, job in planned.items()
-    }
+    graph = {name: [job.rule, job.settings, dict(job.inputs)] for name, job in planned.items()}
     return digest_json([planned_rows, graph, config["ledger"], config.get("references")])
 
 

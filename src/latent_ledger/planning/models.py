@@ -1,7 +1,5 @@
 """Planning of the language model, its re-randomised controls, other models, and captures."""
 
-from __future__ import annotations
-
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import ORIGINAL, base, base_block, coder_specs
 from latent_ledger.models.hook_points import HookPoint

@@ -10,8 +10,6 @@ classes below, with their parts as fields, and the graph plans their jobs from t
 not the original one.
 """
 
-from __future__ import annotations
-
 from typing import Self
 
 from latent_ledger.config.coder_specs import ORIGINAL

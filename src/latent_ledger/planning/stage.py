@@ -12,8 +12,6 @@ A job's settings enter its action key, so they hold what the job needs and nothi
 the bootstrap resamples of one evaluation must not retrain a coder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

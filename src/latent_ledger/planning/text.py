@@ -1,7 +1,5 @@
 """Planning of text and tokens: the corpus in disjoint parts, the labelled concepts, token sets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -119,9 +117,4 @@ def token_set_size(context: Context, token_set: str, base: str = ORIGINAL) -> fl
     return 0.0
 
 
-STAGE = Stage(
-    name="text",
-    costs=costs.TEXT,
-    jobs=jobs,
-    makes={paths.Tokens: tokens_job},
-)
+STAGE = Stage(name="text", costs=costs.TEXT, jobs=jobs, makes={paths.Tokens: tokens_job})

@@ -5,8 +5,6 @@ model, the ``config.json`` of a folder or of the hub's cache), then the numbers 
 this package (architectures.yaml).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Table of a dry run: every job with its GPU, minutes and dollars, and the total."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Checks of the GPUs: the list rises in size, and a rule's GPU needs the list."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

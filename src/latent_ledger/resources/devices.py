@@ -1,7 +1,5 @@
 """Table of the GPUs that a job may request: memory, throughput and bandwidth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path

@@ -12,8 +12,6 @@ resident model the second condition shrinks with what that model holds, and it g
 only when its process ends: hence caching, explaining and scoring are jobs of their own here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 

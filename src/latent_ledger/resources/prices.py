@@ -4,8 +4,6 @@ It is read where the plugin is installed, else where the checkout has it, and ne
 plugin's package needs Modal's client, an estimate does not.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ answer counts only if it holds exactly one JSON list of the right length, each e
 allowed; a second list, a nested one, or a bracket that is no JSON is not.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

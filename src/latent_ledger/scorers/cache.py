@@ -10,8 +10,6 @@ with what it already paid for. It is not flushed to the disk, which would hold u
 for some 20 ms: a file that is no answer is named in one line and asked for again.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

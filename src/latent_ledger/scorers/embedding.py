@@ -6,8 +6,6 @@ cosine. Everything runs on the CPU in batches of one fixed size: equal texts in 
 equal bytes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import util
 from pathlib import Path

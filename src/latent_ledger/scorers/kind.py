@@ -10,8 +10,6 @@ entry, so none of them names a backend. A job opens the client and never sees th
 :mod:`latent_ledger.scorers.opening`): a new label or a better cost makes no answer stale.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any

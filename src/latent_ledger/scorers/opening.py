@@ -4,8 +4,6 @@ A job imports ``scorers/<backend>/client.py`` and no entry, so a new label, cost
 answer stale. The open step in the import's name lets the code digest follow every client.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path

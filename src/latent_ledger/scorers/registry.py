@@ -5,8 +5,6 @@ the schema; see ``docs/add-a-scorer.md``. Scoring by embeddings asks no scorer: 
 :mod:`latent_ledger.scorers.embedding`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,14 +14,7 @@ from latent_ledger.scorers.lexical.entry import KIND as LEXICAL
 from latent_ledger.scorers.openai.entry import KIND as OPENAI
 from latent_ledger.scorers.vllm.entry import KIND as VLLM
 
-SCORERS: dict[str, ScorerKind] = {
-    kind.name: kind
-    for kind in (
-        LEXICAL,
-        OPENAI,
-        VLLM,
-    )
-}
+SCORERS: dict[str, ScorerKind] = {kind.name: kind for kind in (LEXICAL, OPENAI, VLLM)}
 """Backend -> its description."""
 
 

@@ -10,8 +10,6 @@ Sources: Rosenbaum, Optimal matching for observational studies (1989); Austin, O
 widths (2011).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

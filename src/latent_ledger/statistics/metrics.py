@@ -13,8 +13,6 @@ mean of a residual stream can be 100 times its spread, where float32 sums of squ
 Losses are in nats per predicted token; :mod:`latent_ledger.models.splice` measures them.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import sparse
 

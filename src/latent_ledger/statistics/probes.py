@@ -12,8 +12,6 @@ Sources: Gurnee et al. 2023 (arXiv 2305.01610) for selection by difference of me
 and Clarke-Pearson 1988 (Biometrics 44:837) for the components of the AUROC.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import TypeAlias
 

@@ -15,8 +15,6 @@ its evaluation.
 Equal content gives equal bytes: tables keep the order they are given in, JSON keys are sorted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -30,11 +28,7 @@ from latent_ledger.lib.files import write_json
 from latent_ledger.lib.numbers import ROW_GROUP
 from latent_ledger.statistics.resampling import Statistic, Values, estimate
 
-ARGUMENTS = {
-    "mean": ("value",),
-    "ratio": ("numerator", "denominator"),
-    "auroc": ("score", "label"),
-}
+ARGUMENTS = {"mean": ("value",), "ratio": ("numerator", "denominator"), "auroc": ("score", "label")}
 """Per statistic, the roles in `columns` that become the arguments of ``Values``."""
 
 Sums = dict[str, np.ndarray]

@@ -3,8 +3,6 @@
 The configuration's checks and the plan read this table, so it imports nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -14,8 +14,6 @@ two values, ``19 vs 21``: texts of the first are positive, of the second negativ
 are left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 

@@ -10,8 +10,6 @@ random order, so that the first tokens of a part are a fair sample of all its so
 beyond the sum of the fractions are not used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tokenizer of a model folder, whole or a reference."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase

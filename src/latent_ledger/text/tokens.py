@@ -18,8 +18,6 @@ The tokenizer is the model's own. Special tokens are set here and never parsed o
 document that spells ``<bos>`` is six ordinary characters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 

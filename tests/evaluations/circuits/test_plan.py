@@ -50,10 +50,7 @@ def config() -> dict:
 def test_jobs_have_the_inputs_of_their_coders(config):
     config = validate(config)
     jobs = circuits.jobs(config)
-    assert set(jobs) == {
-        "circuits/sae-k8-s0.json",
-        "multilayer_circuits/residual.json",
-    }
+    assert set(jobs) == {"circuits/sae-k8-s0.json", "multilayer_circuits/residual.json"}
     across = jobs["multilayer_circuits/residual.json"]
     settings = across.settings
     assert across.rule == "multilayer_circuits"

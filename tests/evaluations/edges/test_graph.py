@@ -72,12 +72,7 @@ def test_signs_and_error_nodes_are_recovered():
     weights = dict(zip(attribution.edges, attribution.weights.mean(0), strict=True))
     present = {edge: weight for edge, weight in weights.items() if abs(weight) > 1e-6}
     assert present == pytest.approx(
-        {
-            (U1, LOWER + D1): 3.0,
-            (U2, LOWER + toys.D2): -0.3,
-            (ERROR, LOWER + ERROR): 0.5,
-        },
-        abs=1e-5,
+        {(U1, LOWER + D1): 3.0, (U2, LOWER + toys.D2): -0.3, (ERROR, LOWER + ERROR): 0.5}, abs=1e-5
     )
 
 

@@ -34,9 +34,7 @@ def test_halves_share_no_context_and_the_draw_follows_the_seed():
 
 def test_unusable_pairs_are_counted_by_reason():
     halves, dropped = drawn(
-        pairs=40,
-        subjects=[["A", "B"], ["A", "BB"]],
-        answers=[["a", "b"], ["aa", "b"], ["c", "c"]],
+        pairs=40, subjects=[["A", "B"], ["A", "BB"]], answers=[["a", "b"], ["aa", "b"], ["c", "c"]]
     )
     assert sum(map(len, halves.values())) == 4
     assert dropped == {

@@ -70,11 +70,7 @@ def write_evaluation(folder: Path, effect: float, seed: int, documents: int = DO
     metrics = [
         record("variance_explained", "ratio", of(ids, "ratio", variance * share, variance), ratio),
         record(
-            "share_test",
-            "mean",
-            of(ids[test], "mean", share[test]),
-            mean,
-            where={"split": "test"},
+            "share_test", "mean", of(ids[test], "mean", share[test]), mean, where={"split": "test"}
         ),
         record("share_latent", "mean", of(ids, "mean", share), mean, unit="latent"),
         record(
@@ -302,11 +298,7 @@ def test_allowed_unfair_comparison_lists_its_fields(tables, tmp_path, entry):
 
 @pytest.mark.parametrize(
     "entry",
-    [
-        "corpus",
-        {"pair": ["good", "plain"], "fields": ["corpus"]},
-        {"pair": ["plain", "twin"]},
-    ],
+    ["corpus", {"pair": ["good", "plain"], "fields": ["corpus"]}, {"pair": ["plain", "twin"]}],
 )
 def test_unfair_comparison_with_another_allowance_is_refused(tables, tmp_path, entry):
     with pytest.raises(GateError, match="token_budget"):

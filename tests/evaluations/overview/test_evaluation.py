@@ -131,10 +131,7 @@ def test_seed_spread_equals_hand_computed_value(tmp_path):
         )
     settings = {
         "sweep": {
-            "reconstruction.variance_explained": [
-                point("a-k32-s0"),
-                point("a-k32-s1", seed=1),
-            ]
+            "reconstruction.variance_explained": [point("a-k32-s0"), point("a-k32-s1", seed=1)]
         },
         "resamples": 4000,
         "seed": 0,

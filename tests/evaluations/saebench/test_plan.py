@@ -69,10 +69,7 @@ def test_saebenchs_own_data_sets_have_texts_tokens_and_artifacts_of_their_own():
 
 
 def test_probe_texts_exclude_all_training_corpora(config):
-    assert sae_probes.trained_on(config) == [
-        "corpus/model.json",
-        "corpus/coder.json",
-    ]
+    assert sae_probes.trained_on(config) == ["corpus/model.json", "corpus/coder.json"]
     assert graph.jobs(config)["tokens/sae-probes.json"].inputs["text"] == "probe_texts.json"
 
 

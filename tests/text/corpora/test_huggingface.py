@@ -42,11 +42,7 @@ def test_revision_split_and_configuration_reach_the_library(asked):
 
 def test_class_labels_come_as_names(asked):
     rows = records({"source": "hub:owner/name"}, ("hard_text", "profession"))
-    assert [values for _, values in rows] == [
-        ("one", "nurse"),
-        ("", "surgeon"),
-        ("two", "surgeon"),
-    ]
+    assert [values for _, values in rows] == [("one", "nurse"), ("", "surgeon"), ("two", "surgeon")]
     assert asked == [("owner/name", None, None, "train")]
 
 

@@ -11,10 +11,7 @@ from modal_proto import api_pb2
 from .world import Sandbox, World
 
 LOOK_SECONDS = 0.02  # between two looks at a growing file
-STREAMS = {
-    "stdout": api_pb2.FILE_DESCRIPTOR_STDOUT,
-    "stderr": api_pb2.FILE_DESCRIPTOR_STDERR,
-}
+STREAMS = {"stdout": api_pb2.FILE_DESCRIPTOR_STDOUT, "stderr": api_pb2.FILE_DESCRIPTOR_STDERR}
 
 
 class LogService:

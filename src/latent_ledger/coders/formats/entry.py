@@ -1,7 +1,5 @@
 """The description of a format of published coders."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

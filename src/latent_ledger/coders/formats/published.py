@@ -1,7 +1,5 @@
 """Published coders that are one file: found in a folder or on the hub, and kept as published."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path

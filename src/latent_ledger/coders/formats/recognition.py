@@ -1,7 +1,5 @@
 """Recognition of published coders: a folder by its files, a hub repository by its name."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 

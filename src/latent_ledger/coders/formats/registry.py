@@ -14,16 +14,11 @@ Each module is imported where it is needed and nowhere else: a corrected bridge 
 all codes current. ``docs/add-a-coder.md`` adds a format step by step.
 """
 
-from __future__ import annotations
-
 from difflib import get_close_matches
 
 from latent_ledger.lib.errors import LedgerError
 
-NAMES = (
-    "gemma_scope",
-    "sparsify",
-)
+NAMES = ("gemma_scope", "sparsify")
 
 
 def known(name: str, where: str) -> str:

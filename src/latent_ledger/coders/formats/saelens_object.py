@@ -4,8 +4,6 @@ Everything is fp32, and nothing is normalised: neither the input, nor the latent
 norms.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

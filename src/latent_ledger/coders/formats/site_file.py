@@ -1,7 +1,5 @@
 """The file ``site.json`` of a coder folder: the coder's format and its hook points."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from latent_ledger.coders.formats.registry import known

@@ -6,8 +6,6 @@ for every coder that has it. BOS, EOS and padding are dropped by id, as by spars
 ``exclude_tokens``.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor

@@ -18,8 +18,6 @@ is done to the optimiser's own iterate, after its step and before Schedule-Free 
 of less than 90 degrees about an axis is convex, so averages of rows inside it lie inside.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any

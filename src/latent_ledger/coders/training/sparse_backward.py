@@ -11,8 +11,6 @@ matrix with ``rows`` [rows, d_in], so one CSR product does it, in the same order
 forward pass, and which gradients flow where, stay upstream's to the letter.
 """
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

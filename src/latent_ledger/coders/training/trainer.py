@@ -15,8 +15,6 @@ Training draws no random number after initialisation; a checkpoint holds the raw
 steps, so a job killed and started again ends with the same bytes as one that was not.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import sys
@@ -193,10 +191,7 @@ def produce(
     """
     recipe = Recipe.from_settings(settings)
     batches = Batches(
-        activations,
-        recipe.site,
-        batch_tokens=recipe.batch_tokens,
-        order_seed=recipe.order_seed,
+        activations, recipe.site, batch_tokens=recipe.batch_tokens, order_seed=recipe.order_seed
     )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     training = Training(recipe, batches, device)

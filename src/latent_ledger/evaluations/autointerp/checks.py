@@ -4,8 +4,6 @@ delphi checks none of this: it draws fewer examples than requested, or loses pro
 examples differs from the one that it parses.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -5,8 +5,6 @@ rows with status "scored"; the facts count the others. ``value`` is the balanced
 intruders the share of correct trials; :mod:`~.measures` defines ``adjusted``.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,14 +1,6 @@
 """Cost of auto-interp's jobs, in operations, bytes and seconds."""
 
-from __future__ import annotations
-
-from latent_ledger.resources.work import (
-    MB,
-    Cost,
-    Planned,
-    Work,
-    takes,
-)
+from latent_ledger.resources.work import MB, Cost, Planned, Work, takes
 from latent_ledger.scorers.kind import Questions
 from latent_ledger.scorers.registry import kind_of
 

@@ -5,8 +5,6 @@ modules. None of them is used here, so stand-ins replace them during the import;
 are importable again afterwards. That also halves the import time of every job of this evaluation.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping

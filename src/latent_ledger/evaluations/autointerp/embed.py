@@ -8,8 +8,6 @@ it is nearer, in mean cosine similarity, to the former; the difference is the sc
 AUROC. Negatives have delphi's marks: an embedding does not see positions.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

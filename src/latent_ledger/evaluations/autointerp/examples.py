@@ -14,8 +14,6 @@ delphi draws train and test from one list with one seed, which puts up to all of
 into the explainer's prompt; here alternate windows keep them apart.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ The prompt shows the examples of ``train`` with activations from 0 to 10, and ma
 then does not score the latent, and the status keeps the reason.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path

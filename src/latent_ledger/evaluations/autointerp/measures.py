@@ -6,8 +6,6 @@ the least-squares line of the score on log10 of the frequency, at one reference 
 coders.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

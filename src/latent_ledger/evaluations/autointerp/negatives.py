@@ -9,8 +9,6 @@ Special tokens are never marked in a positive, so a negative borrows from one wh
 ordinary tokens only, where there is such a positive.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from latent_ledger.evaluations.autointerp.protocol import MARKED

@@ -1,7 +1,5 @@
 """Planning of auto-interp: its jobs, its rows, and the manifests of each scorer and encoder."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -88,11 +86,7 @@ def jobs(config: Config) -> Jobs:
     planned: Jobs = {}
     for spec in coders_measured_by(config, NAME):
         block = config["evaluations"][NAME]
-        subject: dict[str, Any] = {
-            "token_set": TOKEN_SET,
-            "model": spec.model,
-            "coders": (spec,),
-        }
+        subject: dict[str, Any] = {"token_set": TOKEN_SET, "model": spec.model, "coders": (spec,)}
         sample = {"examples": examples(spec.name)}
         planned[examples(spec.name)] = PlannedJob(
             "latent_examples",

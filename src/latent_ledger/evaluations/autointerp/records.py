@@ -162,11 +162,7 @@ def read(folder: Path) -> list[Scorable]:
 
 
 def _example(
-    role: str,
-    tokens: np.ndarray,
-    activations: np.ndarray,
-    quantile: int,
-    text: Mapping[int, str],
+    role: str, tokens: np.ndarray, activations: np.ndarray, quantile: int, text: Mapping[int, str]
 ) -> ActivatingExample | NonActivatingExample:
     texts = [text[int(token)] for token in tokens]
     ids, values = torch.from_numpy(tokens.copy()), torch.from_numpy(activations.copy())

@@ -1,7 +1,5 @@
 """Rows of auto-interp, read from their payloads, and their section of the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -7,8 +7,6 @@ over the sample estimates the mean over the coder's latents, with less variance 
 of them. The draw depends on the seed and the strata, and on no score.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

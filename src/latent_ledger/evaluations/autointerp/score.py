@@ -14,8 +14,6 @@ because delphi's fixed place reveals the intruder as well. Every latent has its 
 by the latent, so that neither the order nor the set of latents changes its prompts.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

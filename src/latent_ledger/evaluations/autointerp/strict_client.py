@@ -6,8 +6,6 @@ leaves its metrics, or counts as a wrong guess of an intruder, or becomes the ex
 that delphi reads back exactly. Any other answer reaches delphi as unreadable and is counted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Checks of circuits: concepts, sizes, number of draws, coders and their layers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -5,8 +5,6 @@ C = 1 on standardised features, so that they differ in their columns alone. The 
 weights (all latents, raw site) choose their penalty by cross-validation on the training split.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

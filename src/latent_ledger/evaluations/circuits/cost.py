@@ -1,15 +1,6 @@
 """Cost of circuit jobs: operations, bytes and seconds."""
 
-from __future__ import annotations
-
-from latent_ledger.resources.work import (
-    MB,
-    PROBE,
-    Cost,
-    Planned,
-    Work,
-    resampling,
-)
+from latent_ledger.resources.work import MB, PROBE, Cost, Planned, Work, resampling
 
 
 def _circuits(job: Planned) -> Work:

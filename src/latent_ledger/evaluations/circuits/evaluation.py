@@ -5,8 +5,6 @@ The docstring of ``entry.py`` in this folder describes the algorithm. Names of m
 concept is over the test examples of all concepts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

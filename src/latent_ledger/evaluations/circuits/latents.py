@@ -5,8 +5,6 @@ Columns count over all layers, so row 0 of a circuit lies in the first layer's s
 Random circuits have the same shape, so that they differ from the circuit in the choice alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

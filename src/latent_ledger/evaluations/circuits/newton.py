@@ -11,8 +11,6 @@ of a chunk are stacked, and the whole chunk takes each step together. The penalt
 Source: Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), section 4.4.1.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import expit
 

@@ -1,7 +1,5 @@
 """Planning of circuits: one job and one row per coder and per multi-layer circuit."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -86,10 +84,7 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     planned = []
     for spec in coders_measured_by(config, NAME):
         path = paths.evaluation(NAME, spec.name)
-        columns = {
-            **coder_columns(config, spec, "circuit"),
-            "dataset": dataset(config, TOKEN_SET),
-        }
+        columns = {**coder_columns(config, spec, "circuit"), "dataset": dataset(config, TOKEN_SET)}
         planned.append(RowPlan(f"circuit-{spec.name}", NAME, path, columns))
     for name, coders in multilayer_coders(config).items():
         path = paths.evaluation(MULTILAYER, name)

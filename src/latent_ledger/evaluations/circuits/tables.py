@@ -1,7 +1,5 @@
 """Tables of a circuit evaluation, one function per Parquet file."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np

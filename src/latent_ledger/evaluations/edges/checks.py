@@ -1,7 +1,5 @@
 """Checks of causal edges: the coders of a group exist, on one model, one per layer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

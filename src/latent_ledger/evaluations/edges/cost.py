@@ -1,15 +1,7 @@
 """Cost of causal edge jobs: operations, bytes and seconds."""
 
-from __future__ import annotations
-
 from latent_ledger.resources.memory import resident
-from latent_ledger.resources.work import (
-    GIB,
-    MB,
-    Cost,
-    Planned,
-    Work,
-)
+from latent_ledger.resources.work import GIB, MB, Cost, Planned, Work
 
 
 def _edges(job: Planned) -> Work:
@@ -32,6 +24,4 @@ def _edges(job: Planned) -> Work:
     )
 
 
-COSTS = {
-    "edges": Cost(_edges, gpu=True, mem_mb=4_000),
-}
+COSTS = {"edges": Cost(_edges, gpu=True, mem_mb=4_000)}

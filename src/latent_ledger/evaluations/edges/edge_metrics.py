@@ -5,8 +5,6 @@ or *node*: edges share nodes and are no independent draws, so the interval from 
 them is a lower bound of the uncertainty.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

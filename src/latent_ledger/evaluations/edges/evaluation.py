@@ -1,7 +1,5 @@
 """Evaluation of one group of coders: from a model folder to metrics, tables and the graph."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -10,8 +10,6 @@ Our nodes are sums over positions; ``ctx_idx`` is the position with the largest 
 prompt shown. Nodes without a path to the answer are left out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -16,8 +16,6 @@ by the trapezoid rule. The nodes counted are those whose value differs between s
 its corrupted one: any other node changes nothing and would only dilute the random baseline.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

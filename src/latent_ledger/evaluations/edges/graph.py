@@ -18,8 +18,6 @@ to the answer. w and the metric so lost have the same unit and sign: logits, and
 edge helps the right answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -122,11 +120,7 @@ def cotangents(
 
 @torch.no_grad()
 def ablate_edges(
-    network: Network,
-    batch: Batch,
-    clean: State,
-    corrupted: State,
-    edges: Sequence[tuple[int, int]],
+    network: Network, batch: Batch, clean: State, corrupted: State, edges: Sequence[tuple[int, int]]
 ) -> Tensor:
     """m(clean) - m(edge ablated), [rows, edges], for (source, target) node pairs."""
     lost = torch.zeros(len(batch), len(edges))

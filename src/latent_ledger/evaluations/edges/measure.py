@@ -7,8 +7,6 @@ Per-row values (one row per direction of a pair) are averaged over the two direc
 that every array here counts pairs, the unit of all intervals.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 The unit is the *pair*: one value per minimal pair, both directions averaged; bootstrap over pairs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -9,8 +9,6 @@ node*: reconstruction error, decoder bias and a skip connection. Both parts toge
 so a run in which no node is edited is the model itself to the last bit but rounding.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

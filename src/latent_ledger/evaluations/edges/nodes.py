@@ -15,8 +15,6 @@ completeness axiom.
 Nodes are summed over positions: one node per latent and layer, one error node per layer.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

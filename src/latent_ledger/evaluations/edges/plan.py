@@ -1,7 +1,5 @@
 """Planning of causal edges: one job and one row per group of coders."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from latent_ledger.config.coder_specs import CoderSpec

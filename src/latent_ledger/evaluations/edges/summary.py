@@ -1,7 +1,5 @@
 """Labels of a graph's nodes, and their positions in the prompt beside which it is shown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -12,8 +12,6 @@ The contexts are dealt to two halves, *attribution* and *evaluation*, so that no
 on a context of its attribution.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

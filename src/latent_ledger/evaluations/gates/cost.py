@@ -1,14 +1,6 @@
 """Cost of the gates' jobs, in operations, bytes and seconds."""
 
-from __future__ import annotations
-
-from latent_ledger.resources.work import (
-    MB,
-    Cost,
-    Planned,
-    Work,
-    resampling,
-)
+from latent_ledger.resources.work import MB, Cost, Planned, Work, resampling
 
 
 def _fidelity(job: Planned) -> Work:

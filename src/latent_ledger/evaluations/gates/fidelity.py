@@ -24,8 +24,6 @@ their value of it equals our pre-activation within the same bound. Rows with suc
 counted and reported. The output is compared on one side's latents, so a tie does not affect it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -15,8 +15,6 @@ the model. Hook-point parity, the gate of every capture, is part of the capture 
 (:mod:`latent_ledger.models.parity`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs

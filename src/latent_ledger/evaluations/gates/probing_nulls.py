@@ -26,8 +26,6 @@ The shuffles are seeded, so the gate gives the same answer every time.
 Source: Hoeffding 1963 (JASA 58:13), section 5, for two-sample U-statistics.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

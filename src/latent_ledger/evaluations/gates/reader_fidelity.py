@@ -6,8 +6,6 @@ The library's coder runs on the CPU, because sparsify's ``forward`` computes in 
 :mod:`latent_ledger.evaluations.gates.fidelity` for what must agree.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path

@@ -12,8 +12,6 @@ centres the variance. A variance that is not centred (0.935 where the truth is 0
 centred on other rows than are summed, fails here, within :data:`TOLERANCE`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -10,8 +10,6 @@ A check that cannot fail shows nothing. Where a format has a wrong variant of it
 one function; the gate then reports that it cannot distinguish them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

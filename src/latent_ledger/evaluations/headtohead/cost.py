@@ -1,12 +1,5 @@
 """Cost of the head-to-head jobs, in operations, bytes and seconds."""
 
-from __future__ import annotations
+from latent_ledger.resources.work import Cost, Work
 
-from latent_ledger.resources.work import (
-    Cost,
-    Work,
-)
-
-COSTS = {
-    "headtohead": Cost(lambda job: Work(seconds=20)),
-}
+COSTS = {"headtohead": Cost(lambda job: Work(seconds=20))}

@@ -13,8 +13,6 @@ and the recorded estimate is what the table gives. A comparison that is unfair b
 (`allow_unfair`) is made, and its record lists those fields.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Planning of the head-to-heads: one job per family, one row per declared contrast."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,14 +1,6 @@
 """Cost of latent statistics jobs: operations, bytes and seconds."""
 
-from __future__ import annotations
-
-from latent_ledger.resources.work import (
-    MB,
-    Cost,
-    Planned,
-    Work,
-    resampling,
-)
+from latent_ledger.resources.work import MB, Cost, Planned, Work, resampling
 
 
 def _latents(job: Planned) -> Work:
@@ -18,6 +10,4 @@ def _latents(job: Planned) -> Work:
     )
 
 
-COSTS = {
-    "latents": Cost(_latents),
-}
+COSTS = {"latents": Cost(_latents)}

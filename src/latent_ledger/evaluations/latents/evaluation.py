@@ -24,8 +24,6 @@ Chao, Wang & Jost, Entropy and the species accumulation curve, Methods in Ecolog
 (2013), eq. 5-7.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

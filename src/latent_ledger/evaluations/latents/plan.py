@@ -1,7 +1,5 @@
 """Planning of latent statistics: one job and one row per coder."""
 
-from __future__ import annotations
-
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (

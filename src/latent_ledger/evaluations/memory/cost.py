@@ -1,12 +1,5 @@
 """Cost of the memory planner's jobs, in operations, bytes and seconds."""
 
-from __future__ import annotations
+from latent_ledger.resources.work import Cost, takes
 
-from latent_ledger.resources.work import (
-    Cost,
-    takes,
-)
-
-COSTS = {
-    "memory_plan": Cost(takes(1), mem_mb=1_000),
-}
+COSTS = {"memory_plan": Cost(takes(1), mem_mb=1_000)}

@@ -5,8 +5,6 @@ on a 24 GB GPU next to the resident model, and did on a 40 GB one. The plan is a
 :mod:`latent_ledger.resources.memory`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The plan of the memory planner: one job and one row per scorer of known size."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from latent_ledger.planning import paths

@@ -1,7 +1,5 @@
 """Rows of the memory planner, and their section of the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Checks of the overview: its metrics exist, and two coders are measured on both of its axes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

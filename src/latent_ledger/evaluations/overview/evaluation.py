@@ -12,8 +12,6 @@
 Controls are drawn but never on the front: contenders should beat them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ A further seed is a point like any other, without a label.
 Whiskers are the 95% intervals of the metrics' own bootstrap.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Planning of the overview: interpretability against loss recovered, the sweep over k, seeds."""
 
-from __future__ import annotations
-
 from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.headtohead.plan import source
 from latent_ledger.planning import paths

@@ -1,7 +1,5 @@
 """Rows of the overview: how each is read from its payload, and their section of the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,15 +1,6 @@
 """Cost of probing jobs: operations, bytes and seconds."""
 
-from __future__ import annotations
-
-from latent_ledger.resources.work import (
-    MB,
-    PROBE,
-    Cost,
-    Planned,
-    Work,
-    resampling,
-)
+from latent_ledger.resources.work import MB, PROBE, Cost, Planned, Work, resampling
 
 
 def _probing(job: Planned) -> Work:
@@ -17,6 +8,4 @@ def _probing(job: Planned) -> Work:
     return Work(seconds=resampling(job) + values / PROBE, host_mb=16 * values / MB)
 
 
-COSTS = {
-    "probing": Cost(_probing, mem_mb=3_000),
-}
+COSTS = {"probing": Cost(_probing, mem_mb=3_000)}

@@ -16,8 +16,6 @@ of the penalty of the probes with many of them. Test examples are only ever scor
 Source: SAEBench's sparse probing (arXiv 2503.09532), with examples instead of classes as units.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Planning of probing: one job and one row per coder, and the labelled token set."""
 
-from __future__ import annotations
-
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (

@@ -1,7 +1,5 @@
 """Checks of corpus slices: their names and contexts, and the coders measured on them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

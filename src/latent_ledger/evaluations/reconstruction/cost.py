@@ -1,16 +1,7 @@
 """Cost of reconstruction jobs: operations, bytes and seconds."""
 
-from __future__ import annotations
-
 from latent_ledger.resources.memory import resident
-from latent_ledger.resources.work import (
-    GIB,
-    MB,
-    Cost,
-    Planned,
-    Work,
-    resampling,
-)
+from latent_ledger.resources.work import GIB, MB, Cost, Planned, Work, resampling
 
 
 def _reconstruction(job: Planned) -> Work:
@@ -30,5 +21,5 @@ def _reconstruction(job: Planned) -> Work:
 COSTS = {
     "reconstruction": Cost(
         _reconstruction, gpu=True, mem_mb=3_000, lever="evaluations.reconstruction.batch"
-    ),
+    )
 }

@@ -18,8 +18,6 @@ documents.
 spliced contexts are left out of those metrics.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

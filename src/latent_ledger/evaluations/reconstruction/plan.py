@@ -1,7 +1,5 @@
 """Planning of reconstruction: jobs, rows and token sets of every coder and slice."""
 
-from __future__ import annotations
-
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured

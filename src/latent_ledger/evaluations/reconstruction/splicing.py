@@ -10,8 +10,6 @@ belongs to the document of the predicted token (the predicting one's too: an EOS
 documents).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -7,8 +7,6 @@ All coders of the hook point share them. The baseline shows what a plain probe c
 logistic regression on the raw activations, its penalty chosen on validation examples.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Mapping

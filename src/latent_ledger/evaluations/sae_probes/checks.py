@@ -1,7 +1,5 @@
 """Checks of sae_probes: its data sets exist, and its texts fit the model's context."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,16 +1,6 @@
 """Cost of sae_probes' jobs, in operations, bytes and seconds."""
 
-from __future__ import annotations
-
-from latent_ledger.resources.work import (
-    MB,
-    PROBE,
-    Cost,
-    Planned,
-    Work,
-    resampling,
-    takes,
-)
+from latent_ledger.resources.work import MB, PROBE, Cost, Planned, Work, resampling, takes
 
 
 def _sae_probes_sets(job: Planned) -> tuple[float, float]:

@@ -1,7 +1,5 @@
 """Planning of sae_probes: the primary probing benchmark, over many labelled data sets."""
 
-from __future__ import annotations
-
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (

@@ -9,8 +9,6 @@ how far the benchmark's mean would move with other data sets. Equal data sets ha
 every coder, so the head-to-head pairs over data sets.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Iterator, Mapping

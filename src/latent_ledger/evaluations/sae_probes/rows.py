@@ -1,7 +1,5 @@
 """Rows of sae_probes, read from their payloads, and their section of the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 

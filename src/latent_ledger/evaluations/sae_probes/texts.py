@@ -12,8 +12,6 @@ seed; the label is 1 for the second of a set's two values in sorted order, as in
 sae_probes splits into training and test with its own seed, so every row's ``split`` is "pool".
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

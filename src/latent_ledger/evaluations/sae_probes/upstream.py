@@ -8,8 +8,6 @@ else (splits, latent selection, penalties, scores) is its code, and a cache that
 loads a model.
 """
 
-from __future__ import annotations
-
 import io
 import warnings
 from collections.abc import Iterator, Mapping

@@ -17,8 +17,6 @@ the seed on a finished cache. The file's name states its dependencies: number fo
 and sizes.
 """
 
-from __future__ import annotations
-
 from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
 
 import io

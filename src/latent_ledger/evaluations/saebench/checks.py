@@ -1,7 +1,5 @@
 """Checks of SAEBench: its sparse probing has enough classes and texts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

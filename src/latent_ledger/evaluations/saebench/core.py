@@ -24,8 +24,6 @@ sae_bench has no output hook: it decodes a transcoder against its input. For tra
 metrics of latents are compared.
 """
 
-from __future__ import annotations
-
 from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

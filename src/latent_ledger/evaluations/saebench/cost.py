@@ -1,20 +1,10 @@
 """Cost of SAEBench's jobs, in operations, bytes and seconds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
 from latent_ledger.resources.memory import PROCESS, resident
-from latent_ledger.resources.work import (
-    GIB,
-    MB,
-    PROBE,
-    Cost,
-    Planned,
-    Work,
-    resampling,
-)
+from latent_ledger.resources.work import GIB, MB, PROBE, Cost, Planned, Work, resampling
 
 CLASSES = 5
 """Most classes of a data set of SAEBench."""

@@ -1,7 +1,5 @@
 """Planning of SAEBench: its own sparse probing and core metrics, through a checked adapter."""
 
-from __future__ import annotations
-
 from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.evaluations.saebench.cost import text_count
 from latent_ledger.models.hook_points import HookPoint

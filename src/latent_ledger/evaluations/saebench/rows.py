@@ -1,7 +1,5 @@
 """Rows of SAEBench, read from their payloads, and their section of the ledger."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -14,8 +14,6 @@ The accuracy of sae_bench's probes on *all* latents is chosen on the test exampl
 it is kept in the table under that name and is no metric.
 """
 
-from __future__ import annotations
-
 from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
 
 from collections.abc import Mapping

@@ -9,8 +9,6 @@ and each size's probes see exactly the texts, in the order, that sae_bench draws
 A size is examples per probe, half of them of the class; sae_bench keeps the beginning of a text.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checks of steering: concepts, protocols, coders and the layer of the judge."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

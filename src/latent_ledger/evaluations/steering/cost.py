@@ -1,15 +1,7 @@
 """Cost of steering jobs: operations, bytes and seconds."""
 
-from __future__ import annotations
-
 from latent_ledger.resources.memory import resident
-from latent_ledger.resources.work import (
-    GIB,
-    MB,
-    Cost,
-    Planned,
-    Work,
-)
+from latent_ledger.resources.work import GIB, MB, Cost, Planned, Work
 
 
 def _steering(job: Planned) -> Work:
@@ -31,6 +23,4 @@ def _steering(job: Planned) -> Work:
     )
 
 
-COSTS = {
-    "steering": Cost(_steering, gpu=True, mem_mb=3_000, lever="evaluations.steering.batch"),
-}
+COSTS = {"steering": Cost(_steering, gpu=True, mem_mb=3_000, lever="evaluations.steering.batch")}

@@ -12,8 +12,6 @@ Source: difference of means as in Marks and Tegmark (arXiv 2310.06824); AxBench 
 for its comparison with SAE latents.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -14,8 +14,6 @@ Source: the steering control of the reference ledger (``ctrl-steer-v2``); AxBenc
 for the comparison, with fluency as a constraint instead of a factor.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -7,8 +7,6 @@ over all tokens of an example. The features of the judges are averaged over as m
 as a generation has, so that a judge scores texts of the length on which it was fit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +84,7 @@ def pool_examples(
 
 
 def example_means(
-    shards: ActivationShards,
-    rows: Iterable[Features],
-    examples: int,
-    *,
-    first: int | None = None,
+    shards: ActivationShards, rows: Iterable[Features], examples: int, *, first: int | None = None
 ) -> Features:
     """Mean of `rows` over each example's tokens, special ones left out: [examples, features].
 

@@ -15,8 +15,6 @@ all texts have one length.
 Source: Gumbel-max sampling, Maddison et al. 2014 (arXiv 1411.0030).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

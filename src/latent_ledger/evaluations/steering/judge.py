@@ -11,8 +11,6 @@ Success is a score above 0: the probe says the concept. How often a judge is rig
 stands beside every success rate, because no success rate is more reliable than its judge.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

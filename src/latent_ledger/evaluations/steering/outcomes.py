@@ -9,8 +9,6 @@ unsteered text, and then has no effect by definition.
 Contrasts are differences per generation: all arms write generation i on the same random numbers.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -220,11 +218,6 @@ def _p_value(records: Records, metric: Mapping[str, Any]) -> float:
         # Welch's test, a part of every contrast, warns about an arm that always succeeds.
         warnings.simplefilter("ignore", RuntimeWarning)
         contrast = resampling.compare(
-            a,
-            b,
-            resamples=records.resamples,
-            seed=records.seed,
-            level=records.level,
-            paired=True,
+            a, b, resamples=records.resamples, seed=records.seed, level=records.level, paired=True
         )
     return contrast.p

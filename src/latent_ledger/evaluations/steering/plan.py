@@ -1,7 +1,5 @@
 """Planning of steering: one job and one row per coder and protocol."""
 
-from __future__ import annotations
-
 from latent_ledger.config.coder_specs import CoderSpec
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning import paths

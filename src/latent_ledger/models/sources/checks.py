@@ -1,7 +1,5 @@
 """Checks of a model's source, before any job. No job's code reaches this module."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from latent_ledger.lib.files import local

@@ -1,7 +1,5 @@
 """Embedded model: a small GPT-NeoX, trained in the graph on a part of the corpus."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

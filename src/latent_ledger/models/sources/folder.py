@@ -1,7 +1,5 @@
 """Models of a local folder, ``./name``, as ``save_pretrained`` writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

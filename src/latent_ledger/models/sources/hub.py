@@ -1,7 +1,5 @@
 """Models of the Hugging Face hub, ``owner/name`` with a ``revision``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

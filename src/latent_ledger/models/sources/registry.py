@@ -17,8 +17,6 @@ dependents are restored, because the model's content is equal. Jobs that only lo
 reach it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from latent_ledger.lib.errors import LedgerError

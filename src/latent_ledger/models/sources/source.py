@@ -3,8 +3,6 @@
 Everything here is light to import. The function that makes a model imports the heavy libraries.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

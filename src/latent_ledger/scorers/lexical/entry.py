@@ -1,7 +1,5 @@
 """The backend ``lexical``: rules over the tokens in the prompt; no model, deterministic."""
 
-from __future__ import annotations
-
 from latent_ledger.resources.work import Work
 from latent_ledger.scorers.kind import ScorerKind
 

@@ -1,7 +1,5 @@
 """The backend ``openai``: an endpoint that speaks OpenAI's chat completions; answers are kept."""
 
-from __future__ import annotations
-
 from latent_ledger.scorers.kind import ScorerKind, waiting
 
 ASKED = ("concurrency", "retries", "timeout", "temperature", "max_tokens", "logprobs")

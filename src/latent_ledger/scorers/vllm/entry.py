@@ -1,7 +1,5 @@
 """The backend ``vllm``: a model that each job serves on its GPU; answers are kept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ The patterns are the wording of vLLM 0.33, transformers 5 and huggingface_hub 2.
 of :data:`KNOWN` matches is quoted from the log.
 """
 
-from __future__ import annotations
-
 import re
 
 GATED = (

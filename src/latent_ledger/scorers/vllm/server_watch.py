@@ -9,8 +9,6 @@ SIGTERM, and after a grace period SIGKILL. When the command ends by itself, the 
 its exit code (128 + n after signal n). Standard library only: it is run as a file, not imported.
 """
 
-from __future__ import annotations
-
 import os
 import select
 import signal

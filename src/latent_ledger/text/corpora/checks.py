@@ -1,7 +1,5 @@
 """Checks of the source of a corpus, before any job. No job's code reaches this module."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator
 

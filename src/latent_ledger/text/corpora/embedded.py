@@ -9,8 +9,6 @@ copies of another set, names, coordinates and arithmetic belong to none. Of the 
 the positive class is news (their negatives are source code), hence :data:`ONLY_LABEL`.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache

@@ -4,8 +4,6 @@ A ``.txt`` file is one document; a line of ``.jsonl`` and a row of ``.parquet`` 
 Files are read in the order of their relative paths, which also name the data set of a document.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

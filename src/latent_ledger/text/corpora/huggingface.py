@@ -5,8 +5,6 @@ the datasets library writes them (``train[:1%]``, ``train[:20000]``), ``text_fie
 the local cache is read without a network.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from latent_ledger.lib.errors import LedgerError
@@ -29,10 +27,7 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
     """
     name, _, configuration = settings["source"].removeprefix(PREFIX).partition(":")
     dataset = _load(
-        name,
-        configuration or None,
-        settings.get("revision"),
-        settings.get("split") or "train",
+        name, configuration or None, settings.get("revision"), settings.get("split") or "train"
     )
     for field in fields:
         if field not in dataset.column_names:

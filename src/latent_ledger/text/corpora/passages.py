@@ -6,8 +6,6 @@ excerpts, quoted and re-posted. Every window of 64 bytes gets a polynomial hash
 tens of megabytes cost about a second. A collision would only drop or group a text too many.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 

@@ -14,8 +14,6 @@ field with the text, ``text_field`` (default ``text``); labelled ones have a fie
 which concepts are drawn from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Origin of texts: the description that each origin gives of itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 

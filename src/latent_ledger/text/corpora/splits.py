@@ -1,7 +1,5 @@
 """Identity of a text, and its place in [0, 1), by sha256: functions of the text alone."""
 
-from __future__ import annotations
-
 import hashlib
 
 

@@ -12,8 +12,6 @@ Source: Lieberum et al. 2024 (arXiv 2408.05147). Hook points of its coders: ``-r
 and writes ``resid_post``; ``-mlp`` reads and writes ``mlp_out_normed``, behind Gemma-2's post-norm.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from zipfile import BadZipFile

@@ -1,18 +1,11 @@
 """Gemma Scope's coders as SAELens has them, from the published file: the reader's reference."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from sae_lens import (
-    JumpReLUSAE,
-    JumpReLUSAEConfig,
-    JumpReLUTranscoder,
-    JumpReLUTranscoderConfig,
-)
+from sae_lens import JumpReLUSAE, JumpReLUSAEConfig, JumpReLUTranscoder, JumpReLUTranscoderConfig
 from torch import Tensor
 
 from latent_ledger.coders.formats.gemma_scope.entry import FORMAT

@@ -8,8 +8,6 @@ transcoder  ``JumpReLUTranscoder`` no
 ==========  =====================  ===========================
 """
 
-from __future__ import annotations
-
 from sae_lens import (
     SAE,
     JumpReLUSAE,

@@ -1,7 +1,5 @@
 """Fetching of sparsify's coders from a folder or the hub."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

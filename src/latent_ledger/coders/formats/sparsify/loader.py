@@ -10,8 +10,6 @@ arithmetic is therefore written out here, and tested to equal ``SparseCoder``'s 
 architecture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """sparsify's own ``SparseCoder`` of a folder: the reader's reference."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

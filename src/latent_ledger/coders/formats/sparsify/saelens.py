@@ -11,8 +11,6 @@ skip-transcoder  ``TopKSkipTranscoder``   no, it belongs to the output
 SAELens' own loader of sparsify folders is not used: it transposes ``W_dec`` and drops ``W_skip``.
 """
 
-from __future__ import annotations
-
 from sae_lens import SAE, TopKSAE, TopKSAEConfig
 
 from latent_ledger.coders.formats.saelens_object import WrongVariant, filled, sizes

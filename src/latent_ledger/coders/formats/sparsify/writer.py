@@ -1,7 +1,5 @@
 """The writer of sparsify's coder folders."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from sparsify import SparseCoder

@@ -3,8 +3,6 @@
 Checks of a configuration read it, so it imports no tensor library.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -4,17 +4,11 @@ A module holds ``ARCHITECTURE``, an :class:`~latent_ledger.coders.training.archi
 Architecture`. Nothing here imports a tensor library, because checks of a configuration read it.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from latent_ledger.coders.training.architectures.entry import Architecture
 
-MODULES = (
-    "sae",
-    "transcoder",
-    "skip_transcoder",
-)
+MODULES = ("sae", "transcoder", "skip_transcoder")
 
 
 def _entry(module: str) -> Architecture:
