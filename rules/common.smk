@@ -77,9 +77,25 @@ def params_of(rule_name, pattern, settings=None):
     return {
         "settings": settings or (lambda wildcards: job(wildcards).settings),
         "code": code(rule_name),
-        "env": lambda wildcards: f"env:{PROJECT.environment(job(wildcards).settings)}",
+        "env": environment_of(rule_name, pattern),
         "store": STORE_PARAM,
     }
+
+
+def environment_of(rule_name, pattern):
+    """The digest of the environment of a rule's jobs, as a labelled param.
+
+    It is one text where all of them share one, as all but served scorers do: a function would be
+    called, and its signature looked at, for every job.
+    """
+    digests = {
+        path: f"env:{PROJECT.environment(settings)}"
+        for path, (rule, settings) in MADE.items()
+        if rule == rule_name
+    }
+    if len(set(digests.values())) <= 1:
+        return next(iter(digests.values()), ENV)
+    return lambda wildcards: digests[pattern.format(**wildcards)]
 
 
 def code(rule_name):

@@ -9,7 +9,6 @@ manifests come from :mod:`latent_ledger.planning.paths`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from latent_ledger.config.coder_specs import coder_specs
@@ -101,7 +100,10 @@ def capture_groups(planned: Iterable[str]) -> dict[tuple[str, str], list[HookPoi
 
 def fingerprint(config: Config, planned: Jobs) -> str:
     """Digest of everything the ledger is planned from; it changes when a row or a job does."""
-    planned_rows = [asdict(row) for row in rows(config, planned)]
+    planned_rows = [
+        [row.run_id, row.row_type, row.manifest, row.columns, row.metric]
+        for row in rows(config, planned)
+    ]
     graph = {name: [job.rule, job.settings, dict(job.inputs)] for name, job in planned.items()}
     return digest_json([planned_rows, graph, config["ledger"], config.get("references")])
 
