@@ -8,12 +8,13 @@ their inputs and params from here, and the ledger the list of jobs that *should*
 manifests come from :mod:`latent_ledger.planning.paths`.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from latent_ledger.config.coder_specs import coder_specs
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import digest_json
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.registry import STAGES
@@ -105,7 +106,8 @@ def fingerprint(config: Config, planned: Jobs) -> str:
         for row in rows(config, planned)
     ]
     graph = {name: [job.rule, job.settings, dict(job.inputs)] for name, job in planned.items()}
-    return digest_json([planned_rows, graph, config["ledger"], config.get("references")])
+    content = [planned_rows, graph, config["ledger"], config.get("references")]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read(row: RowPlan, payload: Any) -> Finding:
