@@ -140,7 +140,7 @@ def check_volume():
     digests = remote.digests_on_volume(workflow.executor_settings.volume)
     gone = remote.elsewhere(MADE, digests)
     if gone:
-        staleness.mark_outdated(dict.fromkeys(gone, "its payload is not on the Volume"))
+        mark_outdated(dict.fromkeys(gone, "its payload is not on the Volume"))
         raise WorkflowError(
             f"{len(gone)} results were made with another store ({gone[0]}, ...) and the Volume "
             "lacks their payloads. Start the same command again: they will be made again."
@@ -165,21 +165,28 @@ def render_ledger_of_a_failed_run():
     logger.error(f"The ledger is written; {failed} of its rows have no number and say why.")
 
 
+def mark_outdated(reasons, of_ledger=None):
+    """Tell Snakemake of outdated manifests, by path, and of the ledger that rests on them.
+
+    Snakemake compares the params of a job only if it has a record of each of its outputs, so that
+    all outputs of a job are told.
+    """
+    jobs = {RECORDS[path]: reason for path, reason in reasons.items()}
+    manifests = {path: jobs[job] for path, job in RECORDS.items() if job in jobs}
+    why = of_ledger or f"it rests on {len(manifests)} outdated manifests"
+    staleness.mark_outdated(manifests | dict.fromkeys([*LEDGER, FIGURES], why))
+
+
 def tell_what_is_outdated():
-    """Tell Snakemake of manifests and of a ledger that it would wrongly take for current."""
+    """Look for manifests and for a ledger that Snakemake would wrongly take for current."""
     outdated = staleness.outdated(
         MADE, PROJECT.code_digest, PROJECT.environment, STORE if STORE_IS_HERE else None
     )
-    reason = ledger.why_outdated(CONFIG, JOBS)
-    if outdated or reason:
-        why = reason or f"it rests on {len(outdated)} outdated manifests"
-        again = {RECORDS[path]: reason for path, reason in outdated.items()}
-        # Snakemake compares the params of a job only if it has a record of each of its outputs.
-        marked = {path: again[name] for path, name in RECORDS.items() if name in again}
-        staleness.mark_outdated(marked | dict.fromkeys([*LEDGER, FIGURES], why))
-        lines = [f"{path} will be made again: {why}." for path, why in outdated.items()]
-        if reason:
-            lines.append(f"{LEDGER[0]} will be made again: {reason}.")
+    of_ledger = ledger.why_outdated(CONFIG, JOBS)
+    if outdated or of_ledger:
+        mark_outdated(outdated, of_ledger)
+        reasons = outdated | ({LEDGER[0]: of_ledger} if of_ledger else {})
+        lines = [f"{path} will be made again: {reason}." for path, reason in reasons.items()]
         logger.info("\n".join(lines))
     changes = staleness.explain(MADE, PROJECT, STORE)
     if changes:

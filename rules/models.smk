@@ -3,7 +3,7 @@
 language_model          text (if it is trained here) -> the model under study
 other_language_model    (source) -> another published model
 randomised_model        model -> a control with weights drawn anew
-    capture_<over>          model, tokens -> activations, one manifest per hook point
+capture_<over>          model, tokens -> activations, one manifest per hook point
 
 Each output of a capture has a key of its own, so that a new layer or coder forwards only for the
 hook points that the store lacks. How many outputs there are differs from one token set to the next,
@@ -32,22 +32,23 @@ rule language_model:
         "../workflow/scripts/language_model.py"
 
 
-OUT = at(paths.model("{other}"))
+OTHER = at(paths.model("{other}"))
 
 
-rule other_language_model:
+use rule language_model as other_language_model with:
+    input:
+        unpack(inputs_of(OTHER)),
     output:
-        OUT,
+        OTHER,
     log:
-        record=record(OUT),
+        record=record(OTHER),
     wildcard_constraints:
         other=only(models.others(CONFIG)),
+    threads: 1
     resources:
-        **resources_of("language_model", OUT),
+        **resources_of("language_model", OTHER),
     params:
-        **params_of("language_model", OUT),
-    script:
-        "../workflow/scripts/language_model.py"
+        **params_of("language_model", OTHER),
 
 
 OUT = at(paths.model("{control}"))

@@ -5,8 +5,9 @@ import copy
 import pytest
 
 from latent_ledger.experiment import load
-from latent_ledger.planning import graph
+from latent_ledger.planning import graph, paths
 from latent_ledger.planning.registry import STAGES
+from latent_ledger.planning.stage import Evaluation
 from tests.project import PROJECT
 
 EXPERIMENTS = {
@@ -83,3 +84,16 @@ def test_settings_survive_json(experiment):
 def test_a_row_type_belongs_to_one_stage():
     row_types = [row_type for stage in STAGES for row_type in stage.readers]
     assert len(row_types) == len(set(row_types))
+
+
+def test_evaluations_take_the_token_set_and_the_gates_that_they_declare(experiment):
+    """A gate that is declared stands before a job, and no other gate does."""
+    gates = (paths.NullsGate, paths.SaelensGate)  # that of the loader is the gate of all codes
+    jobs = graph.jobs(experiment).values()
+    for stage in STAGES:
+        if not isinstance(stage, Evaluation):
+            continue
+        own = [job for job in jobs if job.rule in stage.costs and job.coders]
+        taken = {type(name) for job in own for name in job.manifests() if type(name) in gates}
+        assert not own or taken == set(stage.gates), stage.name
+        assert not own or stage.token_set in {job.token_set for job in own}, stage.name
