@@ -50,7 +50,7 @@ def recipe(case: dict, kind: str) -> dict:
     """The settings of one coder, as the workflow would pass them."""
     input_hook, output_hook = POINTS[kind]
     settings = {
-        "kind": kind,
+        "architecture": kind,
         "layer": case["layer"],
         "input_hook": input_hook,
         "output_hook": output_hook,
