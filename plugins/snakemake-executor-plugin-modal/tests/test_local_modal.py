@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 
 import modal
 import pytest
@@ -55,8 +56,13 @@ class Sleep:
 
     def runs(self) -> bool:
         """Whether a process has the command among its arguments."""
-        pattern = self.seconds.replace(".", r"\.")
-        return subprocess.run(["pgrep", "-f", pattern], capture_output=True).returncode == 0
+        for arguments in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if self.seconds.encode() in arguments.read_bytes().split(b"\0"):
+                    return True
+            except (FileNotFoundError, ProcessLookupError):  # it ended while we looked
+                continue
+        return False
 
 
 @pytest.fixture
