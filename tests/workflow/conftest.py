@@ -48,9 +48,9 @@ class Checkout:
     root: Path
     overlays: tuple[str, ...]
     profile: str = "profiles/local"
+    environment: dict[str, str] = field(default_factory=dict)
     name: str = "micro"
     """The experiment's name, and so its folder below results/."""
-    environment: dict[str, str] = field(default_factory=dict)
 
     def command(self, *arguments: str, target: str = "results/ledger.md") -> list[str]:
         """The snakemake call that makes `target` of this experiment."""

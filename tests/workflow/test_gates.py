@@ -19,15 +19,21 @@ BELOW = (
     "sae_probes/",
     "headtohead/",
     "overview",
+    "figures",
     "ledger",
 )
 """Beginnings of what may depend on the SAELens adapter."""
 
 
+def micro(whole_checkout) -> dict:
+    """The configuration of the micro experiment."""
+    base, overlay = (whole_checkout.root / name for name in MICRO)
+    return experiment.load(base, [overlay])
+
+
 def planned(whole_checkout) -> list[graph.RowPlan]:
     """The rows of the micro experiment."""
-    base, overlay = (whole_checkout.root / name for name in MICRO)
-    return graph.rows(experiment.load(base, [overlay]))
+    return graph.rows(micro(whole_checkout))
 
 
 def results(rows: list[dict]) -> dict[str, dict]:
@@ -69,7 +75,9 @@ def test_a_wrong_adapter_becomes_rows_without_a_number_and_then_history(whole_ch
     rows = planned(whole_checkout)
     gates = {row.manifest: row for row in rows if row.run_id.startswith("gate-saelens-sae-")}
     assert gates, "the micro experiment hands an SAE to SAELens"
-    below = {row.run_id: path for path in gates for row in rows if path in row.needs}
+    jobs = graph.jobs(micro(whole_checkout))
+    behind = {row.run_id: graph.manifests_behind(row, jobs) for row in rows}
+    below = {run_id: path for path in gates for run_id in behind if path in behind[run_id]}
     below = {run_id: path for run_id, path in below.items() if run_id != gates[path].run_id}
     assert below
 
@@ -84,7 +92,9 @@ def test_a_wrong_adapter_becomes_rows_without_a_number_and_then_history(whole_ch
     for run_id, path in below.items():
         row = wrong[run_id]
         assert row["label"] == "failed" and row["key_results"] == "" and not row["metrics"]
-        assert row["notes"].startswith(f"not run, because {path} failed: encode fidelity, Jaccard")
+        assert row["notes"].startswith(
+            f"not run, because results/micro/{path} failed: encode fidelity"
+        )
     for run_id, row in before.items():
         if run_id.startswith(("train-", "recon-", "probe-", "gate-reader-", "gate-nulls-")):
             assert wrong[run_id] == row, "not a dependent"

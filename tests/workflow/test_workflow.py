@@ -16,6 +16,7 @@ RECON = [
     for name in ("sae-mlp", "sae-resid", "skip-transcoder", "transcoder")
 ]
 AFTER_RECON = [
+    "figures",
     *(
         f"gates/nulls/reconstruction/layers.1.{hook_point}"
         for hook_point in ("mlp_out", "resid_post")
@@ -164,7 +165,7 @@ def test_one_more_k_trains_only_the_new_coders(checkout):
     new = [name for name in listed if "-k4-" in name]
     assert len(new) == 4 * 6, "train, reader gate, codes twice, reconstruction, probing"
     families = {f"headtohead/{name}" for name in ("reconstruction", "splice", "probing")}
-    rest = families | {"ledger.md", "ledger"}
+    rest = families | {"ledger.md", "ledger", "figures"}
     assert set(listed) - set(new) == rest
 
 

@@ -18,7 +18,10 @@ from difflib import get_close_matches
 
 from latent_ledger.lib.errors import LedgerError
 
-NAMES = ("gemma_scope", "sparsify")
+NAMES = (
+    "gemma_scope",
+    "sparsify",
+)
 
 
 def known(name: str, where: str) -> str:

@@ -23,7 +23,11 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.sources import embedded, folder, hub
 from latent_ledger.models.sources.source import Block, ModelShape, ModelSource
 
-SOURCES: tuple[ModelSource, ...] = (embedded.SOURCE, hub.SOURCE, folder.SOURCE)
+SOURCES: tuple[ModelSource, ...] = (
+    embedded.SOURCE,
+    hub.SOURCE,
+    folder.SOURCE,
+)
 """The first origin that accepts a source has it."""
 
 

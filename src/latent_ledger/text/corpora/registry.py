@@ -21,7 +21,11 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.text.corpora import embedded, folder, huggingface
 from latent_ledger.text.corpora.source import CorpusSource
 
-SOURCES: tuple[CorpusSource, ...] = (embedded.SOURCE, huggingface.SOURCE, folder.SOURCE)
+SOURCES: tuple[CorpusSource, ...] = (
+    embedded.SOURCE,
+    huggingface.SOURCE,
+    folder.SOURCE,
+)
 """The first origin that accepts a source has it; the folder accepts all, as a path."""
 
 

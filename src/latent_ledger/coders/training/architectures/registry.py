@@ -8,7 +8,11 @@ from importlib import import_module
 
 from latent_ledger.coders.training.architectures.entry import Architecture
 
-MODULES = ("sae", "transcoder", "skip_transcoder")
+MODULES = (
+    "sae",
+    "transcoder",
+    "skip_transcoder",
+)
 
 
 def _entry(module: str) -> Architecture:
