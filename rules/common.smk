@@ -22,7 +22,7 @@ STORE_IS_HERE = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_f
 RESULTS = paths.folder(CONFIG["experiment"])
 JOBS = graph.jobs(CONFIG)
 LEDGER = list(paths.LEDGER)
-FIGURES = f"{paths.RESULTS}/figures"
+FIGURES = paths.FIGURES
 # Path of a manifest -> (rule, settings) that it should have been made with.
 MADE = {f"{RESULTS}/{name}": (job.rule, job.settings) for name, job in JOBS.items()}
 # Path of a manifest -> run record of its job, which several manifests may share.
@@ -150,10 +150,12 @@ def check_volume():
 def render_ledger_of_a_failed_run():
     """Write the ledger although jobs failed: their rows carry the reasons.
 
-    Its manifests are incomplete, so that the next run finds it outdated and finishes it.
+    It has no fingerprint, so that the next run finds it outdated and finishes it.
     """
     if STORE_IS_HERE:
-        rows = ledger.write_ledger(CONFIG, STORE, PROJECT.code_digest, PROJECT.environment)
+        rows = ledger.write_ledger(
+            CONFIG, STORE, PROJECT.code_digest, PROJECT.environment, finished=False
+        )
         failed = sum(row.label == "failed" for row in rows)
     else:
         remote.forget_corrupt({at(f"records/{name}") for name in RECORDS.values()})

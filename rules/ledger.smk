@@ -1,12 +1,12 @@
 """The ledger: rendered after the evaluations, and also when some of them failed.
 
-ledger    every manifest of the experiment, but for the corpus: it reads records beside them
+ledger    every manifest of the experiment; it reads the run records beside them
 """
 
 
 rule ledger:
     input:
-        [path for path in MADE if not path.startswith(at("corpus/"))],
+        list(MADE),
     output:
         report(LEDGER[0], category="Ledger", caption="../workflow/report/ledger.rst"),
         report(LEDGER[1], category="Ledger", caption="../workflow/report/rows.rst"),
@@ -21,7 +21,7 @@ rule ledger:
     resources:
         **resources_of("ledger", LEDGER[0]),
         # What a Modal Sandbox needs beside the inputs.
-        modal_send=f"{at('records')} {at('corpus')}",
+        modal_send=at("records"),
     params:
         plan=f"plan:{graph.fingerprint(CONFIG, JOBS)}",
         code=code("ledger"),

@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.command in ("check", "costs", "docs"):
             return describe(options)
-        if not store.root.is_dir():
+        if not (store.root / "payloads").is_dir():
             raise LedgerError(f"There is no store at {store.root}: name it with --store.")
         return verify(store) if options.command == "verify" else gc(store, options)
     except LedgerError as error:
@@ -90,13 +90,21 @@ def verify(store: Store) -> int:
 
 def gc(store: Store, options: argparse.Namespace) -> int:
     """Delete what nothing in results/ refers to."""
-    folders = [folder for folder in options.results if folder.is_dir()]
+    for folder in options.results:
+        if not folder.is_dir():
+            raise LedgerError(f"There is no {folder}/ here: name the results with --results.")
     keep = {
         Manifest.read(path).digest
-        for folder in folders
+        for folder in options.results
         for path in folder.rglob("*.json")
-        if "records" not in path.parts and path.name != "ledger.json"
+        if "records" not in path.relative_to(folder).parts[:2] and path.name != "ledger.json"
     }
+    if not keep:
+        named = ", ".join(map(str, options.results))
+        raise LedgerError(
+            f"No manifest lies in {named}, so every payload of {store.root} would go. If you mean "
+            "that, delete the store's folder."
+        )
     if options.dry_run:
         doomed = [digest for digest in store.payload_digests() if digest not in keep]
         print(f"{len(doomed)} payloads would go, {len(keep)} stay.")

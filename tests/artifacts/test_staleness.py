@@ -40,14 +40,43 @@ def test_a_current_manifest_is_not_outdated(store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "what"), [({"code": "d"}, "code"), ({"env": "f"}, "environment")]
+    ("change", "what", "param"),
+    [({"code": "d"}, "code", "'code:{}'"), ({"env": "f"}, "environment", "'env:{}'")],
 )
-def test_a_stale_manifest_is_outdated_while_snakemake_has_no_record(store, tmp_path, change, what):
-    reason = f"its {what} changed, and Snakemake's own record of it is gone"
-    assert outdated(store, tmp_path, **change) == {PATH: reason}
+def test_a_stale_manifest_is_outdated_unless_snakemake_sees_it(
+    store, tmp_path, change, what, param
+):
+    reason = f"its {what} changed, and Snakemake's own record"
+    assert outdated(store, tmp_path, **change) == {PATH: f"{reason} of it is gone"}
     record(tmp_path).parent.mkdir(parents=True)
-    record(tmp_path).write_text("{}")
+    record(tmp_path).write_text(json.dumps({"params": [param.format("before")]}))
     assert outdated(store, tmp_path, **change) == {}, "Snakemake compares params by itself"
+    (now,) = change.values()
+    for content in ({"params": [param.format(now)]}, {"params": []}, {}, []):
+        record(tmp_path).write_text(json.dumps(content))
+        assert outdated(store, tmp_path, **change) == {PATH: f"{reason} is not of this manifest"}
+
+
+def test_a_copied_old_manifest_with_other_settings_is_outdated(store, tmp_path):
+    record(tmp_path).parent.mkdir(parents=True)
+    record(tmp_path).write_text(json.dumps({"params": ["{'k': 2}", "'code:c'"]}))
+    newer = {PATH: ("probing", {"k": 2})}
+    found = staleness.outdated(newer, lambda _: "c", lambda _: "e", store, tmp_path)
+    assert found == {
+        PATH: "its settings changed, and Snakemake's own record is not of this manifest"
+    }
+
+
+def test_a_long_path_is_marked_where_snakemake_looks(tmp_path):
+    from snakemake.persistence.file import FilePersistence
+
+    path = f"results/{'x' * 300}/model.json"
+    staleness.mark_outdated({path: "why"}, tmp_path)
+    (marked,) = (file for file in (tmp_path / ".snakemake/metadata").rglob("*") if file.is_file())
+    backend = object.__new__(FilePersistence)
+    backend._max_len = None
+    expected = backend._record_path(str(tmp_path / ".snakemake/metadata"), path)
+    assert str(marked) == expected
 
 
 def test_a_manifest_whose_payload_is_gone_is_outdated(store, tmp_path):

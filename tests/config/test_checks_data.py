@@ -142,6 +142,10 @@ CASES = [
         {"store": "results/store"},
         ['store: "results/store" lies in results/, and the store must survive `rm -rf results`'],
     ),
+    (
+        {"experiment": "figures"},
+        ['experiment: "figures" is the name of a folder in results/; choose another'],
+    ),
     ({"store": "a-file/store"}, ['store: "a-file/store" is or lies below a file; name a folder']),
     ({"store": "~/store"}, ['store: "~/store": ~ is not expanded here; write the whole path']),
 ]

@@ -14,6 +14,7 @@ from latent_ledger.cli import main
 from latent_ledger.ledger import ledger, references, report
 from latent_ledger.ledger.row import COLUMNS, Row
 from latent_ledger.ledger.verdicts import Reference, verdict
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import canonical, read_json, write_json
 from latent_ledger.planning import graph, paths
 from tests.project import PROJECT
@@ -355,12 +356,23 @@ def test_ledger_of_this_configuration_is_not_outdated(complete):
     [
         ({"experiment": "other"}, "it is the ledger of another experiment"),
         ({"plan": "another fingerprint"}, "it was made from another configuration"),
+        ({"plan": None}, "it was rendered after a run that failed"),
     ],
 )
 def test_ledger_of_another_configuration_is_outdated(complete, planted, change, reason):
     file = planted.root / "results/ledger.json"
     write_json(file, read_json(file) | change)
     assert complete() == reason
+
+
+def test_ledger_that_was_written_by_hand_or_lost_its_figures_is_outdated(complete, planted):
+    page = planted.root / "results/ledger.md"
+    written = page.read_text()
+    page.write_text("# A better ledger\n")
+    assert complete() == "results/ledger.md is not the file that was written with ledger.json"
+    page.write_text(written)
+    shutil.rmtree(planted.root / "results/figures")
+    assert complete() == "results/figures/ is not there"
 
 
 def test_ledger_without_a_manifest_is_outdated(complete, planted):
@@ -386,3 +398,43 @@ def test_cli_verifies_and_collects(planted, capsys, monkeypatch):
     assert len(list(planted.store.payload_digests())) == 2
     assert main(["--store", "nowhere", "verify"]) == 1
     assert "There is no store at" in capsys.readouterr().err
+
+
+def test_cli_collects_nothing_where_no_manifest_lies(planted, capsys, monkeypatch):
+    """A wrong folder would leave no payload."""
+    monkeypatch.chdir(planted.root)
+    before = list(planted.store.payload_digests())
+    (planted.root / "empty").mkdir()
+    for folder, said in (
+        ("nowhere", "There is no nowhere/ here"),
+        ("empty", "No manifest lies in"),
+    ):
+        assert main(["--store", "store", "gc", "--results", folder]) == 1
+        assert said in capsys.readouterr().err
+    below = planted.root / "records/copy"
+    shutil.copytree(planted.root / "results", below)
+    assert main(["--store", "store", "gc", "--results", str(below)]) == 0
+    assert list(planted.store.payload_digests()) == before
+
+
+def test_a_broken_action_is_a_miss_and_is_told(planted, capsys, monkeypatch):
+    monkeypatch.chdir(planted.root)
+    (first, second, *_) = sorted((planted.root / "store/actions").glob("*/*.json"))
+    first.write_text("{}")
+    second.write_text("{")
+    assert planted.store.lookup(first.stem) is None is planted.store.lookup(second.stem)
+    assert main(["--store", "store", "verify"]) == 1
+    assert capsys.readouterr().out.count("delete it") == 2
+
+
+@pytest.mark.parametrize("broken", ["[]", "{}", '{"digest": null}'])
+def test_a_manifest_of_the_wrong_shape_is_named_in_one_line(planted, broken):
+    path = planted.at(f"reconstruction/{CODER}.json")
+    content = read_json(path)
+    path.write_text(broken)
+    with pytest.raises(LedgerError, match="is no manifest"):
+        planted.store.open(path)
+    for change in ({"made_by": {}}, {"digest": None}):
+        write_json(path, content | change)
+        with pytest.raises(LedgerError, match="is no complete manifest"):
+            planted.store.open(path)

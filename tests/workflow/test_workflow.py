@@ -54,6 +54,51 @@ def test_a_second_run_has_nothing_to_do(checkout):
     assert "Expected" not in checkout.snakemake("-n").output, "nothing to do has no bill"
 
 
+def test_what_is_gone_or_foreign_comes_back_and_then_there_is_nothing_to_do(checkout):
+    """Nothing stands that nothing stands behind, in one run."""
+    results, before = checkout.root / "results", checkout.manifests()
+    old = checkout.root / "old"
+    shutil.copytree(results / "micro", old)
+    numbers = checkout.numbers()
+
+    def corpus_gone():
+        for name in ("coder", "concepts"):
+            (results / f"micro/corpus/{name}.json").unlink()
+
+    def figures_gone():
+        shutil.rmtree(results / "figures")
+
+    def foreign_page():
+        (results / "ledger.md").write_text("# The ledger of another\n")
+
+    for damage in (corpus_gone, figures_gone, foreign_page):
+        damage()
+        checkout.snakemake()
+        assert "Nothing to be done" in checkout.snakemake().output, damage.__name__
+        assert checkout.manifests() == before and checkout.numbers() == numbers, damage.__name__
+
+    # Manifests of an older configuration, under Snakemake's records of a newer one.
+    checkout.edit("tests/workflow/micro.yaml", "{resamples: 200, splice", "{resamples: 300, splice")
+    checkout.snakemake()
+    shutil.rmtree(results / "micro")
+    shutil.copytree(old, results / "micro")
+    assert "own record is not of this manifest" in checkout.snakemake().output
+    assert not [row for row in checkout.rows() if row["label"] in ("stale", "failed")]
+    assert "Nothing to be done" in checkout.snakemake().output
+
+
+def test_a_failed_ledger_job_is_not_forgotten(checkout):
+    script = "workflow/scripts/ledger.py"
+    text = (checkout.root / script).read_text()
+    (checkout.root / "results/ledger.md").unlink()
+    (checkout.root / script).write_text('raise RuntimeError("planted")\n' + text)
+    for _ in range(2):
+        checkout.snakemake(ok=False)
+    (checkout.root / script).write_text(text)
+    checkout.snakemake()
+    assert "Nothing to be done" in checkout.snakemake().output
+
+
 def add_a_function(checkout) -> None:
     """Edit the module that computes reconstruction."""
     text = (checkout.root / EVALUATION).read_text()

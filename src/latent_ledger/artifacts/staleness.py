@@ -1,8 +1,9 @@
 """Manifests and ledgers that Snakemake would wrongly take for current.
 
 Snakemake sees a changed param by comparing with its own record in ``.snakemake/metadata``. When
-that record is gone it sees nothing, and an old number would stand as a current one. A manifest
-carries its ingredients (``made_by``), so it can be judged without Snakemake's record.
+that record is gone, or is of a newer manifest than the one that lies there, it sees nothing, and an
+old number would stand as a current one. A manifest carries its ingredients (``made_by``), so it can
+be judged without Snakemake's record.
 
 An outdated manifest gets a record of Snakemake with the reason as its params
 (:func:`mark_outdated`). Snakemake's comparison then finds the change and prints the reason. Nothing
@@ -54,7 +55,7 @@ def outdated(
 ) -> dict[str, str]:
     """Manifests that must be made again although Snakemake would see no reason to, and why.
 
-    These are manifests that are stale while Snakemake's record of them is missing, unreadable
+    These are manifests that are stale while Snakemake's record of them does not show it, unreadable
     ones, and those whose payload is no longer in the store. Without a store (it is on a Volume, see
     :mod:`latent_ledger.artifacts.remote`) payloads are not looked for. Raises :class:`LedgerError`
     when there are manifests and their store is not there at all.
@@ -131,11 +132,31 @@ def _why_remake(
     if store is not None and not store.payload_folder(manifest.digest).is_dir():
         return f"its payload {manifest.digest[:12]} is not in the store"
     stale = why_stale(manifest, rule, settings, code, env)
-    if stale and not (root / RECORDS / _record_name(path)).exists():
+    if stale is None:
+        return None
+    # The params of a rule that hold these, as rules/common.smk names them.
+    now = {"settings": dict(settings), "environment": f"env:{env}"}.get(stale, f"code:{code}")
+    return _why_unseen(root / RECORDS / _record_name(path), stale, now)
+
+
+def _why_unseen(record: Path, stale: str, now: Any) -> str | None:
+    """Why Snakemake does not see that a param is `now` another; None if it does see it."""
+    try:
+        params = json.loads(record.read_text(encoding="utf-8"))["params"]
+    except FileNotFoundError:
         return f"its {stale} changed, and Snakemake's own record of it is gone"
+    except (OSError, ValueError, LookupError, TypeError):
+        params = None
+    if not params or repr(now) in params:
+        return f"its {stale} changed, and Snakemake's own record is not of this manifest"
     return None
 
 
 def _record_name(path: str) -> str:
-    """Name of Snakemake's record of an output (its FilePersistence backend)."""
-    return urlsafe_b64encode(path.encode()).decode()
+    """Place of Snakemake's record of an output, in parts no longer than a file's name may be.
+
+    As in its FilePersistence backend.
+    """
+    name = urlsafe_b64encode(path.encode()).decode()
+    *folders, last = (name[start : start + 254] for start in range(0, len(name), 254))
+    return "/".join([*(f"@{folder}" for folder in folders), last])

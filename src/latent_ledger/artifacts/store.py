@@ -58,15 +58,29 @@ class Manifest:
     @classmethod
     def read(cls, path: Path) -> Manifest:
         """Read a manifest from ``results/``; anything else is named in one line."""
-        record = read_json(path)
+        return cls.of(read_json(path), path)
+
+    @classmethod
+    def of(cls, record: Any, path: Path) -> Manifest:
+        """The manifest that the JSON value at `path` describes; else one line with its name."""
         try:
-            return cls(**record)
+            manifest = cls(**record)
         except TypeError as error:
             raise LedgerError(f"{path} is no manifest ({error}): delete it, run again.") from None
+        texts = (manifest.rule, manifest.digest, manifest.key)
+        if not all(isinstance(text, str) for text in texts) or not (
+            isinstance(manifest.made_by, dict) and manifest.made_by.keys() >= INGREDIENTS
+        ):
+            raise LedgerError(f"{path} is no complete manifest: delete it, run again.")
+        return manifest
 
     def write(self, path: Path) -> None:
         """Write the manifest; equal content gives equal bytes."""
         write_json(path, asdict(self))
+
+
+INGREDIENTS = {"rule", "settings", "code", "env", "inputs"}
+"""What an action key, and so every ``made_by``, consists of."""
 
 
 class Payload:
@@ -135,17 +149,23 @@ class Store:
 
     def lookup(self, key: str) -> dict[str, Any] | None:
         """The action of `key` if its payload is complete (by name and size), else None."""
-        path = self.action_path(key)
-        if not path.exists():
-            return None
-        action = read_json(path)
-        manifest = Manifest(**action["manifest"])
+        try:
+            action, manifest = self._action(self.action_path(key))
+        except LedgerError:
+            return None  # absent, or of no use: the job computes and writes it again
         folder = self.payload_folder(manifest.digest)
         for entry in manifest.files:
             file = folder / entry["path"]
             if not file.is_file() or file.stat().st_size != entry["size"]:
                 return None
         return action
+
+    def _action(self, path: Path) -> tuple[dict[str, Any], Manifest]:
+        """The action at `path` and its manifest; a :class:`LedgerError` if it is none."""
+        action = read_json(path)
+        if not isinstance(action, dict) or not isinstance(action.get("run"), dict):
+            raise LedgerError(f"{path} is no action: delete it, run again.")
+        return action, Manifest.of(action.get("manifest"), path)
 
     def open(self, manifest_path: Path) -> Payload:
         """The payload behind a manifest in ``results/``."""
@@ -208,7 +228,10 @@ class Store:
         A different digest under an equal key is nondeterminism: the caller has to report it.
         """
         earlier = self.action_path(key)
-        before = read_json(earlier)["manifest"]["digest"] if earlier.exists() else None
+        try:
+            before = self._action(earlier)[1].digest
+        except LedgerError:
+            before = None
         write_json(earlier, {"manifest": asdict(manifest), "run": run})
         return before if before not in (None, manifest.digest) else None
 
@@ -244,7 +267,11 @@ class Store:
         """Check every payload against the actions; returns one line per wrong file."""
         complaints = []
         for path in sorted((self.root / "actions").glob("*/*.json")):
-            manifest = Manifest(**read_json(path)["manifest"])
+            try:
+                _, manifest = self._action(path)
+            except LedgerError as error:
+                complaints.append(str(error))
+                continue
             wrong = self.first_wrong_file(manifest)
             if wrong:
                 complaints.append(f"{manifest.rule} {manifest.digest[:12]}: {wrong}")

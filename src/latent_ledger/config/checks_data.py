@@ -13,6 +13,18 @@ from latent_ledger.text.corpora import checks as corpus_checks
 from latent_ledger.text.corpora import embedded
 from latent_ledger.text.corpora.registry import source_of
 
+RESERVED = ("figures", "records")
+"""Folders of ``results/`` and of an experiment there; no experiment may have such a name."""
+
+
+@needs_sections("experiment")
+def _experiment(config: dict[str, Any]) -> Iterator[Problem]:
+    if config["experiment"] in RESERVED:
+        yield Problem(
+            ("experiment",),
+            f"{show(config['experiment'])} is the name of a folder in results/; choose another",
+        )
+
 
 @needs_sections("store")
 def _store(config: dict[str, Any]) -> Iterator[Problem]:
@@ -129,4 +141,14 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-CHECKS = (_store, _models, _corpus_source, _parts, _model_part, _budgets, _contexts, _concepts)
+CHECKS = (
+    _experiment,
+    _store,
+    _models,
+    _corpus_source,
+    _parts,
+    _model_part,
+    _budgets,
+    _contexts,
+    _concepts,
+)

@@ -42,7 +42,7 @@ def render(config: Mapping[str, Any]) -> int:
             f"python -m latent_ledger.ledger.failed_run {CONFIG}",
             sends=sends,
             fetches=list(paths.LEDGER),
-            mirrors=[f"{paths.RESULTS}/figures"],
+            mirrors=[paths.FIGURES],
         )
     except ApiError as error:
         raise LedgerError(str(error)) from None
@@ -53,7 +53,7 @@ def main(path: str) -> int:
     """In the Sandbox: write the ledger of the configuration at `path`."""
     config = read_json(Path(path))
     project, store = Project(Path.cwd()), Store(default_root(config["store"]))
-    write_ledger(config, store, project.code_digest, project.environment)
+    write_ledger(config, store, project.code_digest, project.environment, finished=False)
     return 0
 
 

@@ -25,7 +25,7 @@ from latent_ledger.ledger.history import History
 from latent_ledger.ledger.row import Row, as_json, complete, run_columns
 from latent_ledger.ledger.verdicts import Reference, verdict
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
-from latent_ledger.lib.files import read_json, write_bytes, write_json, write_text
+from latent_ledger.lib.files import read_json, sha256_file, write_bytes, write_json, write_text
 from latent_ledger.planning import graph, paths
 from latent_ledger.planning.stage import Jobs
 
@@ -98,6 +98,9 @@ class Ledger:
         for name, digest in manifest.made_by["inputs"].items():
             above = self._names.get(digest)
             if above is None:
+                planned = self.jobs[path].inputs.get(name)
+                if isinstance(planned, str) and not self.path(planned).exists():
+                    return f"{self._placed(planned)}, on which {self._placed(path)} rests, is gone"
                 return f"{self._placed(path)} was made from another version of its input {name!r}"
             reasons = [self.stale_reason(candidate) for candidate in above]
             if all(reasons):
@@ -200,7 +203,7 @@ class Ledger:
         """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
         shown = any(row.row_type == "pareto" and row.facts for row in rows)
         payload = self.store.open(self.path(overview.PATH)).folder() if shown else None
-        folder = self.root / paths.RESULTS / "figures"
+        folder = self.root / paths.FIGURES
         folder.mkdir(parents=True, exist_ok=True)
         for name in overview.FIGURES:
             target = folder / name
@@ -231,26 +234,42 @@ def write_ledger(
     code_digest: Callable[[str], str],
     env: Callable[[Mapping[str, Any]], str],
     root: Path = Path(),
+    finished: bool = True,
 ) -> list[Row]:
-    """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows."""
+    """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows.
+
+    The ledger of a run that did not finish carries no fingerprint, so that the next run renders it
+    again.
+    """
     ledger = Ledger(config, store, code_digest, env, root)
     rows = ledger.rows()
     ledger.put_figures(rows)
     page, machine = (root / path for path in paths.LEDGER)
     write_text(page, report.markdown(config, rows))
-    content = {"experiment": config["experiment"], "plan": graph.fingerprint(config, ledger.jobs)}
-    write_json(machine, content | {"rows": [as_json(row) for row in rows]})
+    content = {
+        "experiment": config["experiment"],
+        "plan": graph.fingerprint(config, ledger.jobs) if finished else None,
+        "files": {str(path.relative_to(root)): sha256_file(path) for path in _pages(root)},
+        "rows": [as_json(row) for row in rows],
+    }
+    write_json(machine, content)
     for row in rows:
         if row.label != "superseded":
             ledger.history.append(row)
     return rows
 
 
+def _pages(root: Path) -> list[Path]:
+    """The ledger for people: its page and the figures beside it."""
+    figures = [root / paths.FIGURES / name for name in sorted(overview.FIGURES)]
+    return [root / paths.LEDGER[0], *(figure for figure in figures if figure.exists())]
+
+
 def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> str | None:
     """Why the ledger in ``results/`` is not that of this configuration; None if it is, or is none.
 
-    Its fingerprint decides, not its time: it may be of another experiment, of other settings,
-    copied without its manifests, or rendered after a run that failed.
+    Its content decides, not its time: it may be of another experiment, of other settings, copied
+    without its manifests, written by hand, or rendered after a run that failed.
     """
     page, machine = (root / path for path in paths.LEDGER)
     if not page.exists() and not machine.exists():
@@ -261,8 +280,15 @@ def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> 
         return "it has no readable ledger.json beside it"
     if not isinstance(content, dict) or content.get("experiment") != config["experiment"]:
         return "it is the ledger of another experiment"
-    if content.get("plan") != graph.fingerprint(config, jobs):
+    if content.get("plan") is None:
+        return "it was rendered after a run that failed"
+    if content["plan"] != graph.fingerprint(config, jobs):
         return "it was made from another configuration"
+    for name, digest in (content.get("files") or {paths.LEDGER[0]: ""}).items():
+        if not (root / name).is_file() or sha256_file(root / name) != digest:
+            return f"{name} is not the file that was written with ledger.json"
+    if not (root / paths.FIGURES).is_dir():
+        return f"{paths.FIGURES}/ is not there"
     folder = root / paths.folder(config["experiment"])
     missing = [name for name in jobs if not (folder / name).exists()]
     return f"{len(missing)} of its manifests are missing ({missing[0]})" if missing else None

@@ -66,6 +66,8 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise LedgerError(f"{path} does not exist: run the job that makes it.") from None
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read ({error.strerror}): is it a file?") from None
     except ValueError as error:
         raise LedgerError(f"{path} is not valid JSON ({error}): delete it and run again.") from None
 

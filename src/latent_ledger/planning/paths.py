@@ -18,7 +18,8 @@ from latent_ledger.models.hook_points import HookPoint
 RESULTS = "results"
 CONCEPTS = "corpus/concepts.json"
 LEDGER = (f"{RESULTS}/ledger.md", f"{RESULTS}/ledger.json")
-"""The ledger of the experiment that was asked for."""
+FIGURES = f"{RESULTS}/figures"
+"""The ledger of the experiment that was asked for, and its figures."""
 
 
 def folder(experiment: str) -> str:
