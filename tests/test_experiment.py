@@ -218,3 +218,18 @@ def test_installed_package_checks_a_configuration_outside_a_checkout(tmp_path):
     assert (done.returncode, done.stdout) == (0, "mine.yaml: nothing wrong\n"), done.stderr
     done = run([sys.executable, "-c", program, "docs"])
     assert done.returncode == 1 and "go to the top of a checkout" in done.stderr
+
+    # A new evaluation without its line in the registry would be asked for and never run.
+    (tmp_path / "latent_ledger/evaluations/usage").mkdir()
+    schema = tmp_path / "latent_ledger/evaluations/usage/schema.yaml"
+    (tmp_path / "more.yaml").write_text("evaluations: {usage: {}}\n")
+    for properties, expected in (
+        ("{}", "its properties lack `select:"),
+        ('{select: {$ref: "#/$defs/select"}}', "has a schema and no line in planning/registry.py"),
+    ):
+        schema.write_text(
+            "description: Usage.\ntype: object\nadditionalProperties: false\n"
+            f"properties: {properties}\n"
+        )
+        done = run([sys.executable, "-c", program, "check", "mine.yaml", "more.yaml"])
+        assert done.returncode == 1 and expected in done.stderr and "Trace" not in done.stderr

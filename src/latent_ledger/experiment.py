@@ -6,18 +6,28 @@ The Snakefile calls :func:`validate` on what Snakemake merged; :func:`load` does
 files.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from latent_ledger.config import checks_coders, checks_data, validation
+from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.config.validation import ConfigError
 from latent_ledger.ledger import reference_checks
 from latent_ledger.planning.registry import STAGES
 from latent_ledger.resources import checks as hardware
 
+
+@needs_sections("evaluations")
+def _registered(config: dict[str, Any]) -> Iterator[Problem]:
+    """An evaluation that only has a folder would be asked for and never run."""
+    for name in config["evaluations"].keys() - {stage.name for stage in STAGES}:
+        yield Problem(("evaluations", name), "has a schema and no line in planning/registry.py")
+
+
 CHECKS = (
+    _registered,
     *checks_data.CHECKS,
     *checks_coders.CHECKS,
     *hardware.CHECKS,

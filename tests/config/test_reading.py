@@ -56,3 +56,8 @@ def test_unreadable_files_are_one_line(tmp_path, content, expected):
     with pytest.raises(LedgerError) as caught:
         read_yaml(path)
     assert str(caught.value) == f"{path}{expected}"
+
+
+def test_a_folder_in_the_place_of_a_file_is_one_line(tmp_path):
+    with pytest.raises(LedgerError, match="cannot be read .Is a directory.: is it a file"):
+        read_yaml(tmp_path)

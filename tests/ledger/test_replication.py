@@ -81,9 +81,12 @@ def test_page_lists_every_contrast_and_counts_outcomes(ledgers, capsys):
 def test_ledgers_that_cannot_be_compared_are_one_line(ledgers, tmp_path, capsys):
     with pytest.raises(LedgerError, match="two ledgers or more"):
         page(ledgers[:1])
-    (tmp_path / "list.json").write_text("[]")
-    assert main(["compare", str(ledgers[0]), str(tmp_path / "list.json")]) == 1
-    assert "is no ledger: name the ledger.json" in capsys.readouterr().err
+    for content in ("[]", '{"rows": [{}]}', '{"rows": 1}'):
+        (tmp_path / "list.json").write_text(content)
+        assert main(["compare", str(ledgers[0]), str(tmp_path / "list.json")]) == 1
+        assert "is no ledger: name the ledger.json" in capsys.readouterr().err
+    assert main(["compare", str(ledgers[0]), str(tmp_path)]) == 1
+    assert "cannot be read (Is a directory)" in capsys.readouterr().err
     assert main(["compare", str(ledgers[0]), str(tmp_path / "absent.json")]) == 1
     assert "absent.json does not exist" in capsys.readouterr().err
     (tmp_path / "empty.json").write_text('{"rows": []}')

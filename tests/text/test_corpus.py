@@ -191,42 +191,36 @@ def test_the_draw_depends_on_the_seed_and_on_nothing_else(tmp_path, examples):
     assert [row["text"] for row in other] != [row["text"] for row in examples]
 
 
+def labelled(folder, rows, names) -> list[dict]:
+    """The examples of some concepts that labelled rows of a file give."""
+    (folder / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {
+        "source": str(folder / "people.jsonl"),
+        "label_field": "job",
+        "concepts": names,
+        "examples": {"train": 40, "test": 20},
+        "seed": 0,
+    }
+    out = folder / "out"
+    out.mkdir()
+    concepts.produce(settings, out)
+    return parquet.read_table(out / "examples.parquet").to_pylist()
+
+
 def test_labelled_folder_gives_concepts(tmp_path):
     jobs = ["nurse", "pilot", "judge"]
     rows = [{"text": f"Person {i} works.", "job": jobs[i % 3]} for i in range(300)]
     rows += [{"text": "Both at once.", "job": "nurse"}, {"text": "Both at once.", "job": "pilot"}]
-    (tmp_path / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = {
-        "source": str(tmp_path / "people.jsonl"),
-        "label_field": "job",
-        "concepts": ["nurse", "pilot"],
-        "examples": {"train": 40, "test": 20},
-        "seed": 0,
-    }
-    out = tmp_path / "out"
-    out.mkdir()
-    concepts.produce(settings, out)
     truth = {row["text"]: row["job"] for row in rows}
-    for row in parquet.read_table(out / "examples.parquet").to_pylist():
+    for row in labelled(tmp_path, rows, ["nurse", "pilot"]):
         assert row["label"] == (truth[row["text"]] == row["concept"])
         assert row["text"] != "Both at once."
 
 
 def test_a_contrast_holds_one_label_against_another(tmp_path):
     rows = [{"text": f"Person {i} works.", "job": i % 5} for i in range(400)]
-    (tmp_path / "people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    settings = {
-        "source": str(tmp_path / "people.jsonl"),
-        "label_field": "job",
-        "concepts": ["3 vs 1", "2"],
-        "examples": {"train": 40, "test": 20},
-        "seed": 0,
-    }
-    out = tmp_path / "out"
-    out.mkdir()
-    concepts.produce(settings, out)
     truth = {row["text"]: row["job"] for row in rows}
-    drawn = parquet.read_table(out / "examples.parquet").to_pylist()
+    drawn = labelled(tmp_path, rows, ["3 vs 1", "2"])
     labels = {(row["concept"], truth[row["text"]], row["label"]) for row in drawn}
     assert {label for label in labels if label[0] == "3 vs 1"} == {
         ("3 vs 1", 3, 1),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import snakemake
+from double_desk import Desk
 from double_record import (  # noqa: F401  hooks
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -129,3 +130,17 @@ def bench(tmp_path) -> Iterator[Bench]:
         bench = Bench(root, server)
         bench.file("requirements.lock", f"snakemake=={snakemake.__version__}\n")
         yield bench
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[LocalModal]:
+    """A local Modal server without anything in it."""
+    with LocalModal(tmp_path / "modal") as server:
+        yield server
+
+
+@pytest.fixture
+def desk(server) -> Iterator[Desk]:
+    """The real client at that server."""
+    with server.client() as client:
+        yield Desk(server, client)

@@ -8,7 +8,7 @@ import pytest
 from double_record import HERE, digest
 
 
-@pytest.mark.parametrize("changed", ["local_modal/world.py", "test_local_modal.py"])
+@pytest.mark.parametrize("changed", ["local_modal/world.py", "test_double_volumes.py"])
 def test_digest_after_a_change_is_another(tmp_path, changed):
     shutil.copytree(HERE, tmp_path, dirs_exist_ok=True)
     assert digest(tmp_path) == digest()

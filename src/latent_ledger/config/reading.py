@@ -49,6 +49,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506
     except FileNotFoundError:
         raise LedgerError(f"{path} does not exist: name an existing configuration file.") from None
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be read ({error.strerror}): is it a file?") from None
     except UnicodeDecodeError:
         raise LedgerError(f"{path} is not UTF-8 text: save it as UTF-8.") from None
     except LedgerError as error:

@@ -22,7 +22,9 @@ from latent_ledger.coders.formats import registry as formats
 from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.config.problems import Problem, Where, dotted
 from latent_ledger.config.reading import read_yaml
+from latent_ledger.config.renamed import RENAMED
 from latent_ledger.config.sources import origin_of
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.suggestions import comma_list, nearest, show
 
 FOLDER = Path(__file__).parent
@@ -49,7 +51,11 @@ def schema() -> dict[str, Any]:
     _fill_enums(content)
     for file in sorted(EVALUATIONS.glob("*/schema.yaml")):
         if file.resolve() not in placed:
-            top["evaluations"]["properties"][file.parent.name] = read_yaml(file)
+            block = top["evaluations"]["properties"][file.parent.name] = read_yaml(file)
+            if "select" not in block.get("properties", {}):
+                raise LedgerError(
+                    f'{file}: its properties lack `select: {{$ref: "#/$defs/select"}}`.'
+                )
     return content
 
 
@@ -128,6 +134,9 @@ def _intended(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str
 
 
 def _unknown_key(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str:
+    for names in RENAMED.values():
+        if names.get(key) in mapping and names[key] in known:
+            return f"the old name of {names[key]}, which stands beside it; remove one of them"
     near = _intended(key, mapping, known)
     return (
         f'unknown key; did you mean "{near}"?'

@@ -29,17 +29,18 @@ HEADER = ("family", "contrast")
 
 def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
     """The head-to-heads with a number in one ``ledger.json``, by run id and in its order."""
-    content = read_json(ledger)
-    if not isinstance(content, dict) or "rows" not in content:
-        raise LedgerError(f"{ledger} is no ledger: name the ledger.json beside a ledger.md.")
-    return {
-        row["run_id"]: row
-        for row in content["rows"]
-        if row["row_type"] == NAME
-        and row["label"] in (FOUND, NOT_FOUND)
-        and row["metrics"]
-        and not row["metrics"][0]["not_made"]
-    }
+    try:
+        return {
+            row["run_id"]: row
+            for row in read_json(ledger)["rows"]
+            if row["row_type"] == NAME
+            and row["label"] in (FOUND, NOT_FOUND)
+            and row["metrics"]
+            and not row["metrics"][0]["not_made"]
+        }
+    except (LookupError, TypeError):
+        line = f"{ledger} is no ledger: name the ledger.json beside a ledger.md."
+        raise LedgerError(line) from None
 
 
 def outcome(rows: Sequence[Mapping[str, Any] | None]) -> str:

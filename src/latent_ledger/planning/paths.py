@@ -10,7 +10,7 @@ classes below, with their parts as fields, and the graph plans their jobs from t
 not the original one.
 """
 
-from typing import Self
+from typing import Any, Self
 
 from latent_ledger.config.coder_specs import ORIGINAL
 from latent_ledger.models.hook_points import HookPoint
@@ -40,6 +40,14 @@ def over(token_set: str, model: str = ORIGINAL) -> str:
 class Shared(str):
     """The name of a manifest that many jobs take, with its parts as fields."""
 
+    @classmethod
+    def of(cls, text: str, *parts: Any) -> Self:
+        """The name `text` with its parts, in the order of the fields."""
+        name = super().__new__(cls, text)
+        for field, part in zip(cls.__annotations__, parts, strict=True):
+            setattr(name, field, part)
+        return name
+
     def __getnewargs__(self) -> tuple:  # copies keep the fields
         return tuple(getattr(self, name) for name in type(self).__annotations__)
 
@@ -51,9 +59,7 @@ class Tokens(Shared):
     base: str
 
     def __new__(cls, token_set: str, base: str = ORIGINAL) -> Self:
-        name = super().__new__(cls, f"tokens/{over(token_set, base)}.json")
-        name.token_set, name.base = token_set, base
-        return name
+        return cls.of(f"tokens/{over(token_set, base)}.json", token_set, base)
 
 
 class Activations(Shared):
@@ -64,9 +70,9 @@ class Activations(Shared):
     model: str
 
     def __new__(cls, token_set: str, hook_point: HookPoint, model: str = ORIGINAL) -> Self:
-        name = super().__new__(cls, f"activations/{over(token_set, model)}/{hook_point}.json")
-        name.token_set, name.hook_point, name.model = token_set, hook_point, model
-        return name
+        return cls.of(
+            f"activations/{over(token_set, model)}/{hook_point}.json", token_set, hook_point, model
+        )
 
 
 class Codes(Shared):
@@ -76,9 +82,7 @@ class Codes(Shared):
     coder: str
 
     def __new__(cls, token_set: str, coder: str) -> Self:
-        name = super().__new__(cls, f"codes/{token_set}/{coder}.json")
-        name.token_set, name.coder = token_set, coder
-        return name
+        return cls.of(f"codes/{token_set}/{coder}.json", token_set, coder)
 
 
 class ReaderGate(Shared):
@@ -87,9 +91,7 @@ class ReaderGate(Shared):
     coder: str
 
     def __new__(cls, coder: str) -> Self:
-        name = super().__new__(cls, gate("reader", coder))
-        name.coder = coder
-        return name
+        return cls.of(gate("reader", coder), coder)
 
 
 class SaelensGate(Shared):
@@ -98,9 +100,7 @@ class SaelensGate(Shared):
     coder: str
 
     def __new__(cls, coder: str) -> Self:
-        name = super().__new__(cls, gate("saelens", coder))
-        name.coder = coder
-        return name
+        return cls.of(gate("saelens", coder), coder)
 
 
 class NullsGate(Shared):
@@ -112,9 +112,7 @@ class NullsGate(Shared):
 
     def __new__(cls, evaluation: str, hook_point: HookPoint, base: str = ORIGINAL) -> Self:
         place = over(str(hook_point), base)
-        name = super().__new__(cls, gate("nulls", f"{evaluation}/{place}"))
-        name.evaluation, name.hook_point, name.base = evaluation, hook_point, base
-        return name
+        return cls.of(gate("nulls", f"{evaluation}/{place}"), evaluation, hook_point, base)
 
 
 def model(name: str = ORIGINAL) -> str:
