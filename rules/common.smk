@@ -23,8 +23,16 @@ RESULTS = paths.folder(CONFIG["experiment"])
 JOBS = graph.jobs(CONFIG)
 LEDGER = list(paths.LEDGER)
 FIGURES = paths.FIGURES
-# Path of a manifest -> (rule, settings) that it should have been made with.
-MADE = {f"{RESULTS}/{name}": (job.rule, job.settings) for name, job in JOBS.items()}
+# Path of a manifest -> rule, settings and inputs that it should have been made with.
+MADE = {
+    f"{RESULTS}/{name}": staleness.Made(
+        job.rule,
+        job.settings,
+        {one: f"{RESULTS}/{manifest}" for one, manifest in job.named_inputs().items()},
+        shared=bool(job.record),
+    )
+    for name, job in JOBS.items()
+}
 # Path of a manifest -> run record of its job, which several manifests may share.
 RECORDS = {f"{RESULTS}/{name}": graph.record_name(name, job) for name, job in JOBS.items()}
 
@@ -89,9 +97,9 @@ def environment_of(rule_name, pattern):
     called, and its signature looked at, for every job.
     """
     digests = {
-        path: f"env:{PROJECT.environment(settings)}"
-        for path, (rule, settings) in MADE.items()
-        if rule == rule_name
+        path: f"env:{PROJECT.environment(made.settings)}"
+        for path, made in MADE.items()
+        if made.rule == rule_name
     }
     if len(set(digests.values())) <= 1:
         return next(iter(digests.values()), ENV)
@@ -127,7 +135,7 @@ def recompute(rule_name):
 
     def forced(wildcards):
         names = workflow.dag_settings.forcerun
-        rules = {MADE[name][0] if name in MADE else name for name in names}
+        rules = {MADE[name].rule if name in MADE else name for name in names}
         return int(workflow.dag_settings.forceall or rule_name in rules)
 
     return forced

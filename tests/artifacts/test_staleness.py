@@ -1,7 +1,9 @@
 """What Snakemake cannot see is told to it, and nothing in results/ is touched."""
 
 import json
+import shutil
 from base64 import urlsafe_b64encode
+from functools import partial
 
 import pytest
 
@@ -9,9 +11,10 @@ from latent_ledger.artifacts import staleness
 from latent_ledger.artifacts.provenance import action_key, ingredients
 from latent_ledger.artifacts.store import Store
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.files import read_json, write_json
 
 PATH = "results/toy/probing/a.json"
-JOBS = {PATH: ("probing", {"k": 1})}
+JOBS = {PATH: staleness.Made("probing", {"k": 1})}
 
 
 @pytest.fixture
@@ -60,11 +63,28 @@ def test_a_stale_manifest_is_outdated_unless_snakemake_sees_it(
 def test_a_copied_old_manifest_with_other_settings_is_outdated(store, tmp_path):
     record(tmp_path).parent.mkdir(parents=True)
     record(tmp_path).write_text(json.dumps({"params": ["{'k': 2}", "'code:c'"]}))
-    newer = {PATH: ("probing", {"k": 2})}
+    newer = {PATH: staleness.Made("probing", {"k": 2})}
     found = staleness.outdated(newer, lambda _: "c", lambda _: "e", store, tmp_path)
     assert found == {
         PATH: "its settings changed, and Snakemake's own record is not of this manifest"
     }
+
+
+def test_a_manifest_of_other_inputs_is_outdated(store, tmp_path):
+    """Settings do not always name the inputs: a circuit's layers are only in its inputs."""
+    (tmp_path / "results/toy/coders").mkdir()
+    coder = "results/toy/coders/a.json"
+    shutil.copy(tmp_path / PATH, tmp_path / coder)
+    jobs = {coder: JOBS[PATH], PATH: JOBS[PATH]._replace(inputs={"coder": coder})}
+    find = partial(staleness.outdated, jobs, lambda _: "c", lambda _: "e", store, tmp_path)
+    assert find() == {PATH: "it was made from other inputs"}
+    manifest = read_json(tmp_path / PATH)
+    manifest["made_by"]["inputs"] = {"coder": "another digest"}
+    write_json(tmp_path / PATH, manifest)
+    assert find() == {PATH: "it was made from another version of its input 'coder'"}
+    manifest["made_by"]["inputs"] = {"coder": read_json(tmp_path / coder)["digest"]}
+    write_json(tmp_path / PATH, manifest)
+    assert find() == {}
 
 
 def test_a_long_path_is_marked_where_snakemake_looks(tmp_path):

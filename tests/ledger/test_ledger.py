@@ -29,11 +29,7 @@ RUN = {
     "threads": 1,
     "cost_usd": 0.0,
 }
-INPUTS = {
-    paths.model(): {},
-    f"coders/{CODER}.json": {"model": paths.model()},
-    f"reconstruction/{CODER}.json": {"coder": f"coders/{CODER}.json"},
-}
+RECONSTRUCTION = f"reconstruction/{CODER}.json"
 
 
 def metric(name, estimate, ci, **more):
@@ -50,6 +46,41 @@ METRICS = [
     metric("dead_share", 0.1, None),
     metric("dense_share", 0.0, None),
 ]
+
+
+PARITY = {"against": "TransformerLens", "bound": 1e-4, "relative_error": 0.0, "rows": 5}
+PLANTED = {
+    "language_model": (
+        None,
+        {
+            "held_out_nats_per_token": 5.0,
+            "held_out_bits_per_byte": 2.0,
+            "held_out_tokens": 7,
+            "parameters": 3,
+            "training_tokens": 11,
+        },
+    ),
+    "capture": (None, {"n_rows": 5, "parity": PARITY}),
+    "train_coder": (None, {"tokens": 5, "steps": 2, "fvu": 0.3, "dead_share": 0.0}),
+    "reader_fidelity": (
+        [
+            metric("jaccard", 1.0, None),
+            metric("value_error_real", 0.0, None),
+            metric("output_error_real", 0.0, None),
+        ],
+        {"against": "sparsify.SparseCoder", "rows": {"real": 9}, "tied_rows": 0},
+    ),
+    "reconstruction_nulls": (
+        [
+            metric("variance_explained_of_mean", 0.0, None),
+            metric("variance_explained_of_target", 1.0, None),
+            metric("largest_deviation", 0.0, None),
+        ],
+        {"tolerance": 1e-6},
+    ),
+    "reconstruction": (METRICS, None),
+}
+"""Rule -> metrics and facts of its manifests, as far as rows read them."""
 
 
 class Planted:
@@ -72,7 +103,8 @@ class Planted:
         job = graph.jobs(self.config)[path]
         rule, settings = job.rule, job.settings
         digests = {
-            name: read_json(self.at(source))["digest"] for name, source in INPUTS[path].items()
+            name: read_json(self.at(source))["digest"]
+            for name, source in job.named_inputs().items()
         }
         code = self.code_digest(rule)
         self.store.record_code(code, {f"{rule}:f": code, f"{rule}:g": "same"})
@@ -89,20 +121,11 @@ class Planted:
         manifest.write(self.at(path))
         write_json(self.at(f"records/{path}"), RUN)
 
-    def make_all(self) -> None:
-        model, coder, recon = INPUTS
-        self.make(
-            model,
-            facts={
-                "held_out_nats_per_token": 5.0,
-                "held_out_bits_per_byte": 2.0,
-                "held_out_tokens": 7,
-                "parameters": 3,
-                "training_tokens": 11,
-            },
-        )
-        self.make(coder, facts={"tokens": 5, "steps": 2, "fvu": 0.3, "dead_share": 0.0})
-        self.make(recon, metrics=METRICS)
+    def make_all(self, **changed) -> None:
+        """One reconstruction and everything above it; `changed`: rule -> metrics and facts."""
+        jobs = graph.jobs(self.config)
+        for name in graph.upstream(jobs, RECONSTRUCTION):
+            self.make(name, *(PLANTED | changed).get(jobs[name].rule, (None, None)))
 
     def write(self) -> list[Row]:
         return ledger.write_ledger(
@@ -158,10 +181,23 @@ def test_a_number_made_from_another_input_is_not_shown(planted):
     assert row.label == "stale" and "another version of its input 'coder'" in row.values["notes"]
 
 
+def test_a_number_made_from_another_planned_manifest_is_not_shown(planted):
+    """Its input has the digest of a manifest of this experiment, and is not that job's input."""
+    path = planted.at(RECONSTRUCTION)
+    content = read_json(path)
+    content["made_by"]["inputs"]["coder"] = read_json(planted.at("model.json"))["digest"]
+    write_json(path, content)
+    row = planted.row()
+    assert row.label == "stale" and "another version of its input 'coder'" in row.values["notes"]
+    content["made_by"]["inputs"] = {"former": "x"}
+    write_json(path, content)
+    assert planted.row().label == "stale" and not planted.row().values["key_results"]
+
+
 def test_a_rerun_supersedes_and_says_which_function_changed(planted):
     first = planted.row()
     planted.code["reconstruction"] = "edited"
-    planted.make(f"reconstruction/{CODER}.json", metrics=METRICS)
+    planted.make(RECONSTRUCTION, metrics=METRICS)
     rows = [row for row in planted.write() if row.run_id == first.run_id]
     assert [row.label for row in rows] == ["novel", "superseded"]
     assert rows[1].key == first.key != rows[0].key
@@ -176,16 +212,15 @@ def test_a_rerun_supersedes_and_says_which_function_changed(planted):
 def test_an_upstream_change_is_named_where_it_happened(planted):
     planted.write()
     planted.code["train_coder"] = "edited"
-    coder, recon = list(INPUTS)[1:]
-    planted.make(coder, facts={"tokens": 5, "steps": 2, "fvu": 0.1, "dead_share": 0.0})
-    planted.make(recon, metrics=METRICS)
+    facts = {"tokens": 5, "steps": 2, "fvu": 0.1, "dead_share": 0.0}
+    planted.make_all(train_coder=(None, facts))
     old = [r for r in planted.write() if r.run_id == f"recon-{CODER}" and r.label == "superseded"]
     assert "train_coder: code: train_coder:f" in old[0].values["notes"]
 
 
 def test_a_failure_between_two_equal_numbers_is_remembered(planted):
     planted.write()
-    path = planted.at(f"reconstruction/{CODER}.json")
+    path = planted.at(RECONSTRUCTION)
     manifest = path.read_bytes()
     record = planted.at(f"records/reconstruction/{CODER}.json")
     path.unlink()
@@ -301,7 +336,7 @@ def test_a_new_measurement_supersedes_the_old_judgement_of_a_reference(planted):
     planted.write()
     planted.code["reconstruction"] = "edited"
     moved = [metric("variance_explained", 0.4, [0.3, 0.5]), *METRICS[1:]]
-    planted.make(f"reconstruction/{CODER}.json", metrics=moved)
+    planted.make(RECONSTRUCTION, metrics=moved)
     rows = [row for row in planted.write() if row.run_id == "repro-001"]
     assert [row.label for row in rows] == ["not reproduced", "superseded"]
     assert "reconstruction: code: reconstruction:f" in rows[1].values["notes"]
@@ -391,11 +426,11 @@ def test_ledger_without_a_readable_ledger_json_is_outdated_and_none_is_not(compl
 def test_cli_verifies_and_collects(planted, capsys, monkeypatch):
     monkeypatch.chdir(planted.root)
     assert main(["--store", "store", "verify"]) == 0
-    (planted.at(f"reconstruction/{CODER}.json")).unlink()
+    (planted.at(RECONSTRUCTION)).unlink()
     assert main(["--store", "store", "gc", "--dry-run"]) == 0
-    assert "1 payloads would go, 2 stay" in capsys.readouterr().out
+    assert "1 payloads would go, 12 stay" in capsys.readouterr().out
     assert main(["--store", "store", "gc"]) == 0
-    assert len(list(planted.store.payload_digests())) == 2
+    assert len(list(planted.store.payload_digests())) == 12
     assert main(["--store", "nowhere", "verify"]) == 1
     assert "There is no store at" in capsys.readouterr().err
 
@@ -429,7 +464,7 @@ def test_a_broken_action_is_a_miss_and_is_told(planted, capsys, monkeypatch):
 
 @pytest.mark.parametrize("broken", ["[]", "{}", '{"digest": null}'])
 def test_a_manifest_of_the_wrong_shape_is_named_in_one_line(planted, broken):
-    path = planted.at(f"reconstruction/{CODER}.json")
+    path = planted.at(RECONSTRUCTION)
     content = read_json(path)
     path.write_text(broken)
     with pytest.raises(LedgerError, match="is no manifest"):

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from latent_ledger.artifacts import fork_server
-from latent_ledger.artifacts.provenance import action_key, code_of, ingredients
+from latent_ledger.artifacts.provenance import action_key, code_of, ingredients, named_inputs
 from latent_ledger.artifacts.store import Actions, Manifest, Payload, Store, default_root
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import write_json
@@ -83,7 +83,7 @@ class Job:
         return cls(
             rule=rule or snakemake.rule,
             settings=settings,
-            inputs={name: Path(path) for name, path in _named_inputs(snakemake.input)},
+            inputs={name: Path(path) for name, path in named_inputs(snakemake.input).items()},
             outputs=dict(zip(names, outputs, strict=True)),
             code=snakemake.params.code.partition(":")[2],
             env=snakemake.params.env.partition(":")[2],
@@ -266,17 +266,6 @@ class Job:
 def fill(produce: Callable[[Job, Path], Facts]) -> Callable[[Job, dict[str, Path]], dict]:
     """Adapt a function of one output folder to :meth:`Job.run` (the single part ``""``)."""
     return lambda job, folders: {"": produce(job, folders[""])}
-
-
-def _named_inputs(items: Any) -> list[tuple[str, str]]:
-    """(name, path) of each named input; a named list of paths becomes ``name/0``, ``name/1``..."""
-    pairs: list[tuple[str, str]] = []
-    for name, value in items.items():
-        if isinstance(value, str):
-            pairs.append((name, value))
-        else:
-            pairs += [(f"{name}/{Path(path).stem}", path) for path in value]
-    return pairs
 
 
 def _limit_threads(threads: int) -> None:

@@ -245,6 +245,20 @@ def ingredients(
     }
 
 
+def named_inputs(items: Any) -> dict[str, str]:
+    """Name -> manifest of each named input; a named list becomes ``name/stem`` for each of them.
+
+    `items` is a job's inputs, as Snakemake or the plan has them: name -> manifest or manifests.
+    """
+    named: dict[str, str] = {}
+    for name, value in items.items():
+        if isinstance(value, str):
+            named[name] = value
+        else:
+            named |= {f"{name}/{Path(manifest).stem}": manifest for manifest in value}
+    return named
+
+
 def action_key(made_by: Mapping[str, Any]) -> str:
     """The action key of :func:`ingredients`."""
     return digest_json(made_by)

@@ -16,15 +16,30 @@ from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from latent_ledger.artifacts.provenance import Project, describe_change, ingredients
 from latent_ledger.artifacts.store import Manifest, Store
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.numbers import canonical
 
-Jobs = Mapping[str, tuple[str, Mapping[str, Any]]]
-"""Path of a manifest -> (rule, settings) that it should have been made with."""
+
+class Made(NamedTuple):
+    """What a manifest should have been made with.
+
+    `inputs` are paths of manifests, by name. The job of a `shared` manifest makes others too, and
+    shows Snakemake the settings of them all.
+    """
+
+    rule: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str] = MappingProxyType({})
+    shared: bool = False
+
+
+Jobs = Mapping[str, Made]
+"""Path of a manifest -> what it should have been made with."""
 
 RECORDS = Path(".snakemake/metadata")
 """Where Snakemake keeps its record of each output, below the working directory."""
@@ -55,10 +70,10 @@ def outdated(
 ) -> dict[str, str]:
     """Manifests that must be made again although Snakemake would see no reason to, and why.
 
-    These are manifests that are stale while Snakemake's record of them does not show it, unreadable
-    ones, and those whose payload is no longer in the store. Without a store (it is on a Volume, see
-    :mod:`latent_ledger.artifacts.remote`) payloads are not looked for. Raises :class:`LedgerError`
-    when there are manifests and their store is not there at all.
+    These are manifests that are stale while Snakemake's record of them does not show it, those of
+    other inputs, unreadable ones, and those whose payload is no longer in the store. Without a
+    store (it is on a Volume, see :mod:`latent_ledger.artifacts.remote`) payloads are not looked
+    for. Raises :class:`LedgerError` when there are manifests and their store is not there at all.
     """
     present = [path for path in jobs if (root / path).exists()]
     if present and store is not None and not store.root.is_dir():
@@ -67,10 +82,19 @@ def outdated(
             "is not there: set LATENT_LEDGER_STORE or `store` to where it is, or delete the "
             "manifests to make everything again."
         )
+    manifests = {path: _readable(root / path) for path in present}
     reasons = {}
-    for path in present:
-        rule, settings = jobs[path]
-        reason = _why_remake(root, path, rule, settings, code_digest(rule), env(settings), store)
+    for path, manifest in manifests.items():
+        made = jobs[path]
+        if manifest is None:
+            reason: str | None = "it is no readable manifest"
+        elif store is not None and not store.payload_folder(manifest.digest).is_dir():
+            reason = f"its payload {manifest.digest[:12]} is not in the store"
+        else:
+            record = root / RECORDS / _record_name(path)
+            reason = _why_stale_unseen(
+                manifest, made, code_digest(made.rule), env(made.settings), record
+            ) or _why_other_inputs(manifest, made, manifests)
         if reason:
             reasons[path] = reason
     return reasons
@@ -83,17 +107,17 @@ def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> 
     own reason names a digest; this names the functions and the values behind it.
     """
     changes: Counter[tuple[str, str]] = Counter()
-    for path, (rule, settings) in jobs.items():
-        try:
-            made_by = Manifest.read(root / path).made_by
-        except LedgerError:
+    for path, made in jobs.items():
+        rule, settings = made.rule, made.settings
+        manifest = _readable(root / path)
+        if manifest is None:
             continue  # absent or unreadable: there is nothing to compare with
         code, env = project.code_digest(rule), project.environment(settings)
         # A changed input is explained by the line of the job that made it.
         now = ingredients(rule, canonical(dict(settings)), code, env, {})
-        then = {**made_by, "inputs": {}}
+        then = {**manifest.made_by, "inputs": {}}
         if now != then:
-            before, after = store.functions_of(made_by["code"]), project.functions(rule)
+            before, after = store.functions_of(manifest.made_by["code"]), project.functions(rule)
             changes[rule, describe_change(then, now, before, after)] += 1
     return [
         f"{rule} ({count} result{'s' if count > 1 else ''}): {change}"
@@ -116,38 +140,47 @@ def mark_outdated(reasons: Mapping[str, str], root: Path = Path()) -> None:
         )
 
 
-def _why_remake(
-    root: Path,
-    path: str,
-    rule: str,
-    settings: Mapping[str, Any],
-    code: str,
-    env: str,
-    store: Store | None,
-) -> str | None:
+def _readable(path: Path) -> Manifest | None:
+    """The manifest at `path`; None if it is absent or unreadable."""
     try:
-        manifest = Manifest.read(root / path)
+        return Manifest.read(path)
     except LedgerError:
-        return "it is no readable manifest"
-    if store is not None and not store.payload_folder(manifest.digest).is_dir():
-        return f"its payload {manifest.digest[:12]} is not in the store"
-    stale = why_stale(manifest, rule, settings, code, env)
+        return None
+
+
+def _why_other_inputs(
+    manifest: Manifest, made: Made, manifests: Mapping[str, Manifest | None]
+) -> str | None:
+    """Which input a manifest was made with another version of; None for none.
+
+    Inputs that are absent are not judged: their jobs run, and so does this one.
+    """
+    made_from = manifest.made_by["inputs"]
+    if made_from.keys() != made.inputs.keys():
+        return "it was made from other inputs"
+    for name, path in made.inputs.items():
+        above = manifests.get(path)
+        if above is not None and made_from[name] != above.digest:
+            return f"it was made from another version of its input {name!r}"
+    return None
+
+
+def _why_stale_unseen(
+    manifest: Manifest, made: Made, code: str, env: str, record: Path
+) -> str | None:
+    """Why a manifest is stale although Snakemake's record of it does not show it, or None."""
+    stale = why_stale(manifest, made.rule, made.settings, code, env)
     if stale is None:
         return None
     # The params of a rule that hold these, as rules/common.smk names them.
-    now = {"settings": dict(settings), "environment": f"env:{env}"}.get(stale, f"code:{code}")
-    return _why_unseen(root / RECORDS / _record_name(path), stale, now)
-
-
-def _why_unseen(record: Path, stale: str, now: Any) -> str | None:
-    """Why Snakemake does not see that a param is `now` another; None if it does see it."""
+    now = {"settings": dict(made.settings), "environment": f"env:{env}"}.get(stale, f"code:{code}")
     try:
         params = json.loads(record.read_text(encoding="utf-8"))["params"]
     except FileNotFoundError:
         return f"its {stale} changed, and Snakemake's own record of it is gone"
     except (OSError, ValueError, LookupError, TypeError):
         params = None
-    if not params or repr(now) in params:
+    if not params or repr(now) in params or (made.shared and stale == "settings"):
         return f"its {stale} changed, and Snakemake's own record is not of this manifest"
     return None
 

@@ -48,18 +48,8 @@ class Ledger:
         self.references = config.get("references") or {}
         self.history = History(store, config["experiment"])
         self._reasons: dict[str, str | None] = {}
-        self._names = self._names_by_digest()
 
     # -- manifests: present and current ---------------------------------------------------------
-
-    def _names_by_digest(self) -> dict[str, list[str]]:
-        """Digest -> names of the manifests with that content."""
-        names: dict[str, list[str]] = {}
-        for path in self.jobs:
-            manifest = self._manifest(path)
-            if manifest is not None:
-                names.setdefault(manifest.digest, []).append(path)
-        return names
 
     def _placed(self, name: str) -> str:
         """A manifest as people find it: ``results/tiny/coders/x.json``."""
@@ -79,7 +69,7 @@ class Ledger:
     def stale_reason(self, path: str) -> str | None:
         """Why the manifest at `path` must not be shown as current; None if it may.
 
-        Checks its own ingredients and, by the digests of its inputs, everything above it.
+        Checks its own ingredients and, by the digests of its planned inputs, everything above it.
         """
         if path in self._reasons:
             return self._reasons[path]
@@ -95,16 +85,17 @@ class Ledger:
         stale = why_stale(manifest, rule, settings, self.code_digest(rule), self.env(settings))
         if stale:
             return f"the {stale} of {self._placed(path)} changed since it was made"
-        for name, digest in manifest.made_by["inputs"].items():
-            above = self._names.get(digest)
+        made_from, inputs = manifest.made_by["inputs"], self.jobs[path].named_inputs()
+        for name in made_from | inputs:
+            if name not in inputs:
+                return f"{self._placed(path)} was made from {name!r}, no longer an input of it"
+            above = self._manifest(inputs[name])
             if above is None:
-                planned = self.jobs[path].inputs.get(name)
-                if isinstance(planned, str) and not self.path(planned).exists():
-                    return f"{self._placed(planned)}, on which {self._placed(path)} rests, is gone"
+                return f"{self._placed(inputs[name])} is missing or unreadable"
+            if made_from.get(name) != above.digest:
                 return f"{self._placed(path)} was made from another version of its input {name!r}"
-            reasons = [self.stale_reason(candidate) for candidate in above]
-            if all(reasons):
-                return reasons[0]
+            if reason := self.stale_reason(inputs[name]):
+                return reason
         return None
 
     # -- rows -----------------------------------------------------------------------------------
@@ -221,10 +212,8 @@ class Ledger:
             if current in ingredients:
                 continue
             manifest = self._manifest(current)
-            made_by = manifest.made_by if manifest else {"inputs": {}}
-            ingredients[current] = made_by
-            for digest in made_by["inputs"].values():
-                todo += self._names.get(digest, [])[:1]
+            ingredients[current] = manifest.made_by if manifest else {"inputs": {}}
+            todo += self.jobs[current].manifests()
         return ingredients
 
 

@@ -12,10 +12,11 @@ A job's settings enter its action key, so they hold what the job needs and nothi
 the bootstrap resamples of one evaluation must not retrain a coder.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from latent_ledger.artifacts.provenance import named_inputs
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import (
     ORIGINAL,
@@ -69,13 +70,13 @@ class PlannedJob:
     coders: tuple[CoderSpec, ...] = ()
     record: str = ""
 
-    def manifests(self) -> Iterator[str]:
+    def named_inputs(self) -> dict[str, str]:
+        """Name -> manifest of every input, as its action key names them."""
+        return named_inputs(self.inputs)
+
+    def manifests(self) -> Iterable[str]:
         """Every manifest among its inputs, in order."""
-        for manifest in self.inputs.values():
-            if isinstance(manifest, str):
-                yield manifest
-            else:
-                yield from manifest
+        return self.named_inputs().values()
 
 
 Jobs = dict[str, PlannedJob]
