@@ -153,6 +153,11 @@ def test_a_number_with_its_record_becomes_a_row_of_18_columns(planted):
     assert row.values["config_hash"] == row.key[:12]
 
 
+def test_a_row_with_a_number_carries_the_ledgers_alpha(planted):
+    planted.config["ledger"]["alpha"] = 0.01
+    assert planted.row().alpha == 0.01
+
+
 def test_a_missing_manifest_is_a_failed_row_with_the_reason_of_the_first_failure(planted):
     path = "coders/sae-mlp-k8-s0.json"
     record = {**RUN, "status": "failed", "reason": "hook-point parity: layers.1.mlp_out differs"}
@@ -307,6 +312,17 @@ def test_reference_to_an_unmeasured_metric_is_failed_and_breaks_nothing(planted)
     planted.config["references"] = {"repro-001": wrong}
     row = planted.row("repro-001")
     assert row.label == "failed" and "nearest is 'variance_explained'" in row.values["notes"]
+
+
+def test_a_value_for_a_row_without_a_main_metric_is_failed_and_never_novel(planted):
+    for value, label in ((999, "failed"), (None, "novel")):
+        measured = entry(("model", value, None if value is None else 0.1))
+        measured["measurements"][0]["metric"] = None
+        planted.config["references"] = {"repro-001": measured}
+        row = planted.row("repro-001")
+        assert row.label == label
+        reason = "not run: model: model has no main metric: name one in `metric`."
+        assert row.values["notes"].startswith(reason) == (value is not None)
 
 
 def test_versions_that_their_author_withdrew_are_superseded_rows_of_the_same_id(planted):

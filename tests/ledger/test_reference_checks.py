@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from latent_ledger.experiment import validate
+from latent_ledger.experiment import ConfigError, load, validate
 from tests.config.experiments import lines
+from tests.project import PROJECT
 
+TINY = PROJECT / "config/tiny.yaml"
 ROW = "recon-sae-resid-k32-s0"
 MEASURED = {"row": ROW, "metric": "variance_explained", "value": 0.8, "tolerance": 0.02}
 
@@ -63,6 +65,32 @@ def test_a_metric_may_be_about_one_concept(tiny):
 def test_reference_that_cannot_be_measured_is_one_line(tiny, changes, expected):
     (line,) = lines(with_reference(tiny, **changes))
     assert line.startswith(f"references.repro-001.{expected}"), line
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        ("model", "language_model"),
+        ("model-rerandomised", "randomised_model"),
+        ("pareto", "pareto"),
+        ("seed-variance", "seeds"),
+    ],
+)
+def test_a_value_for_a_row_without_a_main_metric_needs_a_metric(row, kind):
+    def loaded(**measurement):
+        return load(TINY, [{"references": {"x": {"measurements": [{"row": row, **measurement}]}}}])
+
+    with pytest.raises(ConfigError) as error:
+        loaded(value=0.8, tolerance=0.1)
+    assert error.value.lines == [
+        f"references.x.measurements[0].metric: {kind} has no main metric: name one, or leave out "
+        "value and tolerance"
+    ]
+    loaded()
+
+
+def test_a_value_may_be_that_of_the_metric_that_decides_the_row(tiny):
+    assert lines(with_reference(tiny, metric=None)) == []
 
 
 def test_references_are_checked_after_all_other_problems(tiny):

@@ -27,18 +27,20 @@ def test_every_evaluation_gives_its_rows(whole):
 
 def test_the_ledger_has_a_section_for_every_question(whole):
     text = (whole.root / "results/ledger.md").read_text()
+    alpha = load(whole.root / "config/tiny.yaml")["ledger"]["alpha"]
     for stage in STAGES:
         if stage.section:
-            rows = [as_row(row) for row in whole.rows() if row["row_type"] in stage.readers]
+            rows = [as_row(row, alpha) for row in whole.rows() if row["row_type"] in stage.readers]
             told = stage.section(rows)
             if rows or stage.name != "memory":  # nothing here needs a GPU, so nothing is planned
                 assert told.strip().splitlines()[0] in text, stage.name
 
 
-def as_row(row: dict) -> Row:
+def as_row(row: dict, alpha: float) -> Row:
     """A row of ledger.json as the ledger had it."""
     values = {name: row[name] for name in COLUMNS}
-    return Row(row["run_id"], row["row_type"], values, row["metrics"], facts=row["facts"])
+    facts = row["facts"]
+    return Row(row["run_id"], row["row_type"], values, row["metrics"], facts=facts, alpha=alpha)
 
 
 def test_figures_lie_beside_the_ledger(whole):

@@ -124,11 +124,11 @@ class Ledger:
             finding = graph.read(row_plan, payload)
         except CorruptPayload as error:
             return self._without_number(row_plan, "failed", str(error))
-        reference = finding.reference
+        reference, alpha = finding.reference, self.config["ledger"]["alpha"]
         label = verdict(
             finding.main,
             null=finding.null,
-            alpha=self.config["ledger"]["alpha"],
+            alpha=alpha,
             reference=Reference(reference["value"], reference["tolerance"]) if reference else None,
         )
         record = self._record(row_plan.manifest)
@@ -156,6 +156,7 @@ class Ledger:
             main=finding.main,
             key=payload.manifest.key,
             closure=self.closure(row_plan.manifest),
+            alpha=alpha,
         )
 
     def _without_number(self, row_plan: graph.RowPlan, label: str, reason: str) -> Row:

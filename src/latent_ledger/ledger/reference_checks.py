@@ -13,6 +13,7 @@ from latent_ledger.config.checks_coders import metrics
 from latent_ledger.config.problems import Problem
 from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.planning import graph
+from latent_ledger.planning.registry import STAGES
 
 
 def problems(config: dict[str, Any]) -> Iterator[Problem]:
@@ -39,10 +40,17 @@ def problems(config: dict[str, Any]) -> Iterator[Problem]:
 def _metric(
     measurement: Mapping[str, Any], row_type: str, known: Mapping[str, set[str]], path: tuple
 ) -> Iterator[Problem]:
-    """A measurement's metric exists, and its value comes with a tolerance."""
+    """A measurement's metric exists, and its value comes with a tolerance and a metric."""
     if (measurement["value"] is None) != (measurement["tolerance"] is None):
         missing = "tolerance" if measurement["tolerance"] is None else "value"
         yield Problem((*path, missing), "missing; a reported value and its tolerance go together")
+    if (
+        measurement["metric"] is None
+        and measurement["value"] is not None
+        and any(row_type in stage.undecided for stage in STAGES)
+    ):
+        what = f"{row_type} has no main metric: name one, or leave out value and tolerance"
+        yield Problem((*path, "metric"), what)
     heads = known.get(row_type)
     if (
         heads

@@ -122,8 +122,10 @@ def measure(name: str, measurement: Mapping[str, Any], rows: Mapping[str, Row]) 
         )
     except LedgerError as error:
         return result | {"reason": str(error)}
-    if record is None:
-        return result
+    if record is None:  # a row in words: it can be a counterpart and hold no value
+        if measurement["value"] is None:
+            return result
+        return result | {"reason": f"{run_id} has no main metric: name one in `metric`."}
     if record["estimate"] is None:  # a contrast that was declared and could not be made
         return result | {"reason": row.values["key_results"]}
     result |= {"metric": record["name"], "metric_record": dict(record)}

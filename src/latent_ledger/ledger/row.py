@@ -48,6 +48,9 @@ class Row:
     main: Mapping[str, Any] | None = None
     """The metric that decides the verdict; None without a number, or where none decides."""
 
+    alpha: float | None = None
+    """The level below which a p of this row is significant; None without a number."""
+
     @property
     def label(self) -> str:
         """The verdict."""

@@ -136,4 +136,5 @@ STAGE = Stage(
     makes={paths.Codes: encode_job},
     rows=rows,
     readers={"train": read, "pretrained": read_pretrained},
+    undecided=frozenset({"pretrained"}),
 )

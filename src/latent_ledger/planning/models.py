@@ -161,4 +161,5 @@ STAGE = Stage(
         "randomised_model": read_randomised,
         "parity": read_parity,
     },
+    undecided=frozenset({"language_model", "randomised_model"}),
 )

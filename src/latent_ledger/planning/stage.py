@@ -164,6 +164,8 @@ class Stage:
     """The configuration and all jobs -> rows."""
     readers: Mapping[str, Reader] = field(default_factory=dict)
     """Type of a row -> how it is read."""
+    undecided: frozenset[str] = frozenset()
+    """Types of rows whose findings have no main metric."""
     section: Callable[[Sequence[Any]], str] | None = None
     """The ledger's current rows -> a Markdown section, empty if no row is this stage's."""
     token_sets: Callable[[Config], dict[str, TokenSet]] = _no_token_sets

@@ -54,7 +54,13 @@ def run(made, tmp_path, monkeypatch):
             log,
         )
         collected = collect.produce(
-            {"scorer_or_encoder": "it", "resamples": 200, "seed": 0, "reference_frequency": 0.01},
+            {
+                "scorer_or_encoder": "it",
+                "examples_shown": 5,
+                "resamples": 200,
+                "seed": 0,
+                "reference_frequency": 0.01,
+            },
             made[0],
             stages["collect"],
             explanations=stages["explain"],

@@ -13,6 +13,7 @@ from latent_ledger.evaluations.autointerp import plan as stage
 from latent_ledger.evaluations.autointerp import protocol, rows, score
 from latent_ledger.evaluations.headtohead import plan as headtohead
 from latent_ledger.evaluations.headtohead import rows as headtohead_rows
+from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
 from latent_ledger.planning import graph
@@ -52,6 +53,12 @@ def test_every_coder_has_its_jobs_and_a_row_per_scorer_and_encoder():
     assert len(jobs) == 6 * len(coders)
     explain = jobs["explanations/sae-resid-k32-s0/lexical.json"]
     assert (explain.rule, explain.settings) == ("explain", {"scorer": {"backend": "lexical"}})
+    shown = {
+        name: jobs[f"autointerp/{name}/sae-resid-k32-s0.json"].settings.get("examples_shown")
+        for name in ("lexical", "minilm")
+    }
+    block = config["evaluations"]["autointerp"]
+    assert shown == {"lexical": block["examples_shown"], "minilm": None}
     rows = {row.run_id: row for row in stage.rows(config, jobs)}
     assert len(rows) == 3 * len(coders)
     row = rows["ai-sae-resid-k32-s0-lexical"]
@@ -252,6 +259,16 @@ def test_a_row_names_its_scorer_its_n_and_every_dropped_latent(run, latents):
     text = rows.section([row])
     assert "| `planted-k1-s0-it` | 1.000 [1.000, 1.000] |" in text and text.endswith("12 latents |")
     assert rows.section([]) == ""
+
+
+@pytest.mark.parametrize(("behaviour", "label"), [("coin", "inconclusive"), ("oracle", "novel")])
+def test_intruders_guessed_by_chance_are_inconclusive(run, latents, behaviour, label):
+    _, folders, _ = run(PlantedScorer(latents, behaviour), scores=["intruder"])
+    columns = {"coder_type": "eval (auto-interp, scorer: it (no model), sae)"}
+    plan = RowPlan("ai-planted-k1-s0-it", stage.NAME, "", columns, metric="intruder_it")
+    finding = rows.read(plan, Payload(folders["collect"]))
+    assert finding.null == 0.2, "five examples are shown"
+    assert verdict(finding.main, null=finding.null, alpha=0.05) == label
 
 
 def test_sample_row_counts_latents_without_examples(made):

@@ -148,7 +148,11 @@ def row_of(out: Path, row_type: str, hookpoint: str, run_id: str):
     facts = read_json(out / "metrics.json")["facts"]
     finding = circuits_rows.read(plan, SimpleNamespace(folder=lambda: out, facts=facts))
     row = SimpleNamespace(
-        run_id=run_id, row_type=row_type, metrics=finding.metrics, values={"hookpoint": hookpoint}
+        run_id=run_id,
+        row_type=row_type,
+        metrics=finding.metrics,
+        values={"hookpoint": hookpoint},
+        alpha=0.05,
     )
     return finding, row
 

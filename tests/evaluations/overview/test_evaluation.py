@@ -143,6 +143,19 @@ def test_seed_spread_equals_hand_computed_value(tmp_path):
     assert row["sampling_se"] == pytest.approx(0.1 / np.sqrt(2), rel=0.05)
 
 
+def test_sampling_error_is_the_root_mean_square_of_unequal_ones():
+    shared = {"metric": "recon.loss", "coder": "a", "k": 8}
+    sweep = [
+        {**shared, "seed": 0, "estimate": 0.5, "se": 0.1},
+        {**shared, "seed": 1, "estimate": 0.6, "se": 0.7},
+        {**shared, "coder": "alone", "seed": 0, "estimate": 0.9, "se": 9.0},
+    ]
+    (row,) = overview.seed_rows(sweep)
+    assert row["seeds"] == 2
+    # (0.01 + 0.49) / 2 = 0.25; the mean would be 0.4, and the largest 0.7
+    assert row["sampling_se"] == pytest.approx(0.5)
+
+
 def test_one_seed_gives_no_spread(planted):
     settings, tables = planted
     assert overview.seed_rows(overview.sweep_rows(settings, tables)) == []

@@ -46,9 +46,10 @@ def produce(
 ) -> dict[str, Any]:
     """Write ``metrics.json`` and ``latents.parquet`` into `out`; returns facts.
 
-    `settings`: scorer_or_encoder (its name), resamples, seed, reference_frequency. `examples`,
-    `scores` and, of a scorer, `explanations`: the payloads of the jobs before. Raises
-    :class:`LedgerError` if no latent has examples or a score has no scored latent.
+    `settings`: scorer_or_encoder (its name), resamples, seed, reference_frequency and, of a scorer,
+    examples_shown (per prompt). `examples`, `scores` and, of a scorer, `explanations`: the payloads
+    of the jobs before. Raises :class:`LedgerError` if no latent has examples or a score has no
+    scored latent.
     """
     scorer = settings["scorer_or_encoder"]
     requested = pq.read_table(Path(examples) / "latents.parquet").to_pylist()
@@ -85,6 +86,7 @@ def produce(
         _measure(records, score, scorer, members, settings, is_adjusted)
     facts = {
         "scorer_or_encoder": scorer,
+        "examples_shown": settings.get("examples_shown"),  # an encoder is shown none
         "requested": len(requested),
         "statuses": {
             f"{score}_{scorer}": dict(sorted(Counter(row["status"] for row in members).items()))

@@ -117,6 +117,8 @@ def jobs(config: Config) -> Jobs:
             path = paths.evaluation(f"{NAME}/{name}", spec.name)
             inputs = answers(config, spec.name, name)
             settings = {"scorer_or_encoder": name, **collected}
+            if name in block["scorers"]:
+                settings["examples_shown"] = block["examples_shown"]
             planned[path] = PlannedJob(NAME, settings, inputs, **subject)
     return planned
 

@@ -1,6 +1,6 @@
 """Rows of auto-interp, read from their payloads, and their section of the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
@@ -48,8 +48,12 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"unread answers {share(unread)} of {unread['n']:,} prompts; "
         f"{row.columns['coder_type'].partition('auto-interp, ')[2].rpartition(',')[0]}"
     )
-    null = None if main["name"].startswith(INTRUDER) else 0.5
-    return Finding(text, main=main, null=null, metrics=metrics)
+    return Finding(text, main=main, null=chance(main["name"], facts), metrics=metrics)
+
+
+def chance(name: str, facts: Mapping[str, Any]) -> float:
+    """The expected score of a guess: one in the examples shown for intruders, else one half."""
+    return 1 / facts["examples_shown"] if name.startswith(f"{INTRUDER}_") else 0.5
 
 
 def section(current: Sequence[Any]) -> str:

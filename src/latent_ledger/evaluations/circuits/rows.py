@@ -75,15 +75,16 @@ def section(current: Sequence[Any]) -> str:
     ]
     if not single and not multilayer:
         return ""
+    alpha = next(row.alpha for row in current if row.row_type in (NAME, MULTILAYER) and row.metrics)
     explanation = (
         "## How few latents carry a concept?\n\n"
         "Test accuracy of a fresh probe on the K latents chosen on training examples, pooled over "
         "concepts, beside random circuits of equal size (mean over the draws) and beside as many "
         "token counts. Gaps are paired over test examples; p is the permutation p of the circuit "
         "among the random ones, Holm-corrected over the sizes, and *concepts* counts those below "
-        "0.05 after Holm's correction over the concepts. The share is the accuracy above chance "
-        "relative to that on all latents. The leak is what choosing on test examples as well would "
-        "have added."
+        f"{alpha:g} after Holm's correction over the concepts. The share is the accuracy above "
+        "chance relative to that on all latents. The leak is what choosing on test examples as "
+        "well would have added."
     )
     across = (
         "### Across layers\n\nK latents of every layer; what the circuit of the first layers reads "
@@ -111,7 +112,7 @@ def _sizes_table(current: Sequence[Any], row_type: str, title: str) -> str:
                     f"{by[f'random{end}']['estimate']:.3f}",
                     interval(by[f"gap{end}"], signed=True),
                     f"{by[f'gap{end}']['p_holm']:.2g}",
-                    f"{sum(metric['p_holm'] < 0.05 for metric in concepts)}/{len(concepts)}",
+                    f"{sum(metric['p_holm'] < row.alpha for metric in concepts)}/{len(concepts)}",
                     share(faithful) if faithful else "undefined",
                     f"{by['ceiling']['estimate']:.3f}",
                     f"{by[f'tokens{end}']['estimate']:.3f}",

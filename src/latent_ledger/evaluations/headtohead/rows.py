@@ -25,12 +25,13 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         for name, key in (("Welch", "p_welch"), ("Mann-Whitney", "p_mannwhitney"))
         if contrast.get(key) is not None
     ]
-    low, high = contrast["bca"]
-    notes = "; ".join([f"BCa [{low:+.3f}, {high:+.3f}]", *tests]) + "."
+    if contrast["bca"]:
+        low, high = contrast["bca"]
+        tests.insert(0, f"BCa [{low:+.3f}, {high:+.3f}]")
+    notes = "; ".join(tests) + "." if tests else ""
     if contrast.get("unfair"):
-        notes += (
-            f" The coders differ in {', '.join(contrast['unfair'])}, as the configuration allows."
-        )
+        differ = ", ".join(contrast["unfair"])
+        notes = f"{notes} The coders differ in {differ}, as the configuration allows.".lstrip()
     return Finding(text, main=contrast, null=0.0, notes=notes, metrics=[dict(contrast)])
 
 

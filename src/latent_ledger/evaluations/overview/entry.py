@@ -12,5 +12,6 @@ EVALUATION = Stage(
     jobs=plan.jobs,
     rows=plan.rows,
     readers={"pareto": rows.read_pareto, "seeds": rows.read_seeds},
+    undecided=frozenset({"pareto", "seeds"}),
     section=rows.section,
 )

@@ -1,6 +1,7 @@
 """Rows of probing, read from their payloads, and their section of the ledger."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
@@ -8,17 +9,21 @@ from latent_ledger.evaluations.formatting import count, interval, per_coder
 from latent_ledger.evaluations.probing.plan import NAME
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
+TOP = re.compile(r"accuracy_top(\d+)")
+"""Name of the accuracy on some best latents, over all concepts."""
+
+
+def sizes(names: Iterable[str]) -> list[int]:
+    """The numbers of latents that were probed, ascending."""
+    return sorted(int(match[1]) for match in map(TOP.fullmatch, names) if match)
+
 
 def read(row: RowPlan, payload: Payload) -> Finding:
     """Accuracy on all latents as the main metric; sparse probes, baselines and gaps in the text."""
     metrics = metrics_of(payload)
     by = named(metrics)
     accuracy = by["accuracy_all"]
-    sparse = ", ".join(
-        f"k={name.removeprefix('accuracy_top')} {by[name]['estimate']:.3f}"
-        for name in sorted(by)
-        if name.startswith("accuracy_top") and "/" not in name
-    )
+    sparse = ", ".join(f"k={k} {by[f'accuracy_top{k}']['estimate']:.3f}" for k in sizes(by))
     text = (
         f"accuracy {interval(accuracy)}, AUROC {interval(by['auroc_all'])} ({count(accuracy)}); "
         f"sparse probes: {sparse}; raw site {by['accuracy_raw']['estimate']:.3f}, "
