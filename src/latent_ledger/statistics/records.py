@@ -15,7 +15,7 @@ its evaluation.
 Equal content gives equal bytes: tables keep the order they are given in, JSON keys are sorted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +41,18 @@ def select(table: pa.Table, where: Mapping[str, Any]) -> np.ndarray:
     for column, value in where.items():
         keep &= table[column].to_numpy(zero_copy_only=False) == value
     return keep
+
+
+def by_column(rows: Iterable[Mapping[str, Any]]) -> dict[str, list]:
+    """The columns of a table from its rows, at least one, all with the same names."""
+    rows = list(rows)
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def stacked(parts: Iterable[Mapping[str, Sequence | np.ndarray]]) -> dict[str, np.ndarray]:
+    """The columns of a table from those of its parts, at least one, one below the other."""
+    parts = list(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 class Records:
