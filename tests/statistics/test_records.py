@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_ledger.evaluations.headtohead.evaluation import values_of
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.statistics.reading import values_of
 from latent_ledger.statistics.records import Records, add_rows
 
 COLUMNS = {"doc_id": [1, 2, 3], "part": ["a", "a", "b"], "sum": [1.0, 4.0, 9.0], "size": [1, 4, 3]}
