@@ -49,6 +49,16 @@ def test_measure_records_statistic_of_its_table(records):
     assert set(given) == set(inside)
 
 
+def test_share_is_of_true_rows_with_wilsons_interval(records):
+    records.table("latents.parquet", {"latent": range(10), "is_dead": [True] + [False] * 9})
+    records.share("dead", "latents.parquet", unit_id="latent", value="is_dead", **ABOUT)
+    records.write({})
+    dead = records.metrics["dead"]
+    assert (dead["estimate"], dead["n"]) == (0.1, 10)
+    assert dead["ci"] == pytest.approx([0.0179, 0.4042], abs=1e-4)
+    assert values_of(records.out, "dead").estimate() == 0.1
+
+
 def test_measure_of_one_unit_has_no_interval(records):
     ratio(records, "single", part="b")
     assert records.metrics["single"]["estimate"] == 3.0

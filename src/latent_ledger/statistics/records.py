@@ -22,6 +22,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.stats import binomtest
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
@@ -113,6 +114,32 @@ class Records:
             description=description,
         )
         return interval.estimate
+
+    def share(
+        self,
+        name: str,
+        table: str,
+        *,
+        unit: str,
+        higher_is_better: bool | None,
+        description: str,
+        unit_id: str,
+        value: str,
+    ) -> None:
+        """Record the share of rows of `table` whose column `value` is true; Wilson's interval."""
+        flags = self.tables[table][value].to_numpy()
+        self.add(
+            name,
+            flags.mean(),
+            ci=binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson"),
+            unit=unit,
+            n=len(flags),
+            higher_is_better=higher_is_better,
+            statistic="mean",
+            table=table,
+            columns={"unit_id": unit_id, "value": value},
+            description=f"{description}; Wilson interval.",
+        )
 
     def add(
         self,

@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from scipy.sparse import csr_matrix
-from scipy.stats import binomtest
 
 from latent_ledger.coders.codes import CodeShards, CodeSource
 from latent_ledger.coders.sparse_coder import LatentDecoder, SparseCoder, load_coder
@@ -110,7 +109,7 @@ def produce(
     density = metrics.densities(fired, int(sums["tokens"].sum()))
     records.table("latents.parquet", latent_table(fired, total, density))
     record_metrics(records, settings["ablation"])
-    record_shares(records, density)
+    record_shares(records)
     facts = {
         "architecture": loaded.architecture,
         "site": str(loaded.site),
@@ -277,28 +276,20 @@ def record_metrics(records: Records, ablation: str) -> None:
         )
 
 
-def record_shares(records: Records, density: np.ndarray) -> None:
-    """Record the dead and dense shares of latents, with Wilson intervals."""
-    for name, share, text in (
-        ("dead", metrics.dead_share(density), "that never fire on these tokens"),
-        (
-            "dense",
-            metrics.dense_share(density),
-            f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens",
-        ),
+def record_shares(records: Records) -> None:
+    """Record the dead and dense shares of latents."""
+    for name, text in (
+        ("dead", "that never fire on these tokens"),
+        ("dense", f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens"),
     ):
-        ends = binomtest(round(share * len(density)), len(density)).proportion_ci(method="wilson")
-        records.add(
+        records.share(
             f"{name}_share",
-            share,
-            ci=ends,
+            "latents.parquet",
             unit="latent",
-            n=len(density),
             higher_is_better=False,
-            statistic="mean",
-            table="latents.parquet",
-            columns={"unit_id": "latent", "value": f"is_{name}"},
-            description=f"Share of latents {text}; Wilson interval.",
+            description=f"Share of latents {text}",
+            unit_id="latent",
+            value=f"is_{name}",
         )
 
 
