@@ -59,9 +59,9 @@ def stacked(parts: Iterable[Mapping[str, Sequence | np.ndarray]]) -> dict[str, n
 class Records:
     """Collects the tables and metrics of one evaluation and writes them into its folder."""
 
-    def __init__(self, out: Path, *, resamples: int, seed: int, level: float = 0.95) -> None:
+    def __init__(self, out: Path, *, resamples: int, seed: int) -> None:
         self.out = Path(out)
-        self.resamples, self.seed, self.level = int(resamples), int(seed), level
+        self.resamples, self.seed = int(resamples), int(seed)
         self.tables: dict[str, pa.Table] = {}
         self.metrics: dict[str, dict[str, Any]] = {}
 
@@ -97,7 +97,7 @@ class Records:
         roles = ("unit_id", *ARGUMENTS[statistic])
         ids, *arguments = (rows[columns[role]].to_numpy()[keep] for role in roles)
         values = Values(ids, cast(Statistic, statistic), *arguments)  # refuses unknown statistics
-        interval = estimate(values, resamples=self.resamples, seed=self.seed, level=self.level)
+        interval = estimate(values, resamples=self.resamples, seed=self.seed)
         self.add(
             name,
             interval.estimate,

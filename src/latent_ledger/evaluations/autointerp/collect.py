@@ -112,7 +112,7 @@ def latent_rows(
         for latent in requested:
             attempt = attempt_of.get((score, latent["latent"]))
             status = latent["status"] if attempt is None else attempt["status"]
-            summary = Summary(0, 0, np.nan, np.nan, np.nan)
+            summary = Summary(0, np.nan, np.nan, np.nan)
             if status == SCORED:
                 selected = (latents == latent["latent"]) & (scores == score)
                 summary = _summary(score, *(column[selected] for column in answer_columns))
@@ -149,7 +149,7 @@ def _summary(
     if score != INTRUDER:
         return summarise(labels, predictions, probabilities)
     accuracy = float((labels == predictions).mean()) if len(labels) else np.nan
-    return Summary(len(labels), len(labels), accuracy, np.nan, np.nan)
+    return Summary(len(labels), accuracy, np.nan, np.nan)
 
 
 def _measure(

@@ -47,7 +47,7 @@ def evaluate(
     pass), steps, edge_steps, top_nodes (per layer), top_edges, random_edges, sizes (shares), draws,
     resamples, seed. Tables: ``task`` (all pairs), ``pairs``, ``edge_pairs`` (evaluation pairs),
     ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns facts: counts, dropped candidates,
-    error shares, nulls.
+    error shares, undefined metrics.
     """
     network = Network(model, coders)
     check_layers(network)
@@ -107,8 +107,7 @@ def evaluate(
         "edges": int(np.count_nonzero(attribution.weights.mean(0))),
         "measured_edges": {"top": len(selected[0]), "random": len(selected[1])},
         "error_share": edge_metrics.error_shares(network, attribution.effects),
-        "nulls": {name: null for name, null in metrics.NULLS.items() if name in records.metrics},
-        "undefined": sorted(set(metrics.NULLS) - set(records.metrics)),
+        "undefined": sorted(metrics.OPTIONAL - set(records.metrics)),
     }
     records.write(facts)
     return facts
