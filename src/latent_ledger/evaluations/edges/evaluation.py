@@ -16,6 +16,7 @@ from latent_ledger.evaluations.edges.task import HALVES, batches, make_pairs
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
 from latent_ledger.models import language_model
+from latent_ledger.models.device import best_device
 from latent_ledger.statistics.records import Records
 from latent_ledger.text.tokenizer import load_tokenizer
 from latent_ledger.text.tokens import special_ids
@@ -28,7 +29,7 @@ def produce(
 
     `coders`: folders by coder name, one per layer; `settings`: see :func:`evaluate`.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     network = language_model.load_model(Path(model), device=device)
     loaded = {name: load_coder(Path(folder), device) for name, folder in coders.items()}
     return evaluate(settings, network, load_tokenizer(Path(model)), loaded, out)

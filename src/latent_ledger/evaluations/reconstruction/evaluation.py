@@ -32,6 +32,7 @@ from latent_ledger.coders.sparse_coder import LatentDecoder, SparseCoder, load_c
 from latent_ledger.evaluations.reconstruction.splicing import splice_sums
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
+from latent_ledger.models.device import best_device
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics import metrics
 from latent_ledger.statistics.records import Records, Sums, add_rows
@@ -85,7 +86,7 @@ def produce(
     Raises :class:`LedgerError` if the inputs do not belong together, and :class:`GateError` if the
     live model does not give the stored activations.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     loaded = load_coder(coder, device)
     sources = ActivationShards(input_hook)
     targets = sources if loaded.site.autoencodes else ActivationShards(output_hook)
@@ -219,7 +220,7 @@ def reconstruction_sums(
 
 def decode(coder: LatentDecoder, latents: csr_matrix, x: torch.Tensor) -> np.ndarray:
     """The coder's output [n, d] for stored codes [n, width] and its input `x` [n, d_in]."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     arrays = (latents.indptr.astype(np.int64), latents.indices.astype(np.int32), latents.data)
     indptr, indices, values = (torch.from_numpy(array).to(device) for array in arrays)
     return coder.decode(indptr, indices, values, x.float().to(device)).cpu().numpy()
