@@ -161,12 +161,9 @@ class TestLatents:
         np.testing.assert_array_equal(fired, [3, 1, 0, 1])
         np.testing.assert_array_equal(total, [9, 1, 0, 2])
 
-    def test_dead_and_dense_shares_equal_hand_computation(self):
+    def test_densities_equal_hand_computation(self):
         density = metrics.densities(np.array([3, 1, 0, 1]), 10)
         np.testing.assert_allclose(density, [0.3, 0.1, 0, 0.1])
-        assert metrics.dead_share(density) == 0.25
-        assert metrics.dense_share(density) == 0.25  # more than 10%, so the two at 10% are not
-        assert metrics.dense_share(density, threshold=0.05) == 0.75
 
     def test_histogram_counts_every_live_latent_once(self):
         density = np.array([0.0, 1e-9, 1e-3, 0.5, 1.0])

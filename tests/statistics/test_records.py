@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_ledger.evaluations.headtohead.evaluation import values_of
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
+from latent_ledger.statistics.reading import values_of
 from latent_ledger.statistics.records import Records, add_rows
 
 COLUMNS = {"doc_id": [1, 2, 3], "part": ["a", "a", "b"], "sum": [1.0, 4.0, 9.0], "size": [1, 4, 3]}
@@ -47,6 +47,16 @@ def test_measure_records_statistic_of_its_table(records):
     assert values_of(records.out, "inside").estimate() == 1.0
     assert (given["ci"], given["statistic"], given["resamples"]) == (None, None, None)
     assert set(given) == set(inside)
+
+
+def test_share_is_of_true_rows_with_wilsons_interval(records):
+    records.table("latents.parquet", {"latent": range(10), "is_dead": [True] + [False] * 9})
+    records.share("dead", "latents.parquet", unit_id="latent", value="is_dead", **ABOUT)
+    records.write({})
+    dead = records.metrics["dead"]
+    assert (dead["estimate"], dead["n"]) == (0.1, 10)
+    assert dead["ci"] == pytest.approx([0.0179, 0.4042], abs=1e-4)
+    assert values_of(records.out, "dead").estimate() == 0.1
 
 
 def test_measure_of_one_unit_has_no_interval(records):

@@ -4,13 +4,11 @@ from latent_ledger.artifacts.job import Job, fill
 
 
 def compute(job, out):
-    import torch
-
     from latent_ledger.coders import saelens
     from latent_ledger.evaluations.saebench import core
+    from latent_ledger.models.device import best_device
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    sae = saelens.to_saelens(job.input("coder").folder(), device=device)
+    sae = saelens.to_saelens(job.input("coder").folder(), device=best_device())
     names = ("model", "tokens", "input_hook", "codes", "coder")
     folders = {name: job.input(name).folder() for name in names}
     return core.produce(job.settings, sae, **folders, out=out)

@@ -52,7 +52,7 @@ LIBRARIES = (
     "sklearn.linear_model",
     "pandas",
     "sparsify",
-    "statsmodels.stats.multitest",
+    "statsmodels.stats.proportion",
     "sae_lens",
     "sae_bench.evals.sparse_probing.main",
     "sae_probes",

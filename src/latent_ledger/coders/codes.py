@@ -27,6 +27,7 @@ from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import full_disk_in_one_line, read_json, write_json
 from latent_ledger.lib.progress import Progress
+from latent_ledger.models.device import best_device
 from latent_ledger.models.shards import ActivationShards
 
 BLOCK_ROWS = 2048
@@ -59,7 +60,7 @@ def produce(
     if settings:
         raise LedgerError(f"Codes have no settings, but got {', '.join(sorted(settings))}.")
     shards = ActivationShards(activations)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     loaded = load_coder(coder, device)
     if shards.hook_point != str(loaded.site.input_hook):
         raise LedgerError(

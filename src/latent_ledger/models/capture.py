@@ -33,6 +33,7 @@ from latent_ledger.lib.files import read_json, sha256_file, write_json
 from latent_ledger.lib.numbers import canonical
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models import hooks, language_model, parity
+from latent_ledger.models.device import best_device
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import (
     SIDE_COLUMNS,
@@ -196,7 +197,7 @@ def capture(
     and :class:`LedgerError` for a hook point beyond the model, values too large for the dtype, a
     full disk.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or best_device()
     token_set, hook_points = TokenSet(tokens), sorted(outs)
     first_batch = token_set.read(0, min(settings["batch"], len(token_set.lengths)))
     network, records = load_through_gate(settings, model, first_batch, hook_points, device)

@@ -57,8 +57,6 @@ class Estimate:
     seconds: int
     minutes: int
     """Its time limit."""
-    why: str = ""
-    """Why this GPU, in one sentence."""
 
 
 class Planner:
@@ -113,17 +111,17 @@ class Planner:
             )
         work = cost.work(planned)
         served = self._served(planned)
-        gpu, why = None, ""
+        gpu = None
         if self.gpus and (cost.gpu or served):
-            gpu, why = self._choose(planned, work, served)
+            gpu = self._choose(planned, work, served)
         seconds = self._seconds(work, gpu, planned.dtype)
         minutes = max(LEAST_MINUTES, 10 * math.ceil(SLACK * seconds / 600))
         mem_mb = 500 * math.ceil((cost.mem_mb + work.host_mb) / 500)
-        return Estimate(gpu.name if gpu else None, mem_mb, round(seconds), minutes, why)
+        return Estimate(gpu.name if gpu else None, mem_mb, round(seconds), minutes)
 
     # -- which GPU ------------------------------------------------------------------------------
 
-    def _choose(self, planned: Planned, work: Work, served: bool) -> tuple[Gpu, str]:
+    def _choose(self, planned: Planned, work: Work, served: bool) -> Gpu:
         """The GPU that the configuration names for the rule, or the smallest listed one that fits.
 
         Raises :class:`LedgerError`, with the reason, when no GPU fits.
@@ -135,15 +133,14 @@ class Planner:
             return self._fit(planned, gpu) if served else room(work.gpu_gib, gpu)
 
         if served and planned.scorer is None:
-            why = f"the size of {planned.settings['scorer']['model']} is not known"
-            return listed[-1], f"{listed[-1].name}, the largest listed: {why}"
+            return listed[-1]  # the largest, as the size of the scorer's model is not known
         gpu, fits = smallest(listed, judge)
         if gpu is None:
             raise LedgerError(
                 f"{planned.path} has no GPU: {fits[-1].why}. List a larger one under "
                 f"hardware.gpus, or lower {COSTS[planned.rule].lever}."
             )
-        return gpu, fits[-1].why
+        return gpu
 
     def _fit(self, planned: Planned, gpu: Gpu) -> Fit:
         """Whether the scorer's model, of known size, fits as its job serves it."""

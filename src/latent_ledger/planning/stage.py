@@ -24,7 +24,6 @@ from latent_ledger.config.coder_specs import (
     base,
     base_block,
     coder_specs,
-    coders_measured_by,
 )
 from latent_ledger.config.problems import Check
 from latent_ledger.lib.errors import LedgerError
@@ -32,20 +31,6 @@ from latent_ledger.lib.files import read_json
 from latent_ledger.lib.suggestions import nearest
 from latent_ledger.models.sources.registry import source_of
 from latent_ledger.resources.work import Cost
-
-__all__ = [
-    "Config",
-    "Context",
-    "Evaluation",
-    "Finding",
-    "Jobs",
-    "PlannedJob",
-    "RowPlan",
-    "Settings",
-    "Stage",
-    "TokenSet",
-    "coders_measured_by",
-]
 
 Config = Mapping[str, Any]
 Settings = dict[str, Any]

@@ -20,13 +20,9 @@ class Item:
     gpus: int = 0
     cores: int = 1
     mem_mb: float = 0.0
-    local: bool = False
-    """The job runs on the main process' machine and costs nothing."""
 
     def cost(self, prices: Prices) -> float:
         """USD."""
-        if self.local:
-            return 0.0
         return prices.cost(self.seconds, self.gpu, self.gpus, self.cores, self.mem_mb)
 
 

@@ -111,16 +111,6 @@ def densities(fired: np.ndarray, tokens: int) -> np.ndarray:
     return np.asarray(fired, dtype=np.float64) / tokens
 
 
-def dead_share(density: np.ndarray) -> float:
-    """Share of latents that never fired on these tokens (a fact of the coder *and* the tokens)."""
-    return float(np.mean(np.asarray(density) == 0))
-
-
-def dense_share(density: np.ndarray, threshold: float = DENSE_DENSITY) -> float:
-    """Share of latents active on more than `threshold` of the tokens."""
-    return float(np.mean(np.asarray(density) > threshold))
-
-
 def density_histogram(density: np.ndarray, edges: np.ndarray = DENSITY_EDGES) -> np.ndarray:
     """Live latents per bin of log10 density, shape [len(edges) - 1]; dead latents are in no bin.
 

@@ -15,13 +15,14 @@ its evaluation.
 Equal content gives equal bytes: tables keep the order they are given in, JSON keys are sorted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.stats import binomtest
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
@@ -43,12 +44,24 @@ def select(table: pa.Table, where: Mapping[str, Any]) -> np.ndarray:
     return keep
 
 
+def by_column(rows: Iterable[Mapping[str, Any]]) -> dict[str, list]:
+    """The columns of a table from its rows, at least one, all with the same names."""
+    rows = list(rows)
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def stacked(parts: Iterable[Mapping[str, Sequence | np.ndarray]]) -> dict[str, np.ndarray]:
+    """The columns of a table from those of its parts, at least one, one below the other."""
+    parts = list(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 class Records:
     """Collects the tables and metrics of one evaluation and writes them into its folder."""
 
-    def __init__(self, out: Path, *, resamples: int, seed: int, level: float = 0.95) -> None:
+    def __init__(self, out: Path, *, resamples: int, seed: int) -> None:
         self.out = Path(out)
-        self.resamples, self.seed, self.level = int(resamples), int(seed), level
+        self.resamples, self.seed = int(resamples), int(seed)
         self.tables: dict[str, pa.Table] = {}
         self.metrics: dict[str, dict[str, Any]] = {}
 
@@ -84,7 +97,7 @@ class Records:
         roles = ("unit_id", *ARGUMENTS[statistic])
         ids, *arguments = (rows[columns[role]].to_numpy()[keep] for role in roles)
         values = Values(ids, cast(Statistic, statistic), *arguments)  # refuses unknown statistics
-        interval = estimate(values, resamples=self.resamples, seed=self.seed, level=self.level)
+        interval = estimate(values, resamples=self.resamples, seed=self.seed)
         self.add(
             name,
             interval.estimate,
@@ -101,6 +114,32 @@ class Records:
             description=description,
         )
         return interval.estimate
+
+    def share(
+        self,
+        name: str,
+        table: str,
+        *,
+        unit: str,
+        higher_is_better: bool | None,
+        description: str,
+        unit_id: str,
+        value: str,
+    ) -> None:
+        """Record the share of rows of `table` whose column `value` is true; Wilson's interval."""
+        flags = self.tables[table][value].to_numpy()
+        self.add(
+            name,
+            flags.mean(),
+            ci=binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson"),
+            unit=unit,
+            n=len(flags),
+            higher_is_better=higher_is_better,
+            statistic="mean",
+            table=table,
+            columns={"unit_id": unit_id, "value": value},
+            description=f"{description}; Wilson interval.",
+        )
 
     def add(
         self,

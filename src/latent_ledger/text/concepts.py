@@ -18,8 +18,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import parquet
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.suggestions import nearest
@@ -28,23 +26,13 @@ from latent_ledger.text.corpora import embedded
 from latent_ledger.text.corpora.passages import clusters
 from latent_ledger.text.corpora.registry import records, source_of
 from latent_ledger.text.corpora.splits import position, text_digest
+from latent_ledger.text.tables import write_examples
 
 SPLITS = ("train", "test")
 VERSUS = " vs "
 """Between the two labels of a contrast."""
 SPARE = 4
 """Candidates kept per example asked for: bounds the work on large labelled sets."""
-
-SCHEMA = pa.schema(
-    [
-        ("example_id", pa.int64()),
-        ("concept", pa.string()),
-        ("label", pa.int8()),
-        ("split", pa.string()),
-        ("text", pa.string()),
-        ("sha256", pa.string()),
-    ]
-)
 
 
 def all_texts(concepts: bool | Sequence[str] = True) -> list[str]:
@@ -71,21 +59,16 @@ def produce(settings: Mapping, out: Path) -> dict:
     salt = f"concepts {settings['seed']}"
     pools = _pools(settings, keep=SPARE * sum(sizes.values()), salt=salt)
     sides = _sides({text for pool in pools.values() for text in pool}, sizes, salt)
-    rows: list[tuple] = []
+    rows: list[tuple[str, int, str, str]] = []
     for concept, pool in pools.items():
         for split in SPLITS:
             for text, label in _draw(concept, split, sizes[split], pool, sides):
-                rows.append((len(rows), concept, label, split, text, text_digest(text)))
-    columns = zip(*rows, strict=True)
-    table = pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)],
-        schema=SCHEMA,
-    )
-    parquet.write_table(table, Path(out) / "examples.parquet", compression="zstd")
+                rows.append((concept, label, split, text))
+    write_examples(rows, out)
     return {
         "concepts": len(pools),
         "examples": len(rows),
-        "distinct_texts": len(set(table["sha256"].to_pylist())),
+        "distinct_texts": len({text for *_, text in rows}),
     }
 
 

@@ -22,6 +22,7 @@ from latent_ledger.text import concepts
 from latent_ledger.text.corpora.passages import Passages
 from latent_ledger.text.corpora.registry import documents
 from latent_ledger.text.corpora.splits import position, text_digest
+from latent_ledger.text.tables import write_rows
 
 ROW_GROUP = 8192
 SCHEMA = pa.schema(
@@ -135,13 +136,6 @@ def _write(rows: list[Row], corpus_split: str, out: Path) -> dict:
             f"The corpus part {corpus_split!r} is empty: enlarge corpus.parts.{corpus_split} or "
             "the corpus."
         )
-    _, digests, sources, texts = zip(*rows, strict=True)
-    columns = [range(len(rows)), digests, sources, texts]
-    table = pa.Table.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)],
-        schema=SCHEMA,
-    )
-    parquet.write_table(
-        table, Path(out) / "documents.parquet", row_group_size=ROW_GROUP, compression="zstd"
-    )
-    return {"documents": len(rows), "bytes": sum(len(text.encode()) for text in texts)}
+    numbered = ((number, *row[1:]) for number, row in enumerate(rows))
+    write_rows(numbered, SCHEMA, Path(out) / "documents.parquet", row_group_size=ROW_GROUP)
+    return {"documents": len(rows), "bytes": sum(len(text.encode()) for *_, text in rows)}

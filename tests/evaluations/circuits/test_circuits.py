@@ -9,11 +9,10 @@ import pytest
 from latent_ledger.evaluations.circuits import evaluation
 from latent_ledger.evaluations.circuits.concept import Circuit, ConceptCircuits
 from latent_ledger.evaluations.circuits.tables import example_rows
-from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.probing import evaluation as probing
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
-from latent_ledger.statistics import resampling
+from latent_ledger.statistics import reading, resampling
 from latent_ledger.statistics.records import Records
 from tests.evaluations.circuits.planted import SETTINGS, Planted, metrics_of
 from tests.evaluations.probing.test_evaluation import World
@@ -205,14 +204,14 @@ def test_circuit_accuracies_equal_probing_accuracies(folders, tmp_path):
         assert ours[name]["estimate"] == pytest.approx(theirs[name]["estimate"]), name
     assert ours["ceiling"]["estimate"] == theirs["accuracy_all"]["estimate"]
     assert ours["accuracy_raw"]["estimate"] == theirs["accuracy_raw"]["estimate"]
-    units = headtohead.values_of(tmp_path, "gap_top5").unit_ids
-    assert set(units) == set(headtohead.values_of(probed, "accuracy_all").unit_ids)
+    units = reading.values_of(tmp_path, "gap_top5").unit_ids
+    assert set(units) == set(reading.values_of(probed, "accuracy_all").unit_ids)
 
 
 def test_every_metric_is_recomputed_from_its_table(folders, tmp_path):
     world, _ = folders
     for name, metric in produce(world, tmp_path, layers=2, headline_k=1).items():
-        values = headtohead.values_of(tmp_path, name)
+        values = reading.values_of(tmp_path, name)
         assert values.estimate() == pytest.approx(metric["estimate"], abs=1e-6)
         assert len(values) == metric["n"]
     draws = pq.read_table(tmp_path / "draws.parquet").to_pandas()

@@ -12,13 +12,12 @@ import pytest
 from safetensors.numpy import save_file
 from scipy.sparse import csr_matrix
 
-from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.latents import evaluation as latents
 from latent_ledger.evaluations.latents import rows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.planning.stage import RowPlan
-from latent_ledger.statistics import resampling
+from latent_ledger.statistics import reading, resampling
 from tests.tiny_models import folder_digest
 
 BOS, EOS, PAD, VOCABULARY = 0, 1, 2, 103
@@ -242,7 +241,7 @@ def test_contrast_of_coders_excludes_zero_only_with_planted_gap(tmp_path):
     values = {}
     for name, share in (("a", 0.8), ("b", 0.2), ("c", 0.8)):
         measure(tmp_path / name, detectors(share))
-        values[name] = headtohead.values_of(tmp_path / name / "out", "token_share")
+        values[name] = reading.values_of(tmp_path / name / "out", "token_share")
     gap, none = (
         resampling.compare(values["a"], values[name], resamples=500, seed=0, paired=False)
         for name in "bc"

@@ -13,12 +13,11 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 from sklearn.metrics import roc_auc_score
 
-from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.probing import evaluation as probing
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.models.shards import write_shard
-from latent_ledger.statistics import resampling
+from latent_ledger.statistics import reading, resampling
 from latent_ledger.statistics.probes import auroc_components, fit_probe, select_latents
 from tests.tiny_models import example_tokens, folder_digest
 
@@ -174,11 +173,11 @@ def test_every_metric_is_recomputed_from_its_table(world):
     for probe in ("top1", "top2", "top5", "all", "raw", "bag_of_tokens"):
         assert {f"accuracy_{probe}", f"auroc_{probe}", f"auroc_{probe}/actor"} <= set(metrics)
     for name, metric in metrics.items():
-        values = headtohead.values_of(out, name)
+        values = reading.values_of(out, name)
         assert values.estimate() == pytest.approx(metric["estimate"])
         assert len(values) == metric["n"] == (TEST if "/" in name else 2 * TEST)
         assert metric["ci"][0] <= metric["estimate"] <= metric["ci"][1]
-    assert set(headtohead.values_of(out, "accuracy_all").unit_ids) >= {"actor/120", "singer/320"}
+    assert set(reading.values_of(out, "accuracy_all").unit_ids) >= {"actor/120", "singer/320"}
 
 
 def test_gap_equals_paired_contrast_of_two_probes(world):
@@ -186,8 +185,8 @@ def test_gap_equals_paired_contrast_of_two_probes(world):
     out = world.run()
     gap = metrics_of(out)["gap_raw_all"]
     contrast = resampling.compare(
-        headtohead.values_of(out, "accuracy_all"),
-        headtohead.values_of(out, "accuracy_raw"),
+        reading.values_of(out, "accuracy_all"),
+        reading.values_of(out, "accuracy_raw"),
         resamples=300,
         seed=0,
     )

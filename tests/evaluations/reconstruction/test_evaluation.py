@@ -18,14 +18,13 @@ from sparsify import SparseCoder, SparseCoderConfig
 from latent_ledger.coders import codes
 from latent_ledger.coders.formats.sparsify.writer import save
 from latent_ledger.coders.sparse_coder import load_coder
-from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.reconstruction import evaluation as reconstruction
 from latent_ledger.lib.errors import GateError, LedgerError
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.models import hooks, language_model
 from latent_ledger.models.hook_points import CoderSite, HookPoint
 from latent_ledger.models.shards import ActivationShards, write_shard
-from latent_ledger.statistics import metrics
+from latent_ledger.statistics import metrics, reading
 from tests.tiny_models import folder_digest, neox_folder, packed_tokens
 
 D = 32
@@ -286,7 +285,7 @@ def test_values_do_not_depend_on_batches_or_blocks(world, half, monkeypatch):
 
 def test_every_metric_is_recomputed_from_its_table(half):
     for metric in read_json(half / "metrics.json")["metrics"]:
-        values = headtohead.values_of(half, metric["name"])
+        values = reading.values_of(half, metric["name"])
         assert values.estimate() == pytest.approx(metric["estimate"])
         assert metric["n"] == len(values)
         assert metric["ci"][0] <= metric["estimate"] <= metric["ci"][1]

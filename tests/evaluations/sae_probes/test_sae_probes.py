@@ -12,11 +12,11 @@ import torch
 from sae_probes import utils_data
 from sae_probes.run_sae_evals import get_save_metrics_path, run_sae_eval
 
-from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.sae_probes import baselines, probes, texts, upstream
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.models.shards import write_shard
+from latent_ledger.statistics import reading
 from latent_ledger.text.corpora import embedded
 from tests.tiny_models import folder_digest
 
@@ -239,5 +239,5 @@ def test_last_token_of_an_example_across_shards_is_its_last_row(tmp_path):
 
 
 def test_coders_are_paired_by_data_set(planted, null):
-    left, right = (headtohead.values_of(folder, "auroc_k1") for _, folder in (planted, null))
+    left, right = (reading.values_of(folder, "auroc_k1") for _, folder in (planted, null))
     assert left.unit_ids.tolist() == right.unit_ids.tolist() == SETS

@@ -11,13 +11,13 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from latent_ledger.coders.formats.site_file import write_site
-from latent_ledger.evaluations.headtohead import evaluation as headtohead
 from latent_ledger.evaluations.steering import evaluation as steering
 from latent_ledger.evaluations.steering.outcomes import CONTRASTS
 from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.errors import GateError, LedgerError
 from latent_ledger.lib.files import read_json
 from latent_ledger.models.hook_points import CoderSite
+from latent_ledger.statistics import reading
 from latent_ledger.text.tokenizer import load_tokenizer
 from tests.evaluations.steering import planted
 from tests.evaluations.steering.planted import World
@@ -188,7 +188,7 @@ def test_every_metric_is_recomputed_from_its_table(output_hook):
     assert judged["ci"][0] < judged["estimate"] < judged["ci"][1]
     assert judged["n"] == 80
     for name, metric in metrics.items():
-        values = headtohead.values_of(output_hook, name)
+        values = reading.values_of(output_hook, name)
         assert values.estimate() == pytest.approx(metric["estimate"])
         assert metric["unit"] == "generation"
         assert metric["n"] == len(values) == planted.SETTINGS["generations"] // 2

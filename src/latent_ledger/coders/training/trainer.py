@@ -40,6 +40,7 @@ from latent_ledger.coders.training.sparse_backward import TrainingCoder
 from latent_ledger.lib.files import digest_json, full_disk_in_one_line
 from latent_ledger.lib.numbers import ROW_GROUP
 from latent_ledger.lib.progress import Progress
+from latent_ledger.models.device import best_device
 
 
 class Training:
@@ -193,7 +194,7 @@ def produce(
     batches = Batches(
         activations, recipe.site, batch_tokens=recipe.batch_tokens, order_seed=recipe.order_seed
     )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(best_device())
     training = Training(recipe, batches, device)
     kept = Checkpoint(checkpoint, digest_json([asdict(recipe), batches.shards[0].meta]))
     if state := kept.load(device):

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from latent_ledger.evaluations.autointerp.measures import Summary, adjusted, summarise
 from latent_ledger.evaluations.autointerp.protocol import INTRUDER
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.records import Records, by_column
 
 TABLE = "latents.parquet"
 SCORABLE, SCORED, UNREAD = "scorable", "scored", "answers not parsed"
@@ -80,7 +80,7 @@ def produce(
             for row, value in zip(scored, values.tolist(), strict=True):
                 row["adjusted"] = value
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    records.table(TABLE, _columns(rows))
+    records.table(TABLE, by_column(rows))
     for score, members in groups.items():
         is_adjusted = f"{score}_{scorer}" not in unadjusted
         _measure(records, score, scorer, members, settings, is_adjusted)
@@ -114,7 +114,7 @@ def latent_rows(
         for latent in requested:
             attempt = attempt_of.get((score, latent["latent"]))
             status = latent["status"] if attempt is None else attempt["status"]
-            summary = Summary(0, 0, np.nan, np.nan, np.nan)
+            summary = Summary(0, np.nan, np.nan, np.nan)
             if status == SCORED:
                 selected = (latents == latent["latent"]) & (scores == score)
                 summary = _summary(score, *(column[selected] for column in answer_columns))
@@ -151,7 +151,7 @@ def _summary(
     if score != INTRUDER:
         return summarise(labels, predictions, probabilities)
     accuracy = float((labels == predictions).mean()) if len(labels) else np.nan
-    return Summary(len(labels), len(labels), accuracy, np.nan, np.nan)
+    return Summary(len(labels), accuracy, np.nan, np.nan)
 
 
 def _measure(
@@ -199,10 +199,6 @@ def _measure(
 def _explanations(folder: Path) -> dict[int, str | None]:
     table = pq.read_table(Path(folder) / "explanations.parquet").to_pydict()
     return dict(zip(table["latent"], table["explanation"], strict=True))
-
-
-def _columns(rows: list[Row]) -> dict[str, list]:
-    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _reasons(rows: list[Row]) -> str:

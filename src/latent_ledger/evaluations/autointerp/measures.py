@@ -17,7 +17,6 @@ from latent_ledger.statistics.resampling import Values
 class Summary:
     """One latent under one score; NaN where undefined."""
 
-    answers: int
     parsed: int
     accuracy: float
     balanced_accuracy: float
@@ -41,7 +40,7 @@ def summarise(labels: np.ndarray, predictions: np.ndarray, probabilities: np.nda
     )
     ranked = both and not np.isnan(likely).any()
     auroc = Values(np.arange(len(labels)), "auroc", likely, labels).estimate() if ranked else np.nan
-    return Summary(len(read), int(read.sum()), accuracy, balanced, auroc)
+    return Summary(int(read.sum()), accuracy, balanced, auroc)
 
 
 def adjusted(scores: np.ndarray, frequency: np.ndarray, reference: float) -> np.ndarray | None:

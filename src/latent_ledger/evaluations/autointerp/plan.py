@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.evaluations.autointerp.protocol import EMBEDDING, SCORES
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.planning import paths
@@ -12,7 +13,6 @@ from latent_ledger.planning.stage import (
     PlannedJob,
     RowPlan,
     coder_columns,
-    coders_measured_by,
     dataset,
 )
 from latent_ledger.scorers.registry import kind_of

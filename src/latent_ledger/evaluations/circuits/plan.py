@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from latent_ledger.config.coder_specs import CoderSpec, coder_specs
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Config,
@@ -14,7 +14,6 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     coder_columns,
-    coders_measured_by,
     dataset,
     model_columns,
     size_columns,

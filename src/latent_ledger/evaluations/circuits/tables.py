@@ -1,12 +1,12 @@
 """Tables of a circuit evaluation, one function per Parquet file."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from latent_ledger.evaluations.circuits.concept import Circuit, ConceptCircuits
 from latent_ledger.statistics.probes import auroc_components
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.records import Records, stacked
 
 CHANCE = 0.5
 """Accuracy of a guess: half of a concept's examples are positive."""
@@ -16,13 +16,13 @@ def write_tables(records: Records, results: Sequence[ConceptCircuits], headline:
     """Write every table below the folder of `records`; build_up.parquet for several layers only."""
     circuits = [(result, circuit) for result in results for circuit in result.circuits]
     main = [pair for pair in circuits if pair[1].size == headline]
-    records.table("examples.parquet", _stacked(example_rows(*pair) for pair in circuits))
-    records.table("matched.parquet", _stacked(matched_rows(*pair) for pair in main))
-    records.table("draws.parquet", _stacked(rows for pair in circuits for rows in draw_rows(*pair)))
-    records.table("latents.parquet", _stacked(map(latent_rows, results)))
+    records.table("examples.parquet", stacked(example_rows(*pair) for pair in circuits))
+    records.table("matched.parquet", stacked(matched_rows(*pair) for pair in main))
+    records.table("draws.parquet", stacked(rows for pair in circuits for rows in draw_rows(*pair)))
+    records.table("latents.parquet", stacked(map(latent_rows, results)))
     if len(results[0].build_up) > 1:
         rows = (rows for result in results for rows in build_up_rows(result))
-        records.table("build_up.parquet", _stacked(rows))
+        records.table("build_up.parquet", stacked(rows))
 
 
 def example_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndarray]:
@@ -118,8 +118,3 @@ def _example_columns(result: ConceptCircuits, **constants: int) -> dict[str, np.
         "unit_id": np.array([f"{task.concept}/{example}" for example in task.test], dtype=object),
         **{name: np.full(m, value) for name, value in constants.items()},
     }
-
-
-def _stacked(parts: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    parts = list(parts)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

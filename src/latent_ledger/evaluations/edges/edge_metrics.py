@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from latent_ledger.evaluations.edges.measure import Attribution
-from latent_ledger.evaluations.edges.metrics import mean
+from latent_ledger.evaluations.edges.metrics import ENDS, mean
 from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.statistics.records import Records
 
@@ -189,7 +189,7 @@ def _record_spearman(
     records.add(
         name,
         estimate,
-        ci=np.quantile(drawn, [0.025, 0.975]) if len(drawn) > 1 else None,
+        ci=np.quantile(drawn, ENDS) if len(drawn) > 1 else None,
         unit=unit,
         n=len(a),
         seed=records.seed,
@@ -207,7 +207,7 @@ def _intervals(values: np.ndarray, records: Records) -> tuple[np.ndarray, np.nda
     rng = np.random.default_rng(records.seed)
     draws = rng.integers(0, pairs, size=(records.resamples, pairs))
     counts = np.stack([np.bincount(row, minlength=pairs) for row in draws])
-    low, high = np.quantile(counts @ values / pairs, [0.025, 0.975], axis=0)
+    low, high = np.quantile(counts @ values / pairs, ENDS, axis=0)
     return low, high
 
 

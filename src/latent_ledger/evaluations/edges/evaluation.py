@@ -16,6 +16,7 @@ from latent_ledger.evaluations.edges.task import HALVES, batches, make_pairs
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import write_json
 from latent_ledger.models import language_model
+from latent_ledger.models.device import best_device
 from latent_ledger.statistics.records import Records
 from latent_ledger.text.tokenizer import load_tokenizer
 from latent_ledger.text.tokens import special_ids
@@ -28,7 +29,7 @@ def produce(
 
     `coders`: folders by coder name, one per layer; `settings`: see :func:`evaluate`.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     network = language_model.load_model(Path(model), device=device)
     loaded = {name: load_coder(Path(folder), device) for name, folder in coders.items()}
     return evaluate(settings, network, load_tokenizer(Path(model)), loaded, out)
@@ -47,7 +48,7 @@ def evaluate(
     pass), steps, edge_steps, top_nodes (per layer), top_edges, random_edges, sizes (shares), draws,
     resamples, seed. Tables: ``task`` (all pairs), ``pairs``, ``edge_pairs`` (evaluation pairs),
     ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns facts: counts, dropped candidates,
-    error shares, nulls.
+    error shares, undefined metrics.
     """
     network = Network(model, coders)
     check_layers(network)
@@ -107,8 +108,7 @@ def evaluate(
         "edges": int(np.count_nonzero(attribution.weights.mean(0))),
         "measured_edges": {"top": len(selected[0]), "random": len(selected[1])},
         "error_share": edge_metrics.error_shares(network, attribution.effects),
-        "nulls": {name: null for name, null in metrics.NULLS.items() if name in records.metrics},
-        "undefined": sorted(set(metrics.NULLS) - set(records.metrics)),
+        "undefined": sorted(metrics.OPTIONAL - set(records.metrics)),
     }
     records.write(facts)
     return facts

@@ -12,18 +12,14 @@ from latent_ledger.evaluations.edges.measure import Curves
 from latent_ledger.statistics.records import Records
 from latent_ledger.statistics.resampling import Values, distribution
 
-NULLS = {
-    "edge_gap": 0.0,
-    "edge_spearman": 0.0,
-    "edge_sign_agreement": 0.5,
-    "node_spearman": 0.0,
-    "faithfulness_gap": 0.0,
-    "completeness_gap": 0.0,
-    "cmd_gap": 0.0,
-    "task_accuracy": 0.5,
-    "at_stake": 0.0,
+OPTIONAL = {
+    *("edge_spearman", "edge_sign_agreement", "node_spearman"),
+    *("faithfulness_gap", "completeness_gap", "cmd_gap"),
 }
-"""Value of a metric where there is no effect; the areas' nulls are their random baselines."""
+"""Metrics that are left out where they are undefined."""
+
+ENDS = (0.025, 0.975)
+"""Quantiles of the resamples between which an interval lies."""
 
 
 def record_task(
@@ -146,7 +142,7 @@ def _record_cmd(records: Records, clean: np.ndarray, curves: Curves) -> None:
         records.add(
             name,
             values[-1],
-            ci=np.quantile(drawn, [0.025, 0.975]) if len(pairs) > 1 else None,
+            ci=np.quantile(drawn, ENDS) if len(pairs) > 1 else None,
             unit="pair",
             n=len(pairs),
             seed=records.seed,

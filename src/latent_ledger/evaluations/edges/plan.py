@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from latent_ledger.config.coder_specs import CoderSpec
+from latent_ledger.config.coder_specs import CoderSpec, coders_measured_by
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Config,
@@ -11,7 +11,6 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     coder_columns,
-    coders_measured_by,
     size_columns,
     without,
 )

@@ -42,7 +42,7 @@ from latent_ledger.lib.errors import GateError
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.probes import Features
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.records import Records, by_column
 
 GATE = "metric nulls"
 FALSE_ALARM = 1e-6
@@ -100,7 +100,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
                     )
                 progress.update(1)
     records = Records(out, resamples=0, seed=settings["seed"])
-    records.table("shuffles.parquet", {name: [row[name] for row in rows] for name in rows[0]})
+    records.table("shuffles.parquet", by_column(rows))
     facts = {
         "hook_point": ActivationShards(raw).hook_point,
         **record(records, rows, float(np.mean(true))),

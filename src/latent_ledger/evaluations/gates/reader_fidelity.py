@@ -11,12 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from latent_ledger.coders.formats.site_file import read_site
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
 from latent_ledger.evaluations.gates.fidelity import Implementation
+from latent_ledger.models.device import best_device
 
 
 def produce(
@@ -27,7 +26,7 @@ def produce(
     `settings`: coder (its name), random_rows, real_rows, seed. `activations`: of the coder's read
     hook point. Raises :class:`~latent_ledger.lib.errors.GateError` if the two differ.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     ours = load_coder(coder, device)
     name, theirs = library(coder)
     real = fidelity.real_rows(activations, ours, settings["real_rows"])

@@ -24,6 +24,7 @@ from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
 from latent_ledger.evaluations.gates.fidelity import Implementation
 from latent_ledger.lib.errors import GateError
+from latent_ledger.models.device import best_device
 
 SMALL_B_DEC = 1e-3
 """Norm of ``b_dec``, relative to a median row's, below which subtracting it may change nothing."""
@@ -39,7 +40,7 @@ def produce(
     wrong_variant. Raises :class:`~latent_ledger.lib.errors.GateError` if the adapter differs, or if
     the wrong variant passes although ``b_dec`` is not small.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     ours = load_coder(coder, device)
     adapted = to_saelens(coder, device=device)
     real = fidelity.real_rows(activations, ours, settings["real_rows"])

@@ -1,6 +1,6 @@
 """Contrasts of two coders: the difference of one metric, with interval and tests.
 
-    metrics x pairs -> values_of(evaluation folder, metric) -> stats.compare -> Holm over the family
+    metrics x pairs -> values_of(folder, metric) -> resampling.compare -> Holm over the family
 
 Units that belong to one coder, such as latents, never pair by id. A family that says ``match``
 pairs them one to one by a column of their table, their firing frequency; others stay unpaired.
@@ -20,26 +20,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from latent_ledger.lib.errors import GateError, LedgerError
-from latent_ledger.lib.files import read_json, write_json
+from latent_ledger.lib.files import write_json
 from latent_ledger.lib.numbers import ROW_GROUP, canonical
-from latent_ledger.lib.suggestions import nearest
 from latent_ledger.statistics import matching, resampling
+from latent_ledger.statistics.reading import (
+    OWN_UNITS,
+    folder_of,
+    metric_record,
+    nearest_of,
+    values_and_column,
+)
 
 VERSION = 1
-
-COLUMNS = {
-    "mean": ("unit_id", "value"),
-    "ratio": ("unit_id", "numerator", "denominator"),
-    "auroc": ("unit_id", "score", "label"),
-}
-"""The columns by which each statistic is recomputed, as a metric record names them."""
-
-OWN_UNITS = {"latent", "feature"}
-"""Units that belong to one coder: equal ids are not equal units, so they never pair."""
 
 SAME_MEASUREMENT = ("unit", "version", "statistic", "higher_is_better", "where")
 
@@ -48,10 +43,10 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     """Compare every declared pair on every declared metric; write the family below `out`.
 
     `settings`: ``metrics`` ("<evaluation>.<metric>"), ``pairs`` of coders, ``resamples``,
-    ``level``, ``seed``, ``sources`` (see :func:`folder_of`), perhaps ``match`` (a column by which
-    latents are paired), ``recipes`` {instance: {fairness field: value}} and ``allow_unfair``: a
-    list of fields, allowed for every pair, or of {"pair": [a, b], "fields": [...]} (no ``fields``:
-    all of them). `tables`: "<source>/<instance>" -> evaluation folder.
+    ``level``, ``seed``, ``sources`` (see :func:`~.reading.folder_of`), perhaps ``match`` (a column
+    by which latents are paired), ``recipes`` {instance: {fairness field: value}} and
+    ``allow_unfair``: a list of fields, allowed for every pair, or of {"pair": [a, b], "fields":
+    [...]} (no ``fields``: all of them). `tables`: "<source>/<instance>" -> evaluation folder.
 
     Writes ``metrics.json`` (one record per contrast a - b, in the order metrics x pairs) and
     ``contrasts.parquet`` (one row per contrast); returns the facts of the family. Raises
@@ -83,91 +78,6 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     return facts
 
 
-def metric_record(folder: Path, metric: str) -> dict[str, Any]:
-    """The record of `metric` in the `metrics.json` of an evaluation folder.
-
-    Raises :class:`LedgerError` naming the nearest metric when there is none of that name.
-    """
-    records = read_json(Path(folder) / "metrics.json")["metrics"]
-    matches = [record for record in records if record["name"] == metric]
-    if not matches:
-        known = [record["name"] for record in records]
-        raise LedgerError(f"{folder} has no metric {metric!r}{_nearest(metric, known)}")
-    if len(matches) > 1:
-        raise LedgerError(
-            f"{folder} records {metric!r} {len(matches)} times: names must be unique."
-        )
-    return matches[0]
-
-
-def folder_of(
-    metric: str, spec: str, settings: Mapping[str, Any], tables: Mapping[str, Path]
-) -> Path:
-    """The evaluation folder that holds a coder's "<evaluation>.<metric>".
-
-    `settings`: ``sources``, for a metric whose evaluation has another name than its prefix.
-    Raises :class:`LedgerError` naming the nearest evaluation when `tables` has no such folder.
-    """
-    source = settings.get("sources", {}).get(metric, metric.partition(".")[0])
-    key = f"{source}/{spec}"
-    if key not in tables:
-        raise LedgerError(f"No evaluation {key!r} was given to compare{_nearest(key, tables)}")
-    return Path(tables[key])
-
-
-def values_of(folder: Path, metric: str) -> resampling.Values:
-    """The per-unit values from which `metric` of an evaluation folder is recomputed.
-
-    Reads the record's table, keeps the rows its `where` names, and checks that they give the
-    recorded estimate (1e-5 relative). Raises :class:`LedgerError` when the metric, its table or a
-    column is missing, and :class:`GateError` when the estimate is another one.
-    """
-    return _read(folder, metric)[0]
-
-
-def _read(
-    folder: Path, metric: str, match: str = ""
-) -> tuple[resampling.Values, np.ndarray | None]:
-    """:func:`values_of`, and the column `match` of the same rows; None without one."""
-    record = metric_record(folder, metric)
-    statistic, name = record.get("statistic"), record.get("table")
-    if statistic not in COLUMNS or not name:
-        raise LedgerError(f"Metric {metric!r} has no per-unit values: it cannot be compared.")
-    missing = [role for role in COLUMNS[statistic] if role not in record["columns"]]
-    if missing:
-        raise LedgerError(f"Metric {metric!r}, a {statistic}, names no column for {missing[0]!r}.")
-    columns = [record["columns"][role] for role in COLUMNS[statistic]]
-    where = record.get("where") or {}
-    path = Path(folder) / name
-    if not path.is_file():
-        raise LedgerError(f"{path}, the table of metric {metric!r}, does not exist.")
-    # ParquetFile, not read_table: the latter adds columns for folders named "key=value".
-    with pq.ParquetFile(path) as file:
-        known = file.schema_arrow.names
-        columns += [match] if match else []
-        for column in [*columns, *where]:
-            if column not in known:
-                raise LedgerError(f"{path} has no column {column!r}{_nearest(column, known)}")
-        table = file.read(columns=sorted({*columns, *where}))
-    for column, value in where.items():
-        table = table.filter(_equal(table[column], value, path, column))
-    if table[columns[0]].null_count:
-        raise LedgerError(f"{path} has rows without a {columns[0]}, the unit of {metric!r}.")
-    arrays = [table[column].to_numpy() for column in columns]
-    keys = arrays.pop() if match else None
-    try:
-        values = resampling.Values(arrays[0], statistic, *arrays[1:])
-    except LedgerError as error:
-        raise LedgerError(f"Metric {metric!r} of {path}: {error}") from None
-    recomputed, recorded = values.estimate(), record["estimate"]
-    if recorded is None or not math.isclose(recomputed, recorded, rel_tol=1e-5, abs_tol=1e-6):
-        raise GateError(
-            f"recomputed estimate: {path} gives {recomputed:.6g} for {metric!r}, "
-            f"but its record says {recorded}."
-        )
-    return values, keys
-
-
 def _contrast(
     metric: str,
     pair: tuple[str, str],
@@ -189,7 +99,7 @@ def _contrast(
     unit, match = records[0]["unit"], settings.get("match")
     if match and unit not in OWN_UNITS:
         raise LedgerError(f"{metric} is over {unit}s, which need no match: both coders share them.")
-    (a, key_a), (b, key_b) = (_read(folder, name, match or "") for folder in folders)
+    (a, key_a), (b, key_b) = (values_and_column(folder, name, match or "") for folder in folders)
     common = {
         "name": f"{metric}: {pair[0]} - {pair[1]}",
         "metric": metric,
@@ -293,7 +203,7 @@ def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[s
     recipes = settings["recipes"]
     for spec in pair:
         if spec not in recipes:
-            raise LedgerError(f"No recipe is given for {spec}{_nearest(spec, recipes)}")
+            raise LedgerError(f"No recipe is given for {spec}{nearest_of(spec, recipes)}")
     first, second = (recipes[spec] for spec in pair)
     differing = [
         field
@@ -322,27 +232,8 @@ def _allows(entry: str | Mapping[str, Any], pair: tuple[str, str], field: str) -
     return {*entry["pair"]} == {*pair} and (fields is None or field in fields)
 
 
-def _equal(column: pa.ChunkedArray, value: Any, path: Path, name: str) -> pa.ChunkedArray:
-    """Mask of the rows whose `column` equals `value`; null rows are never equal."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    try:
-        return pc.fill_null(pc.equal(column, pa.scalar(value, column.type)), False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        raise LedgerError(
-            f"{path}: column {name!r} is {column.type} and cannot equal {value!r}."
-        ) from None
-
-
 def _finite(bounds: Sequence[float]) -> list[float] | None:
     return list(bounds) if all(map(math.isfinite, bounds)) else None
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    """The end of an error line: the nearest known name, or all there are."""
-    known = sorted(known)
-    near = nearest(name, known)
-    return f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known) or 'none'}."
 
 
 def _table(contrasts: Sequence[Mapping[str, Any]]) -> pa.Table:

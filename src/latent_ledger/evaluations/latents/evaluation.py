@@ -32,7 +32,6 @@ import numpy as np
 from safetensors.numpy import load_file
 from scipy.sparse import csr_matrix
 from scipy.special import digamma
-from scipy.stats import binomtest
 
 from latent_ledger.coders.codes import CodeShards
 from latent_ledger.lib.errors import LedgerError
@@ -251,17 +250,14 @@ def record(records: Records, columns: dict[str, np.ndarray], bits: float) -> Non
             unit_id="latent",
             value=column,
         )
-    records.add(
+    records.share(
         "live_share",
-        live.mean(),
-        ci=binomtest(int(live.sum()), len(live)).proportion_ci(method="wilson"),
+        TABLE,
         unit="latent",
-        n=len(live),
         higher_is_better=None,
-        statistic="mean",
-        table=TABLE,
-        columns={"unit_id": "latent", "value": "is_live"},
-        description="Share of latents that fire often enough to be described; Wilson interval.",
+        description="Share of latents that fire often enough to be described",
+        unit_id="latent",
+        value="is_live",
     )
     for name, quantile in QUANTILES.items():
         records.add(

@@ -1,5 +1,6 @@
 """Planning of latent statistics: one job and one row per coder."""
 
+from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (
@@ -7,7 +8,6 @@ from latent_ledger.planning.stage import (
     Jobs,
     PlannedJob,
     RowPlan,
-    coders_measured_by,
     without,
 )
 

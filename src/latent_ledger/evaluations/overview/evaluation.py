@@ -18,15 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from latent_ledger.evaluations.headtohead.evaluation import (
-    OWN_UNITS,
-    folder_of,
-    metric_record,
-    values_of,
-)
 from latent_ledger.evaluations.overview import figures
 from latent_ledger.statistics import resampling
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.reading import OWN_UNITS, folder_of, metric_record, values_of
+from latent_ledger.statistics.records import Records, by_column
 
 Points = Sequence[Mapping[str, Any]]
 """Coder instances: {name, coder, architecture, k, seed, control}."""
@@ -35,7 +30,7 @@ Points = Sequence[Mapping[str, Any]]
 def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Write the three views and their figures into `out`; returns the facts.
 
-    `settings`: ``sources`` (see :func:`~.headtohead.folder_of`), ``x`` and ``y``
+    `settings`: ``sources`` (see :func:`~.reading.folder_of`), ``x`` and ``y``
     ("<evaluation>.<metric>", higher is better), ``points`` (instances measured on both), ``sweep``
     ({metric: instances}), ``resamples``, ``seed``. `tables`: "<source>/<instance>" -> evaluation
     folder. Writes ``pareto.parquet``, ``sweep.parquet``, ``seeds.parquet``, ``metrics.json`` and
@@ -47,8 +42,7 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     seeds = seed_rows(sweep)
     for name, rows in (("pareto", pareto), ("sweep", sweep), ("seeds", seeds)):
         if rows:
-            columns = {key: [row[key] for row in rows] for key in rows[0]}
-            records.table(f"{name}.parquet", columns)
+            records.table(f"{name}.parquet", by_column(rows))
     for row in pareto:
         records.add(
             f"front_share/{row['name']}",

@@ -1,6 +1,6 @@
 """Planning of the overview: interpretability against loss recovered, the sweep over k, seeds."""
 
-from latent_ledger.config.coder_specs import CoderSpec
+from latent_ledger.config.coder_specs import CoderSpec, coders_measured_by
 from latent_ledger.evaluations.headtohead.plan import source
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -9,7 +9,6 @@ from latent_ledger.planning.stage import (
     PlannedJob,
     RowPlan,
     Settings,
-    coders_measured_by,
     model_columns,
     without,
 )

@@ -38,7 +38,7 @@ from latent_ledger.statistics.probes import (
     fit_probe,
     select_latents,
 )
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.records import Records, stacked
 
 BASELINES = {"raw": "the raw activations", "bag_of_tokens": "the bag of tokens"}
 
@@ -94,10 +94,10 @@ def produce(
         for result in results
         for probe in result.scores
     }
-    records.table("examples.parquet", _stacked(examples.values()))
+    records.table("examples.parquet", stacked(examples.values()))
     if codes:
-        records.table("gaps.parquet", _stacked(gap_rows(examples)))
-        records.table("latents.parquet", _stacked(map(latent_rows, results)))
+        records.table("gaps.parquet", stacked(gap_rows(examples)))
+        records.table("latents.parquet", stacked(map(latent_rows, results)))
     probes = list(results[0].scores)
     for concept in (None, *settings["concepts"]):
         where = {} if concept is None else {"concept": concept}
@@ -296,8 +296,3 @@ def _pooled(pool: sparse.csc_matrix, shards: Iterable[Features], folder: Path) -
 def _dense(rows: Features, columns: np.ndarray | None) -> np.ndarray:
     rows = rows if columns is None else rows[:, columns]
     return rows if isinstance(rows, np.ndarray) else rows.toarray()
-
-
-def _stacked(parts: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    parts = list(parts)
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

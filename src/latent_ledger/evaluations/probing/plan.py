@@ -1,5 +1,6 @@
 """Planning of probing: one job and one row per coder, and the labelled token set."""
 
+from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (
@@ -8,7 +9,6 @@ from latent_ledger.planning.stage import (
     PlannedJob,
     RowPlan,
     TokenSet,
-    coders_measured_by,
 )
 
 NAME = "probing"

@@ -26,13 +26,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from scipy.sparse import csr_matrix
-from scipy.stats import binomtest
 
 from latent_ledger.coders.codes import CodeShards, CodeSource
 from latent_ledger.coders.sparse_coder import LatentDecoder, SparseCoder, load_coder
 from latent_ledger.evaluations.reconstruction.splicing import splice_sums
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
+from latent_ledger.models.device import best_device
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics import metrics
 from latent_ledger.statistics.records import Records, Sums, add_rows
@@ -86,7 +86,7 @@ def produce(
     Raises :class:`LedgerError` if the inputs do not belong together, and :class:`GateError` if the
     live model does not give the stored activations.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     loaded = load_coder(coder, device)
     sources = ActivationShards(input_hook)
     targets = sources if loaded.site.autoencodes else ActivationShards(output_hook)
@@ -110,7 +110,7 @@ def produce(
     density = metrics.densities(fired, int(sums["tokens"].sum()))
     records.table("latents.parquet", latent_table(fired, total, density))
     record_metrics(records, settings["ablation"])
-    record_shares(records, density)
+    record_shares(records)
     facts = {
         "architecture": loaded.architecture,
         "site": str(loaded.site),
@@ -220,7 +220,7 @@ def reconstruction_sums(
 
 def decode(coder: LatentDecoder, latents: csr_matrix, x: torch.Tensor) -> np.ndarray:
     """The coder's output [n, d] for stored codes [n, width] and its input `x` [n, d_in]."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     arrays = (latents.indptr.astype(np.int64), latents.indices.astype(np.int32), latents.data)
     indptr, indices, values = (torch.from_numpy(array).to(device) for array in arrays)
     return coder.decode(indptr, indices, values, x.float().to(device)).cpu().numpy()
@@ -277,28 +277,20 @@ def record_metrics(records: Records, ablation: str) -> None:
         )
 
 
-def record_shares(records: Records, density: np.ndarray) -> None:
-    """Record the dead and dense shares of latents, with Wilson intervals."""
-    for name, share, text in (
-        ("dead", metrics.dead_share(density), "that never fire on these tokens"),
-        (
-            "dense",
-            metrics.dense_share(density),
-            f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens",
-        ),
+def record_shares(records: Records) -> None:
+    """Record the dead and dense shares of latents."""
+    for name, text in (
+        ("dead", "that never fire on these tokens"),
+        ("dense", f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens"),
     ):
-        ends = binomtest(round(share * len(density)), len(density)).proportion_ci(method="wilson")
-        records.add(
+        records.share(
             f"{name}_share",
-            share,
-            ci=ends,
+            "latents.parquet",
             unit="latent",
-            n=len(density),
             higher_is_better=False,
-            statistic="mean",
-            table="latents.parquet",
-            columns={"unit_id": "latent", "value": f"is_{name}"},
-            description=f"Share of latents {text}; Wilson interval.",
+            description=f"Share of latents {text}",
+            unit_id="latent",
+            value=f"is_{name}",
         )
 
 

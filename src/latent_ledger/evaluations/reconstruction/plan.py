@@ -1,6 +1,6 @@
 """Planning of reconstruction: jobs, rows and token sets of every coder and slice."""
 
-from latent_ledger.config.coder_specs import CoderSpec, coder_specs
+from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
 from latent_ledger.planning import paths
 from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (
@@ -10,7 +10,6 @@ from latent_ledger.planning.stage import (
     RowPlan,
     TokenSet,
     coder_columns,
-    coders_measured_by,
     dataset,
     without,
 )

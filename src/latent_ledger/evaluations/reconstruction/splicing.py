@@ -21,6 +21,7 @@ from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.lib.errors import GateError
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models import language_model, splice
+from latent_ledger.models.device import best_device
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.records import Sums, add_rows
 
@@ -41,7 +42,7 @@ def splice_sums(
 
     `constant` [d] takes the target's place in the ablation.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = best_device()
     network = language_model.load_model(model, device=device)
     n = min(settings["splice_contexts"], len(arrays["input_ids"]))
     names = ("spliced_tokens", "ce_clean", "ce_spliced", "ce_ablated", "kl")

@@ -1,5 +1,6 @@
 """Planning of sae_probes: the primary probing benchmark, over many labelled data sets."""
 
+from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -9,7 +10,6 @@ from latent_ledger.planning.stage import (
     RowPlan,
     TokenSet,
     coder_columns,
-    coders_measured_by,
     embedded,
 )
 

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from latent_ledger.evaluations.sae_probes import upstream
 from latent_ledger.lib.progress import Progress
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.records import Records, by_column
 
 Runs = dict[tuple[str, int, int], dict[str, float]]
 """(data set, seed, k) -> test AUROC, accuracy, validation AUROC, and the best latent."""
@@ -110,7 +110,7 @@ def run_table(runs: Runs, raw: list[dict[str, Any]]) -> dict[str, list]:
         {"dataset": name, "seed": seed, "probe": f"top{k}", "k": k, **result}
         for (name, seed, k), result in runs.items()
     ] + [{"probe": "raw", "k": -1, "latent": -1, **row} for row in raw]
-    return {column: [row[column] for row in rows] for column in rows[0]}
+    return by_column(rows)
 
 
 def dataset_table(

@@ -17,22 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import parquet
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.text import corpus
-from latent_ledger.text.concepts import SCHEMA
 from latent_ledger.text.corpora import embedded
 from latent_ledger.text.corpora.passages import Passages
 from latent_ledger.text.corpora.splits import position, text_digest
+from latent_ledger.text.tables import write_examples
 
 SPARE = 3
 """Candidates per text to be drawn: bounds the work on large sets."""
 
 
 def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) -> dict[str, int]:
-    """Write ``examples.parquet`` (the columns of ``text/concepts.py``); return counts.
+    """Write ``examples.parquet`` (the columns of ``text/tables.py``); return counts.
 
     `settings`: ``datasets`` (names as in sae_probes, ``65_high-school``), ``examples`` (texts per
     set, half of either label), ``seed``. `trained_on`: the corpus parts that trained the model and
@@ -42,15 +40,11 @@ def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) 
     pools = {name: candidates(name, SPARE * half, salt) for name in settings["datasets"]}
     texts = sorted({text for pool in pools.values() for text, _ in pool})
     seen = seen_in_training(texts, trained_on)
-    rows: list[tuple] = []
+    rows: list[tuple[str, int, str, str]] = []
     for name, pool in pools.items():
         unseen = [(text, label) for text, label in pool if text not in seen]
-        for text, label in balanced(name, unseen, half):
-            rows.append((len(rows), name, label, "pool", text, text_digest(text)))
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    table = pa.Table.from_arrays(arrays, schema=SCHEMA)
-    parquet.write_table(table, Path(out) / "examples.parquet", compression="zstd")
+        rows += [(name, label, "pool", text) for text, label in balanced(name, unseen, half)]
+    write_examples(rows, out)
     return {
         "datasets": len(pools),
         "examples": len(rows),

@@ -27,9 +27,6 @@ from latent_ledger.models.shards import ActivationShards
 MODEL = "cached"
 """The model's name for sae_probes: part of a folder name, never loaded."""
 
-LEFT_FOR_TEST = 100
-"""sae_probes trains on all but this many examples (at most 1024), and tests on one fewer."""
-
 
 @contextmanager
 def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[None]:

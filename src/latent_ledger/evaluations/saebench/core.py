@@ -44,7 +44,7 @@ from latent_ledger.models import language_model, splice
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics import metrics
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.records import Records, by_column
 
 LATENTS = ("l0", "l1", "feature_density")
 """Compared for every coder."""
@@ -282,8 +282,7 @@ def comparison_table(
 
     The relative difference is |ours - theirs| / max(|ours|, |theirs|): at most 1 for equal signs.
     """
-    rows = list(_rows(ours, theirs, names))
-    return {column: [row[column] for row in rows] for column in rows[0]}
+    return by_column(_rows(ours, theirs, names))
 
 
 def _rows(

@@ -1,6 +1,6 @@
 """Planning of SAEBench: its own sparse probing and core metrics, through a checked adapter."""
 
-from latent_ledger.config.coder_specs import CoderSpec
+from latent_ledger.config.coder_specs import CoderSpec, coders_measured_by
 from latent_ledger.evaluations.saebench.cost import text_count
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
@@ -12,7 +12,6 @@ from latent_ledger.planning.stage import (
     Settings,
     TokenSet,
     coder_columns,
-    coders_measured_by,
     dataset,
 )
 

@@ -14,7 +14,7 @@ Source: the steering control of the reference ledger (``ctrl-steer-v2``); AxBenc
 for the comparison, with fluency as a constraint instead of a factor.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from latent_ledger.evaluations.steering.outcomes import ARMS, BASELINE, Cell
 from latent_ledger.evaluations.steering.writer import Writer
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models.shards import ActivationShards
-from latent_ledger.statistics.records import Records
+from latent_ledger.statistics.records import Records, by_column, stacked
 
 TABLES = ("generations", "scan", "cells", "outcomes")
 
@@ -79,7 +79,7 @@ def produce(
                 progress.update(1, concept=task.concept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     for name in TABLES:
-        records.table(f"{name}.parquet", _stacked([tables[name] for tables, _ in steered]))
+        records.table(f"{name}.parquet", stacked([tables[name] for tables, _ in steered]))
     outcomes.record(records, [task.concept for task in examples.tasks])
     concept_facts = {
         task.concept: values for task, (_, values) in zip(examples.tasks, steered, strict=True)
@@ -101,7 +101,7 @@ def produce(
 
 def steer(
     task: Task, examples: ExampleFeatures, coder: SparseCoder, writer: Writer
-) -> tuple[dict[str, Columns], dict[str, Any]]:
+) -> tuple[dict[str, Columns | dict[str, list]], dict[str, Any]]:
     """The rows of every table of one concept, and its facts."""
     settings, concept = writer.settings, task.concept
     n, seed, cap = settings["generations"], settings["seed"], settings["perplexity_cap"]
@@ -147,10 +147,10 @@ def steer(
         for row, cell in enumerate(cells)
     ]
     reported = {arm: choice.cell for arm, choice in choices.items()} | {BASELINE: cells[0]}
-    tables = {
-        "generations": _stacked(generations),
+    tables: dict[str, Columns | dict[str, list]] = {
+        "generations": stacked(generations),
         "scan": scan,
-        "cells": _columns(outcomes.cell_rows(concept, cells, reported, cap)),
+        "cells": by_column(outcomes.cell_rows(concept, cells, reported, cap)),
         "outcomes": outcomes.outcome_rows(concept, reported),
     }
     facts = {
@@ -182,7 +182,7 @@ def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Co
         scores = judging.scores(reading.features[0])
         distances[prompt] = abs(float((scores > 0).mean()) - 0.5)
         rows.append(text_rows(writer, concept, prompt, ids[0], scores, reading.perplexity[0]))
-    return _stacked(rows), min(distances, key=distances.__getitem__)
+    return stacked(rows), min(distances, key=distances.__getitem__)
 
 
 def text_rows(
@@ -208,12 +208,3 @@ def text_rows(
         "judge_score": scores,
         "success": scores > 0,
     }
-
-
-def _columns(rows: Iterable[Mapping[str, Any]]) -> Columns:
-    rows = list(rows)
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def _stacked(parts: Sequence[Columns]) -> Columns:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

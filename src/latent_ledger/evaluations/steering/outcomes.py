@@ -218,6 +218,6 @@ def _p_value(records: Records, metric: Mapping[str, Any]) -> float:
         # Welch's test, a part of every contrast, warns about an arm that always succeeds.
         warnings.simplefilter("ignore", RuntimeWarning)
         contrast = resampling.compare(
-            a, b, resamples=records.resamples, seed=records.seed, level=records.level, paired=True
+            a, b, resamples=records.resamples, seed=records.seed, paired=True
         )
     return contrast.p

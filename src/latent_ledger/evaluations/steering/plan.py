@@ -1,6 +1,6 @@
 """Planning of steering: one job and one row per coder and protocol."""
 
-from latent_ledger.config.coder_specs import CoderSpec
+from latent_ledger.config.coder_specs import CoderSpec, coders_measured_by
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -10,7 +10,6 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     coder_columns,
-    coders_measured_by,
     dataset,
     without,
 )

@@ -20,6 +20,7 @@ from latent_ledger.evaluations.reconstruction.splicing import check_live
 from latent_ledger.evaluations.steering import generate
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import hooks, language_model
+from latent_ledger.models.device import best_device
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.text.tokenizer import load_tokenizer
@@ -53,7 +54,7 @@ class Writer:
         judged: ActivationShards,
     ) -> Writer:
         """The model in `folder`, at two captures' hook points; `meta` is their token set's."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = best_device()
         model = language_model.load_model(folder, settings["model_dtype"], device)
         return cls(
             model,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.models.sources.source import Block, ModelSource, no_files
+from latent_ledger.models.sources.source import Block, ModelSource
 
 NAME = "embedded"
 
@@ -56,6 +56,5 @@ SOURCE = ModelSource(
     settings=settings,
     produce=produce,
     label=label,
-    listing=no_files,
     trained_on="model",
 )

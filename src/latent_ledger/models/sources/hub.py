@@ -8,7 +8,6 @@ from latent_ledger.lib.hub import HUB_ID, cached_file
 from latent_ledger.models.sources.source import (
     Block,
     ModelSource,
-    no_files,
     read_numbers,
     source_label,
 )
@@ -45,5 +44,4 @@ SOURCE = ModelSource(
     settings=settings,
     produce=produce,
     label=source_label,
-    listing=no_files,
 )

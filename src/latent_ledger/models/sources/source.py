@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latent_ledger.text.corpora.source import no_files
+
 Block = Mapping[str, Any]
 """A block of the configuration that names a model: ``source``, perhaps ``revision``, ``training``.
 """
@@ -34,7 +36,7 @@ class ModelSource:
     """The job that provides the model; its input ``text`` is the corpus part `trained_on`."""
     label: Callable[[Block], str]
     """The model's name in a row of the ledger."""
-    listing: Callable[[str], dict[str, str]]
+    listing: Callable[[str], dict[str, str]] = no_files
     """Settings that change with the files a source names on this machine."""
     trained_on: str | None = None
     """The part of the corpus the model is trained on, or None where it comes trained."""
@@ -66,8 +68,3 @@ def read_numbers(path: Path | None) -> dict[str, Any] | None:
 def source_label(block: Block) -> str:
     """The label of a published model: its source."""
     return block["source"]
-
-
-def no_files(source: str) -> dict[str, str]:
-    """The listing of an origin that has no files on this machine."""
-    return {}
