@@ -14,7 +14,7 @@ PAGE = Path("docs/configuration.md")
 INTRODUCTION = """\
 # Configuration
 
-<!-- Made from config/schema.yaml by `latent-ledger docs`; edit the schema. -->
+<!-- Made from src/latent_ledger/config/schema.yaml by `latent-ledger docs`; edit the schema. -->
 
 {description}
 
