@@ -21,7 +21,7 @@ A job's settings enter its action key, so they hold what the job needs and nothi
 the bootstrap resamples of one evaluation must not retrain a coder.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -224,13 +224,26 @@ def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
 
 def coder_columns(config: Config, spec: CoderSpec, evaluation: str = "") -> dict[str, str]:
     """Site, kind, width, sparsity and seed of a coder's row."""
-    name = spec.architecture if spec.weights == "trained" else f"{spec.weights} {spec.architecture}"
+    name = kind(spec)
     return {
         **model_columns(config, spec.model),
         "hookpoint": str(spec.site),
         "coder_type": f"eval ({evaluation}, {name})" if evaluation else name,
         **size_columns(spec),
     }
+
+
+def kind(spec: CoderSpec) -> str:
+    """A coder's architecture, after the kind of its weights if not all of them are learnt.
+
+    A coder of a re-randomised model may have trained weights: the column of the model says which.
+    """
+    return spec.architecture if spec.weights == "trained" else f"{spec.weights} {spec.architecture}"
+
+
+def each(values: Iterable[str], separator: str) -> str:
+    """A column of several coders: their different values, in order."""
+    return separator.join(dict.fromkeys(values))
 
 
 def size_columns(spec: CoderSpec) -> dict[str, str]:
