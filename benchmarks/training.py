@@ -8,13 +8,14 @@ trains one kind of coder). Latent Ledger captures the three hook points once, to
 gate included, and trains both coders from there. Every job is a process of its own, as in the
 workflow; sides alternate, and the best of the repeats counts.
 
-On the very same activations both sides have the same losses, step for step (tests/test_train.py).
-Here they do not see the very same: the stored precision and the last bits of the forward pass
-differ, and signum amplifies that. The first batch sets ``b_dec`` to its mean, so the first gradient
-of ``b_dec`` is rounding noise, and its sign moves every coordinate by a full learning rate. Under
-sparsify's rule for the rate (0.02 at width 1024) that decides a third of the final FVU, hence the
-lower rate, for both sides. What is left is a few tenths of a percent in the small case and, after
-the few steps of the large one, up to 5% either way.
+On the very same activations both sides have the same losses, step for step
+(tests/coders/training/test_trainer.py). Here they do not see the very same: the stored precision
+and the last bits of the forward pass differ, and signum amplifies that. The first batch sets
+``b_dec`` to its mean, so the first gradient of ``b_dec`` is rounding noise, and its sign moves
+every coordinate by a full learning rate. Under sparsify's rule for the rate (0.02 at width 1024)
+that decides a third of the final FVU, hence the lower rate, for both sides. What is left is a few
+tenths of a percent in the small case and, after the few steps of the large one, up to 5% either
+way.
 
 Printed per job: seconds of work (everything after imports: loading the model, the parity gate,
 reading, training, saving), seconds of the whole process, peak resident memory. Then the two ratios

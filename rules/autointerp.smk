@@ -7,7 +7,10 @@ embed_latents      examples
 autointerp         examples, scores, and explanations of a scorer
 """
 
-OUT = at("latent_examples/{coder}.json")
+from latent_ledger.evaluations.autointerp.plan import examples as latent_examples_manifest
+from latent_ledger.evaluations.autointerp.plan import manifest_of as autointerp_manifest
+
+OUT = at(latent_examples_manifest("{coder}"))
 
 
 rule latent_examples:
@@ -26,7 +29,7 @@ rule latent_examples:
         "../workflow/scripts/latent_examples.py"
 
 
-OUT = at("explanations/{coder}/{scorer}.json")
+OUT = at(autointerp_manifest("explanations", "{coder}", "{scorer}"))
 
 
 rule explain:
@@ -46,7 +49,7 @@ rule explain:
         "../workflow/scripts/explain.py"
 
 
-OUT = at("latent_scores/{coder}/{scorer}.json")
+OUT = at(autointerp_manifest("latent_scores", "{coder}", "{scorer}"))
 
 
 rule score_latents:
@@ -66,7 +69,7 @@ rule score_latents:
         "../workflow/scripts/score_latents.py"
 
 
-OUT = at("embedding_scores/{coder}/{encoder}.json")
+OUT = at(autointerp_manifest("embedding_scores", "{coder}", "{encoder}"))
 
 
 rule embed_latents:
@@ -85,7 +88,7 @@ rule embed_latents:
         "../workflow/scripts/embed_latents.py"
 
 
-OUT = at("autointerp/{scorer_or_encoder}/{coder}.json")
+OUT = at(paths.evaluation("autointerp/{scorer_or_encoder}", "{coder}"))
 
 
 rule autointerp:

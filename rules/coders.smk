@@ -45,7 +45,7 @@ rule pretrained_coder:
         "../workflow/scripts/pretrained_coder.py"
 
 
-OUT = at("codes/{token_set}/{coder}.json")
+OUT = at(paths.Codes("{token_set}", "{coder}"))
 
 
 rule encode:

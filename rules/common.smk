@@ -71,8 +71,8 @@ def inputs_of(pattern):
 
 
 def record(pattern):
-    """The run record of a rule's jobs."""
-    return at(f"records/{name_of(pattern)}")
+    """The run record of a rule's jobs; a manifest may share that of its job's other ones."""
+    return at(f"records/{RECORDS.get(pattern, name_of(pattern))}")
 
 
 def params_of(rule_name, pattern, settings=None):

@@ -86,7 +86,7 @@ for (token_set, model), hook_points in graph.capture_groups(JOBS).items():
         output:
             [at(paths.Activations(token_set, hook_point, model)) for hook_point in hook_points],
         log:
-            record=at(f"records/activations/{over}.json"),
+            record=record(OUT),
         threads: 1  # the number of threads changes the bytes: it must not follow --cores
         resources:
             **resources_of(name, OUT),

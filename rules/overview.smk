@@ -3,9 +3,11 @@
 overview    the evaluations behind its axes and sweeps, by their names
 """
 
-OUT = at("overview.json")
+from latent_ledger.evaluations.overview.plan import PATH as OVERVIEW
 
-if "overview.json" in JOBS:
+OUT = at(OVERVIEW)
+
+if OVERVIEW in JOBS:
 
     rule overview:
         input:

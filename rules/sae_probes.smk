@@ -5,7 +5,10 @@ sae_probes_baseline    tokens, raw (activations)
 sae_probes             tokens, coder, gate (SAELens), baseline
 """
 
-OUT = at("probe_texts.json")
+from latent_ledger.evaluations.sae_probes.plan import TEXTS_PATH as PROBE_TEXTS
+from latent_ledger.evaluations.sae_probes.plan import baseline as sae_probes_baseline_manifest
+
+OUT = at(PROBE_TEXTS)
 
 
 rule probe_texts:
@@ -23,7 +26,7 @@ rule probe_texts:
         "../workflow/scripts/probe_texts.py"
 
 
-OUT = at("sae_probes_baseline/{over}/{hook_point}.json")
+OUT = at(sae_probes_baseline_manifest("{over}", "{hook_point}"))
 
 
 rule sae_probes_baseline:

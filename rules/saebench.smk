@@ -6,7 +6,10 @@ saebench              artifact/<data set>/<size> ..., coder, gate (SAELens)
 saebench_core         model, tokens, input_hook (activations), codes, coder, gate (SAELens)
 """
 
-OUT = at("saebench_texts/{dataset}.json")
+from latent_ledger.evaluations.saebench.plan import artifact as saebench_artifact
+from latent_ledger.evaluations.saebench.plan import texts as saebench_texts_manifest
+
+OUT = at(saebench_texts_manifest("{dataset}"))
 
 
 rule saebench_texts:
@@ -22,7 +25,7 @@ rule saebench_texts:
         "../workflow/scripts/saebench_texts.py"
 
 
-OUT = at("saebench_artifacts/{over}/{hook_point}/{size}.json")
+OUT = at(saebench_artifact("{over}", "{hook_point}", "{size}"))
 
 
 rule saebench_artifacts:

@@ -15,7 +15,7 @@ rule corpus:
     output:
         [at(paths.corpus(part)) for part in CONFIG["corpus"]["parts"]],
     log:
-        record=at("records/corpus.json"),
+        record=record(OUT),
     resources:
         **resources_of("corpus", OUT),
     params:
@@ -47,7 +47,7 @@ rule concepts:
     output:
         OUT,
     log:
-        record=at("records/concepts.json"),
+        record=record(OUT),
     resources:
         **resources_of("concepts", OUT),
     params:
@@ -56,7 +56,7 @@ rule concepts:
         "../workflow/scripts/concepts.py"
 
 
-OUT = at("tokens/{over}.json")
+OUT = at(paths.Tokens("{over}"))
 
 
 rule tokens:

@@ -27,6 +27,12 @@ def test_snakemake_lint_asks_for_nothing_but_conda_or_containers():
     assert set(lints) == {"Specify a conda environment or container for each rule.:"}
 
 
+def test_rules_take_the_names_of_manifests_from_the_plan():
+    """A pattern written by hand can differ from the name that the plan gives."""
+    for path in sorted((PROJECT / "rules").glob("*.smk")):
+        assert not re.findall(r"""\bat\(f?['"].*\.json""", path.read_text()), path.name
+
+
 def test_ci_calls_exactly_the_readmes_test_command():
     commands = (PROJECT / ".ci/run").read_text().splitlines()
     assert commands[-1] == "exec make test"

@@ -18,6 +18,7 @@ from latent_ledger.config.coder_specs import (
     pairs,
     unfair_fields,
 )
+from latent_ledger.config.limits import within_width
 from latent_ledger.config.problems import Problem, Where, needs_sections
 from latent_ledger.config.schema_file import schema
 from latent_ledger.config.sources import coder_source
@@ -151,17 +152,8 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("coders", "training", "evaluations")
 def _top_k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     widths = {name: effective(config, name, "width") for name in config["coders"]}
-    known = [name for name, width in widths.items() if width is not None]
-    narrow = min(known, key=widths.__getitem__, default=None)
-    if narrow is None:
-        return
-    width = widths[narrow]
-    for index, k in enumerate(config["evaluations"].get("probing", {}).get("top_k", [])):
-        if k > width:
-            yield Problem(
-                ("evaluations", "probing", "top_k", index),
-                f"{k} latents exceed the width of {narrow}, {width}",
-            )
+    top_k = config["evaluations"].get("probing", {}).get("top_k", [])
+    yield from within_width(("evaluations", "probing", "top_k"), top_k, widths)
 
 
 @needs_sections("coders", "training", "tokens")

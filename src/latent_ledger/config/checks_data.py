@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from latent_ledger.config.limits import within_context
 from latent_ledger.config.problems import Problem, Where, needs_sections
 from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.models.sources import checks as model_checks
@@ -94,17 +95,12 @@ def _contexts(config: dict[str, Any]) -> Iterator[Problem]:
         if other_shape and other_shape.context and context > other_shape.context:
             what = f"its context of {other_shape.context} is shorter than tokens.context, {context}"
             yield Problem(("model", "others", name), what)
-    model = shape(config["model"])
-    if model is None or model.context is None:
-        return
     probing = config["evaluations"].get("probing", {})
-    contexts = {
+    contexts: dict[Where, int] = {
         ("tokens", "context"): config["tokens"]["context"],
         ("evaluations", "probing", "context"): probing.get("context", 0),
     }
-    for path, context in contexts.items():
-        if context > model.context:
-            yield Problem(path, f"{context} is longer than the model's context of {model.context}")
+    yield from within_context(config, contexts)
 
 
 @needs_sections("evaluations")

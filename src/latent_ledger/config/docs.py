@@ -14,7 +14,7 @@ PAGE = Path("docs/configuration.md")
 INTRODUCTION = """\
 # Configuration
 
-<!-- Made from config/schema.yaml by `latent-ledger docs`; edit the schema. -->
+<!-- Made from src/latent_ledger/config/schema.yaml by `latent-ledger docs`; edit the schema. -->
 
 {description}
 
@@ -33,8 +33,8 @@ together, before any job starts:
 Overlays are laid over the file key by key; Snakemake's `--configfile` and `--config` do the same.
 The word `absent` in the place of a coder, an evaluation, a family, a control or a reference takes
 it out:
-`evaluations: {{steering: absent}}`; references to its rows go with it, `references: absent` or one
-by one.
+`evaluations: {{edges: absent}}`. The same overlay takes out what rests on it: families of its
+metrics, and references to its rows, one by one or all (`references: absent`).
 Write small numbers with a point, `1.0e-4`: YAML takes `1e-4` for text.
 
 Keys without a default are required, unless the table says *optional*.

@@ -1,9 +1,18 @@
-"""Stage of an experiment: the description that the graph and the ledger read.
+"""Stage of an experiment: the description that checks, graph, rules, estimates and ledger read.
 
-A stage has five functions. `jobs` lists the jobs of a configuration, with settings and inputs.
-`makes` plans the jobs behind names that other jobs take as inputs. `rows` lists the rows that the
-ledger must then have. `readers` read a row from its payload. `section` shows the rows of the stage
-in the ledger. An evaluation is a stage that also has a token set.
+    checks       what is wrong with its part of a configuration
+    token_sets   the token sets that it adds
+    jobs         the jobs of a configuration, with settings and inputs
+    makes        the jobs behind names that other jobs take as inputs
+    costs        the cost of its jobs, by rule
+    rows         the rows that the ledger must then have
+    readers      the content of a row, from its payload
+    section      its rows, as the ledger shows them
+
+`name` and `costs` are required: a stage may add nothing else. An evaluation is a stage that
+measures coders. It also declares its token set and its gates. These two plan nothing, because the
+inputs of its jobs do: tests/planning/test_graph.py compares the declaration with the plan, so that
+a gate cannot fall out of a plan in silence.
 
 The graph is stated once, by the inputs of the jobs. Captures, codes, tokens and gates follow from
 them, and so do the manifests behind a row, its cost and the reason of a failure.
@@ -12,7 +21,7 @@ A job's settings enter its action key, so they hold what the job needs and nothi
 the bootstrap resamples of one evaluation must not retrain a coder.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,10 +168,10 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Stage):
-    """A stage that measures coders. Nothing here may be left out in silence."""
+    """A stage that measures coders, with what a test compares with its plan; both are required."""
 
-    token_set: str
-    """Token set of the measurement: the dataset of its rows and of comparisons over it."""
+    token_set: str | None
+    """Token set of its jobs; others may measure beside it. None: its jobs take no token set."""
     gates: tuple[type[str], ...]
     """Classes of the gates in front of its jobs, beside the gate of all codes; may be empty."""
 
@@ -203,13 +212,26 @@ def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
 
 def coder_columns(config: Config, spec: CoderSpec, evaluation: str = "") -> dict[str, str]:
     """Site, kind, width, sparsity and seed of a coder's row."""
-    name = spec.architecture if spec.weights == "trained" else f"{spec.weights} {spec.architecture}"
+    name = kind(spec)
     return {
         **model_columns(config, spec.model),
         "hookpoint": str(spec.site),
         "coder_type": f"eval ({evaluation}, {name})" if evaluation else name,
         **size_columns(spec),
     }
+
+
+def kind(spec: CoderSpec) -> str:
+    """A coder's architecture, after the kind of its weights if not all of them are learnt.
+
+    A coder of a re-randomised model may have trained weights: the column of the model says which.
+    """
+    return spec.architecture if spec.weights == "trained" else f"{spec.weights} {spec.architecture}"
+
+
+def each(values: Iterable[str], separator: str) -> str:
+    """A column of several coders: their different values, in order."""
+    return separator.join(dict.fromkeys(values))
 
 
 def size_columns(spec: CoderSpec) -> dict[str, str]:

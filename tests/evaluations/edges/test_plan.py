@@ -6,6 +6,7 @@ import pytest
 
 from latent_ledger.evaluations.edges import plan as edges
 from latent_ledger.experiment import ConfigError, load
+from latent_ledger.planning import graph
 from tests.project import PROJECT
 from tests.ways import way
 
@@ -30,6 +31,24 @@ def test_one_job_and_one_row_per_group():
     assert row.run_id == "edges-residual" and way(row, config)[-1] == row.manifest
     assert "coders/sae-resid-3-k32-s0.json" in way(row, config)
     assert row.columns["hookpoint"].startswith("layers.1.resid_post, layers.2.resid_post")
+
+
+@pytest.mark.parametrize(
+    ("coder", "kind"),
+    [
+        ("sae-resid", "sae"),
+        ("sae-random", "random sae"),
+        ("sae-rerandomised", "sae"),  # trained, on the model that the row names
+    ],
+)
+def test_a_row_calls_its_coders_what_their_other_rows_call_them(coder, kind):
+    above = load(TINY)["coders"][coder] | {"layer": 3}
+    group = {"one": [f"{coder}-k32-s0", "above-k32-s0"]}
+    config = load(TINY, [{"coders": {"above": above}, "evaluations": {"edges": {"groups": group}}}])
+    rows = {row.run_id: row.columns for row in graph.rows(config)}
+    columns, trained = rows["edges-one"], rows[f"train-{coder}-k32-s0"]
+    assert columns["coder_type"] == f"graph ({kind})"
+    assert (trained["coder_type"], trained["model"]) == (kind, columns["model"])
 
 
 @pytest.mark.parametrize(

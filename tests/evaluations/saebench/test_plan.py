@@ -88,7 +88,7 @@ def test_probe_texts_exclude_all_training_corpora(config):
         ),
         ({"saebench": {"datasets": ["fancyzhx/ag_new"]}}, "did you mean 'fancyzhx/ag_news'?"),
         ({"saebench": {"top_k": [2000]}}, "2000 latents exceed the width of sae-resid, 1024"),
-        ({"sae_probes": {"top_k": [2000]}}, "2000 latents exceed the width"),
+        ({"sae_probes": {"top_k": [2000]}}, "sae_probes.top_k[0]: 2000 latents exceed"),
         ({"sae_probes": {"context": 128}}, "longer than the model's context of 64"),
         (
             {"sae_probes": {"datasets": ["65_high-school", "96_spam_is", "159_code_Pyton"]}},

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, coder_specs, coders_measured_by
+from latent_ledger.config.limits import within_width
 from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.lib.suggestions import comma_list, show, suggest
 
@@ -45,7 +46,6 @@ def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("evaluations", "coders", "training")
 def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
-    """Coders whose width only their file states are left out."""
     known = {spec.name: spec for spec in coder_specs(config)}
     for where, block in _blocks(config):
         coders = (
@@ -53,14 +53,8 @@ def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
             if "coders" in block
             else coders_measured_by(config, "circuits")
         )
-        widths = {spec.name: spec.width for spec in coders if spec.width is not None}
-        if not widths:
-            continue
-        narrowest = min(widths, key=widths.__getitem__)
-        for index, k in enumerate(block["top_k"]):
-            if k > widths[narrowest]:
-                what = f"{k} latents exceed the width of {narrowest}, {widths[narrowest]}"
-                yield Problem((*where, "top_k", index), what)
+        widths = {spec.name: spec.width for spec in coders}
+        yield from within_width((*where, "top_k"), block["top_k"], widths)
 
 
 @needs_sections("model", "evaluations", "coders", "training")

@@ -1,7 +1,7 @@
 """Planning of circuits: one job and one row per coder and per multi-layer circuit."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
@@ -15,6 +15,8 @@ from latent_ledger.planning.stage import (
     Settings,
     coder_columns,
     dataset,
+    each,
+    kind,
     model_columns,
     size_columns,
 )
@@ -87,23 +89,18 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
         planned.append(RowPlan(f"circuit-{spec.name}", NAME, path, columns))
     for name, coders in multilayer_coders(config).items():
         path = paths.evaluation(MULTILAYER, name)
-        architectures = _each(spec.architecture for spec in coders)
+        kinds = each(map(kind, coders), " + ")
         columns = {
             **model_columns(config, coders[0].model),
             "hookpoint": " + ".join(str(spec.site) for spec in coders),
-            "coder_type": f"eval (multi-layer circuit, {architectures})",
+            "coder_type": f"eval (multi-layer circuit, {kinds})",
             "width": " + ".join(size_columns(spec)["width"] for spec in coders),
-            "sparsity": _each(size_columns(spec)["sparsity"] for spec in coders),
-            "seed": _each(size_columns(spec)["seed"] for spec in coders),
+            "sparsity": each((size_columns(spec)["sparsity"] for spec in coders), " + "),
+            "seed": each((size_columns(spec)["seed"] for spec in coders), " + "),
             "dataset": dataset(config, TOKEN_SET),
         }
         planned.append(RowPlan(f"circuit-multilayer-{name}", MULTILAYER, path, columns))
     return planned
-
-
-def _each(values: Iterable[object]) -> str:
-    """The values of several coders; one value where they agree."""
-    return " + ".join(dict.fromkeys(map(str, values)))
 
 
 def sizes(by: Mapping[str, Metric]) -> list[int]:

@@ -29,7 +29,7 @@ from latent_ledger.planning.stage import Evaluation
 
 EVALUATION = Evaluation(
     name=plan.NAME,
-    token_set="",
+    token_set=None,  # its prompts are made from templates
     gates=(),
     costs=COSTS,
     checks=CHECKS,

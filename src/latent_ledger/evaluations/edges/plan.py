@@ -1,7 +1,5 @@
 """Planning of causal edges: one job and one row per group of coders."""
 
-from collections.abc import Iterable
-
 from latent_ledger.config.coder_specs import CoderSpec, coders_measured_by
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -11,6 +9,8 @@ from latent_ledger.planning.stage import (
     RowPlan,
     Settings,
     coder_columns,
+    each,
+    kind,
     size_columns,
     without,
 )
@@ -60,22 +60,12 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
         columns = {
             **coder_columns(config, members[0], NAME),
             "hookpoint": ", ".join(str(spec.site) for spec in members),
-            "coder_type": f"graph ({join_unique(architecture(spec) for spec in members)})",
+            "coder_type": f"graph ({each(map(kind, members), ', ')})",
             **{
-                name: join_unique(size_columns(spec)[name] for spec in members)
+                name: each((size_columns(spec)[name] for spec in members), ", ")
                 for name in ("width", "sparsity", "seed")
             },
             "dataset": f"templates ({config['evaluations'][NAME]['pairs']} minimal pairs)",
         }
         planned.append(RowPlan(f"edges-{group}", NAME, paths.evaluation(NAME, group), columns))
     return planned
-
-
-def architecture(spec: CoderSpec) -> str:
-    """A coder's architecture, after the kind of its weights if it is a control."""
-    return f"{spec.weights} {spec.architecture}" if spec.control else spec.architecture
-
-
-def join_unique(values: Iterable[object]) -> str:
-    """The different values of a group's coders, in order."""
-    return ", ".join(dict.fromkeys(str(value) for value in values))

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.coder_specs import coder_specs
+from latent_ledger.config.limits import within_context
 from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.lib.suggestions import show, suggest
-from latent_ledger.models.sources.registry import shape as model_shape
 
 TAKEN = ("coder", "evaluation", "scoring", "model", "probing", "sae-probes", "concepts")
 """Names of other token sets and corpus parts."""
@@ -14,14 +14,11 @@ TAKEN = ("coder", "evaluation", "scoring", "model", "probing", "sae-probes", "co
 
 @needs_sections("model", "corpus")
 def _slices(config: dict[str, Any]) -> Iterator[Problem]:
-    shape = model_shape(config["model"])
     for name, declared in config["corpus"]["slices"].items():
         path = ("corpus", "slices", name)
         if name in TAKEN or name.startswith("saebench"):
             yield Problem(path, "this name is taken by a token set; choose another")
-        if shape and shape.context and declared["context"] > shape.context:
-            what = f"{declared['context']} is longer than the model's context of {shape.context}"
-            yield Problem((*path, "context"), what)
+        yield from within_context(config, {(*path, "context"): declared["context"]})
 
 
 @needs_sections("corpus", "evaluations", "coders", "training")

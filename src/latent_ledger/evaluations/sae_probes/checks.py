@@ -1,11 +1,12 @@
-"""Checks of sae_probes: its data sets exist, and its texts fit the model's context."""
+"""Checks of sae_probes: its data sets, the model's context, and the width of its coders."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from latent_ledger.config.coder_specs import coders_measured_by
+from latent_ledger.config.limits import within_context, within_width
 from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.lib.suggestions import show, suggest
-from latent_ledger.models.sources.registry import shape as model_shape
 from latent_ledger.text.corpora import embedded
 
 
@@ -26,14 +27,16 @@ def _datasets(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("model", "evaluations")
 def _context(config: dict[str, Any]) -> Iterator[Problem]:
-    block, shape = config["evaluations"].get("sae_probes"), model_shape(config["model"])
-    if block is None or shape is None or shape.context is None:
-        return
-    if block["context"] > shape.context:
-        yield Problem(
-            ("evaluations", "sae_probes", "context"),
-            f"{block['context']} is longer than the model's context of {shape.context}",
-        )
+    context = config["evaluations"].get("sae_probes", {}).get("context", 0)
+    yield from within_context(config, {("evaluations", "sae_probes", "context"): context})
 
 
-CHECKS = (_datasets, _context)
+@needs_sections("evaluations", "coders", "training")
+def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
+    """No probe asks for more latents than the narrowest coder has."""
+    widths = {spec.coder: spec.width for spec in coders_measured_by(config, "sae_probes")}
+    top_k = config["evaluations"].get("sae_probes", {}).get("top_k", [])
+    yield from within_width(("evaluations", "sae_probes", "top_k"), top_k, widths)
+
+
+CHECKS = (_datasets, _context, _top_k)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.coder_specs import coders_measured_by
+from latent_ledger.config.limits import within_context, within_width
 from latent_ledger.config.problems import Problem, needs_sections
-from latent_ledger.models.sources.registry import shape as model_shape
 
 FEWEST = 2
 """Fewest classes: the others are the negatives of a class."""
@@ -56,32 +56,18 @@ def _divisible(sizes: list[str]) -> Iterator[Problem]:
 
 @needs_sections("model", "evaluations")
 def _context(config: dict[str, Any]) -> Iterator[Problem]:
-    block, shape = config["evaluations"].get("saebench"), model_shape(config["model"])
-    if block is None or not block["datasets"] or shape is None or shape.context is None:
-        return
-    if block["context"] > shape.context:
-        message = f"{block['context']} is longer than the model's context of {shape.context}"
-        yield Problem(("evaluations", "saebench", "context"), message)
+    block = config["evaluations"].get("saebench")
+    if block is not None and block["datasets"]:
+        where = ("evaluations", "saebench", "context")
+        yield from within_context(config, {where: block["context"]})
 
 
 @needs_sections("evaluations", "coders", "training")
 def _top_k(config: dict[str, Any]) -> Iterator[Problem]:
     """No probe asks for more latents than the narrowest coder has."""
-    for name in ("saebench", "sae_probes"):
-        widths = [
-            (spec.width, spec.coder)
-            for spec in coders_measured_by(config, name)
-            if spec.width is not None
-        ]
-        if not widths:
-            continue
-        width, coder = min(widths, key=lambda pair: pair[0])
-        for index, k in enumerate(config["evaluations"][name]["top_k"]):
-            if k > width:
-                yield Problem(
-                    ("evaluations", name, "top_k", index),
-                    f"{k} latents exceed the width of {coder}, {width}",
-                )
+    widths = {spec.coder: spec.width for spec in coders_measured_by(config, "saebench")}
+    top_k = config["evaluations"].get("saebench", {}).get("top_k", [])
+    yield from within_width(("evaluations", "saebench", "top_k"), top_k, widths)
 
 
 CHECKS = (_classes, _context, _top_k)
