@@ -21,7 +21,7 @@ A job's settings enter its action key, so they hold what the job needs and nothi
 the bootstrap resamples of one evaluation must not retrain a coder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
