@@ -3,7 +3,7 @@
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.coders.formats.recognition import entry
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
-from latent_ledger.planning import costs, paths
+from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Config,
     Context,
@@ -16,6 +16,8 @@ from latent_ledger.planning.stage import (
     dataset,
 )
 from latent_ledger.planning.text import budget, listing
+from latent_ledger.resources.memory import PROCESS
+from latent_ledger.resources.work import DOWNLOAD, GIB, MB, Cost, Planned, Work
 
 TRAINED_ON = "coder"
 """Token set that coders are trained on."""
@@ -63,14 +65,20 @@ def made_by(config: Config, rule: str) -> list[str]:
     return [spec.name for spec in coder_specs(config) if spec.pretrained == (rule != "train_coder")]
 
 
-def measured(config: Config, evaluation: str, token_set: str, prefix: str) -> list[RowPlan]:
-    """One row per coder that an evaluation measures, named ``<prefix>-<coder>``."""
+def measured(
+    config: Config, evaluation: str, token_set: str, prefix: str, label: str = ""
+) -> list[RowPlan]:
+    """One row per coder that an evaluation measures, named ``<prefix>-<coder>``.
+
+    `label`: the evaluation's name in the row, where it has another there.
+    """
     return [
         RowPlan(
             f"{prefix}-{spec.name}",
             evaluation,
             paths.evaluation(evaluation, spec.name),
-            {**coder_columns(config, spec, evaluation), "dataset": dataset(config, token_set)},
+            coder_columns(config, spec, label or evaluation)
+            | {"dataset": dataset(config, token_set)},
         )
         for spec in coders_measured_by(config, evaluation)
     ]
@@ -129,9 +137,41 @@ def read_pretrained(row: RowPlan, payload: Payload) -> Finding:
     return Finding(text, columns={"width": str(facts["width"]), "sparsity": sparsity})
 
 
+def _train_coder(job: Planned) -> Work:
+    recipe = job.settings
+    steps = job.tokens / recipe["batch_tokens"]
+    hook_points = 1 if job.coders[0].site.autoencodes else 2
+    latents = 4.0 * recipe["batch_tokens"] * job.width
+    return Work(
+        exact=3 * job.encoded(job.tokens),
+        disk=hook_points * job.activations,
+        seconds=5 + 0.02 * steps,
+        gpu_gib=PROCESS + (3 * job.coder_bytes + 4 * latents) / GIB,
+        host_mb=3 * job.coder_bytes / MB,
+    )
+
+
+def _pretrained_coder(job: Planned) -> Work:
+    return Work(disk=job.coder_bytes, seconds=5 + job.coder_bytes / DOWNLOAD)
+
+
+def _encode(job: Planned) -> Work:
+    return Work(
+        exact=job.encoded(job.tokens),
+        disk=job.activations + job.tokens * job.k * 8,
+        seconds=2 + job.tokens * job.k / 1e7,
+        gpu_gib=PROCESS + job.coder_bytes / GIB + 2,
+        host_mb=job.coder_bytes / MB,
+    )
+
+
 STAGE = Stage(
     name="coders",
-    costs=costs.CODERS,
+    costs={
+        "train_coder": Cost(_train_coder, gpu=True, mem_mb=4_000),
+        "pretrained_coder": Cost(_pretrained_coder, mem_mb=4_000),
+        "encode": Cost(_encode, gpu=True, mem_mb=3_000),
+    },
     jobs=jobs,
     makes={paths.Codes: encode_job},
     rows=rows,

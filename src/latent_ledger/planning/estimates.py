@@ -17,7 +17,6 @@ from latent_ledger.config.coder_specs import ORIGINAL, base, base_block
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import graph, paths
-from latent_ledger.planning.costs import LEDGER
 from latent_ledger.planning.registry import STAGES
 from latent_ledger.planning.stage import Jobs
 from latent_ledger.planning.text import token_set_size
@@ -29,7 +28,7 @@ from latent_ledger.resources.architectures import (
 from latent_ledger.resources.devices import Gpu, gpus
 from latent_ledger.resources.memory import Fit, Served, fit, room, smallest
 from latent_ledger.resources.transformer import Architecture
-from latent_ledger.resources.work import Cost, Planned, Work
+from latent_ledger.resources.work import Cost, Planned, Work, takes
 from latent_ledger.scorers.registry import kind_of
 
 BF16_SHARE, FP32_SHARE, BANDWIDTH_SHARE = 0.4, 0.5, 0.7
@@ -203,7 +202,7 @@ class Planner:
 
 COSTS: dict[str, Cost] = {
     rule: cost
-    for costs in (*(stage.costs for stage in STAGES), LEDGER)
+    for costs in (*(stage.costs for stage in STAGES), {"ledger": Cost(takes(20), mem_mb=1_000)})
     for rule, cost in costs.items()
 }
 """Rule -> cost, of every rule of the graph."""

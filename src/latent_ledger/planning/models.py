@@ -4,7 +4,7 @@ from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import ORIGINAL, base, base_block, coder_specs
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.sources.registry import source_of
-from latent_ledger.planning import costs, paths
+from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Config,
     Context,
@@ -18,6 +18,8 @@ from latent_ledger.planning.stage import (
     embedded,
     model_columns,
 )
+from latent_ledger.resources.memory import resident
+from latent_ledger.resources.work import DOWNLOAD, GIB, MB, Cost, Planned, Work
 
 
 def model_settings(config: Config, name: str = ORIGINAL) -> Settings:
@@ -150,9 +152,39 @@ def read_parity(row: RowPlan, payload: Payload) -> Finding:
     )
 
 
+def _language_model(job: Planned) -> Work:
+    if source_of(job.settings["source"]).trained:
+        recipe = job.settings
+        seen = recipe["steps"] * recipe["batch"] * recipe["context"]
+        return Work(exact=3.0 * seen * job.model.operations(), seconds=20)
+    hub = job.weights / DOWNLOAD
+    return Work(disk=2 * job.weights, seconds=10 + hub, host_mb=job.weights / MB)
+
+
+def _randomised(job: Planned) -> Work:
+    drawn = job.model.parameters / 5e7
+    return Work(disk=2 * job.weights, seconds=5 + drawn, host_mb=3 * job.weights / MB)
+
+
+def _capture(job: Planned) -> Work:
+    batch = job.config["activations"]["batch"] * job.config["tokens"]["context"]
+    # TransformerLens' reference on the first batch, then ours, one at a time on the GPU
+    return Work(
+        forward=job.tokens * job.model.operations(job.layers),
+        disk=3 * job.weights + job.hook_points * job.activations,
+        gpu_gib=resident(job.model, job.dtype) + batch * 40.0 * job.d * 4 / GIB,
+        host_mb=2 * job.weights / MB,
+        seconds=5,
+    )
+
+
 STAGE = Stage(
     name="models",
-    costs=costs.MODELS,
+    costs={
+        "language_model": Cost(_language_model, mem_mb=4_000),
+        "randomised_model": Cost(_randomised, mem_mb=4_000),
+        "capture": Cost(_capture, gpu=True, mem_mb=4_000, lever="activations.batch"),
+    },
     jobs=jobs,
     makes={paths.Activations: capture_job},
     rows=rows,

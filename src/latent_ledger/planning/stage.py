@@ -130,18 +130,6 @@ Reader = Callable[[RowPlan, Payload], Finding]
 Maker = Callable[[Context, Any], PlannedJob]
 
 
-def _no_jobs(_config: Config) -> Jobs:
-    return {}
-
-
-def _no_rows(_config: Config, _jobs: Jobs) -> Sequence[RowPlan]:
-    return ()
-
-
-def _no_token_sets(_config: Config) -> dict[str, TokenSet]:
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One stage; see the module's docstring."""
@@ -149,12 +137,12 @@ class Stage:
     name: str
     costs: Mapping[str, Cost]
     """Rule -> cost of its jobs. Every rule of the graph belongs to one stage."""
-    jobs: Callable[[Config], Jobs] = _no_jobs
+    jobs: Callable[[Config], Jobs] = lambda config: {}
     checks: tuple[Check, ...] = ()
     """Checks of its part of a configuration."""
     makes: Mapping[type[str], Maker] = field(default_factory=dict)
     """Class of a manifest's name -> how its job is planned when another job takes it."""
-    rows: Callable[[Config, Jobs], Sequence[RowPlan]] = _no_rows
+    rows: Callable[[Config, Jobs], Sequence[RowPlan]] = lambda config, jobs: ()
     """The configuration and all jobs -> rows."""
     readers: Mapping[str, Reader] = field(default_factory=dict)
     """Type of a row -> how it is read."""
@@ -162,7 +150,7 @@ class Stage:
     """Types of rows whose findings have no main metric."""
     section: Callable[[Sequence[Any]], str] | None = None
     """The ledger's current rows -> a Markdown section, empty if no row is this stage's."""
-    token_sets: Callable[[Config], dict[str, TokenSet]] = _no_token_sets
+    token_sets: Callable[[Config], dict[str, TokenSet]] = lambda config: {}
     """The token sets that the stage adds, by name."""
 
 

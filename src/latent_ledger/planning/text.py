@@ -5,8 +5,9 @@ from typing import Any
 
 from latent_ledger.config import sources
 from latent_ledger.config.coder_specs import ORIGINAL
-from latent_ledger.planning import costs, paths
+from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Config, Context, Jobs, PlannedJob, Settings, Stage, without
+from latent_ledger.resources.work import Cost, Work, takes
 from latent_ledger.text.concept_sets import OCCUPATIONS
 from latent_ledger.text.corpora.registry import source_of
 
@@ -117,4 +118,14 @@ def token_set_size(context: Context, token_set: str, base: str = ORIGINAL) -> fl
     return 0.0
 
 
-STAGE = Stage(name="text", costs=costs.TEXT, jobs=jobs, makes={paths.Tokens: tokens_job})
+STAGE = Stage(
+    name="text",
+    costs={
+        "corpus": Cost(takes(40)),
+        "corpus_slice": Cost(takes(40)),
+        "concepts": Cost(takes(20)),
+        "tokens": Cost(lambda job: Work(seconds=5 + job.tokens / 2e5)),
+    },
+    jobs=jobs,
+    makes={paths.Tokens: tokens_job},
+)

@@ -3,6 +3,12 @@
 :class:`Planned` holds the numbers that the cost formulas read (sizes of model, coder, token set).
 :class:`Work` is the result of a formula, in operations, bytes and seconds; the planner turns it
 into a machine and a time.
+
+Each stage has one formula per rule, so that an estimate can be read and disputed in one line: a
+forward pass is 2 operations per weight and token; encoding is 2 d w per token, training a coder
+three times that; a served prompt is its length forward and its answer token by token. What is
+neither (probes, bootstraps, drawing examples) is seconds of one CPU core, from the records of the
+laptop experiment scaled by its sizes.
 """
 
 from collections.abc import Callable, Mapping

@@ -22,14 +22,25 @@ Sources: Marks et al. 2024 (arXiv 2403.19647) for faithfulness against a ceiling
 
 from latent_ledger.evaluations.circuits import plan, rows
 from latent_ledger.evaluations.circuits.checks import CHECKS
-from latent_ledger.evaluations.circuits.cost import COSTS
 from latent_ledger.planning.stage import Evaluation
+from latent_ledger.resources.work import MB, PROBE, Cost, Planned, Work, resampling
+
+
+def _circuits(job: Planned) -> Work:
+    drawn = len(job.settings["concepts"]) * job.settings["draws"] * len(job.settings["top_k"])
+    values = job.examples() * sum(spec.width or 16_384 for spec in job.coders)
+    seconds = resampling(job) + 0.01 * drawn + values / PROBE
+    return Work(seconds=seconds, host_mb=16 * values / MB)
+
 
 EVALUATION = Evaluation(
     name=plan.NAME,
     token_set=plan.TOKEN_SET,
     gates=(),
-    costs=COSTS,
+    costs={
+        "circuits": Cost(_circuits, mem_mb=3_000),
+        "multilayer_circuits": Cost(_circuits, mem_mb=6_000),
+    },
     checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,

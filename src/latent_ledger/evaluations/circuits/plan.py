@@ -6,6 +6,7 @@ from typing import Any
 
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
 from latent_ledger.planning import paths
+from latent_ledger.planning.coders import measured
 from latent_ledger.planning.stage import (
     Config,
     Jobs,
@@ -13,7 +14,6 @@ from latent_ledger.planning.stage import (
     PlannedJob,
     RowPlan,
     Settings,
-    coder_columns,
     dataset,
     each,
     kind,
@@ -82,11 +82,7 @@ def jobs(config: Config) -> Jobs:
 
 def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     """One row per coder, and one per circuit that crosses layers."""
-    planned = []
-    for spec in coders_measured_by(config, NAME):
-        path = paths.evaluation(NAME, spec.name)
-        columns = {**coder_columns(config, spec, "circuit"), "dataset": dataset(config, TOKEN_SET)}
-        planned.append(RowPlan(f"circuit-{spec.name}", NAME, path, columns))
+    planned = measured(config, NAME, TOKEN_SET, "circuit", "circuit")
     for name, coders in multilayer_coders(config).items():
         path = paths.evaluation(MULTILAYER, name)
         kinds = each(map(kind, coders), " + ")

@@ -2,12 +2,12 @@
 
 from latent_ledger.evaluations.overview import plan, rows
 from latent_ledger.evaluations.overview.checks import CHECKS
-from latent_ledger.evaluations.overview.cost import COSTS
 from latent_ledger.planning.stage import Stage
+from latent_ledger.resources.work import Cost, takes
 
 EVALUATION = Stage(
     name=plan.NAME,
-    costs=COSTS,
+    costs={"overview": Cost(takes(30))},
     checks=CHECKS,
     jobs=plan.jobs,
     rows=plan.rows,

@@ -1,7 +1,6 @@
 """Planning of SAEBench: its own sparse probing and core metrics, through a checked adapter."""
 
 from latent_ledger.config.coder_specs import CoderSpec, coders_measured_by
-from latent_ledger.evaluations.saebench.cost import text_count
 from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -27,6 +26,8 @@ CONCEPTS = "occupations"
 
 SETTINGS = ("sizes", "top_k", "batch", "resamples", "seed")
 """Settings of sparse probing itself; the artifacts have those of the draw and the baselines."""
+CLASSES = 5
+"""Most classes of a data set of SAEBench."""
 
 
 def datasets(config: Config) -> dict[str, str]:
@@ -40,6 +41,22 @@ def datasets(config: Config) -> dict[str, str]:
 def texts(dataset: str) -> str:
     """The drawn texts of one of SAEBench's data sets."""
     return f"{TEXTS}/{dataset}.json"
+
+
+def text_count(config: Config, size: str) -> float:
+    """Texts of all classes of one data set at one size.
+
+    A probe takes half of its examples from its class.
+    """
+    datasets = config["evaluations"]["saebench"]["datasets"]
+    classes = CLASSES if datasets else len(config["evaluations"]["probing"]["concepts"])
+    return classes * sum(map(int, size.split("-"))) / 2
+
+
+def text_context(config: Config) -> int:
+    """Tokens of a text in SAEBench's sparse probing."""
+    block = config["evaluations"]["saebench"]
+    return (block if block["datasets"] else config["evaluations"]["probing"])["context"]
 
 
 def token_sets(config: Config) -> dict[str, TokenSet]:

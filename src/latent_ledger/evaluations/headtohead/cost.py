@@ -1,5 +1,0 @@
-"""Cost of the head-to-head jobs, in operations, bytes and seconds."""
-
-from latent_ledger.resources.work import Cost, Work
-
-COSTS = {"headtohead": Cost(lambda job: Work(seconds=20))}
