@@ -33,6 +33,14 @@ def test_rules_take_the_names_of_manifests_from_the_plan():
         assert not re.findall(r"""\bat\(f?['"].*\.json""", path.read_text()), path.name
 
 
+@pytest.mark.parametrize(
+    "page", sorted((PROJECT / "docs").glob("add-*.md")), ids=lambda page: page.stem
+)
+def test_a_page_on_adding_a_thing_is_shorter_than_a_printed_page(page):
+    """Five hundred words, its code among them."""
+    assert len(page.read_text(encoding="utf-8").split()) < 500
+
+
 def test_ci_calls_exactly_the_readmes_test_command():
     commands = (PROJECT / ".ci/run").read_text().splitlines()
     assert commands[-1] == "exec make test"
