@@ -125,11 +125,11 @@ def main() -> None:
                 )
             )
         for model in models:
-            for found in measure(model, tokens, options.layer, options.repeats, options.dtype):
+            for speed in measure(model, tokens, options.layer, options.repeats, options.dtype):
                 print(
-                    f"| {model.name} | {found['hook_point']} | {found['tokens']:,} | "
-                    f"{found['full']:,.0f} "
-                    f"| {found['capture']:,.0f} | {found['ratio']:.2f} |",
+                    f"| {model.name} | {speed['hook_point']} | {speed['tokens']:,} | "
+                    f"{speed['full']:,.0f} "
+                    f"| {speed['capture']:,.0f} | {speed['ratio']:.2f} |",
                     flush=True,
                 )
 

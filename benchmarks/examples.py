@@ -107,8 +107,8 @@ class Theirs:
             tokenizer=delphi_io.TokenText(self.tokenizer.decode),
         )
         # One after the other: its event loop only adds to the time.
-        found = [dataset._process_latent(data) for buffer in dataset.buffers for data in buffer]
-        return sum(record is not None and len(record.not_active) > 0 for record in found)
+        records = [dataset._process_latent(data) for buffer in dataset.buffers for data in buffer]
+        return sum(record is not None and len(record.not_active) > 0 for record in records)
 
 
 class Ours:
@@ -119,9 +119,9 @@ class Ours:
         self.hook_point = load_coder(coder, "cpu").site.input_hook
 
     def cache(self, out: Path) -> None:
-        acts, found = out / "activations", out / "codes"
+        acts, encoded = out / "activations", out / "codes"
         acts.mkdir()
-        found.mkdir()
+        encoded.mkdir()
         settings = {
             "dtype": "float16",
             "batch": 64,
@@ -130,7 +130,7 @@ class Ours:
             "model_dtype": "float32",
         }
         capture.capture(settings, self.model, self.tokens, {self.hook_point: acts})
-        codes.produce({}, acts, self.coder, found)
+        codes.produce({}, acts, self.coder, encoded)
 
     def examples(self, cache: Path, n: int, out: Path) -> int:
         facts = examples.produce(
@@ -142,8 +142,8 @@ class Ours:
 def seconds(run, *args) -> tuple[float, object]:
     """Wall-clock seconds of one call, and what it returned."""
     began = time.perf_counter()
-    found = run(*args)
-    return time.perf_counter() - began, found
+    result = run(*args)
+    return time.perf_counter() - began, result
 
 
 def main() -> None:

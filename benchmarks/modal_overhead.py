@@ -65,13 +65,13 @@ def looks(server: LocalModal, lock: Path, many: int, times: int = 20) -> list[fl
             await modal.Sandbox.create.aio(
                 *("sleep", "600"), app=session.app, client=client, image=image, tags={"run": "it"}
             )
-        found = []
+        seconds = []
         for _ in range(times):
             began = time.monotonic()
             alive = await session.alive({"run": "it"})
-            found.append(time.monotonic() - began)
+            seconds.append(time.monotonic() - began)
             assert len(alive) == many, f"{len(alive)} of {many} Sandboxes were listed"
-        return found
+        return seconds
 
     with server.client() as client:
         return asyncio.run(look())
@@ -103,10 +103,10 @@ def main() -> None:
         overhead = (4 * wall - inside) / len(boxes)
         print(f"{len(boxes)} jobs, 4 at a time: {overhead:.2f} s per job beyond its Sandbox")
         print(f"  ({inside / len(boxes):.2f} s in a Sandbox, its start and Snakemake's included)")
-        found = looks(server, Path(name) / "few/requirements.lock", options.many)
+        seconds = looks(server, Path(name) / "few/requirements.lock", options.many)
         print(
-            f"{options.many} Sandboxes, {len(found)} looks: median {median(found):.3f} s, "
-            f"slowest {max(found):.3f} s"
+            f"{options.many} Sandboxes, {len(seconds)} looks: median {median(seconds):.3f} s, "
+            f"slowest {max(seconds):.3f} s"
         )
 
 

@@ -51,11 +51,11 @@ def main() -> int:
                 server.volume(volume)
             there = Checkout(roots[1], here.overlays, "profiles/modal", server.environment | seed)
             run(there, "--jobs", str(options.jobs), "--modal-poll-seconds", "0.2")
-        one, other = ((side.numbers(), side.manifests()) for side in (here, there))
-    for what, left, right in zip(("rows", "manifests"), one, other, strict=True):
+        at_home, away = ((side.numbers(), side.manifests()) for side in (here, there))
+    for what, left, right in zip(("rows", "manifests"), at_home, away, strict=True):
         differ = sorted(name for name in left | right if left.get(name) != right.get(name))
         print(f"{what}: {len(left)} here, {len(right)} there, {len(differ)} differ {differ[:5]}")
-    return int(one != other)
+    return int(at_home != away)
 
 
 if __name__ == "__main__":

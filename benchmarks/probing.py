@@ -143,7 +143,7 @@ class SaeBench:
         """Accuracies per class of one coder."""
         artifacts.seed_generators(SEED)
         with artifacts.quiet(), tempfile.TemporaryDirectory() as empty:
-            _, found = upstream.run_eval_single_dataset(
+            _, accuracies = upstream.run_eval_single_dataset(
                 "random",
                 self.config,
                 sae,
@@ -154,7 +154,7 @@ class SaeBench:
                 artifacts_folder=empty,
                 save_activations=False,
             )
-        return found
+        return accuracies
 
 
 def main() -> None:
@@ -193,9 +193,9 @@ def main() -> None:
 def report(times: dict[str, list[float]], accuracies: dict[str, dict]) -> None:
     """Print seconds by name, and the ratios."""
     for name, seconds in times.items():
-        print(f"{name:20} {', '.join(f'{one:.1f}' for one in seconds)} s")
-    for side, found in accuracies.items():
-        mean = statistics.mean(found["sae_top_5_test_accuracy"].values())
+        print(f"{name:20} {', '.join(f'{value:.1f}' for value in seconds)} s")
+    for side, by_metric in accuracies.items():
+        mean = statistics.mean(by_metric["sae_top_5_test_accuracy"].values())
         print(f"{side:20} top-5 accuracy {mean:.3f} (another draw of negatives on either side)")
     once = times["our capture"][0] + times["our artifact"][0]
     first = times["sae_bench"][0] / (once + times["our probing"][0])

@@ -47,11 +47,11 @@ TINY = {"layers": 4, "d": 128, "context": 64, "width": 1024, "k": 32, "tokens": 
 LARGE = {"layers": 6, "d": 512, "context": 128, "width": 8192, "k": 64, "tokens": 100_000}
 
 
-def recipe(case: dict, kind: str) -> dict:
+def recipe(case: dict, architecture: str) -> dict:
     """The settings of one coder, as the workflow would pass them."""
-    input_hook, output_hook = POINTS[kind]
+    input_hook, output_hook = POINTS[architecture]
     settings = {
-        "architecture": kind,
+        "architecture": architecture,
         "layer": case["layer"],
         "input_hook": input_hook,
         "output_hook": output_hook,
@@ -82,19 +82,19 @@ def capture_job(case: dict, root: Path):
     return lambda: capture(settings, Path(case["model"]), root / "train", outs)
 
 
-def train_job(case: dict, root: Path, kind: str):
+def train_job(case: dict, root: Path, architecture: str):
     """Train one coder from the captured activations, checkpoints included."""
     from latent_ledger.coders.training.trainer import produce
 
-    sides = dict(zip(("input_hook", "output_hook"), POINTS[kind], strict=True))
+    sides = dict(zip(("input_hook", "output_hook"), POINTS[architecture], strict=True))
     folders = {side: root / "acts" / point for side, point in sides.items()}
-    out = root / "coders" / kind
+    out = root / "coders" / architecture
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = Path(tempfile.mkdtemp(dir=root))
-    return lambda: produce(recipe(case, kind), folders, out, checkpoint)
+    return lambda: produce(recipe(case, architecture), folders, out, checkpoint)
 
 
-def sparsify_job(case: dict, root: Path, kind: str):
+def sparsify_job(case: dict, root: Path, architecture: str):
     """sparsify's Trainer on the same contexts, checkpoints as often as ours."""
     from datasets import Dataset
     from safetensors.torch import load_file
@@ -105,12 +105,12 @@ def sparsify_job(case: dict, root: Path, kind: str):
     from latent_ledger.models.language_model import load_model
 
     meta = read_json(root / "train" / "meta.json")
-    hookpoint = f"layers.{case['layer']}" + ("" if kind == "sae" else ".mlp")
+    hookpoint = f"layers.{case['layer']}" + ("" if architecture == "sae" else ".mlp")
 
     def work() -> None:
         ids = load_file(root / "train" / "tokens.safetensors")["input_ids"].long()
         config = TrainConfig(
-            Recipe.from_settings(recipe(case, kind)).coder_config,
+            Recipe.from_settings(recipe(case, architecture)).coder_config,
             batch_size=case["batch"],
             lr=case["learning_rate"],
             hookpoints=[hookpoint],
@@ -118,7 +118,7 @@ def sparsify_job(case: dict, root: Path, kind: str):
             log_to_wandb=False,
             save_every=200,
             save_dir=str(root / "coders"),
-            run_name=f"sparsify-{kind}",
+            run_name=f"sparsify-{architecture}",
         )
         dataset = Dataset.from_dict({"input_ids": ids.numpy()}).with_format("torch")
         model = load_model(Path(case["model"]))
@@ -145,12 +145,13 @@ def held_out_job(case: dict, root: Path):
         special = torch.tensor([meta[name] for name in ("bos_id", "eos_id", "pad_id")])
         kept = torch.isin(ids, special, invert=True)
         network, fvu = load_model(Path(case["model"])), {}
-        for kind, points in POINTS.items():
+        for architecture, points in POINTS.items():
             site = CoderSite.at(case["layer"], *points)
             values = hooks.read(network, ids, site.hook_points)
             x, y = values[site.input_hook][kept], values[site.output_hook][kept]
-            hookpoint = f"layers.{case['layer']}" + ("" if kind == "sae" else ".mlp")
-            for name, place in ((kind, kind), (f"sparsify-{kind}", f"sparsify-{kind}/{hookpoint}")):
+            hookpoint = f"layers.{case['layer']}" + ("" if architecture == "sae" else ".mlp")
+            theirs = f"sparsify-{architecture}"
+            for name, place in ((architecture, architecture), (theirs, f"{theirs}/{hookpoint}")):
                 coder = SparseCoder.load_from_disk(root / "coders" / place)
                 with torch.no_grad():
                     fvu[name] = coder(x, y).fvu.item()
@@ -236,11 +237,11 @@ def report(case: dict, best: dict[str, dict], fvu: dict[str, float]) -> None:
     print("| job | seconds of work | of the process | peak memory, MiB | FVU, held out |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in (*OURS, *THEIRS):
-        found = best[name]
+        timing = best[name]
         error = f"{fvu[name]:.5f}" if name in fvu else ""
         print(
-            f"| {name} | {found['seconds']:.1f} | {found['process']:.1f} | "
-            f"{found['peak_mib']:,.0f} | {error} |"
+            f"| {name} | {timing['seconds']:.1f} | {timing['process']:.1f} | "
+            f"{timing['peak_mib']:,.0f} | {error} |"
         )
     print()
     for key, label in (("seconds", "work"), ("process", "whole processes, imports included")):
@@ -248,8 +249,9 @@ def report(case: dict, best: dict[str, dict], fvu: dict[str, float]) -> None:
         print(f"{label}: {ours:.1f} s against {theirs:.1f} s: {theirs / ours:.2f} times faster")
     ours, theirs = (max(best[name]["peak_mib"] for name in side) for side in (OURS, THEIRS))
     print(f"peak memory: {ours:,.0f} MiB against {theirs:,.0f} MiB: {ours / theirs:.2f}")
-    for kind in POINTS:
-        print(f"FVU, {kind}: {fvu[kind] / fvu[f'sparsify-{kind}']:.4f} of sparsify's")
+    for architecture in POINTS:
+        ratio = fvu[architecture] / fvu[f"sparsify-{architecture}"]
+        print(f"FVU, {architecture}: {ratio:.4f} of sparsify's")
 
 
 def main() -> None:
@@ -288,10 +290,10 @@ def main() -> None:
         for repeat in range(options.repeats):
             # Sides alternate, and so does which one goes first.
             for name in (*OURS, *THEIRS) if repeat % 2 == 0 else (*THEIRS, *OURS):
-                found = start_job(name, root)
-                for key, value in found.items():
+                timing = start_job(name, root)
+                for key, value in timing.items():
                     pick = max if key == "peak_mib" else min
-                    kept = best.setdefault(name, found.copy())
+                    kept = best.setdefault(name, timing.copy())
                     kept[key] = pick(kept[key], value)
         report(case, best, start_job("held-out", root)["fvu"])
 

@@ -14,7 +14,7 @@ def compute(job, folders):
         {HookPoint.parse(name): out for name, out in folders.items()},
         partial=job.checkpoint(next(iter(folders))),
     )
-    return {str(hook_point): found for hook_point, found in facts.items()}
+    return {str(hook_point): measured for hook_point, measured in facts.items()}
 
 
 Job.from_snakemake(snakemake, rule="capture").run(compute)

@@ -63,8 +63,8 @@ class Prices:
         """
         rates = {_plain(name): float(rate) / 3600 for name, rate in hourly.items()}
 
-        def rate_of(wanted: str, known: float, *words: str) -> float:
-            names = [n for n in rates if wanted in n and all(word in n for word in words)]
+        def rate_of(wanted: str, known: float, *marks: str) -> float:
+            names = [n for n in rates if wanted in n and all(mark in n for mark in marks)]
             exact = [name for name in names if name.endswith(wanted)] or names
             near = {
                 rates[name] for name in exact if 1 / PLAUSIBLE < rates[name] / known < PLAUSIBLE

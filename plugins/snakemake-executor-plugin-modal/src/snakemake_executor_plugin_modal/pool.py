@@ -184,9 +184,9 @@ class Pool:
         """Digest of everything that decides what a Sandbox does: 16 hexadecimal digits."""
         image = self.session.images[task.resources.image].digest
         # Snakemake writes some options from sets, so their order differs from run to run.
-        words = " ".join(sorted(task.command.split()))
+        command = " ".join(sorted(task.command.split()))
         wanted = repr((task.resources, task.outputs, task.logs, self.environment))
-        parts = [words, archive.digest, self.sources.digest, image, wanted, self._runner]
+        parts = [command, archive.digest, self.sources.digest, image, wanted, self._runner]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     async def _adopted(self, attempt: Attempt, spec: str) -> bool:
