@@ -3,6 +3,7 @@
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.coders.formats.recognition import entry
 from latent_ledger.config.coder_specs import CoderSpec, coder_specs, coders_measured_by
+from latent_ledger.config.sources import listing
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
     Config,
@@ -15,7 +16,7 @@ from latent_ledger.planning.stage import (
     coder_columns,
     dataset,
 )
-from latent_ledger.planning.text import budget, listing
+from latent_ledger.planning.text import budget
 from latent_ledger.resources.memory import PROCESS
 from latent_ledger.resources.work import DOWNLOAD, GIB, MB, Cost, Planned, Work
 

@@ -16,7 +16,7 @@ from typing import Any
 from latent_ledger.config.coder_specs import coder_specs
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import HookPoint
-from latent_ledger.planning import paths
+from latent_ledger.planning import models
 from latent_ledger.planning.registry import STAGES
 from latent_ledger.planning.stage import Config, Context, Finding, Jobs, PlannedJob, RowPlan
 
@@ -90,11 +90,8 @@ def manifests_behind(row: RowPlan, planned: Jobs) -> list[str]:
 
 def capture_groups(planned: Iterable[str]) -> dict[tuple[str, str], list[HookPoint]]:
     """(token set, model) -> its hook points: one forward pass each."""
-    captures = [name for name in planned if isinstance(name, paths.Activations)]
     groups: dict[tuple[str, str], list[HookPoint]] = {}
-    for name in sorted(
-        captures, key=lambda capture: (capture.token_set, capture.model, capture.hook_point)
-    ):
+    for name in models.captures(planned):
         groups.setdefault((name.token_set, name.model), []).append(name.hook_point)
     return groups
 

@@ -1,8 +1,9 @@
 """Planning of the language model, its re-randomised controls, other models, and captures."""
 
+from collections.abc import Iterable
+
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.config.coder_specs import ORIGINAL, base, base_block, coder_specs
-from latent_ledger.models.hook_points import HookPoint
 from latent_ledger.models.sources.registry import source_of
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import (
@@ -94,13 +95,15 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
             "seed": str(settings["seed"]),
         }
         planned.append(RowPlan(f"model-{name}", "randomised_model", paths.model(name), columns))
-    captures = [name for name in jobs if isinstance(name, paths.Activations)]
-    return planned + [parity_row(config, name) for name in sorted(captures, key=by_capture)]
+    return planned + [parity_row(config, name) for name in captures(jobs)]
 
 
-def by_capture(name: paths.Activations) -> tuple[str, str, HookPoint]:
-    """Key of a sort by token set, model and hook point."""
-    return name.token_set, name.model, name.hook_point
+def captures(planned: Iterable[str]) -> list[paths.Activations]:
+    """Every captured hook point among manifests, by token set, model and hook point."""
+    return sorted(
+        (name for name in planned if isinstance(name, paths.Activations)),
+        key=lambda name: (name.token_set, name.model, name.hook_point),
+    )
 
 
 def parity_row(config: Config, name: paths.Activations) -> RowPlan:

@@ -1,10 +1,7 @@
 """Planning of text and tokens: the corpus in disjoint parts, the labelled concepts, token sets."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from latent_ledger.config import sources
 from latent_ledger.config.coder_specs import ORIGINAL
+from latent_ledger.config.sources import listing
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Config, Context, Jobs, PlannedJob, Settings, Stage, without
 from latent_ledger.resources.work import Cost, Work, takes
@@ -15,20 +12,12 @@ CORPUS_TOKEN_SETS = ("coder", "evaluation", "scoring")
 """Token sets that are parts of the corpus; others hold labelled examples, one per row."""
 
 
-def listing(section: str, source: str) -> Settings:
-    """Digest of a local folder's files, so that an edit is seen; nothing for any other source."""
-    return sources.listing(section, source)
-
-
 def corpus_settings(config: Config) -> Settings:
     """Parts as intervals of the documents' hash, so that the last part grows without moving any."""
     corpus = without(config["corpus"], "slices") | listing("corpus", config["corpus"]["source"])
-    fractions, splits, low = corpus.pop("parts"), {}, 0.0
-    for corpus_split, fraction in fractions.items():
-        splits[corpus_split] = {
-            "part": corpus_split,
-            "interval": [round(low, 10), round(low + fraction, 10)],
-        }
+    splits, low = {}, 0.0
+    for name, fraction in corpus.pop("parts").items():
+        splits[name] = {"part": name, "interval": [round(low, 10), round(low + fraction, 10)]}
         low += fraction
     return {**corpus, "exclude_concepts": _held_out_concepts(config), "parts": splits}
 
@@ -67,23 +56,13 @@ def budget(config: Config, token_set: str, base: str = ORIGINAL) -> int:
     return budgets[token_set] if base == ORIGINAL else others[base]["tokens"][token_set]
 
 
-def corpus_job(config: Config, corpus_split: str) -> PlannedJob:
-    """The job behind one part of the corpus; it makes all parts."""
-    settings = part_settings(corpus_settings(config), corpus_split)
-    return PlannedJob("corpus", settings, record="corpus.json")
-
-
-def part_settings(settings: Mapping[str, Any], output_name: str) -> Settings:
-    """Settings of one output of a job that has several."""
-    return {**without(settings, "parts"), **settings["parts"][output_name]}
-
-
 def jobs(config: Config) -> Jobs:
-    """The corpus' parts and, if there is probing, the concepts."""
-    planned = {
-        paths.corpus(corpus_split): corpus_job(config, corpus_split)
-        for corpus_split in config["corpus"]["parts"]
-    }
+    """The corpus' parts, all by one job, and the concepts where there is probing."""
+    settings, planned = corpus_settings(config), {}
+    for name, its_own in settings.pop("parts").items():
+        planned[paths.corpus(name)] = PlannedJob(
+            "corpus", {**settings, **its_own}, record="corpus.json"
+        )
     if "probing" in config["evaluations"]:
         planned[paths.CONCEPTS] = PlannedJob(
             "concepts", concepts_settings(config), record="concepts.json"
