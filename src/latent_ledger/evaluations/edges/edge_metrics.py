@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from latent_ledger.evaluations.edges.measure import Attribution
-from latent_ledger.evaluations.edges.metrics import ENDS, mean
+from latent_ledger.evaluations.edges.measure import Attribution, strongest
+from latent_ledger.evaluations.edges.metrics import ENDS, measure
 from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.statistics.records import Records
 
@@ -29,21 +29,14 @@ def record_nodes(
 ) -> None:
     """``nodes.parquet``: the kept nodes; how well attribution predicts their ablation."""
     places = [network.place(node) for node in kept]
-    sites = [network.sites[number] for number, _ in places]
     lost = ablated.mean(0)
     records.table(
         "nodes.parquet",
         {
             "node": np.array(kept, dtype=np.int64),
-            "coder": [site.name for site in sites],
-            "layer": np.array([site.output_hook.layer for site in sites], dtype=np.int64),
-            "latent": np.array(
-                [
-                    -1 if inside == site.width else inside
-                    for site, (_, inside) in zip(sites, places, strict=True)
-                ],
-                dtype=np.int64,
-            ),
+            "coder": [site.name for site, _ in places],
+            "layer": np.array([site.layer for site, _ in places], dtype=np.int64),
+            "latent": np.array([site.latent(inside) for site, inside in places], dtype=np.int64),
             "label": [labels[node] for node in kept],
             "effect": attribution.effects[kept],
             "gradient_effect": attribution.plain[kept],
@@ -80,8 +73,7 @@ def record_edges(
     top, random = selected
     measured = np.concatenate([top, random]).astype(int)
     weights = attribution.weights.mean(0)
-    order = np.flatnonzero(weights)
-    order = order[np.argsort(-np.abs(weights[order]), kind="stable")]
+    order = strongest(weights)
     low, high = _intervals(attribution.weights[:, order], records)
     effect = np.full(len(weights), np.nan)
     effect[measured] = lost.mean(0)
@@ -116,14 +108,8 @@ def record_edges(
             description=" -> ".join(labels[node] for node in attribution.edges[index]),
         )
     if not len(top):
-        records.add(
-            "edge_gap",
-            0.0,
-            unit="pair",
-            n=0,
-            higher_is_better=True,
-            description="There is no edge whose weight is not zero.",
-        )
+        text = "There is no edge whose weight is not zero."
+        records.add("edge_gap", 0.0, unit="pair", n=0, higher_is_better=True, description=text)
         return
     top_size = size[:, : len(top)].mean(1)
     random_size = size[:, len(top) :].mean(1) if len(random) else np.zeros(len(size))
@@ -142,7 +128,7 @@ def record_edges(
         ("edge_effect_random", "random", "random edges of the graph, the top ones left out"),
     ):
         text = f"Mean |metric lost by ablating an edge|, in logits: {text}."
-        mean(name, records, column, text, "edge_pairs.parquet")
+        measure(records, name, "edge_pairs.parquet", text, value=column)
     if len(measured) > 2:
         _record_spearman(
             records,
@@ -155,16 +141,9 @@ def record_edges(
         )
     agree = np.sign(weights[top]) == np.sign(effect[top])
     records.table("edge_signs.parquet", {"edge": top, "agrees": agree})
-    records.measure(
-        "edge_sign_agreement",
-        "mean",
-        "edge_signs.parquet",
-        unit="edge",
-        higher_is_better=True,
-        description="Share of top edges whose ablation moves the metric the way the weight says.",
-        unit_id="edge",
-        value="agrees",
-    )
+    text = "Share of top edges whose ablation moves the metric the way the weight says."
+    name = "edge_sign_agreement"
+    measure(records, name, "edge_signs.parquet", text, unit="edge", value="agrees")
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -201,20 +180,17 @@ def _record_spearman(
 
 def _intervals(values: np.ndarray, records: Records) -> tuple[np.ndarray, np.ndarray]:
     """95% bootstrap bounds of the mean over pairs of each column, [edges] each."""
-    pairs, edges = values.shape
-    if not edges:
-        return np.empty(0), np.empty(0)
-    rng = np.random.default_rng(records.seed)
-    draws = rng.integers(0, pairs, size=(records.resamples, pairs))
-    counts = np.stack([np.bincount(row, minlength=pairs) for row in draws])
-    low, high = np.quantile(counts @ values / pairs, ENDS, axis=0)
+    draws = np.random.default_rng(records.seed).integers(
+        0, len(values), size=(records.resamples, len(values))
+    )
+    counts = np.stack([np.bincount(row, minlength=len(values)) for row in draws])
+    low, high = np.quantile(counts @ values / len(values), ENDS, axis=0)
     return low, high
 
 
 def error_shares(network: Network, effects: np.ndarray) -> dict[str, float | None]:
     """Per coder, the error node's |effect| as a share of all its nodes' (None: no effect)."""
-    shares: dict[str, float | None] = {}
-    for site, (low, high) in zip(network.sites, network.spans, strict=True):
-        total = np.abs(effects[low:high]).sum()
-        shares[site.name] = float(abs(effects[high - 1]) / total) if total else None
-    return shares
+    sizes = {site.name: np.abs(effects[site.span]) for site in network.sites}
+    return {
+        name: float(size[-1] / size.sum()) if size.any() else None for name, size in sizes.items()
+    }

@@ -46,8 +46,7 @@ def directed(attribution: Attribution, edges: Sequence[int], kept: Sequence[int]
     graph = nx.DiGraph()
     graph.add_node(ANSWER)
     for index in edges:
-        source, target = attribution.edges[index]
-        graph.add_edge(source, target, weight=float(weights[index]))
+        graph.add_edge(*attribution.edges[index], weight=float(weights[index]))
     for node in kept:
         if attribution.direct[node] != 0:
             graph.add_edge(node, ANSWER, weight=float(attribution.direct[node]))
@@ -62,23 +61,19 @@ def as_json(
     shown: Shown,
     positions: Mapping[int, int],
     labels: Mapping[int, str],
-    *,
-    slug: str,
-    scan: str,
+    group: str,
 ) -> dict[str, Any]:
-    """circuit-tracer's JSON of `graph`; `positions` and `labels` by node."""
+    """circuit-tracer's JSON of `graph`; `positions` and `labels` by node; `group`: its name."""
     last = len(shown.tokens) - 1
-    names: dict[int | str, str] = {
-        ANSWER: f"{network.sites[-1].output_hook.layer + 2}_{shown.answer}_{last}"
-    }
+    answer_layer = network.sites[-1].layer + 2
+    names: dict[int | str, str] = {ANSWER: f"{answer_layer}_{shown.answer}_{last}"}
     nodes = []
     members = sorted(node for node in graph if node != ANSWER)
     largest = max((abs(attribution.effects[node]) for node in members), default=0.0)
     for node in members:
-        number, inside = network.place(node)
-        site = network.sites[number]
-        error = inside == site.width
-        layer, latent, position = site.output_hook.layer, -1 if error else inside, positions[node]
+        site, inside = network.place(node)
+        layer, latent, position = site.layer, site.latent(inside), positions[node]
+        error = latent < 0
         names[node] = f"{layer}_{latent}_{position}"
         nodes.append(
             {
@@ -89,7 +84,7 @@ def as_json(
                 "ctx_idx": position,
                 "reverse_ctx_idx": last - position,
                 "run_idx": 0,
-                "feature_type": ("mlp reconstruction error" if error else "cross layer transcoder"),
+                "feature_type": "mlp reconstruction error" if error else "cross layer transcoder",
                 "token_prob": 0.0,
                 "is_target_logit": False,
                 "clerp": labels[node],
@@ -103,7 +98,7 @@ def as_json(
             "node_id": names[ANSWER],
             "jsNodeId": f"L_{shown.answer}-{last}",
             "feature": shown.answer,
-            "layer": names[ANSWER].partition("_")[0],
+            "layer": str(answer_layer),
             "ctx_idx": last,
             "reverse_ctx_idx": 0,
             "run_idx": 0,
@@ -120,8 +115,8 @@ def as_json(
     links.sort(key=lambda link: (-abs(link["weight"]), link["source"], link["target"]))
     return {
         "metadata": {
-            "slug": slug,
-            "scan": scan,
+            "slug": f"edges-{group}",
+            "scan": group,
             "transcoder_list": [site.name for site in network.sites],
             "prompt_tokens": list(shown.tokens),
             "prompt": "".join(shown.tokens[1:]),

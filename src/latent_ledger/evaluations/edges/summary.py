@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from latent_ledger.evaluations.edges import export, nodes
-from latent_ledger.evaluations.edges.measure import Attribution, Step
-from latent_ledger.evaluations.edges.network import Network
+from latent_ledger.evaluations.edges.measure import Attribution
+from latent_ledger.evaluations.edges.network import Network, Site, Step
 from latent_ledger.evaluations.edges.task import Pair
 
 
@@ -21,21 +21,21 @@ def node_labels(
     """
     labels = {}
     for node in kept:
-        number, inside = network.place(node)
-        site = network.sites[number]
+        site, inside = network.place(node)
         if inside == site.width:
-            labels[node] = f"layer {site.output_hook.layer} error"
+            labels[node] = f"layer {site.layer} error"
             continue
-        _, token = max(_widest(step, number, inside) for step in steps)
+        _, token = max(_widest(step, site, inside) for step in steps)
         text = tokenizer.decode([token])
-        labels[node] = f"layer {site.output_hook.layer} latent {inside} (on {text!r})"
+        labels[node] = f"layer {site.layer} latent {inside} (on {text!r})"
     return labels
 
 
-def _widest(step: Step, number: int, latent: int) -> tuple[float, int]:
+def _widest(step: Step, site: Site, latent: int) -> tuple[float, int]:
     """Largest difference of a latent in a batch, and the token where it is."""
     ids = torch.stack([step.batch.clean, step.batch.corrupted])
-    values = torch.stack([state.f[number][..., latent] for state in (step.clean, step.corrupted)])
+    splits = step.clean[site.number], step.corrupted[site.number]
+    values = torch.stack([split.f[..., latent] for split in splits])
     real = torch.arange(ids.shape[-1], device=ids.device) <= step.batch.last[:, None]
     change = torch.where(real, (values[0] - values[1]).abs(), -1.0).flatten()
     at = int(change.argmax())
@@ -59,10 +59,8 @@ def prompt_shown(network: Network, step: Step, pair: Pair, tokenizer: Any) -> ex
 def positions(network: Network, step: Step, attribution: Attribution) -> dict[int, int]:
     """Position of the largest |delta x gradient| of each kept node in the first row of `step`."""
     at: dict[int, int] = {}
-    for number, (low, _) in enumerate(network.spans):
-        passes = (network, step.batch, step.clean, step.corrupted)
-        gradient = nodes.slope(*passes, number, [1.0])
-        effects = nodes.positions_effects(network, step.clean, step.corrupted, number, gradient)
-        strongest = effects[0].abs().argmax(0).tolist()
-        at |= {low + node: strongest[node] for node in attribution.kept[number]}
+    for site in network.sites:
+        gradient = nodes.slope(network, step, site, [1.0])
+        strongest = nodes.node_effects(step, site, gradient)[0].abs().argmax(0).tolist()
+        at |= {site.low + node: strongest[node] for node in attribution.kept[site.number]}
     return at
