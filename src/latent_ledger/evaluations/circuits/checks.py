@@ -1,6 +1,7 @@
 """Checks of circuits: concepts, sizes, number of draws, coders and their layers."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, coder_specs, coders_measured_by
@@ -79,7 +80,7 @@ def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
             what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
             yield Problem((*where, "coders"), what)
         layers = [spec.site.input_hook.layer for spec in coders]
-        if any(first >= second for first, second in zip(layers, layers[1:], strict=False)):
+        if any(first >= second for first, second in pairwise(layers)):
             what = f"layers must rise from coder to coder; these are at {comma_list(layers)}"
             yield Problem((*where, "coders"), what)
 

@@ -105,14 +105,14 @@ def measure_concept(
             sets += [*draw_matched(best, live, fired, draws, rng)]
         scores = probe_sets(train, labels, test, np.stack(sets).reshape(len(sets), -1))
         as_many = np.arange(len(token_ids))[None, : best.size]
-        right = (scores[2:] > 0) == task.test_labels
+        drawn = right(task, scores[2:])
         return Circuit(
             size=size,
             scores=scores[0],
             leaked=scores[1],
             tokens=probe_sets(train_counts, labels, test_counts, as_many)[0],
-            random=right[:draws],
-            matched=right[draws:] if size == headline else None,
+            random=drawn[:draws],
+            matched=drawn[draws:] if size == headline else None,
         )
 
     depths = (latents[:depth, :headline].reshape(1, -1) for depth in range(1, len(layers) + 1))
@@ -129,6 +129,11 @@ def measure_concept(
         penalties={name: penalty for name, (_, penalty) in tuned.items()},
         build_up=np.concatenate([probe_sets(train, labels, test, columns) for columns in depths]),
     )
+
+
+def right(task: Task, scores: np.ndarray) -> np.ndarray:
+    """Whether log odds [..., m] label the test examples right."""
+    return (scores > 0) == task.test_labels
 
 
 def _dense(features: Features, task: Task) -> tuple[np.ndarray, np.ndarray]:

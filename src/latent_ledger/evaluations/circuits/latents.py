@@ -79,15 +79,11 @@ def draw_matched(
     drawn = []
     for selected, columns in zip(circuit, live, strict=True):
         by_frequency = columns[np.argsort(fired[columns], kind="stable")]
-        drawn.append(
-            np.concatenate(
-                [
-                    _without_replacement(stratum, int(np.isin(stratum, selected).sum()), draws, rng)
-                    for stratum in np.array_split(by_frequency, STRATA)
-                ],
-                axis=1,
-            )
-        )
+        samples = [
+            _without_replacement(stratum, int(np.isin(stratum, selected).sum()), draws, rng)
+            for stratum in np.array_split(by_frequency, STRATA)
+        ]
+        drawn.append(np.hstack(samples))
     return np.stack(drawn, axis=1)
 
 

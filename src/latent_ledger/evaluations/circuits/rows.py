@@ -1,6 +1,6 @@
 """Rows of circuits, read from their payloads, and their section of the ledger."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
@@ -20,7 +20,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         clauses.append(f"build-up ({headline} per layer) {build_up(by, row.columns['hookpoint'])}")
     per_concept = ", ".join(
         f"{concept} {metric['estimate']:+.3f} (Holm {metric['p_holm']:.2g})"
-        for concept, metric in _concepts(by, headline)
+        for concept, metric in _gaps(by, headline).items()
     )
     clauses.append(f"gap at {headline} by concept: {per_concept}")
     matched = by[f"gap_matched_top{headline}"]
@@ -33,24 +33,25 @@ def read(row: RowPlan, payload: Payload) -> Finding:
 
 
 def _size(by: Mapping[str, Metric], size: int) -> str:
-    end = f"_top{size}"
-    share_of = (
-        share(by[f"ceiling_share{end}"]) if f"ceiling_share{end}" in by else "undefined share"
-    )
+    at = _at(by, size)
+    of_ceiling = share(at["ceiling_share"]) if "ceiling_share" in at else "undefined share"
     return (
-        f"top{size}={by[f'accuracy{end}']['estimate']:.3f} ({share_of} of ceiling) "
-        f"vs random {by[f'random{end}']['estimate']:.3f}, "
-        f"gap {interval(by[f'gap{end}'], signed=True)}, "
-        f"leak {by[f'inflation{end}']['estimate']:+.3f}"
+        f"top{size}={at['accuracy']['estimate']:.3f} ({of_ceiling} of ceiling) "
+        f"vs random {at['random']['estimate']:.3f}, gap {interval(at['gap'], signed=True)}, "
+        f"leak {at['inflation']['estimate']:+.3f}"
     )
 
 
-def _concepts(by: Mapping[str, Metric], size: int) -> Iterator[tuple[str, Metric]]:
+def _at(by: Mapping[str, Metric], size: int) -> dict[str, Metric]:
+    """The metrics of one size over all concepts, by name without the size."""
+    end = f"_top{size}"
+    return {name.removesuffix(end): by[name] for name in by if name.endswith(end)}
+
+
+def _gaps(by: Mapping[str, Metric], size: int) -> dict[str, Metric]:
     """The gap of every concept at one size."""
     start = f"gap_top{size}/"
-    for name, metric in by.items():
-        if name.startswith(start):
-            yield name.removeprefix(start), metric
+    return {name.removeprefix(start): by[name] for name in by if name.startswith(start)}
 
 
 def build_up(by: Mapping[str, Metric], hookpoints: str) -> str:
@@ -101,23 +102,21 @@ def _sizes_table(current: Sequence[Any], row_type: str, title: str) -> str:
             continue
         by = named(row.metrics)
         for size in sizes(by):
-            end = f"_top{size}"
-            concepts = [metric for _, metric in _concepts(by, size)]
-            faithful = by.get(f"faithfulness{end}")
+            at, gaps = _at(by, size), _gaps(by, size).values()
             lines.append(
                 (
                     f"`{_label(row)}`",
                     str(size),
-                    f"{by[f'accuracy{end}']['estimate']:.3f}",
-                    f"{by[f'random{end}']['estimate']:.3f}",
-                    interval(by[f"gap{end}"], signed=True),
-                    f"{by[f'gap{end}']['p_holm']:.2g}",
-                    f"{sum(metric['p_holm'] < row.alpha for metric in concepts)}/{len(concepts)}",
-                    share(faithful) if faithful else "undefined",
+                    f"{at['accuracy']['estimate']:.3f}",
+                    f"{at['random']['estimate']:.3f}",
+                    interval(at["gap"], signed=True),
+                    f"{at['gap']['p_holm']:.2g}",
+                    f"{sum(metric['p_holm'] < row.alpha for metric in gaps)}/{len(gaps)}",
+                    share(at["faithfulness"]) if "faithfulness" in at else "undefined",
                     f"{by['ceiling']['estimate']:.3f}",
-                    f"{by[f'tokens{end}']['estimate']:.3f}",
-                    interval(by[f"inflation{end}"], signed=True),
-                    count(by[f"gap{end}"])[2:],
+                    f"{at['tokens']['estimate']:.3f}",
+                    interval(at["inflation"], signed=True),
+                    count(at["gap"])[2:],
                 )
             )
     header = (
