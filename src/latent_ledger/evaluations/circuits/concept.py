@@ -79,12 +79,8 @@ def measure_concept(
     fired = firing(codes[task.train])
     live = live_latents(fired, layers, largest, task.concept)
     latents, differences = attribute(codes[task.train], labels, layers, largest)
-    leaked, _ = attribute(
-        codes[np.concatenate([task.train, task.test])],
-        np.concatenate([labels, task.test_labels]),
-        layers,
-        largest,
-    )
+    both = np.concatenate([task.train, task.test]), np.concatenate([labels, task.test_labels])
+    leaked, _ = attribute(codes[both[0]], both[1], layers, largest)
     token_ids, _ = select_latents(bag[task.train], labels)
     token_ids = token_ids[: largest * len(layers)]
 

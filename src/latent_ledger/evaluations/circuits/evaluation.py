@@ -57,19 +57,16 @@ def produce(
     first to the last, the activations its coder reads and its codes. Returns the facts. Raises
     :class:`LedgerError` when a layer has too few live latents.
     """
-    tasks = read_tasks(Path(tokens), settings["concepts"])
-    features, layers = layered_features(Path(tokens), raw, codes)
-    return evaluate(tasks, features, layers, settings, Path(out))
+    tasks = read_tasks(tokens, settings["concepts"])
+    features, layers = layered_features(tokens, raw, codes)
+    return evaluate(tasks, features, layers, settings, out)
 
 
 def layered_features(
     tokens: Path, raw: Sequence[Path], codes: Sequence[Path]
 ) -> tuple[dict[str, Features], list[slice]]:
     """Features of all examples, the layers side by side, and each layer's columns of the codes."""
-    pooled = [
-        pooled_features(tokens, Path(activations), Path(layer_codes))
-        for activations, layer_codes in zip(raw, codes, strict=True)
-    ]
+    pooled = [pooled_features(tokens, *folders) for folders in zip(raw, codes, strict=True)]
     ends = np.cumsum([0, *(layer["codes"].shape[1] for layer in pooled)]).tolist()
     features = {
         "raw": np.hstack([layer["raw"] for layer in pooled]),

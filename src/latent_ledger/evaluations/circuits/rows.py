@@ -96,34 +96,34 @@ def section(current: Sequence[Any]) -> str:
 
 
 def _sizes_table(current: Sequence[Any], row_type: str, title: str) -> str:
-    lines = []
-    for row in current:
-        if row.row_type != row_type or not row.metrics:
-            continue
-        by = named(row.metrics)
-        for size in sizes(by):
-            at, gaps = _at(by, size), _gaps(by, size).values()
-            lines.append(
-                (
-                    f"`{_label(row)}`",
-                    str(size),
-                    f"{at['accuracy']['estimate']:.3f}",
-                    f"{at['random']['estimate']:.3f}",
-                    interval(at["gap"], signed=True),
-                    f"{at['gap']['p_holm']:.2g}",
-                    f"{sum(metric['p_holm'] < row.alpha for metric in gaps)}/{len(gaps)}",
-                    share(at["faithfulness"]) if "faithfulness" in at else "undefined",
-                    f"{by['ceiling']['estimate']:.3f}",
-                    f"{at['tokens']['estimate']:.3f}",
-                    interval(at["inflation"], signed=True),
-                    count(at["gap"])[2:],
-                )
-            )
-    header = (
-        *(title, "K", "circuit", "random", "circuit - random", "p (Holm)", "concepts"),
-        *("share", "all latents", "tokens", "leak", "n"),
-    )
-    return table(header, lines, range(1, len(header))) if lines else ""
+    lines = [
+        (f"`{_label(row)}`", _cells(named(row.metrics), size, row.alpha))
+        for row in current
+        if row.row_type == row_type and row.metrics
+        for size in sizes(named(row.metrics))
+    ]
+    if not lines:
+        return ""
+    header = (title, *lines[0][1])
+    cells = [(label, *cells.values()) for label, cells in lines]
+    return table(header, cells, range(1, len(header)))
+
+
+def _cells(by: Mapping[str, Metric], size: int, alpha: float) -> dict[str, str]:
+    at, gaps = _at(by, size), _gaps(by, size).values()
+    return {
+        "K": str(size),
+        "circuit": f"{at['accuracy']['estimate']:.3f}",
+        "random": f"{at['random']['estimate']:.3f}",
+        "circuit - random": interval(at["gap"], signed=True),
+        "p (Holm)": f"{at['gap']['p_holm']:.2g}",
+        "concepts": f"{sum(gap['p_holm'] < alpha for gap in gaps)}/{len(gaps)}",
+        "share": share(at["faithfulness"]) if "faithfulness" in at else "undefined",
+        "all latents": f"{by['ceiling']['estimate']:.3f}",
+        "tokens": f"{at['tokens']['estimate']:.3f}",
+        "leak": interval(at["inflation"], signed=True),
+        "n": count(at["gap"])[2:],
+    }
 
 
 def _label(row: Any) -> str:

@@ -44,16 +44,9 @@ def record_nodes(
             "ablation": lost,
         },
     )
-    if len(kept) > 2:
-        _record_spearman(
-            records,
-            "node_spearman",
-            attribution.effects[kept],
-            lost,
-            "node",
-            "Rank correlation of integrated-gradients effect (attribution half) and metric lost by "
-            "ablating the node (evaluation half).",
-        )
+    text = "integrated-gradients effect (attribution half) and metric lost by ablating the node"
+    text += " (evaluation half)"
+    _record_spearman(records, "node", attribution.effects[kept], lost, text)
 
 
 def record_edges(
@@ -113,15 +106,8 @@ def record_edges(
         return
     top_size = size[:, : len(top)].mean(1)
     random_size = size[:, len(top) :].mean(1) if len(random) else np.zeros(len(size))
-    records.table(
-        "edge_pairs.parquet",
-        {
-            "pair": np.arange(len(size)),
-            "top": top_size,
-            "random": random_size,
-            "gap": top_size - random_size,
-        },
-    )
+    sizes = {"top": top_size, "random": random_size, "gap": top_size - random_size}
+    records.table("edge_pairs.parquet", {"pair": np.arange(len(size)), **sizes})
     for name, column, text in (
         ("edge_gap", "gap", "the top edges minus that of random edges of the graph"),
         ("edge_effect_top", "top", "the top edges"),
@@ -129,21 +115,14 @@ def record_edges(
     ):
         text = f"Mean |metric lost by ablating an edge|, in logits: {text}."
         measure(records, name, "edge_pairs.parquet", text, value=column)
-    if len(measured) > 2:
-        _record_spearman(
-            records,
-            "edge_spearman",
-            weights[measured],
-            effect[measured],
-            "edge",
-            "Rank correlation of edge weight (attribution half) and metric lost by ablating the "
-            "edge (evaluation half), top and random edges together.",
-        )
+    text = "edge weight (attribution half) and metric lost by ablating the edge (evaluation half)"
+    text += ", top and random edges together"
+    _record_spearman(records, "edge", weights[measured], effect[measured], text)
     agree = np.sign(weights[top]) == np.sign(effect[top])
-    records.table("edge_signs.parquet", {"edge": top, "agrees": agree})
+    name, table = "edge_sign_agreement", "edge_signs.parquet"
+    records.table(table, {"edge": top, "agrees": agree})
     text = "Share of top edges whose ablation moves the metric the way the weight says."
-    name = "edge_sign_agreement"
-    measure(records, name, "edge_signs.parquet", text, unit="edge", value="agrees")
+    measure(records, name, table, text, unit="edge", value="agrees")
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -154,11 +133,9 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
 
 
-def _record_spearman(
-    records: Records, name: str, a: np.ndarray, b: np.ndarray, unit: str, text: str
-) -> None:
-    """A rank correlation with its bootstrap over the units; left out where it is undefined."""
-    estimate = float(spearman(a, b))
+def _record_spearman(records: Records, unit: str, a: np.ndarray, b: np.ndarray, text: str) -> None:
+    """A rank correlation with its bootstrap over three units or more; left out where undefined."""
+    estimate = float(spearman(a, b)) if len(a) > 2 else np.nan
     if not np.isfinite(estimate):
         return
     rng = np.random.default_rng(records.seed)
@@ -166,7 +143,7 @@ def _record_spearman(
     drawn = spearman(a[draws], b[draws])
     drawn = drawn[np.isfinite(drawn)]
     records.add(
-        name,
+        f"{unit}_spearman",
         estimate,
         ci=np.quantile(drawn, ENDS) if len(drawn) > 1 else None,
         unit=unit,
@@ -174,7 +151,7 @@ def _record_spearman(
         seed=records.seed,
         resamples=records.resamples,
         higher_is_better=True,
-        description=text,
+        description=f"Rank correlation of {text}.",
     )
 
 
