@@ -49,11 +49,9 @@ def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
 def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     known = {spec.name: spec for spec in coder_specs(config)}
     for where, block in _blocks(config):
-        coders = (
-            [known[name] for name in block["coders"] if name in known]
-            if "coders" in block
-            else coders_measured_by(config, "circuits")
-        )
+        coders = coders_measured_by(config, "circuits")
+        if "coders" in block:
+            coders = [known[name] for name in block["coders"] if name in known]
         widths = {spec.name: spec.width for spec in coders}
         yield from within_width((*where, "top_k"), block["top_k"], widths)
 
@@ -63,26 +61,24 @@ def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
     """The coders of a circuit exist, belong to one model, and have rising layers."""
     known = {spec.name: spec for spec in coder_specs(config)}
     for where, block in _blocks(config):
-        names = block.get("coders", [])
+        names, place = block.get("coders", []), (*where, "coders")
         unknown = [name for name in names if name not in known]
         for name in unknown:
-            hint = suggest(name, known)
-            path = (*where, "coders", names.index(name))
-            yield Problem(path, f"unknown coder {show(name)}; {hint}")
+            what = f"unknown coder {show(name)}; {suggest(name, known)}"
+            yield Problem((*place, names.index(name)), what)
         if unknown or not names:
             continue
         coders = [known[name] for name in names]
-        if len({spec.model for spec in coders}) > 1:
-            models = comma_list({spec.model for spec in coders})
-            what = f"these coders are of several models: {models}"
-            yield Problem((*where, "coders"), what)
+        models = {spec.model for spec in coders}
+        if len(models) > 1:
+            yield Problem(place, f"these coders are of several models: {comma_list(models)}")
         elif coders[0].base != ORIGINAL:
             what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
-            yield Problem((*where, "coders"), what)
+            yield Problem(place, what)
         layers = [spec.site.input_hook.layer for spec in coders]
         if any(first >= second for first, second in pairwise(layers)):
             what = f"layers must rise from coder to coder; these are at {comma_list(layers)}"
-            yield Problem((*where, "coders"), what)
+            yield Problem(place, what)
 
 
 def _blocks(config: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

@@ -164,18 +164,17 @@ def record_metrics(
 def record_p_values(records: Records, results: Sequence[ConceptCircuits]) -> None:
     """Add the permutation p of every gap, Holm-corrected over the concepts of one size.
 
-    The gaps over all concepts are one family over the sizes, so that no size can be picked after
-    the fact: draw r of all concepts together is one draw of the pooled accuracy.
+    The gaps over all concepts are one family over the sizes: no size can be picked after the fact.
+    Draw r of all concepts together is one draw of the pooled accuracy.
     """
     pooled = {}
     for circuits in zip(*(result.circuits for result in results), strict=True):
         gap = f"gap_top{circuits[0].size}"
-        hits = [
-            int(right(result.task, circuit.scores).sum())
-            for result, circuit in zip(results, circuits, strict=True)
-        ]
+        tasks = [result.task for result in results]
+        scores = [circuit.scores for circuit in circuits]
+        hits = [int(hit.sum()) for hit in map(right, tasks, scores)]
         drawn = [circuit.random.sum(axis=1) for circuit in circuits]
-        names = [f"{gap}/{result.task.concept}" for result in results]
+        names = [f"{gap}/{task.concept}" for task in tasks]
         _add_p(records, dict(zip(names, map(permutation_p, hits, drawn), strict=True)))
         pooled[gap] = permutation_p(sum(hits), np.sum(drawn, axis=0))
     _add_p(records, pooled)

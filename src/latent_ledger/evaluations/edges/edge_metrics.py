@@ -51,7 +51,6 @@ def record_nodes(
 
 def record_edges(
     records: Records,
-    network: Network,
     attribution: Attribution,
     selected: tuple[np.ndarray, np.ndarray],
     lost: np.ndarray,

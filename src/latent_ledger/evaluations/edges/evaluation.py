@@ -72,9 +72,8 @@ def evaluate(
         half: torch.cat([step.metric for step in half_steps]).double().cpu().numpy().reshape(-1, 2)
         for half, half_steps in steps.items()
     }
-    texts = {half: [pair.texts for pair in pairs[half]] for half in HALVES}
-    metrics.record_task(records, clean, texts)
-    edge_metrics.record_edges(records, network, attribution, selected, by_edge, size, labels)
+    metrics.record_task(records, clean, pairs)
+    edge_metrics.record_edges(records, attribution, selected, by_edge, size, labels)
     edge_metrics.record_nodes(records, network, attribution, kept, by_node, labels)
     metrics.record_curves(records, clean["evaluation"].mean(1), curves)
     first = steps["attribution"][0]

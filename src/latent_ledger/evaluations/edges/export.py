@@ -1,10 +1,8 @@
 """JSON of the graph in the node/link form of circuit-tracer, for its viewer and Neuronpedia's.
 
 The form is that of circuit-tracer's ``frontend/graph_models.py`` (github.com/safety-research/
-circuit-tracer): ``metadata``, ``qParams``, ``nodes``, ``links``. It knows one kind of feature node
-("cross layer transcoder") and one of error node ("mlp reconstruction error"), so latents of every
-coder carry the first and errors the second; ``coder`` names the coder. ``feature`` is the
-Cantor pairing of layer and latent, as there.
+circuit-tracer). It knows one kind of feature node ("cross layer transcoder") and one of error node
+("mlp reconstruction error"): latents of every coder carry the first, errors the second.
 
 Our nodes are sums over positions; ``ctx_idx`` is the position with the largest |effect| in the
 prompt shown. Nodes without a path to the answer are left out.
@@ -33,7 +31,7 @@ class Shown:
 
 
 def cantor(layer: int, latent: int) -> int:
-    """circuit-tracer's number of a feature."""
+    """circuit-tracer's number of a feature: the Cantor pairing of layer and latent."""
     return (layer + latent) * (layer + latent + 1) // 2 + latent
 
 
@@ -113,6 +111,7 @@ def as_json(
         for source, target, data in graph.edges(data=True)
     ]
     links.sort(key=lambda link: (-abs(link["weight"]), link["source"], link["target"]))
+    viewer = {"pinnedIds": [], "supernodes": [], "linkType": "both", "clickedId": "", "sg_pos": ""}
     return {
         "metadata": {
             "slug": f"edges-{group}",
@@ -123,13 +122,7 @@ def as_json(
             "node_threshold": None,
             "schema_version": 1,
         },
-        "qParams": {
-            "pinnedIds": [],
-            "supernodes": [],
-            "linkType": "both",
-            "clickedId": "",
-            "sg_pos": "",
-        },
+        "qParams": viewer,
         "nodes": nodes,
         "links": links,
     }

@@ -4,18 +4,16 @@
 
     w(u -> d) = sum over positions of  g_d * mean over points of dd/du * (u_clean - u_corrupted)
 
-g_d is the mean gradient of the metric at d (:func:`nodes.slope`), held fixed; the derivative dd/du
-follows only the paths that pass no other coder: the sites in between keep their clean values (the
-stop-gradient of Marks et al. 2024, arXiv 2403.19647, section 3.1). Between two coders on the
-residual stream nothing passes a third one, so such edges join neighbours only. The derivative is
-taken along the path from the corrupted to the clean value of u's site, as for nodes: on the clean
-prompt alone, a latent that only the corrupted one switches on has derivative zero. A jump of the
-active set itself has no derivative and stays unseen; the ablation sees it.
+g_d is the mean gradient of the metric at d (:func:`nodes.slope`), held fixed; dd/du follows only
+the paths that pass no other coder: the sites in between keep their clean values (the stop-gradient
+of Marks et al. 2024, arXiv 2403.19647, section 3.1). Nothing passes a coder on the residual stream,
+so edges between such coders join neighbours only. The points lie between the corrupted and the
+clean value of u's site: on the clean prompt alone, a latent that only the corrupted one switches on
+has derivative zero. A jump of the active set has no derivative; only the ablation sees it.
 
 *Ablation.* u's contribution is set to its corrupted value, d is computed anew from that with the
-sites in between pinned, and d's change alone (everything else at its site stays clean) is passed on
-to the answer. w and the metric so lost have the same unit and sign: logits, and positive where the
-edge helps the right answer.
+sites in between pinned, and d's change alone is passed on to the answer. w and the metric so lost
+are in logits, and positive where the edge helps the right answer.
 """
 
 from collections import defaultdict

@@ -1,10 +1,6 @@
 """Measurement of one graph: attribution on one half of the pairs, ablations on the other.
 
-    attribution half --> node effects --> top nodes of each layer --> edge weights, their intervals
-    evaluation half  --> ablations of nodes and edges, faithfulness and completeness curves
-
-Per-row values (one row per direction of a pair) are averaged over the two directions at once, so
-that every array here counts pairs, the unit of all intervals.
+Arrays count pairs, the unit of all intervals: values are averaged over a pair's two directions.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,6 +9,7 @@ import numpy as np
 
 from latent_ledger.evaluations.edges.faithfulness import area
 from latent_ledger.evaluations.edges.measure import Curves
+from latent_ledger.evaluations.edges.task import Pair
 from latent_ledger.statistics.records import Records
 from latent_ledger.statistics.resampling import Values, distribution
 
@@ -23,20 +24,18 @@ ENDS = (0.025, 0.975)
 
 
 def record_task(
-    records: Records,
-    halves: Mapping[str, np.ndarray],
-    texts: Mapping[str, Sequence[tuple[str, str]]],
+    records: Records, metrics: Mapping[str, np.ndarray], pairs: Mapping[str, Sequence[Pair]]
 ) -> None:
-    """``task.parquet`` and the model's accuracy. `halves`: metric [pairs, 2 directions] each."""
-    pair = [f"{half}/{number}" for half, rows in halves.items() for number in range(len(rows))]
-    metric = np.concatenate(list(halves.values()))
+    """``task.parquet`` and the model's accuracy. `metrics`: by half, [pairs, 2 directions]."""
+    numbered = [(half, *item) for half in metrics for item in enumerate(pairs[half])]
+    metric = np.concatenate(list(metrics.values()))
     records.table(
         "task.parquet",
         {
-            "pair": pair,
-            "half": [name.partition("/")[0] for name in pair],
-            "first": [text[0] for half in halves for text in texts[half]],
-            "second": [text[1] for half in halves for text in texts[half]],
+            "pair": [f"{half}/{number}" for half, number, _ in numbered],
+            "half": [half for half, _, _ in numbered],
+            "first": [pair.texts[0] for _, _, pair in numbered],
+            "second": [pair.texts[1] for _, _, pair in numbered],
             "metric_first": metric[:, 0],
             "metric_second": metric[:, 1],
             "correct": ((1 + np.sign(metric)) / 2).mean(1),

@@ -47,9 +47,8 @@ class Site:
     @torch.no_grad()
     def latents(self, x: Tensor) -> Tensor:
         """Latents [rows, position, width] of what the coder reads [rows, position, d]."""
-        rows = x.reshape(-1, x.shape[-1])
-        dense = to_dense(self.coder.encode(rows.float()), self.width)
-        return dense.reshape(*x.shape[:-1], self.width)
+        dense = to_dense(self.coder.encode(x.flatten(0, -2).float()), self.width)
+        return dense.unflatten(0, x.shape[:-1])
 
     def latent(self, node: int) -> int:
         """The latent that a node is, or -1 for the error."""

@@ -8,11 +8,8 @@ replaces: same cost, smaller error). What a site writes is linear in its nodes, 
 respect to a latent is its decoder row times the gradient at the output hook, and all nodes of a
 site cost `steps` backward passes together.
 
-A positive effect supports the right answer. The effects at a site through which everything flows (a
-coder on the residual stream) add up to m(clean) - m(corrupted), up to the integration error: the
-completeness axiom.
-
-Nodes are summed over positions: one node per latent and layer, one error node per layer.
+A positive effect supports the right answer. At a site through which everything flows (a coder on
+the residual stream) the effects add up to m(clean) - m(corrupted), up to the integration error.
 """
 
 from collections.abc import Sequence
@@ -48,10 +45,7 @@ def slope(
 
 
 def node_effects(step: Step, site: Site, gradient: Tensor) -> Tensor:
-    """Effect of every node of a site for a mean gradient at its output hook, by position.
-
-    [rows, position, width + 1].
-    """
+    """Effects at a site, [rows, position, width + 1], for a mean gradient at its output hook."""
     clean, corrupted = step.clean[site.number], step.corrupted[site.number]
     latents = (clean.f - corrupted.f) * (gradient @ site.decoder.mT)
     error = ((clean.rest - corrupted.rest) * gradient).sum(-1, keepdim=True)

@@ -3,10 +3,9 @@
     context + subject A + link --> answer a        "I think" + " it"   + " never" --> " was"
     context + subject B + link --> answer b        "I think" + " they" + " never" --> " were"
 
-A pair is used in both directions: each of its prompts is once the clean one and once the corrupted
-one, so that a bias towards one answer cancels. Everything is checked under the model's own
-tokenizer: an answer has to lengthen its prompt by exactly one token, and the prompts of a pair have
-equally many. What fails is left out and counted by reason.
+A pair is used in both directions, each prompt once clean and once corrupted, so that a bias towards
+one answer cancels. Under the model's own tokenizer an answer has to lengthen its prompt by exactly
+one token, and the prompts of a pair to have equally many. What fails is counted by reason.
 
 The contexts are dealt to two halves, *attribution* and *evaluation*, so that no graph is measured
 on a context of its attribution.
@@ -72,15 +71,11 @@ def make_pairs(
     dropped: Counter[str] = Counter()
     halves: dict[str, list[Pair]] = {}
     for number, half in enumerate(HALVES):
-        usable: list[Pair] = []
-        for template in product(
-            contexts[number::2], settings["subjects"], settings["links"], settings["answers"]
-        ):
-            pair = _pair(tokenizer, *template)
-            if isinstance(pair, str):
-                dropped[pair] += 1
-            else:
-                usable.append(pair)
+        parts = settings["subjects"], settings["links"], settings["answers"]
+        templates = product(contexts[number::2], *parts)
+        candidates = [_pair(tokenizer, *template) for template in templates]
+        usable = [pair for pair in candidates if isinstance(pair, Pair)]
+        dropped.update(reason for reason in candidates if isinstance(reason, str))
         if len(usable) < SMALLEST:
             reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
             raise LedgerError(
