@@ -81,8 +81,7 @@ def measure_concept(
     latents, differences = attribute(codes[task.train], labels, layers, largest)
     both = np.concatenate([task.train, task.test]), np.concatenate([labels, task.test_labels])
     leaked, _ = attribute(codes[both[0]], both[1], layers, largest)
-    token_ids, _ = select_latents(bag[task.train], labels)
-    token_ids = token_ids[: largest * len(layers)]
+    token_ids = select_latents(bag[task.train], labels)[0][: largest * len(layers)]
 
     dense = {"ceiling": _dense(codes, task), "raw": _dense(features["raw"], task)}
     tuned = {
@@ -134,7 +133,6 @@ def right(task: Task, scores: np.ndarray) -> np.ndarray:
 
 def _dense(features: Features, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the training and of the test examples as dense arrays."""
-    train, test = features[task.train], features[task.test]
-    if isinstance(train, np.ndarray) and isinstance(test, np.ndarray):
-        return train, test
-    return train.toarray(), test.toarray()
+    if isinstance(features, np.ndarray):
+        return features[task.train], features[task.test]
+    return features[task.train].toarray(), features[task.test].toarray()

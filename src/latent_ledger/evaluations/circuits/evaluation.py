@@ -1,8 +1,7 @@
 """Circuits of one coder or of several layers: from token set, activations and codes to metrics.
 
-The docstring of ``entry.py`` in this folder describes the algorithm. Names of metrics end in
-``_top<K>`` (K latents of every layer) and, for one concept, in ``/<concept>``. A metric without a
-concept is over the test examples of all concepts.
+Names of metrics end in ``_top<K>`` (K latents of every layer) and, for one concept, in
+``/<concept>``. A metric without a concept is over the test examples of all concepts.
 """
 
 from collections.abc import Mapping, Sequence

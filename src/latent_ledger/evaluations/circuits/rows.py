@@ -67,25 +67,25 @@ def build_up(by: Mapping[str, Metric], hookpoints: str) -> str:
 
 def section(current: Sequence[Any]) -> str:
     """The ledger's tables: every coder at every size, then circuits that cross layers."""
-    single = _sizes_table(current, NAME, "coder")
-    multilayer = _sizes_table(current, MULTILAYER, "circuit")
+    shown = [row for row in current if row.row_type in (NAME, MULTILAYER) and row.metrics]
+    if not shown:
+        return ""
+    single = _sizes_table(shown, NAME, "coder")
+    multilayer = _sizes_table(shown, MULTILAYER, "circuit")
     lines = [
         f"Build-up of `{_label(row)}`: {build_up(named(row.metrics), row.values['hookpoint'])}."
-        for row in current
-        if row.row_type == MULTILAYER and row.metrics
+        for row in shown
+        if row.row_type == MULTILAYER
     ]
-    if not single and not multilayer:
-        return ""
-    alpha = next(row.alpha for row in current if row.row_type in (NAME, MULTILAYER) and row.metrics)
     explanation = (
         "## How few latents carry a concept?\n\n"
         "Test accuracy of a fresh probe on the K latents chosen on training examples, pooled over "
         "concepts, beside random circuits of equal size (mean over the draws) and beside as many "
         "token counts. Gaps are paired over test examples; p is the permutation p of the circuit "
         "among the random ones, Holm-corrected over the sizes, and *concepts* counts those below "
-        f"{alpha:g} after Holm's correction over the concepts. The share is the accuracy above "
-        "chance relative to that on all latents. The leak is what choosing on test examples as "
-        "well would have added."
+        f"{shown[0].alpha:g} after Holm's correction over the concepts. The share is the accuracy "
+        "above chance relative to that on all latents. The leak is what choosing on test examples "
+        "as well would have added."
     )
     across = (
         "### Across layers\n\nK latents of every layer; what the circuit of the first layers reads "
@@ -95,11 +95,11 @@ def section(current: Sequence[Any]) -> str:
     return "\n\n".join(text for text in [explanation, single, *several] if text)
 
 
-def _sizes_table(current: Sequence[Any], row_type: str, title: str) -> str:
+def _sizes_table(shown: Sequence[Any], row_type: str, title: str) -> str:
     lines = [
         (f"`{_label(row)}`", _cells(named(row.metrics), size, row.alpha))
-        for row in current
-        if row.row_type == row_type and row.metrics
+        for row in shown
+        if row.row_type == row_type
         for size in sizes(named(row.metrics))
     ]
     if not lines:

@@ -30,7 +30,6 @@ def example_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndar
 
     Arms are 1 where their probe labels the example right, `random` is the mean over the draws.
     """
-    labels = result.task.test_labels
     arms = {
         "correct": circuit.scores,
         "leaked": circuit.leaked,
@@ -42,11 +41,11 @@ def example_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndar
     random = circuit.random.mean(axis=0)
     return {
         **_example_columns(result, size=circuit.size),
-        "label": labels.astype(np.int8),
+        "label": result.task.test_labels.astype(np.int8),
         "score": circuit.scores,
         **hits,
         "random": random,
-        "auroc": auroc_components(circuit.scores, labels),
+        "auroc": auroc_components(circuit.scores, result.task.test_labels),
         "gap": hits["correct"] - random,
         "inflation": hits["leaked"] - hits["correct"],
         "gap_tokens": hits["correct"] - hits["tokens"],

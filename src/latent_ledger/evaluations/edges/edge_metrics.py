@@ -1,8 +1,7 @@
 """Metrics and tables of a graph's nodes and edges, and of the ablations that test them.
 
-Gaps and weights have the unit *pair* (bootstrap over pairs). Rank correlations have the unit *edge*
-or *node*: edges share nodes and are no independent draws, so the interval from a bootstrap over
-them is a lower bound of the uncertainty.
+Gaps and weights have the unit *pair*, rank correlations the unit *edge* or *node*: edges share
+nodes and are no independent draws, so a bootstrap over them is a lower bound of the uncertainty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,9 +43,8 @@ def record_nodes(
             "ablation": lost,
         },
     )
-    text = "integrated-gradients effect (attribution half) and metric lost by ablating the node"
-    text += " (evaluation half)"
-    _record_spearman(records, "node", attribution.effects[kept], lost, text)
+    effects = attribution.effects[kept]
+    _record_spearman(records, "node", "integrated-gradients effect", effects, lost)
 
 
 def record_edges(
@@ -59,8 +57,7 @@ def record_edges(
 ) -> None:
     """``edges.parquet``, ``edge_pairs.parquet`` and the metrics of edge ablations.
 
-    `selected`: indices of the top edges and of the random ones. `lost`, `size` [pairs, edges] are
-    the ablations of both, top first.
+    `selected`: indices of top and of random edges; `lost`, `size` [pairs, edges]: of both in turn.
     """
     top, random = selected
     measured = np.concatenate([top, random]).astype(int)
@@ -114,9 +111,8 @@ def record_edges(
     ):
         text = f"Mean |metric lost by ablating an edge|, in logits: {text}."
         measure(records, name, "edge_pairs.parquet", text, value=column)
-    text = "edge weight (attribution half) and metric lost by ablating the edge (evaluation half)"
-    text += ", top and random edges together"
-    _record_spearman(records, "edge", weights[measured], effect[measured], text)
+    both = weights[measured], effect[measured]
+    _record_spearman(records, "edge", "edge weight", *both, ", top and random edges together")
     agree = np.sign(weights[top]) == np.sign(effect[top])
     name, table = "edge_sign_agreement", "edge_signs.parquet"
     records.table(table, {"edge": top, "agrees": agree})
@@ -132,7 +128,9 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
 
 
-def _record_spearman(records: Records, unit: str, a: np.ndarray, b: np.ndarray, text: str) -> None:
+def _record_spearman(
+    records: Records, unit: str, predictor: str, a: np.ndarray, b: np.ndarray, note: str = ""
+) -> None:
     """A rank correlation with its bootstrap over three units or more; left out where undefined."""
     estimate = float(spearman(a, b)) if len(a) > 2 else np.nan
     if not np.isfinite(estimate):
@@ -150,7 +148,8 @@ def _record_spearman(records: Records, unit: str, a: np.ndarray, b: np.ndarray, 
         seed=records.seed,
         resamples=records.resamples,
         higher_is_better=True,
-        description=f"Rank correlation of {text}.",
+        description=f"Rank correlation of {predictor} (attribution half) and metric lost by "
+        f"ablating the {unit} (evaluation half){note}.",
     )
 
 

@@ -29,9 +29,9 @@ def produce(
     `coders`: folders by coder name, one per layer; `settings`: see :func:`evaluate`.
     """
     device = best_device()
-    network = language_model.load_model(Path(model), device=device)
-    loaded = {name: load_coder(Path(folder), device) for name, folder in coders.items()}
-    return evaluate(settings, network, load_tokenizer(Path(model)), loaded, out)
+    network = language_model.load_model(model, device=device)
+    loaded = {name: load_coder(folder, device) for name, folder in coders.items()}
+    return evaluate(settings, network, load_tokenizer(model), loaded, out)
 
 
 def evaluate(
@@ -46,8 +46,7 @@ def evaluate(
     `settings`: group (a name), task (contexts, subjects, links, answers), pairs, batch (prompts per
     pass), steps, edge_steps, top_nodes (per layer), top_edges, random_edges, sizes (shares), draws,
     resamples, seed. Tables: ``task`` (all pairs), ``pairs``, ``edge_pairs`` (evaluation pairs),
-    ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns facts: counts, dropped candidates,
-    error shares, undefined metrics.
+    ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns the facts.
     """
     network = Network(model, coders)
     check_layers(network)
@@ -76,17 +75,17 @@ def evaluate(
     edge_metrics.record_edges(records, attribution, selected, by_edge, size, labels)
     edge_metrics.record_nodes(records, network, attribution, kept, by_node, labels)
     metrics.record_curves(records, clean["evaluation"].mean(1), curves)
-    first = steps["attribution"][0]
     graph = export.as_json(
         export.directed(attribution, selected[0].tolist(), kept),
         network,
         attribution,
-        summary.prompt_shown(network, first, pairs["attribution"][0], tokenizer),
-        summary.positions(network, first, attribution),
+        steps["attribution"][0],
+        pairs["attribution"][0],
+        tokenizer,
         labels,
         settings["group"],
     )
-    write_json(Path(out) / "graph.json", graph)
+    write_json(out / "graph.json", graph)
     facts = {
         "group": settings["group"],
         "coders": list(coders),

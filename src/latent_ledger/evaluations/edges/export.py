@@ -4,30 +4,20 @@ The form is that of circuit-tracer's ``frontend/graph_models.py`` (github.com/sa
 circuit-tracer). It knows one kind of feature node ("cross layer transcoder") and one of error node
 ("mlp reconstruction error"): latents of every coder carry the first, errors the second.
 
-Our nodes are sums over positions; ``ctx_idx`` is the position with the largest |effect| in the
-prompt shown. Nodes without a path to the answer are left out.
+Our nodes are sums over positions; ``ctx_idx`` is that of the largest |effect| in the prompt shown.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
 
+from latent_ledger.evaluations.edges import summary
 from latent_ledger.evaluations.edges.measure import Attribution
-from latent_ledger.evaluations.edges.network import Network
+from latent_ledger.evaluations.edges.network import Network, Step
+from latent_ledger.evaluations.edges.task import Pair
 
 ANSWER = "answer"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The prompt beside which the graph is shown, and its answer (id, text, probability)."""
-
-    tokens: Sequence[str]
-    answer: int
-    answer_text: str
-    probability: float
 
 
 def cantor(layer: int, latent: int) -> int:
@@ -56,15 +46,21 @@ def as_json(
     graph: nx.DiGraph,
     network: Network,
     attribution: Attribution,
-    shown: Shown,
-    positions: Mapping[int, int],
+    step: Step,
+    pair: Pair,
+    tokenizer: Any,
     labels: Mapping[int, str],
     group: str,
 ) -> dict[str, Any]:
-    """circuit-tracer's JSON of `graph`; `positions` and `labels` by node; `group`: its name."""
-    last = len(shown.tokens) - 1
-    answer_layer = network.sites[-1].layer + 2
-    names: dict[int | str, str] = {ANSWER: f"{answer_layer}_{shown.answer}_{last}"}
+    """circuit-tracer's JSON of `graph`, beside the first prompt of `pair` (row 0 of `step`).
+
+    `labels`: by node; `group`: name of the graph.
+    """
+    positions = summary.positions(network, step, attribution)
+    tokens = [tokenizer.decode([token]) for token in pair.prompts[0]]
+    answer, probability = pair.answer_ids[0], summary.answer_probability(network, step, pair)
+    last, answer_layer = len(tokens) - 1, network.sites[-1].layer + 2
+    names: dict[int | str, str] = {ANSWER: f"{answer_layer}_{answer}_{last}"}
     nodes = []
     members = sorted(node for node in graph if node != ANSWER)
     largest = max((abs(attribution.effects[node]) for node in members), default=0.0)
@@ -94,21 +90,21 @@ def as_json(
     nodes.append(
         {
             "node_id": names[ANSWER],
-            "jsNodeId": f"L_{shown.answer}-{last}",
-            "feature": shown.answer,
+            "jsNodeId": f"L_{answer}-{last}",
+            "feature": answer,
             "layer": str(answer_layer),
             "ctx_idx": last,
             "reverse_ctx_idx": 0,
             "run_idx": 0,
             "feature_type": "logit",
-            "token_prob": shown.probability,
+            "token_prob": probability,
             "is_target_logit": True,
-            "clerp": f'Output "{shown.answer_text}" (p={shown.probability:.3f})',
+            "clerp": f'Output "{pair.answers[0]}" (p={probability:.3f})',
         }
     )
     links = [
-        {"source": names[source], "target": names[target], "weight": data["weight"]}
-        for source, target, data in graph.edges(data=True)
+        {"source": names[source], "target": names[target], "weight": weight}
+        for source, target, weight in graph.edges(data="weight")
     ]
     links.sort(key=lambda link: (-abs(link["weight"]), link["source"], link["target"]))
     viewer = {"pinnedIds": [], "supernodes": [], "linkType": "both", "clickedId": "", "sg_pos": ""}
@@ -117,8 +113,8 @@ def as_json(
             "slug": f"edges-{group}",
             "scan": group,
             "transcoder_list": [site.name for site in network.sites],
-            "prompt_tokens": list(shown.tokens),
-            "prompt": "".join(shown.tokens[1:]),
+            "prompt_tokens": tokens,
+            "prompt": "".join(tokens[1:]),
             "node_threshold": None,
             "schema_version": 1,
         },

@@ -5,7 +5,7 @@ Arrays count pairs, the unit of all intervals: values are averaged over a pair's
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,9 @@ from latent_ledger.lib.progress import Progress
 class Attribution:
     """Effects and edges of the attribution half. Node arrays run over all nodes of the network.
 
-    `effects` and `plain` [nodes]: mean effect by integrated gradients, and by the gradient on the
-    clean prompt; `direct` [nodes]: the part that reaches the answer past no other coder; `kept`:
-    per site the top nodes (numbers within the site), strongest first; `edges` with `weights`
-    [pairs, edges] between them.
+    `effects`, `plain`: mean effect by integrated gradients, and by the gradient on the clean
+    prompt; `direct`: the part that reaches the answer past no other coder; `kept`: per site the top
+    nodes (numbers within it), strongest first; `edges` with `weights` [pairs, edges] between them.
     """
 
     effects: np.ndarray
@@ -36,10 +35,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Curves:
-    """m of circuits of growing size on the evaluation half, [1 + draws, pairs, sizes].
-
-    The first curve has the best nodes first, the others are in random orders.
-    """
+    """m of growing circuits, [1 + draws, pairs, sizes]: best nodes first, then random orders."""
 
     sizes: np.ndarray
     kept: np.ndarray
@@ -53,10 +49,7 @@ def by_pair(rows: torch.Tensor) -> np.ndarray:
 
 
 def strongest(values: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
-    """Indices of the values that are not zero (or `among` others), the largest |value| first.
-
-    Ties are ordered by index.
-    """
+    """Indices of non-zero values (or `among` all), largest |value| first, ties by index."""
     among = np.flatnonzero(values) if among is None else among
     return among[np.argsort(-np.abs(values[among]), kind="stable")]
 
@@ -98,9 +91,8 @@ def attribute(network: Network, steps: Sequence[Step], settings: Mapping[str, An
                 progress.update(1)
     rows = sum(len(step.batch) for step in steps)
     means = {name: total / rows for name, total in sums.items()}
-    kept = [
-        strongest(means["effects"][site.span])[: settings["top_nodes"]].tolist() for site in sites
-    ]
+    top = settings["top_nodes"]
+    kept = [strongest(means["effects"][site.span])[:top].tolist() for site in sites]
     edges = [
         (up.low + source, down.low + target)
         for up, down in combinations(sites, 2)
@@ -122,8 +114,8 @@ def select_edges(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the `top` edges by |weight| and of up to `random` others drawn from the rest.
 
-    `weights` [edges] are means; edges of weight zero are in no graph and never drawn. At most half
-    of the graph (of a single edge, that one) counts as top, so that there is a rest to draw from.
+    Edges of weight zero are in no graph and never drawn. At most half of the graph (of a single
+    edge, that one) counts as top, so that there is a rest to draw from.
     """
     order = strongest(weights)
     top = min(top, (len(order) + 1) // 2)
@@ -134,10 +126,7 @@ def select_edges(
 def ablate(
     network: Network, steps: Sequence[Step], kept: Sequence[int], edges: Sequence[tuple[int, int]]
 ) -> tuple[np.ndarray, ...]:
-    """Metric lost by ablating each node and each edge: [pairs, nodes], [pairs, edges], |edges|.
-
-    The last is the mean over the two directions of the absolute loss.
-    """
+    """Metric lost by each node [pairs, nodes] and edge [pairs, edges], and |loss| by each edge."""
     losses = []
     with Progress("ablate", total=len(steps), unit="batch") as progress:
         for step in steps:
@@ -165,18 +154,11 @@ def curves(
     rng = np.random.default_rng(settings["seed"])
     orders = [strongest(effects, counted)]
     orders += [rng.permutation(counted) for _ in range(settings["draws"])]
-    with Progress("circuits", total=2 * len(steps) * len(orders), unit="curve") as progress:
-
-        def all_pairs(order: np.ndarray, complement: bool) -> np.ndarray:
-            values = []
-            for step in steps:
-                rows = faithfulness.curve(network, step, order, sizes, complement=complement)
-                values.append(by_pair(rows))
-                progress.update(1)
-            return np.concatenate(values)
-
-        kept, removed = (
-            np.stack([all_pairs(order, complement) for order in orders])
-            for complement in (False, True)
-        )
+    values = []
+    with Progress("circuits", total=2 * len(orders) * len(steps), unit="curve") as progress:
+        for complement, order, step in product((False, True), orders, steps):
+            rows = faithfulness.curve(network, step, order, sizes, complement=complement)
+            values.append(by_pair(rows))
+            progress.update(1)
+    kept, removed = np.concatenate(values).reshape(2, len(orders), -1, len(sizes))
     return Curves(sizes, kept, removed)

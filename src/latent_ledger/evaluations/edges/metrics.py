@@ -104,8 +104,7 @@ def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
 def _record_cmd(records: Records, stake: np.ndarray, curves: Curves) -> None:
     """CMD of the graph's order, mean CMD of the random ones, and how much smaller the first is.
 
-    CMD is no ratio of sums, so the curves of every resample are computed anew. All curves share
-    their resamples.
+    It is no ratio of sums: every curve is computed anew on each resample, the same for all.
     """
     pairs = np.arange(len(stake))
 

@@ -5,8 +5,7 @@ At each coder's site the value that it writes is split into what its latents car
     y = f(x) W_dec + rest            x: what the coder reads, y: what stands at its output hook
 
 An SAE reads what it writes (x = y); a transcoder reads the MLP's input. The rest is the *error
-node*: reconstruction error, decoder bias and a skip connection. Both parts together are exactly y,
-so a run in which no node is edited is the model itself to the last bit but rounding.
+node*: reconstruction error, decoder bias and a skip connection. Without an edit, y stays as it is.
 """
 
 from __future__ import annotations

@@ -3,10 +3,9 @@
     effect(u) = sum over positions of (u_clean - u_corrupted) * mean over steps of dm/du
 
 with the gradient taken at `steps` midpoints between the corrupted and the clean value of u's whole
-site (integrated gradients; Marks et al. 2024, arXiv 2403.19647, eq. 3, whose left sums the midpoint
-replaces: same cost, smaller error). What a site writes is linear in its nodes, so the gradient with
-respect to a latent is its decoder row times the gradient at the output hook, and all nodes of a
-site cost `steps` backward passes together.
+site (integrated gradients; Marks et al. 2024, arXiv 2403.19647, eq. 3, but midpoints for left sums:
+smaller error). What a site writes is linear in its nodes, so the gradient by a latent is its
+decoder row times that at the output hook, and a site costs `steps` backward passes.
 
 A positive effect supports the right answer. At a site through which everything flows (a coder on
 the residual stream) the effects add up to m(clean) - m(corrupted), up to the integration error.

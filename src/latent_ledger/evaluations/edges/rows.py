@@ -30,10 +30,10 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     accuracy, gap = by["task_accuracy"], by["edge_gap"]
     task = f"task accuracy {interval(accuracy)} ({count(accuracy)})"
     text = f"{summary(by)}; {task}; {area_summary(by)}" if gap["n"] else f"no edges found; {task}"
-    dropped = sum(facts["dropped"].values())
     notes = (
         f"Error nodes hold {error_summary(facts)} of the absolute effect; {facts['kept_nodes']} of "
-        f"{facts['nodes']:,} nodes in the graph, {dropped} template pairs left out."
+        f"{facts['nodes']:,} nodes in the graph, {sum(facts['dropped'].values())} template pairs "
+        "left out."
     )
     if not (accuracy["ci"] and accuracy["ci"][0] > 0.5):
         notes = f"The model does not solve the task, so the graph explains nothing. {notes}"

@@ -1,11 +1,11 @@
-"""Labels of a graph's nodes, and their positions in the prompt beside which it is shown."""
+"""Labels of a graph's nodes; their positions and the answer in the prompt beside the graph."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from latent_ledger.evaluations.edges import export, nodes
+from latent_ledger.evaluations.edges import nodes
 from latent_ledger.evaluations.edges.measure import Attribution
 from latent_ledger.evaluations.edges.network import Network, Site, Step
 from latent_ledger.evaluations.edges.task import Pair
@@ -43,17 +43,12 @@ def _widest(step: Step, site: Site, latent: int) -> tuple[float, int]:
     return float(change[at]), int(ids[side].flatten()[at])
 
 
-def prompt_shown(network: Network, step: Step, pair: Pair, tokenizer: Any) -> export.Shown:
-    """The first prompt of `pair` (row 0 of `step`), its answer and the answer's probability."""
+def answer_probability(network: Network, step: Step, pair: Pair) -> float:
+    """Probability of the right answer to the first prompt of `pair` (row 0 of `step`)."""
     with torch.inference_mode():
         ids = torch.tensor([pair.prompts[0]], device=step.batch.clean.device)
         logits = network.model(ids, use_cache=False, logits_to_keep=1).logits[0, -1]
-    return export.Shown(
-        tokens=[tokenizer.decode([token]) for token in pair.prompts[0]],
-        answer=pair.answer_ids[0],
-        answer_text=pair.answers[0],
-        probability=float(logits.float().softmax(-1)[pair.answer_ids[0]]),
-    )
+    return float(logits.float().softmax(-1)[pair.answer_ids[0]])
 
 
 def positions(network: Network, step: Step, attribution: Attribution) -> dict[int, int]:
