@@ -32,8 +32,7 @@ def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
     """Holm multiplies the smallest p by the number of concepts (or of sizes, over all concepts)."""
     if "circuits" not in config["evaluations"] or "probing" not in config["evaluations"]:
         return
-    alpha = config["ledger"]["alpha"]
-    draws = config["evaluations"]["circuits"]["draws"]
+    alpha, draws = config["ledger"]["alpha"], config["evaluations"]["circuits"]["draws"]
     concepts = len(config["evaluations"]["probing"]["concepts"])
     tests = max(concepts, *(len(block["top_k"]) for _, block in _blocks(config)))
     if tests / (draws + 1) >= alpha:

@@ -169,11 +169,10 @@ def record_p_values(records: Records, results: Sequence[ConceptCircuits]) -> Non
     pooled = {}
     for circuits in zip(*(result.circuits for result in results), strict=True):
         gap = f"gap_top{circuits[0].size}"
-        tasks = [result.task for result in results]
-        scores = [circuit.scores for circuit in circuits]
-        hits = [int(hit.sum()) for hit in map(right, tasks, scores)]
+        pairs = list(zip(results, circuits, strict=True))
+        names = [f"{gap}/{result.task.concept}" for result in results]
+        hits = [int(right(result.task, circuit.scores).sum()) for result, circuit in pairs]
         drawn = [circuit.random.sum(axis=1) for circuit in circuits]
-        names = [f"{gap}/{task.concept}" for task in tasks]
         _add_p(records, dict(zip(names, map(permutation_p, hits, drawn), strict=True)))
         pooled[gap] = permutation_p(sum(hits), np.sum(drawn, axis=0))
     _add_p(records, pooled)

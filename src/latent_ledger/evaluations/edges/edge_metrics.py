@@ -28,7 +28,7 @@ def record_nodes(
 ) -> None:
     """``nodes.parquet``: the kept nodes; how well attribution predicts their ablation."""
     places = [network.place(node) for node in kept]
-    lost = ablated.mean(0)
+    effects, lost = attribution.effects[kept], ablated.mean(0)
     records.table(
         "nodes.parquet",
         {
@@ -37,13 +37,12 @@ def record_nodes(
             "layer": np.array([site.layer for site, _ in places], dtype=np.int64),
             "latent": np.array([site.latent(inside) for site, inside in places], dtype=np.int64),
             "label": [labels[node] for node in kept],
-            "effect": attribution.effects[kept],
+            "effect": effects,
             "gradient_effect": attribution.plain[kept],
             "direct_effect": attribution.direct[kept],
             "ablation": lost,
         },
     )
-    effects = attribution.effects[kept]
     _record_spearman(records, "node", "integrated-gradients effect", effects, lost)
 
 
@@ -113,9 +112,8 @@ def record_edges(
         measure(records, name, "edge_pairs.parquet", text, value=column)
     both = weights[measured], effect[measured]
     _record_spearman(records, "edge", "edge weight", *both, ", top and random edges together")
-    agree = np.sign(weights[top]) == np.sign(effect[top])
     name, table = "edge_sign_agreement", "edge_signs.parquet"
-    records.table(table, {"edge": top, "agrees": agree})
+    records.table(table, {"edge": top, "agrees": np.sign(weights[top]) == np.sign(effect[top])})
     text = "Share of top edges whose ablation moves the metric the way the weight says."
     measure(records, name, table, text, unit="edge", value="agrees")
 

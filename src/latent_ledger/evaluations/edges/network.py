@@ -158,9 +158,8 @@ class Network:
 
         ids = batch.corrupted if corrupted else batch.clean
         ends, where = batch.last.unique(return_inverse=True)
-        with hooks.hooked(
-            self.model, {hook_point: edit_for(chain) for hook_point, chain in self._chain.items()}
-        ):
+        chained = {hook_point: edit_for(chain) for hook_point, chain in self._chain.items()}
+        with hooks.hooked(self.model, chained):
             logits = self.model(ids, use_cache=False, logits_to_keep=ends).logits
         rows = torch.arange(len(batch), device=ids.device)
         answers = logits[rows, where].float()

@@ -26,8 +26,7 @@ def node_labels(
             labels[node] = f"layer {site.layer} error"
             continue
         _, token = max(_widest(step, site, inside) for step in steps)
-        text = tokenizer.decode([token])
-        labels[node] = f"layer {site.layer} latent {inside} (on {text!r})"
+        labels[node] = f"layer {site.layer} latent {inside} (on {tokenizer.decode([token])!r})"
     return labels
 
 
