@@ -85,13 +85,13 @@ def test_a_row_over_several_layers_states_their_build_up(tmp_path):
 
 
 def section(folder, alpha):
-    one = made_up.shown("circuit-sae-k8-s0", "circuits", read(folder), alpha=alpha)
+    single = made_up.shown("circuit-sae-k8-s0", "circuits", read(folder), alpha=alpha)
     several = made_up.shown(
         *("circuit-multilayer-residual", "multilayer_circuits", read(folder)),
         values=LAYERS,
         alpha=alpha,
     )
-    return rows.section([one, several])
+    return rows.section([single, several])
 
 
 def test_every_cell_of_the_section_is_the_metric_above_it(tmp_path):

@@ -163,7 +163,7 @@ def recorded(out, weights, lost):
     selected = order[: count // 2], order[count // 2 :]
     lost = lost[:, order]
     labels = {node: str(node) for node in range(len(network))}
-    edge_metrics.record_edges(records, network, attribution, selected, lost, np.abs(lost), labels)
+    edge_metrics.record_edges(records, attribution, selected, lost, np.abs(lost), labels)
     return records
 
 

@@ -29,7 +29,11 @@ def traced(model, coders=None, **changes):
     network = Network(model, coders or toys.coders())
     pairs, _ = make_pairs(settings["task"], byte_tokenizer(), settings["pairs"], 0)
     (batch,) = batches(pairs["attribution"] + pairs["evaluation"], 64, PAD)
-    return network, measure.run_batches(network, [batch])[0], settings
+    return network, network.step(batch), settings
+
+
+def corrupted_metric(network, step):
+    return network.run(step.batch, corrupted=True)
 
 
 def attributed(model, **changes):
@@ -79,19 +83,18 @@ def test_signs_and_error_nodes_are_recovered():
 def test_ablated_edge_costs_planted_effect():
     network, step, _ = traced(toys.planted(hidden=0.5))
     edges = [(U1, LOWER + D1), (U2, LOWER + D1), (U2, LOWER + toys.D2), (ERROR, LOWER + ERROR)]
-    lost = graph.ablate_edges(network, step.batch, step.clean, step.corrupted, edges)
+    lost = graph.ablate_edges(network, step, edges)
     expected = torch.tensor([3.0, 0.0, 0.0, 0.5]).expand(len(step.batch), -1)
     torch.testing.assert_close(lost, expected)
-    lost = nodes.ablate_nodes(network, step.batch, step.clean, step.corrupted, [U1, U2, ERROR])
+    lost = nodes.ablate_nodes(network, step, [U1, U2, ERROR])
     torch.testing.assert_close(lost, torch.tensor([3.0, 0.0, 0.5]).expand(len(step.batch), -1))
 
 
 def test_ablated_edge_keeps_other_edges_of_source():
     network, step, _ = traced(toys.planted(second=0.1, forks=True))
-    passes = (network, step.batch, step.clean, step.corrupted)
-    lost = graph.ablate_edges(*passes, [(U1, LOWER + D1), (U1, LOWER + toys.D2)])
+    lost = graph.ablate_edges(network, step, [(U1, LOWER + D1), (U1, LOWER + toys.D2)])
     torch.testing.assert_close(lost, torch.tensor([3.0, 0.3]).expand(len(step.batch), -1))
-    whole = nodes.ablate_nodes(*passes, [U1])
+    whole = nodes.ablate_nodes(network, step, [U1])
     torch.testing.assert_close(whole, torch.full((len(step.batch), 1), 3.3))
 
 
@@ -104,13 +107,13 @@ def test_model_without_path_to_answer_has_no_graph():
 
 def test_integrated_gradients_sum_to_the_total_effect():
     network, step, _ = traced(toys.planted(bends=True, answer=2.0, hidden=1.0))
-    total = step.clean.metric - step.corrupted.metric
+    total = step.metric - corrupted_metric(network, step)
 
     def gap(points, number):
-        passes = (network, step.batch, step.clean, step.corrupted, number)
-        gradient = nodes.slope(*passes, points)
-        effects = nodes.site_effects(network, step.clean, step.corrupted, number, gradient)
-        return float(((effects.sum(1) - total) / total).abs().max())
+        site = network.sites[number]
+        gradient = nodes.slope(network, step, site, points)
+        effects = nodes.node_effects(step, site, gradient).sum((1, 2))
+        return float(((effects - total) / total).abs().max())
 
     for number in range(2):
         assert gap(nodes.midpoints(10), number) < 0.005
@@ -124,14 +127,14 @@ def test_faithfulness_and_completeness_equal_hand_computation():
     sizes = np.array([0, 1, 2, 3, 4, 5])
 
     def shares(values):
-        empty = step.corrupted.metric.double().numpy()[:, None]
-        return (values - empty) / (step.clean.metric.double().numpy()[:, None] - empty)
+        empty = corrupted_metric(network, step).double().numpy()[:, None]
+        return (values.double().numpy() - empty) / (step.metric.double().numpy()[:, None] - empty)
 
-    kept = faithfulness.curve(network, step.batch, step.corrupted, order, sizes)
+    kept = faithfulness.curve(network, step, order, sizes)
     rows = (len(step.batch), 1)
     expected = np.tile([0, 0, 0.75, 0.75, 1, 1], rows)
     np.testing.assert_allclose(shares(kept), expected, atol=1e-5)
-    removed = faithfulness.curve(network, step.batch, step.corrupted, order, sizes, complement=True)
+    removed = faithfulness.curve(network, step, order, sizes, complement=True)
     complement = np.tile([1, 0.25, 0.25, 0, 0, 0], rows)
     np.testing.assert_allclose(shares(removed), complement, atol=1e-5)
     # 0, 0, .75, .75, 1, 1 in five equal steps
@@ -183,15 +186,14 @@ def real(neox):
 
 def test_all_nodes_together_give_the_model(real):
     network, step, _ = real
-    for number, site in enumerate(network.sites):
-        whole = step.clean.f[number] @ site.decoder + step.clean.rest[number]
-        torch.testing.assert_close(whole, step.clean.y[number], rtol=0, atol=1e-5)
-    for keep, wanted in ((True, step.clean), (False, step.corrupted)):
-        metric = faithfulness.kept_metric(
-            network, step.batch, step.corrupted, np.full(len(network), keep)
-        )
-        torch.testing.assert_close(metric, wanted.metric, rtol=0, atol=1e-4)
-    assert (step.clean.metric - step.corrupted.metric).abs().min() > 1e-3
+    for split in step.clean:
+        whole = split.f @ split.site.decoder + split.rest
+        torch.testing.assert_close(whole, split.y, rtol=0, atol=1e-5)
+    corrupted = corrupted_metric(network, step)
+    for keep, wanted in ((True, step.metric), (False, corrupted)):
+        metric = faithfulness.kept_metric(network, step, np.full(len(network), keep))
+        torch.testing.assert_close(metric, wanted, rtol=0, atol=1e-4)
+    assert (step.metric - corrupted).abs().min() > 1e-3
 
 
 def test_metric_does_not_depend_on_padding(real):
@@ -209,28 +211,25 @@ def test_metric_does_not_depend_on_padding(real):
     trimmed = type(alone)(
         alone.clean[:, :length], alone.corrupted[:, :length], alone.last, alone.right, alone.wrong
     )
-    torch.testing.assert_close(network.run(trimmed)[0], step.clean.metric[short], rtol=0, atol=1e-4)
+    torch.testing.assert_close(network.run(trimmed)[0], step.metric[short], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(("up", "down"), [(0, 1), (1, 2), (0, 2)])
 def test_edge_weights_equal_finite_differences(real, up, down):
     """Against finite differences of the downstream node, the site in between pinned."""
     network, step, _ = real
-    passes = (network, step.batch, step.clean, step.corrupted)
-    gradients = [nodes.slope(*passes, number, [1.0]) for number in range(3)]
+    gradients = [nodes.slope(network, step, site, [1.0]) for site in network.sites]
     width = network.sites[0].width
-    kept = [[*f.sum((0, 1)).topk(3).indices.tolist(), width] for f in step.clean.f]
-    weights = graph.edge_weights(*passes, gradients, kept, [1.0])[up, down]
+    kept = [[*split.f.sum((0, 1)).topk(3).indices.tolist(), width] for split in step.clean]
+    weights = graph.edge_weights(network, step, gradients, kept, [1.0])[up, down]
     site, between = network.sites[down], range(up + 1, down)
     for row, node in enumerate(kept[up]):
-        change = step.clean.contribution(network.sites[up], up, node) - step.corrupted.contribution(
-            network.sites[up], up, node
-        )
+        change = step.change(network.sites[up], node)
         values = []
         for sign in (1, -1):
             seen = {}
-            edited = step.clean.y[up] + sign * 1e-3 * change
-            pins = {number: pin(step.clean.y[number]) for number in between}
+            edited = step.clean[up].y + sign * 1e-3 * change
+            pins = {number: pin(step.clean[number].y) for number in between}
             network.run(step.batch, {up: pin(edited), **pins}, seen=seen)
             f = site.latents(seen[down][0])
             latents = (
@@ -247,12 +246,11 @@ def test_residual_site_stops_edges_past_it(neox):
         str(layer): random_coder(CoderSite.at(layer, "resid_post"), layer) for layer in range(3)
     }
     network, step, _ = traced(language_model.load_model(neox), coders)
-    passes = (network, step.batch, step.clean, step.corrupted)
-    gradients = [nodes.slope(*passes, number, [1.0]) for number in range(3)]
+    gradients = [nodes.slope(network, step, site, [1.0]) for site in network.sites]
     kept = [[0, 1, network.sites[0].width]] * 3
-    weights = graph.edge_weights(*passes, gradients, kept, [1.0])
+    weights = graph.edge_weights(network, step, gradients, kept, [1.0])
     assert weights[0, 1].any() and weights[1, 2].any() and not weights[0, 2].any()
-    errors = [high - 1 for _, high in network.spans]
+    errors = [site.span.stop - 1 for site in network.sites]
     edges = [(errors[0], errors[1]), (errors[1], errors[2]), (errors[0], errors[2])]
-    lost = graph.ablate_edges(*passes, edges)
+    lost = graph.ablate_edges(network, step, edges)
     assert lost[:, 0].any() and lost[:, 1].any() and not lost[:, 2].any()

@@ -1,6 +1,7 @@
 """Checks of circuits: concepts, sizes, number of draws, coders and their layers."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from latent_ledger.config.coder_specs import ORIGINAL, coder_specs, coders_measured_by
@@ -31,8 +32,7 @@ def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
     """Holm multiplies the smallest p by the number of concepts (or of sizes, over all concepts)."""
     if "circuits" not in config["evaluations"] or "probing" not in config["evaluations"]:
         return
-    alpha = config["ledger"]["alpha"]
-    draws = config["evaluations"]["circuits"]["draws"]
+    alpha, draws = config["ledger"]["alpha"], config["evaluations"]["circuits"]["draws"]
     concepts = len(config["evaluations"]["probing"]["concepts"])
     tests = max(concepts, *(len(block["top_k"]) for _, block in _blocks(config)))
     if tests / (draws + 1) >= alpha:
@@ -48,11 +48,9 @@ def _enough_draws(config: dict[str, Any]) -> Iterator[Problem]:
 def _sizes_within_width(config: dict[str, Any]) -> Iterator[Problem]:
     known = {spec.name: spec for spec in coder_specs(config)}
     for where, block in _blocks(config):
-        coders = (
-            [known[name] for name in block["coders"] if name in known]
-            if "coders" in block
-            else coders_measured_by(config, "circuits")
-        )
+        coders = coders_measured_by(config, "circuits")
+        if "coders" in block:
+            coders = [known[name] for name in block["coders"] if name in known]
         widths = {spec.name: spec.width for spec in coders}
         yield from within_width((*where, "top_k"), block["top_k"], widths)
 
@@ -62,26 +60,24 @@ def _layers_in_order(config: dict[str, Any]) -> Iterator[Problem]:
     """The coders of a circuit exist, belong to one model, and have rising layers."""
     known = {spec.name: spec for spec in coder_specs(config)}
     for where, block in _blocks(config):
-        names = block.get("coders", [])
+        names, place = block.get("coders", []), (*where, "coders")
         unknown = [name for name in names if name not in known]
         for name in unknown:
-            hint = suggest(name, known)
-            path = (*where, "coders", names.index(name))
-            yield Problem(path, f"unknown coder {show(name)}; {hint}")
+            what = f"unknown coder {show(name)}; {suggest(name, known)}"
+            yield Problem((*place, names.index(name)), what)
         if unknown or not names:
             continue
         coders = [known[name] for name in names]
-        if len({spec.model for spec in coders}) > 1:
-            models = comma_list({spec.model for spec in coders})
-            what = f"these coders are of several models: {models}"
-            yield Problem((*where, "coders"), what)
+        models = {spec.model for spec in coders}
+        if len(models) > 1:
+            yield Problem(place, f"these coders are of several models: {comma_list(models)}")
         elif coders[0].base != ORIGINAL:
             what = f"{coders[0].name} is of {coders[0].model}, and circuits are the model's own"
-            yield Problem((*where, "coders"), what)
+            yield Problem(place, what)
         layers = [spec.site.input_hook.layer for spec in coders]
-        if any(first >= second for first, second in zip(layers, layers[1:], strict=False)):
+        if any(first >= second for first, second in pairwise(layers)):
             what = f"layers must rise from coder to coder; these are at {comma_list(layers)}"
-            yield Problem((*where, "coders"), what)
+            yield Problem(place, what)
 
 
 def _blocks(config: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:

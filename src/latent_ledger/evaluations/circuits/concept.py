@@ -79,14 +79,9 @@ def measure_concept(
     fired = firing(codes[task.train])
     live = live_latents(fired, layers, largest, task.concept)
     latents, differences = attribute(codes[task.train], labels, layers, largest)
-    leaked, _ = attribute(
-        codes[np.concatenate([task.train, task.test])],
-        np.concatenate([labels, task.test_labels]),
-        layers,
-        largest,
-    )
-    token_ids, _ = select_latents(bag[task.train], labels)
-    token_ids = token_ids[: largest * len(layers)]
+    both = np.concatenate([task.train, task.test]), np.concatenate([labels, task.test_labels])
+    leaked, _ = attribute(codes[both[0]], both[1], layers, largest)
+    token_ids = select_latents(bag[task.train], labels)[0][: largest * len(layers)]
 
     dense = {"ceiling": _dense(codes, task), "raw": _dense(features["raw"], task)}
     tuned = {
@@ -105,14 +100,14 @@ def measure_concept(
             sets += [*draw_matched(best, live, fired, draws, rng)]
         scores = probe_sets(train, labels, test, np.stack(sets).reshape(len(sets), -1))
         as_many = np.arange(len(token_ids))[None, : best.size]
-        right = (scores[2:] > 0) == task.test_labels
+        drawn = right(task, scores[2:])
         return Circuit(
             size=size,
             scores=scores[0],
             leaked=scores[1],
             tokens=probe_sets(train_counts, labels, test_counts, as_many)[0],
-            random=right[:draws],
-            matched=right[draws:] if size == headline else None,
+            random=drawn[:draws],
+            matched=drawn[draws:] if size == headline else None,
         )
 
     depths = (latents[:depth, :headline].reshape(1, -1) for depth in range(1, len(layers) + 1))
@@ -131,9 +126,13 @@ def measure_concept(
     )
 
 
+def right(task: Task, scores: np.ndarray) -> np.ndarray:
+    """Whether log odds [..., m] label the test examples right."""
+    return (scores > 0) == task.test_labels
+
+
 def _dense(features: Features, task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the training and of the test examples as dense arrays."""
-    train, test = features[task.train], features[task.test]
-    if isinstance(train, np.ndarray) and isinstance(test, np.ndarray):
-        return train, test
-    return train.toarray(), test.toarray()
+    if isinstance(features, np.ndarray):
+        return features[task.train], features[task.test]
+    return features[task.train].toarray(), features[task.test].toarray()

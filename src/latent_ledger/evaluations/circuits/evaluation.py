@@ -1,12 +1,11 @@
 """Circuits of one coder or of several layers: from token set, activations and codes to metrics.
 
-The docstring of ``entry.py`` in this folder describes the algorithm. Names of metrics end in
-``_top<K>`` (K latents of every layer) and, for one concept, in ``/<concept>``. A metric without a
-concept is over the test examples of all concepts.
+Names of metrics end in ``_top<K>`` (K latents of every layer) and, for one concept, in
+``/<concept>``. A metric without a concept is over the test examples of all concepts.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,37 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from latent_ledger.evaluations.circuits.concept import ConceptCircuits, measure_concept
+from latent_ledger.evaluations.circuits.concept import ConceptCircuits, measure_concept, right
 from latent_ledger.evaluations.circuits.tables import CHANCE, write_tables
 from latent_ledger.evaluations.probing.evaluation import Task, pooled_features, read_tasks
 from latent_ledger.lib.progress import Progress
 from latent_ledger.statistics.probes import Features
 from latent_ledger.statistics.records import Records
 from latent_ledger.statistics.resampling import holm
+
+SIZED = {
+    "accuracy": "Test accuracy of a fresh logistic probe on the circuit",
+    "auroc": "AUROC of the circuit's probe, mean over concepts by DeLong's components",
+    "random": "Test accuracy of random circuits of equal size, mean over the draws",
+    "gap": "Accuracy of the circuit minus the mean of the random circuits, paired",
+    "leaked": "Test accuracy of the circuit chosen on training and test examples",
+    "inflation": "What choosing the circuit on test examples as well adds to its accuracy, paired",
+    "tokens": "Test accuracy of a probe on as many token counts, chosen in the same way",
+    "gap_tokens": "Accuracy of the circuit minus that on as many token counts, paired",
+    "faithfulness": "Accuracy of the circuit above chance, as a share of that of all latents",
+    "ceiling_share": "Accuracy of the circuit as a share of that of all latents",
+}
+"""Metric that every size has -> its description."""
+
+COLUMNS = {
+    "accuracy": {"value": "correct"},
+    "faithfulness": {"numerator": "above_chance", "denominator": "ceiling_above_chance"},
+    "ceiling_share": {"numerator": "correct", "denominator": "ceiling"},
+}
+"""Columns behind such a metric, where it is not the mean of the column of its name."""
+
+PER_CONCEPT = ("ceiling", "accuracy", "gap")
+"""Metrics that each concept has too."""
 
 
 def produce(
@@ -33,26 +56,23 @@ def produce(
     first to the last, the activations its coder reads and its codes. Returns the facts. Raises
     :class:`LedgerError` when a layer has too few live latents.
     """
-    tasks = read_tasks(Path(tokens), settings["concepts"])
-    features, layers = layered_features(Path(tokens), raw, codes)
-    return evaluate(tasks, features, layers, settings, Path(out))
+    tasks = read_tasks(tokens, settings["concepts"])
+    features, layers = layered_features(tokens, raw, codes)
+    return evaluate(tasks, features, layers, settings, out)
 
 
 def layered_features(
     tokens: Path, raw: Sequence[Path], codes: Sequence[Path]
 ) -> tuple[dict[str, Features], list[slice]]:
     """Features of all examples, the layers side by side, and each layer's columns of the codes."""
-    pooled = [
-        pooled_features(tokens, Path(activations), Path(layer_codes))
-        for activations, layer_codes in zip(raw, codes, strict=True)
-    ]
+    pooled = [pooled_features(tokens, *folders) for folders in zip(raw, codes, strict=True)]
     ends = np.cumsum([0, *(layer["codes"].shape[1] for layer in pooled)]).tolist()
     features = {
         "raw": np.hstack([layer["raw"] for layer in pooled]),
         "bag_of_tokens": pooled[0]["bag_of_tokens"],
         "codes": sparse.hstack([layer["codes"] for layer in pooled], format="csr"),
     }
-    return features, [slice(*pair) for pair in zip(ends, ends[1:], strict=False)]
+    return features, [slice(*pair) for pair in pairwise(ends)]
 
 
 def evaluate(
@@ -70,7 +90,7 @@ def evaluate(
             results.append(measure_concept(task, features, layers, settings))
             progress.update(1, concept=task.concept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    write_tables(records, results, settings["headline_k"])
+    write_tables(records, results)
     undefined = record_metrics(records, results, settings, len(layers))
     record_p_values(records, results)
     facts = {
@@ -93,121 +113,74 @@ def evaluate(
     return facts
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One metric: how it follows from a table, and whether each concept has one too."""
-
-    name: str
-    statistic: str
-    table: str
-    where: Mapping[str, int]
-    text: str
-    columns: Mapping[str, str]
-    per_concept: bool = False
-
-
-def measurements(settings: Mapping[str, Any], layers: int) -> Iterator[Measurement]:
-    """Every metric that is recorded, the ceilings first."""
-
-    def mean(
-        name: str,
-        table: str,
-        where: Mapping[str, int],
-        column: str,
-        text: str,
-        per_concept: bool = False,
-    ) -> Measurement:
-        return Measurement(name, "mean", table, where, text, {"value": column}, per_concept)
-
-    where: dict[str, int]
-    table, first = "examples.parquet", {"size": settings["top_k"][0]}
-    text = "Test accuracy of the logistic probe on {}"
-    yield mean("ceiling", table, first, "ceiling", text.format("all latents"), True)
-    yield mean("accuracy_raw", table, first, "raw", text.format("the raw site"))
-    for size in settings["top_k"]:
-        end, where = f"_top{size}", {"size": size}
-        text = "Test accuracy of a fresh logistic probe on the circuit"
-        yield mean(f"accuracy{end}", table, where, "correct", text, True)
-        text = "AUROC of the circuit's probe, mean over concepts by DeLong's components"
-        yield mean(f"auroc{end}", table, where, "auroc", text)
-        text = "Test accuracy of random circuits of equal size, mean over the draws"
-        yield mean(f"random{end}", table, where, "random", text)
-        text = "Accuracy of the circuit minus the mean of the random circuits, paired"
-        yield mean(f"gap{end}", table, where, "gap", text, True)
-        text = "Test accuracy of the circuit chosen on training and test examples"
-        yield mean(f"leaked{end}", table, where, "leaked", text)
-        text = "What choosing the circuit on test examples as well adds to its accuracy, paired"
-        yield mean(f"inflation{end}", table, where, "inflation", text)
-        text = "Test accuracy of a probe on as many token counts, chosen in the same way"
-        yield mean(f"tokens{end}", table, where, "tokens", text)
-        text = "Accuracy of the circuit minus that on as many token counts, paired"
-        yield mean(f"gap_tokens{end}", table, where, "gap_tokens", text)
-        text = "Accuracy of the circuit above chance, as a share of that of all latents"
-        columns = {"numerator": "above_chance", "denominator": "ceiling_above_chance"}
-        yield Measurement(f"faithfulness{end}", "ratio", table, where, text, columns)
-        text = "Accuracy of the circuit as a share of that of all latents"
-        columns = {"numerator": "correct", "denominator": "ceiling"}
-        yield Measurement(f"ceiling_share{end}", "ratio", table, where, text, columns)
-    text = "Accuracy of the circuit minus random circuits whose latents fire as often, paired"
-    yield mean(f"gap_matched_top{settings['headline_k']}", "matched.parquet", {}, "gap", text)
-    for depth in range(1, layers + 1) if layers > 1 else ():
-        table, where = "build_up.parquet", {"layers": depth}
-        text = f"Test accuracy of the headline circuit's latents of the first {depth} layers"
-        yield mean(f"build_up_{depth}", table, where, "correct", text)
-        text = f"What layer {depth} adds to the accuracy of those before it, or to chance"
-        yield mean(f"gain_{depth}", table, where, "gain", text)
-
-
 def record_metrics(
     records: Records, results: Sequence[ConceptCircuits], settings: Mapping[str, Any], layers: int
 ) -> list[str]:
-    """Record every measurement; returns the names of those that are undefined.
+    """Record every metric, the ceilings first; returns the names of those that are undefined.
 
     A share of the ceiling says nothing when all latents together do no better than a guess.
     """
     undefined = []
-    for metric in measurements(settings, layers):
-        if metric.statistic == "ratio" and records.metrics["ceiling"]["estimate"] <= CHANCE:
-            undefined.append(metric.name)
-            continue
-        concepts = [result.task.concept for result in results] if metric.per_concept else []
-        for concept in (None, *concepts):
+
+    def record(name: str, table: str, where: Mapping[str, int], text: str, **columns: str) -> None:
+        concepts = [result.task.concept for result in results]
+        for concept in (None, *(concepts if name.partition("_top")[0] in PER_CONCEPT else ())):
             place = "all concepts' test examples" if concept is None else f"{concept}'s examples"
             records.measure(
-                metric.name if concept is None else f"{metric.name}/{concept}",
-                metric.statistic,
-                metric.table,
+                name if concept is None else f"{name}/{concept}",
+                "mean" if "value" in columns else "ratio",
+                table,
                 unit="example",
-                higher_is_better=None if metric.name.startswith("inflation") else True,
-                description=f"{metric.text}; {place}.",
-                where=metric.where if concept is None else {**metric.where, "concept": concept},
+                higher_is_better=None if name.startswith("inflation") else True,
+                description=f"{text}; {place}.",
+                where=where if concept is None else {**where, "concept": concept},
                 unit_id="unit_id",
-                **metric.columns,
+                **columns,
             )
+
+    table, first = "examples.parquet", {"size": settings["top_k"][0]}
+    text = "Test accuracy of the logistic probe on {}"
+    record("ceiling", table, first, text.format("all latents"), value="ceiling")
+    record("accuracy_raw", table, first, text.format("the raw site"), value="raw")
+    for size in settings["top_k"]:
+        for name, text in SIZED.items():
+            columns = COLUMNS.get(name, {"value": name})
+            if "denominator" in columns and records.metrics["ceiling"]["estimate"] <= CHANCE:
+                undefined.append(f"{name}_top{size}")
+            else:
+                record(f"{name}_top{size}", table, {"size": size}, text, **columns)
+    text = "Accuracy of the circuit minus random circuits whose latents fire as often, paired"
+    record(f"gap_matched_top{settings['headline_k']}", "matched.parquet", {}, text, value="gap")
+    for depth in range(1, layers + 1) if layers > 1 else ():
+        table, where = "build_up.parquet", {"layers": depth}
+        text = f"Test accuracy of the headline circuit's latents of the first {depth} layers"
+        record(f"build_up_{depth}", table, where, text, value="correct")
+        text = f"What layer {depth} adds to the accuracy of those before it, or to chance"
+        record(f"gain_{depth}", table, where, text, value="gain")
     return undefined
 
 
 def record_p_values(records: Records, results: Sequence[ConceptCircuits]) -> None:
     """Add the permutation p of every gap, Holm-corrected over the concepts of one size.
 
-    The gaps over all concepts are one family over the sizes, so that no size can be picked after
-    the fact: draw r of all concepts together is one draw of the pooled accuracy.
+    The gaps over all concepts are one family over the sizes: no size can be picked after the fact.
+    Draw r of all concepts together is one draw of the pooled accuracy.
     """
     pooled = {}
     for circuits in zip(*(result.circuits for result in results), strict=True):
-        size = circuits[0].size
-        hits = [
-            int(((circuit.scores > 0) == result.task.test_labels).sum())
-            for result, circuit in zip(results, circuits, strict=True)
-        ]
+        gap = f"gap_top{circuits[0].size}"
+        pairs = list(zip(results, circuits, strict=True))
+        names = [f"{gap}/{result.task.concept}" for result in results]
+        hits = [int(right(result.task, circuit.scores).sum()) for result, circuit in pairs]
         drawn = [circuit.random.sum(axis=1) for circuit in circuits]
-        p_values = [permutation_p(*pair) for pair in zip(hits, drawn, strict=True)]
-        for result, p, adjusted in zip(results, p_values, holm(p_values), strict=True):
-            metric = records.metrics[f"gap_top{size}/{result.task.concept}"]
-            metric.update(p=p, p_holm=float(adjusted))
-        pooled[size] = permutation_p(sum(hits), np.sum(drawn, axis=0))
-    for (size, p), adjusted in zip(pooled.items(), holm([*pooled.values()]), strict=True):
-        records.metrics[f"gap_top{size}"].update(p=p, p_holm=float(adjusted))
+        _add_p(records, dict(zip(names, map(permutation_p, hits, drawn), strict=True)))
+        pooled[gap] = permutation_p(sum(hits), np.sum(drawn, axis=0))
+    _add_p(records, pooled)
+
+
+def _add_p(records: Records, family: Mapping[str, float]) -> None:
+    for (name, p), adjusted in zip(family.items(), holm([*family.values()]), strict=True):
+        records.metrics[name] |= {"p": p, "p_holm": float(adjusted)}
 
 
 def permutation_p(observed: int, drawn: np.ndarray) -> float:

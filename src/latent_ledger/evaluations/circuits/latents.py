@@ -1,8 +1,7 @@
 """Latents of a circuit by attribution, and random latents of its null.
 
-A circuit of size K is a matrix of column numbers [layers, K]: the top K of every layer, best first.
-Columns count over all layers, so row 0 of a circuit lies in the first layer's slice of columns.
-Random circuits have the same shape, so that they differ from the circuit in the choice alone.
+A circuit of size K is a matrix of columns [layers, K], the top K of every layer, best first.
+Columns count over all layers. Random circuits have the same shape, and differ in the choice alone.
 """
 
 from collections.abc import Sequence
@@ -79,20 +78,15 @@ def draw_matched(
     drawn = []
     for selected, columns in zip(circuit, live, strict=True):
         by_frequency = columns[np.argsort(fired[columns], kind="stable")]
-        drawn.append(
-            np.concatenate(
-                [
-                    _without_replacement(stratum, int(np.isin(stratum, selected).sum()), draws, rng)
-                    for stratum in np.array_split(by_frequency, STRATA)
-                ],
-                axis=1,
-            )
-        )
+        samples = [
+            _without_replacement(stratum, int(np.isin(stratum, selected).sum()), draws, rng)
+            for stratum in np.array_split(by_frequency, STRATA)
+        ]
+        drawn.append(np.hstack(samples))
     return np.stack(drawn, axis=1)
 
 
 def _without_replacement(
     columns: np.ndarray, k: int, draws: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """`draws` ordered samples of `k` of the columns: [draws, k]."""
     return rng.permuted(np.tile(columns, (draws, 1)), axis=1)[:, :k]

@@ -4,9 +4,9 @@ A probe on K columns of standardised features minimises sklearn's objective at C
 
     sum_i log(1 + exp(z_i)) - y_i z_i + |w|^2 / 2,    z = X w + b,    b not penalised,
 
-whose Hessian is X' diag(p (1 - p)) X + I. K is small, so a Newton step is a K x K solve; the sets
-of a chunk are stacked, and the whole chunk takes each step together. The penalty keeps p off 0 and
-1, so plain steps from zero converge, in about six; a fit that does not is an error, never a result.
+whose Hessian is X' diag(p (1 - p)) X + I. K is small, so a Newton step is a K x K solve, taken by
+all stacked sets of a chunk together. The penalty keeps p off 0 and 1, so plain steps from zero
+converge, in about six; a fit that does not is an error, never a result.
 
 Source: Hastie, Tibshirani & Friedman, The Elements of Statistical Learning (2009), section 4.4.1.
 """

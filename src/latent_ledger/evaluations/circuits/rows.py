@@ -1,6 +1,6 @@
 """Rows of circuits, read from their payloads, and their section of the ledger."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
@@ -20,7 +20,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         clauses.append(f"build-up ({headline} per layer) {build_up(by, row.columns['hookpoint'])}")
     per_concept = ", ".join(
         f"{concept} {metric['estimate']:+.3f} (Holm {metric['p_holm']:.2g})"
-        for concept, metric in _concepts(by, headline)
+        for concept, metric in _gaps(by, headline).items()
     )
     clauses.append(f"gap at {headline} by concept: {per_concept}")
     matched = by[f"gap_matched_top{headline}"]
@@ -33,24 +33,25 @@ def read(row: RowPlan, payload: Payload) -> Finding:
 
 
 def _size(by: Mapping[str, Metric], size: int) -> str:
-    end = f"_top{size}"
-    share_of = (
-        share(by[f"ceiling_share{end}"]) if f"ceiling_share{end}" in by else "undefined share"
-    )
+    at = _at(by, size)
+    of_ceiling = share(at["ceiling_share"]) if "ceiling_share" in at else "undefined share"
     return (
-        f"top{size}={by[f'accuracy{end}']['estimate']:.3f} ({share_of} of ceiling) "
-        f"vs random {by[f'random{end}']['estimate']:.3f}, "
-        f"gap {interval(by[f'gap{end}'], signed=True)}, "
-        f"leak {by[f'inflation{end}']['estimate']:+.3f}"
+        f"top{size}={at['accuracy']['estimate']:.3f} ({of_ceiling} of ceiling) "
+        f"vs random {at['random']['estimate']:.3f}, gap {interval(at['gap'], signed=True)}, "
+        f"leak {at['inflation']['estimate']:+.3f}"
     )
 
 
-def _concepts(by: Mapping[str, Metric], size: int) -> Iterator[tuple[str, Metric]]:
+def _at(by: Mapping[str, Metric], size: int) -> dict[str, Metric]:
+    """The metrics of one size over all concepts, by name without the size."""
+    end = f"_top{size}"
+    return {name.removesuffix(end): by[name] for name in by if name.endswith(end)}
+
+
+def _gaps(by: Mapping[str, Metric], size: int) -> dict[str, Metric]:
     """The gap of every concept at one size."""
     start = f"gap_top{size}/"
-    for name, metric in by.items():
-        if name.startswith(start):
-            yield name.removeprefix(start), metric
+    return {name.removeprefix(start): by[name] for name in by if name.startswith(start)}
 
 
 def build_up(by: Mapping[str, Metric], hookpoints: str) -> str:
@@ -66,25 +67,25 @@ def build_up(by: Mapping[str, Metric], hookpoints: str) -> str:
 
 def section(current: Sequence[Any]) -> str:
     """The ledger's tables: every coder at every size, then circuits that cross layers."""
-    single = _sizes_table(current, NAME, "coder")
-    multilayer = _sizes_table(current, MULTILAYER, "circuit")
+    shown = [row for row in current if row.row_type in (NAME, MULTILAYER) and row.metrics]
+    if not shown:
+        return ""
+    single = _sizes_table(shown, NAME, "coder")
+    multilayer = _sizes_table(shown, MULTILAYER, "circuit")
     lines = [
         f"Build-up of `{_label(row)}`: {build_up(named(row.metrics), row.values['hookpoint'])}."
-        for row in current
-        if row.row_type == MULTILAYER and row.metrics
+        for row in shown
+        if row.row_type == MULTILAYER
     ]
-    if not single and not multilayer:
-        return ""
-    alpha = next(row.alpha for row in current if row.row_type in (NAME, MULTILAYER) and row.metrics)
     explanation = (
         "## How few latents carry a concept?\n\n"
         "Test accuracy of a fresh probe on the K latents chosen on training examples, pooled over "
         "concepts, beside random circuits of equal size (mean over the draws) and beside as many "
         "token counts. Gaps are paired over test examples; p is the permutation p of the circuit "
         "among the random ones, Holm-corrected over the sizes, and *concepts* counts those below "
-        f"{alpha:g} after Holm's correction over the concepts. The share is the accuracy above "
-        "chance relative to that on all latents. The leak is what choosing on test examples as "
-        "well would have added."
+        f"{shown[0].alpha:g} after Holm's correction over the concepts. The share is the accuracy "
+        "above chance relative to that on all latents. The leak is what choosing on test examples "
+        "as well would have added."
     )
     across = (
         "### Across layers\n\nK latents of every layer; what the circuit of the first layers reads "
@@ -94,37 +95,35 @@ def section(current: Sequence[Any]) -> str:
     return "\n\n".join(text for text in [explanation, single, *several] if text)
 
 
-def _sizes_table(current: Sequence[Any], row_type: str, title: str) -> str:
-    lines = []
-    for row in current:
-        if row.row_type != row_type or not row.metrics:
-            continue
-        by = named(row.metrics)
-        for size in sizes(by):
-            end = f"_top{size}"
-            concepts = [metric for _, metric in _concepts(by, size)]
-            faithful = by.get(f"faithfulness{end}")
-            lines.append(
-                (
-                    f"`{_label(row)}`",
-                    str(size),
-                    f"{by[f'accuracy{end}']['estimate']:.3f}",
-                    f"{by[f'random{end}']['estimate']:.3f}",
-                    interval(by[f"gap{end}"], signed=True),
-                    f"{by[f'gap{end}']['p_holm']:.2g}",
-                    f"{sum(metric['p_holm'] < row.alpha for metric in concepts)}/{len(concepts)}",
-                    share(faithful) if faithful else "undefined",
-                    f"{by['ceiling']['estimate']:.3f}",
-                    f"{by[f'tokens{end}']['estimate']:.3f}",
-                    interval(by[f"inflation{end}"], signed=True),
-                    count(by[f"gap{end}"])[2:],
-                )
-            )
-    header = (
-        *(title, "K", "circuit", "random", "circuit - random", "p (Holm)", "concepts"),
-        *("share", "all latents", "tokens", "leak", "n"),
-    )
-    return table(header, lines, range(1, len(header))) if lines else ""
+def _sizes_table(shown: Sequence[Any], row_type: str, title: str) -> str:
+    lines = [
+        (f"`{_label(row)}`", _cells(named(row.metrics), size, row.alpha))
+        for row in shown
+        if row.row_type == row_type
+        for size in sizes(named(row.metrics))
+    ]
+    if not lines:
+        return ""
+    header = (title, *lines[0][1])
+    cells = [(label, *cells.values()) for label, cells in lines]
+    return table(header, cells, range(1, len(header)))
+
+
+def _cells(by: Mapping[str, Metric], size: int, alpha: float) -> dict[str, str]:
+    at, gaps = _at(by, size), _gaps(by, size).values()
+    return {
+        "K": str(size),
+        "circuit": f"{at['accuracy']['estimate']:.3f}",
+        "random": f"{at['random']['estimate']:.3f}",
+        "circuit - random": interval(at["gap"], signed=True),
+        "p (Holm)": f"{at['gap']['p_holm']:.2g}",
+        "concepts": f"{sum(gap['p_holm'] < alpha for gap in gaps)}/{len(gaps)}",
+        "share": share(at["faithfulness"]) if "faithfulness" in at else "undefined",
+        "all latents": f"{by['ceiling']['estimate']:.3f}",
+        "tokens": f"{at['tokens']['estimate']:.3f}",
+        "leak": interval(at["inflation"], signed=True),
+        "n": count(at["gap"])[2:],
+    }
 
 
 def _label(row: Any) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from latent_ledger.evaluations.circuits.concept import Circuit, ConceptCircuits
+from latent_ledger.evaluations.circuits.concept import Circuit, ConceptCircuits, right
 from latent_ledger.statistics.probes import auroc_components
 from latent_ledger.statistics.records import Records, stacked
 
@@ -12,12 +12,12 @@ CHANCE = 0.5
 """Accuracy of a guess: half of a concept's examples are positive."""
 
 
-def write_tables(records: Records, results: Sequence[ConceptCircuits], headline: int) -> None:
+def write_tables(records: Records, results: Sequence[ConceptCircuits]) -> None:
     """Write every table below the folder of `records`; build_up.parquet for several layers only."""
     circuits = [(result, circuit) for result in results for circuit in result.circuits]
-    main = [pair for pair in circuits if pair[1].size == headline]
     records.table("examples.parquet", stacked(example_rows(*pair) for pair in circuits))
-    records.table("matched.parquet", stacked(matched_rows(*pair) for pair in main))
+    matched = (matched_rows(*pair) for pair in circuits if pair[1].matched is not None)
+    records.table("matched.parquet", stacked(matched))
     records.table("draws.parquet", stacked(rows for pair in circuits for rows in draw_rows(*pair)))
     records.table("latents.parquet", stacked(map(latent_rows, results)))
     if len(results[0].build_up) > 1:
@@ -30,7 +30,6 @@ def example_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndar
 
     Arms are 1 where their probe labels the example right, `random` is the mean over the draws.
     """
-    labels = result.task.test_labels
     arms = {
         "correct": circuit.scores,
         "leaked": circuit.leaked,
@@ -38,29 +37,27 @@ def example_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndar
         "ceiling": result.ceiling,
         "raw": result.raw,
     }
-    right = {name: _right(scores, labels) for name, scores in arms.items()}
+    hits = {name: _hits(result, scores) for name, scores in arms.items()}
     random = circuit.random.mean(axis=0)
     return {
         **_example_columns(result, size=circuit.size),
-        "label": labels.astype(np.int8),
+        "label": result.task.test_labels.astype(np.int8),
         "score": circuit.scores,
-        **right,
+        **hits,
         "random": random,
-        "auroc": auroc_components(circuit.scores, labels),
-        "gap": right["correct"] - random,
-        "inflation": right["leaked"] - right["correct"],
-        "gap_tokens": right["correct"] - right["tokens"],
-        "above_chance": right["correct"] - CHANCE,
-        "ceiling_above_chance": right["ceiling"] - CHANCE,
+        "auroc": auroc_components(circuit.scores, result.task.test_labels),
+        "gap": hits["correct"] - random,
+        "inflation": hits["leaked"] - hits["correct"],
+        "gap_tokens": hits["correct"] - hits["tokens"],
+        "above_chance": hits["correct"] - CHANCE,
+        "ceiling_above_chance": hits["ceiling"] - CHANCE,
     }
 
 
 def matched_rows(result: ConceptCircuits, circuit: Circuit) -> dict[str, np.ndarray]:
     """Rows of ``matched.parquet``: the headline circuit against draws of equal frequency."""
-    if circuit.matched is None:
-        raise ValueError(f"The circuit of {circuit.size} latents has no draws of equal frequency.")
-    matched = circuit.matched.mean(axis=0)
-    gap = _right(circuit.scores, result.task.test_labels) - matched
+    matched = np.asarray(circuit.matched).mean(axis=0)
+    gap = _hits(result, circuit.scores) - matched
     return {**_example_columns(result), "matched": matched, "gap": gap}
 
 
@@ -71,21 +68,21 @@ def build_up_rows(result: ConceptCircuits) -> Iterator[dict[str, np.ndarray]]:
     """
     before = np.full(len(result.task.test), CHANCE)
     for depth, scores in enumerate(result.build_up, 1):
-        right = _right(scores, result.task.test_labels)
-        yield {**_example_columns(result, layers=depth), "correct": right, "gain": right - before}
-        before = right
+        hits = _hits(result, scores)
+        yield {**_example_columns(result, layers=depth), "correct": hits, "gain": hits - before}
+        before = hits
 
 
 def draw_rows(result: ConceptCircuits, circuit: Circuit) -> Iterator[dict[str, np.ndarray]]:
     """Rows of ``draws.parquet``: the accuracy of every random circuit."""
-    for null, right in (("live", circuit.random), ("matched", circuit.matched)):
-        if right is not None:
+    for null, drawn in (("live", circuit.random), ("matched", circuit.matched)):
+        if drawn is not None:
             yield {
-                "concept": np.full(len(right), result.task.concept, dtype=object),
-                "size": np.full(len(right), circuit.size),
-                "null": np.full(len(right), null, dtype=object),
-                "draw": np.arange(len(right)),
-                "accuracy": right.mean(axis=1),
+                "concept": np.full(len(drawn), result.task.concept, dtype=object),
+                "size": np.full(len(drawn), circuit.size),
+                "null": np.full(len(drawn), null, dtype=object),
+                "draw": np.arange(len(drawn)),
+                "accuracy": drawn.mean(axis=1),
             }
 
 
@@ -105,8 +102,8 @@ def latent_rows(result: ConceptCircuits) -> dict[str, np.ndarray]:
     }
 
 
-def _right(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return ((scores > 0) == labels).astype(float)
+def _hits(result: ConceptCircuits, scores: np.ndarray) -> np.ndarray:
+    return right(result.task, scores).astype(float)
 
 
 def _example_columns(result: ConceptCircuits, **constants: int) -> dict[str, np.ndarray]:

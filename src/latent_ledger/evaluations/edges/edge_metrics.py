@@ -1,8 +1,7 @@
 """Metrics and tables of a graph's nodes and edges, and of the ablations that test them.
 
-Gaps and weights have the unit *pair* (bootstrap over pairs). Rank correlations have the unit *edge*
-or *node*: edges share nodes and are no independent draws, so the interval from a bootstrap over
-them is a lower bound of the uncertainty.
+Gaps and weights have the unit *pair*, rank correlations the unit *edge* or *node*: edges share
+nodes and are no independent draws, so a bootstrap over them is a lower bound of the uncertainty.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from latent_ledger.evaluations.edges.measure import Attribution
-from latent_ledger.evaluations.edges.metrics import ENDS, mean
+from latent_ledger.evaluations.edges.measure import Attribution, strongest
+from latent_ledger.evaluations.edges.metrics import ENDS, measure
 from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.statistics.records import Records
 
@@ -29,43 +28,26 @@ def record_nodes(
 ) -> None:
     """``nodes.parquet``: the kept nodes; how well attribution predicts their ablation."""
     places = [network.place(node) for node in kept]
-    sites = [network.sites[number] for number, _ in places]
-    lost = ablated.mean(0)
+    effects, lost = attribution.effects[kept], ablated.mean(0)
     records.table(
         "nodes.parquet",
         {
             "node": np.array(kept, dtype=np.int64),
-            "coder": [site.name for site in sites],
-            "layer": np.array([site.output_hook.layer for site in sites], dtype=np.int64),
-            "latent": np.array(
-                [
-                    -1 if inside == site.width else inside
-                    for site, (_, inside) in zip(sites, places, strict=True)
-                ],
-                dtype=np.int64,
-            ),
+            "coder": [site.name for site, _ in places],
+            "layer": np.array([site.layer for site, _ in places], dtype=np.int64),
+            "latent": np.array([site.latent(inside) for site, inside in places], dtype=np.int64),
             "label": [labels[node] for node in kept],
-            "effect": attribution.effects[kept],
+            "effect": effects,
             "gradient_effect": attribution.plain[kept],
             "direct_effect": attribution.direct[kept],
             "ablation": lost,
         },
     )
-    if len(kept) > 2:
-        _record_spearman(
-            records,
-            "node_spearman",
-            attribution.effects[kept],
-            lost,
-            "node",
-            "Rank correlation of integrated-gradients effect (attribution half) and metric lost by "
-            "ablating the node (evaluation half).",
-        )
+    _record_spearman(records, "node", "integrated-gradients effect", effects, lost)
 
 
 def record_edges(
     records: Records,
-    network: Network,
     attribution: Attribution,
     selected: tuple[np.ndarray, np.ndarray],
     lost: np.ndarray,
@@ -74,14 +56,12 @@ def record_edges(
 ) -> None:
     """``edges.parquet``, ``edge_pairs.parquet`` and the metrics of edge ablations.
 
-    `selected`: indices of the top edges and of the random ones. `lost`, `size` [pairs, edges] are
-    the ablations of both, top first.
+    `selected`: indices of top and of random edges; `lost`, `size` [pairs, edges]: of both in turn.
     """
     top, random = selected
     measured = np.concatenate([top, random]).astype(int)
     weights = attribution.weights.mean(0)
-    order = np.flatnonzero(weights)
-    order = order[np.argsort(-np.abs(weights[order]), kind="stable")]
+    order = strongest(weights)
     low, high = _intervals(attribution.weights[:, order], records)
     effect = np.full(len(weights), np.nan)
     effect[measured] = lost.mean(0)
@@ -116,55 +96,26 @@ def record_edges(
             description=" -> ".join(labels[node] for node in attribution.edges[index]),
         )
     if not len(top):
-        records.add(
-            "edge_gap",
-            0.0,
-            unit="pair",
-            n=0,
-            higher_is_better=True,
-            description="There is no edge whose weight is not zero.",
-        )
+        text = "There is no edge whose weight is not zero."
+        records.add("edge_gap", 0.0, unit="pair", n=0, higher_is_better=True, description=text)
         return
     top_size = size[:, : len(top)].mean(1)
     random_size = size[:, len(top) :].mean(1) if len(random) else np.zeros(len(size))
-    records.table(
-        "edge_pairs.parquet",
-        {
-            "pair": np.arange(len(size)),
-            "top": top_size,
-            "random": random_size,
-            "gap": top_size - random_size,
-        },
-    )
+    sizes = {"top": top_size, "random": random_size, "gap": top_size - random_size}
+    records.table("edge_pairs.parquet", {"pair": np.arange(len(size)), **sizes})
     for name, column, text in (
         ("edge_gap", "gap", "the top edges minus that of random edges of the graph"),
         ("edge_effect_top", "top", "the top edges"),
         ("edge_effect_random", "random", "random edges of the graph, the top ones left out"),
     ):
         text = f"Mean |metric lost by ablating an edge|, in logits: {text}."
-        mean(name, records, column, text, "edge_pairs.parquet")
-    if len(measured) > 2:
-        _record_spearman(
-            records,
-            "edge_spearman",
-            weights[measured],
-            effect[measured],
-            "edge",
-            "Rank correlation of edge weight (attribution half) and metric lost by ablating the "
-            "edge (evaluation half), top and random edges together.",
-        )
-    agree = np.sign(weights[top]) == np.sign(effect[top])
-    records.table("edge_signs.parquet", {"edge": top, "agrees": agree})
-    records.measure(
-        "edge_sign_agreement",
-        "mean",
-        "edge_signs.parquet",
-        unit="edge",
-        higher_is_better=True,
-        description="Share of top edges whose ablation moves the metric the way the weight says.",
-        unit_id="edge",
-        value="agrees",
-    )
+        measure(records, name, "edge_pairs.parquet", text, value=column)
+    both = weights[measured], effect[measured]
+    _record_spearman(records, "edge", "edge weight", *both, ", top and random edges together")
+    name, table = "edge_sign_agreement", "edge_signs.parquet"
+    records.table(table, {"edge": top, "agrees": np.sign(weights[top]) == np.sign(effect[top])})
+    text = "Share of top edges whose ablation moves the metric the way the weight says."
+    measure(records, name, table, text, unit="edge", value="agrees")
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -176,10 +127,10 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _record_spearman(
-    records: Records, name: str, a: np.ndarray, b: np.ndarray, unit: str, text: str
+    records: Records, unit: str, predictor: str, a: np.ndarray, b: np.ndarray, note: str = ""
 ) -> None:
-    """A rank correlation with its bootstrap over the units; left out where it is undefined."""
-    estimate = float(spearman(a, b))
+    """A rank correlation with its bootstrap over three units or more; left out where undefined."""
+    estimate = float(spearman(a, b)) if len(a) > 2 else np.nan
     if not np.isfinite(estimate):
         return
     rng = np.random.default_rng(records.seed)
@@ -187,7 +138,7 @@ def _record_spearman(
     drawn = spearman(a[draws], b[draws])
     drawn = drawn[np.isfinite(drawn)]
     records.add(
-        name,
+        f"{unit}_spearman",
         estimate,
         ci=np.quantile(drawn, ENDS) if len(drawn) > 1 else None,
         unit=unit,
@@ -195,26 +146,24 @@ def _record_spearman(
         seed=records.seed,
         resamples=records.resamples,
         higher_is_better=True,
-        description=text,
+        description=f"Rank correlation of {predictor} (attribution half) and metric lost by "
+        f"ablating the {unit} (evaluation half){note}.",
     )
 
 
 def _intervals(values: np.ndarray, records: Records) -> tuple[np.ndarray, np.ndarray]:
     """95% bootstrap bounds of the mean over pairs of each column, [edges] each."""
-    pairs, edges = values.shape
-    if not edges:
-        return np.empty(0), np.empty(0)
-    rng = np.random.default_rng(records.seed)
-    draws = rng.integers(0, pairs, size=(records.resamples, pairs))
-    counts = np.stack([np.bincount(row, minlength=pairs) for row in draws])
-    low, high = np.quantile(counts @ values / pairs, ENDS, axis=0)
+    draws = np.random.default_rng(records.seed).integers(
+        0, len(values), size=(records.resamples, len(values))
+    )
+    counts = np.stack([np.bincount(row, minlength=len(values)) for row in draws])
+    low, high = np.quantile(counts @ values / len(values), ENDS, axis=0)
     return low, high
 
 
 def error_shares(network: Network, effects: np.ndarray) -> dict[str, float | None]:
     """Per coder, the error node's |effect| as a share of all its nodes' (None: no effect)."""
-    shares: dict[str, float | None] = {}
-    for site, (low, high) in zip(network.sites, network.spans, strict=True):
-        total = np.abs(effects[low:high]).sum()
-        shares[site.name] = float(abs(effects[high - 1]) / total) if total else None
-    return shares
+    sizes = {site.name: np.abs(effects[site.span]) for site in network.sites}
+    return {
+        name: float(size[-1] / size.sum()) if size.any() else None for name, size in sizes.items()
+    }

@@ -10,7 +10,6 @@ from torch import nn
 
 from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.edges import edge_metrics, export, measure, metrics, summary
-from latent_ledger.evaluations.edges.measure import Step
 from latent_ledger.evaluations.edges.network import Network
 from latent_ledger.evaluations.edges.task import HALVES, batches, make_pairs
 from latent_ledger.lib.errors import LedgerError
@@ -30,9 +29,9 @@ def produce(
     `coders`: folders by coder name, one per layer; `settings`: see :func:`evaluate`.
     """
     device = best_device()
-    network = language_model.load_model(Path(model), device=device)
-    loaded = {name: load_coder(Path(folder), device) for name, folder in coders.items()}
-    return evaluate(settings, network, load_tokenizer(Path(model)), loaded, out)
+    network = language_model.load_model(model, device=device)
+    loaded = {name: load_coder(folder, device) for name, folder in coders.items()}
+    return evaluate(settings, network, load_tokenizer(model), loaded, out)
 
 
 def evaluate(
@@ -47,57 +46,46 @@ def evaluate(
     `settings`: group (a name), task (contexts, subjects, links, answers), pairs, batch (prompts per
     pass), steps, edge_steps, top_nodes (per layer), top_edges, random_edges, sizes (shares), draws,
     resamples, seed. Tables: ``task`` (all pairs), ``pairs``, ``edge_pairs`` (evaluation pairs),
-    ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns facts: counts, dropped candidates,
-    error shares, undefined metrics.
+    ``nodes``, ``edges``, ``edge_signs`` and ``curves``. Returns the facts.
     """
     network = Network(model, coders)
     check_layers(network)
     pairs, dropped = make_pairs(settings["task"], tokenizer, settings["pairs"], settings["seed"])
-    device = next(iter(network.sites)).decoder.device
-    pad = special_ids(tokenizer)[2]
-    attribution_steps, evaluation_steps = (
-        measure.run_batches(network, list(batches(pairs[half], settings["batch"], pad, device)))
+    device, pad = network.sites[0].decoder.device, special_ids(tokenizer)[2]
+    steps = {
+        half: list(map(network.step, batches(pairs[half], settings["batch"], pad, device)))
         for half in HALVES
-    )
-    attribution = measure.attribute(network, attribution_steps, settings)
-    kept = [
-        low + node
-        for (low, _), site_nodes in zip(network.spans, attribution.kept, strict=True)
-        for node in site_nodes
-    ]
-    selected = measure.select_edges(
-        attribution.weights.mean(0),
-        settings["top_edges"],
-        settings["random_edges"],
-        settings["seed"],
-    )
+    }
+    attribution = measure.attribute(network, steps["attribution"], settings)
+    kept = [site.low + node for site in network.sites for node in attribution.kept[site.number]]
+    sizes = settings["top_edges"], settings["random_edges"]
+    selected = measure.select_edges(attribution.weights.mean(0), *sizes, settings["seed"])
     edges = [attribution.edges[index] for indices in selected for index in indices]
-    by_node, by_edge, size = measure.ablate(network, evaluation_steps, kept, edges)
-    universe = measure.differing(network, [*attribution_steps, *evaluation_steps])
-    curves = measure.curves(network, evaluation_steps, attribution.effects, universe, settings)
+    by_node, by_edge, size = measure.ablate(network, steps["evaluation"], kept, edges)
+    universe = measure.differing(network, [*steps["attribution"], *steps["evaluation"]])
+    curves = measure.curves(network, steps["evaluation"], attribution.effects, universe, settings)
 
-    labels = summary.node_labels(network, attribution_steps, tokenizer, kept)
+    labels = summary.node_labels(network, steps["attribution"], tokenizer, kept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     clean = {
-        half: clean_metric(steps)
-        for half, steps in zip(HALVES, (attribution_steps, evaluation_steps), strict=True)
+        half: torch.cat([step.metric for step in half_steps]).double().cpu().numpy().reshape(-1, 2)
+        for half, half_steps in steps.items()
     }
-    texts = {half: [pair.texts for pair in pairs[half]] for half in HALVES}
-    metrics.record_task(records, clean, texts)
-    edge_metrics.record_edges(records, network, attribution, selected, by_edge, size, labels)
+    metrics.record_task(records, clean, pairs)
+    edge_metrics.record_edges(records, attribution, selected, by_edge, size, labels)
     edge_metrics.record_nodes(records, network, attribution, kept, by_node, labels)
     metrics.record_curves(records, clean["evaluation"].mean(1), curves)
     graph = export.as_json(
         export.directed(attribution, selected[0].tolist(), kept),
         network,
         attribution,
-        summary.prompt_shown(network, attribution_steps[0], pairs["attribution"][0], tokenizer),
-        summary.positions(network, attribution_steps[0], attribution),
+        steps["attribution"][0],
+        pairs["attribution"][0],
+        tokenizer,
         labels,
-        slug=f"edges-{settings['group']}",
-        scan=settings["group"],
+        settings["group"],
     )
-    write_json(Path(out) / "graph.json", graph)
+    write_json(out / "graph.json", graph)
     facts = {
         "group": settings["group"],
         "coders": list(coders),
@@ -116,14 +104,9 @@ def evaluate(
 
 def check_layers(network: Network) -> None:
     """Raise :class:`LedgerError` unless there are two coders or more, one per layer."""
-    layers = [site.output_hook.layer for site in network.sites]
+    layers = [site.layer for site in network.sites]
     if len(layers) < 2 or len(set(layers)) < len(layers):
         raise LedgerError(
             f"A group of edges needs coders of two layers or more, one per layer, not of "
             f"{', '.join(map(str, layers))}: change evaluations.edges.groups."
         )
-
-
-def clean_metric(steps: list[Step]) -> np.ndarray:
-    """m on the clean prompts, [pairs, 2 directions]."""
-    return torch.cat([step.clean.metric for step in steps]).double().cpu().numpy().reshape(-1, 2)

@@ -23,51 +23,42 @@ import torch
 from scipy.integrate import trapezoid
 from torch import Tensor
 
-from latent_ledger.evaluations.edges.network import Edit, Network, State
-from latent_ledger.evaluations.edges.task import Batch
+from latent_ledger.evaluations.edges.network import Edit, Network, Split, Step
 
 
 @torch.no_grad()
-def kept_metric(network: Network, batch: Batch, corrupted: State, keep: np.ndarray) -> Tensor:
+def kept_metric(network: Network, step: Step, keep: np.ndarray) -> Tensor:
     """m(C) [rows] for the nodes where `keep` (bool, all nodes of the network) is set."""
+    edits = {split.site.number: _keeping(keep[split.site.span], split) for split in step.corrupted}
+    return network.run(step.batch, edits)
 
-    def edit_for(number: int) -> Edit:
-        site = network.sites[number]
-        mask = torch.from_numpy(keep[network.offsets[number] : network.offsets[number + 1]])
-        latents = mask[:-1].to(corrupted.metric.device)
 
-        def edit(x: Tensor, y: Tensor) -> Tensor:
-            f = site.latents(x)
-            rest = site.rest(f, y) if mask[-1] else corrupted.rest[number]
-            return torch.where(latents, f, corrupted.f[number]) @ site.decoder + rest
+def _keeping(keep: np.ndarray, corrupted: Split) -> Edit:
+    site, mask = corrupted.site, torch.from_numpy(keep[:-1]).to(corrupted.f.device)
 
-        return edit
+    def edit(x: Tensor, y: Tensor) -> Tensor:
+        f = site.latents(x)
+        rest = site.rest(f, y) if keep[-1] else corrupted.rest
+        return torch.where(mask, f, corrupted.f) @ site.decoder + rest
 
-    return network.run(batch, {number: edit_for(number) for number in range(len(network.sites))})
+    return edit
 
 
 def ladder(shares: Sequence[float], nodes: int) -> np.ndarray:
     """Circuit sizes for shares of `nodes`: ascending, without repeats, from 0 to all."""
-    sizes = {round(share * nodes) for share in shares} | {0, nodes}
-    return np.array(sorted(sizes))
+    return np.unique([0, *(round(share * nodes) for share in shares), nodes])
 
 
 def curve(
-    network: Network,
-    batch: Batch,
-    corrupted: State,
-    order: np.ndarray,
-    sizes: np.ndarray,
-    *,
-    complement: bool = False,
-) -> np.ndarray:
+    network: Network, step: Step, order: np.ndarray, sizes: np.ndarray, *, complement: bool = False
+) -> Tensor:
     """m of the first `size` nodes of `order` (or of all but those), [rows, sizes]."""
     values = []
     for size in sizes:
         keep = np.zeros(len(network), dtype=bool)
         keep[order[size:] if complement else order[:size]] = True
-        values.append(kept_metric(network, batch, corrupted, keep).cpu().double().numpy())
-    return np.stack(values, 1)
+        values.append(kept_metric(network, step, keep))
+    return torch.stack(values, 1)
 
 
 def area(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from latent_ledger.evaluations.edges.faithfulness import area
 from latent_ledger.evaluations.edges.measure import Curves
+from latent_ledger.evaluations.edges.task import Pair
 from latent_ledger.statistics.records import Records
 from latent_ledger.statistics.resampling import Values, distribution
 
@@ -23,35 +24,25 @@ ENDS = (0.025, 0.975)
 
 
 def record_task(
-    records: Records,
-    halves: Mapping[str, np.ndarray],
-    texts: Mapping[str, Sequence[tuple[str, str]]],
+    records: Records, metrics: Mapping[str, np.ndarray], pairs: Mapping[str, Sequence[Pair]]
 ) -> None:
-    """``task.parquet`` and the model's accuracy. `halves`: metric [pairs, 2 directions] each."""
-    pair = [f"{half}/{number}" for half, rows in halves.items() for number in range(len(rows))]
-    metric = np.concatenate(list(halves.values()))
+    """``task.parquet`` and the model's accuracy. `metrics`: by half, [pairs, 2 directions]."""
+    numbered = [(half, *item) for half in metrics for item in enumerate(pairs[half])]
+    metric = np.concatenate(list(metrics.values()))
     records.table(
         "task.parquet",
         {
-            "pair": pair,
-            "half": [name.partition("/")[0] for name in pair],
-            "first": [text[0] for half in halves for text in texts[half]],
-            "second": [text[1] for half in halves for text in texts[half]],
+            "pair": [f"{half}/{number}" for half, number, _ in numbered],
+            "half": [half for half, _, _ in numbered],
+            "first": [pair.texts[0] for _, _, pair in numbered],
+            "second": [pair.texts[1] for _, _, pair in numbered],
             "metric_first": metric[:, 0],
             "metric_second": metric[:, 1],
             "correct": ((1 + np.sign(metric)) / 2).mean(1),
         },
     )
-    records.measure(
-        "task_accuracy",
-        "mean",
-        "task.parquet",
-        unit="pair",
-        higher_is_better=None,
-        description="Share of prompts with the larger logit for the right answer; a tie is half.",
-        unit_id="pair",
-        value="correct",
-    )
+    text = "Share of prompts with the larger logit for the right answer; a tie is half."
+    measure(records, "task_accuracy", "task.parquet", text, better=None, value="correct")
 
 
 def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
@@ -59,27 +50,30 @@ def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
 
     `clean` [pairs] is m(M). Where nothing is at stake the shares are undefined and left out.
     """
-    empty, sizes = curves.kept[:, 0], curves.sizes
-    areas = {
-        "kept": area(curves.kept - empty[:, None], sizes),
-        "removed": area(clean[:, None] - curves.removed, sizes),
-        "random_kept": area(curves.random_kept.mean(0) - empty[:, None], sizes),
-        "random_removed": area(clean[:, None] - curves.random_removed.mean(0), sizes),
+    empty, sizes = curves.kept[0, :, 0], curves.sizes
+    stake = clean - empty
+    gains = {
+        "kept": curves.kept[0] - empty[:, None],
+        "removed": clean[:, None] - curves.removed[0],
+        "random_kept": curves.kept[1:].mean(0) - empty[:, None],
+        "random_removed": clean[:, None] - curves.removed[1:].mean(0),
     }
+    areas = {name: area(gain, sizes) for name, gain in gains.items()}
     records.table(
         "pairs.parquet",
         {
             "pair": np.arange(len(clean)),
             "clean": clean,
             "empty": empty,
-            "at_stake": clean - empty,
+            "at_stake": stake,
             **{f"area_{name}": values for name, values in areas.items()},
             "gap_kept": areas["kept"] - areas["random_kept"],
             "gap_removed": areas["removed"] - areas["random_removed"],
         },
     )
-    mean("at_stake", records, "at_stake", "m(M) - m(empty): what the nodes are worth, in logits.")
-    if (clean - empty).sum() == 0:
+    text = "m(M) - m(empty): what the nodes are worth, in logits."
+    measure(records, "at_stake", "pairs.parquet", text, value="at_stake")
+    if stake.sum() == 0:
         return
     for name, column, text in (
         ("faithfulness_area", "area_kept", "CPR: area under faithfulness, best nodes first"),
@@ -89,50 +83,41 @@ def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
         ("completeness_area_random", "area_random_removed", "The same, mean of random orders"),
         ("completeness_gap", "gap_removed", "completeness_area minus that of random orders"),
     ):
-        records.measure(
-            name,
-            "ratio",
-            "pairs.parquet",
-            unit="pair",
-            higher_is_better=True,
-            description=f"{text}, over the share of nodes.",
-            unit_id="pair",
-            numerator=column,
-            denominator="at_stake",
-        )
-    _record_cmd(records, clean, curves)
-    stake = (clean - empty).sum()
+        text = f"{text}, over the share of nodes."
+        ratio = {"numerator": column, "denominator": "at_stake"}
+        measure(records, name, "pairs.parquet", text, **ratio)
+    _record_cmd(records, stake, curves)
+    shares = {name: gain.sum(0) / stake.sum() for name, gain in gains.items()}
     records.table(
         "curves.parquet",
         {
             "size": sizes,
             "share": sizes / sizes[-1],
-            "faithfulness": (curves.kept - empty[:, None]).sum(0) / stake,
-            "completeness": (clean[:, None] - curves.removed).sum(0) / stake,
-            "faithfulness_random": (curves.random_kept.mean(0) - empty[:, None]).sum(0) / stake,
-            "completeness_random": (clean[:, None] - curves.random_removed.mean(0)).sum(0) / stake,
+            "faithfulness": shares["kept"],
+            "completeness": shares["removed"],
+            "faithfulness_random": shares["random_kept"],
+            "completeness_random": shares["random_removed"],
         },
     )
 
 
-def _record_cmd(records: Records, clean: np.ndarray, curves: Curves) -> None:
+def _record_cmd(records: Records, stake: np.ndarray, curves: Curves) -> None:
     """CMD of the graph's order, mean CMD of the random ones, and how much smaller the first is.
 
-    CMD is no ratio of sums, so the curves of every resample are computed anew. All curves share
-    their resamples.
+    It is no ratio of sums: every curve is computed anew on each resample, the same for all.
     """
-    stake, pairs = clean - curves.kept[:, 0], np.arange(len(clean))
+    pairs = np.arange(len(stake))
 
     def distances(kept: np.ndarray) -> np.ndarray:
         shares = []
-        for column in kept.T - curves.kept[:, 0]:
+        for column in kept.T - curves.kept[0, :, 0]:
             values = Values(pairs, "ratio", column, stake)
             drawn = distribution(values, resamples=records.resamples, seed=records.seed)
             shares.append(np.append(drawn, values.estimate()))
         return area(np.abs(1 - np.stack(shares, 1)), curves.sizes)
 
-    best_first = distances(curves.kept)
-    random = np.mean([distances(kept) for kept in curves.random_kept], axis=0)
+    best_first, *others = map(distances, curves.kept)
+    random = np.mean(others, axis=0)
     for name, values, better, text in (
         ("cmd", best_first, False, "Area of |1 - faithfulness|, best nodes first"),
         ("cmd_random", random, False, "The same area, mean of random orders"),
@@ -152,15 +137,24 @@ def _record_cmd(records: Records, clean: np.ndarray, curves: Curves) -> None:
         )
 
 
-def mean(name: str, records: Records, column: str, text: str, table: str = "pairs.parquet") -> None:
-    """Record the mean over pairs of a column."""
+def measure(
+    records: Records,
+    name: str,
+    table: str,
+    text: str,
+    *,
+    unit: str = "pair",
+    better: bool | None = True,
+    **columns: str,
+) -> None:
+    """Record the mean over the units of a column `value`, or `numerator` over `denominator`."""
     records.measure(
         name,
-        "mean",
+        "mean" if "value" in columns else "ratio",
         table,
-        unit="pair",
-        higher_is_better=True,
+        unit=unit,
+        higher_is_better=better,
         description=text,
-        unit_id="pair",
-        value=column,
+        unit_id=unit,
+        **columns,
     )

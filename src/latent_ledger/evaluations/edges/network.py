@@ -5,9 +5,10 @@ At each coder's site the value that it writes is split into what its latents car
     y = f(x) W_dec + rest            x: what the coder reads, y: what stands at its output hook
 
 An SAE reads what it writes (x = y); a transcoder reads the MLP's input. The rest is the *error
-node*: reconstruction error, decoder bias and a skip connection. Both parts together are exactly y,
-so a run in which no node is edited is the model itself to the last bit but rounding.
+node*: reconstruction error, decoder bias and a skip connection. Without an edit, y stays as it is.
 """
+
+from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,54 +26,81 @@ from latent_ledger.models.hook_points import HookPoint
 Edit = Callable[[Tensor, Tensor], Tensor]
 """``fn(x, y) -> y'``: what a site writes instead of y [rows, position, d]."""
 
+Seen = dict[int, tuple[Tensor, Tensor]]
+"""(x, y) of a pass by the number of the site."""
+
 
 class Site:
     """One coder in the chain: its matrices and its nodes.
 
-    Nodes of a site are numbered 0 .. width - 1 (latents) and `width` (the error).
+    Nodes of a site are numbered 0 .. width - 1 (latents) and `width` (the error). `number` is its
+    place in the chain, and `low` the first of its nodes among those of the network.
     """
 
-    def __init__(self, coder: SparseCoder, name: str = "") -> None:
-        self.coder, self.name, self.width = coder, name, coder.width
-        self.input_hook, self.output_hook = coder.site.input_hook, coder.site.output_hook
+    def __init__(self, coder: SparseCoder, name: str, number: int, low: int) -> None:
+        self.coder, self.name, self.number, self.low = coder, name, number, low
+        self.width, self.layer = coder.width, coder.site.output_hook.layer
+        self.span = slice(low, low + coder.width + 1)
         self.encoder, self.decoder = coder.encoder_rows(), coder.decoder_rows()
-
-    @property
-    def size(self) -> int:
-        """Number of nodes."""
-        return self.width + 1
 
     @torch.no_grad()
     def latents(self, x: Tensor) -> Tensor:
         """Latents [rows, position, width] of what the coder reads [rows, position, d]."""
-        rows = x.reshape(-1, x.shape[-1])
-        dense = to_dense(self.coder.encode(rows.float()), self.width)
-        return dense.reshape(*x.shape[:-1], self.width)
+        dense = to_dense(self.coder.encode(x.flatten(0, -2).float()), self.width)
+        return dense.unflatten(0, x.shape[:-1])
+
+    def latent(self, node: int) -> int:
+        """The latent that a node is, or -1 for the error."""
+        return -1 if node == self.width else node
 
     def rest(self, f: Tensor, y: Tensor) -> Tensor:
         """What the latents do not carry, [rows, position, d]."""
         return y - f @ self.decoder
 
-
-Values = Sequence[Tensor] | Mapping[int, Tensor]
-"""A tensor by the number of its site: of every site, or of some."""
+    def split(self, x: Tensor, y: Tensor) -> Split:
+        """What the site writes, over its nodes."""
+        f = self.latents(x)
+        return Split(self, y, f, self.rest(f, y))
 
 
 @dataclass(frozen=True)
-class State:
-    """One prompt's pass: by site what is read, written, the latents and the rest."""
+class Split:
+    """What a site writes in one pass: `y` as latents `f` and `rest`, [rows, position, ...] each."""
 
-    x: Values
-    y: Values
-    f: Values
-    rest: Values
+    site: Site
+    y: Tensor
+    f: Tensor
+    rest: Tensor
+
+    def contribution(self, node: int) -> Tensor:
+        """What one node adds to y, [rows, position, d]."""
+        if node == self.site.width:
+            return self.rest
+        return self.f[..., node, None] * self.site.decoder[node]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A batch with its clean and its corrupted pass, by site, and the clean `metric` [rows]."""
+
+    batch: Batch
+    clean: list[Split]
+    corrupted: list[Split]
     metric: Tensor
 
-    def contribution(self, site: Site, number: int, node: int) -> Tensor:
-        """What one node adds to its site's output, [rows, position, d]."""
-        if node == site.width:
-            return self.rest[number]
-        return self.f[number][..., node, None] * site.decoder[node]
+    def change(self, site: Site, node: int) -> Tensor:
+        """What a node adds in the clean pass minus that in the corrupted, [rows, position, d]."""
+        clean, corrupted = self.clean[site.number], self.corrupted[site.number]
+        return clean.contribution(node) - corrupted.contribution(node)
+
+    def between(self, site: Site, point: float) -> Tensor:
+        """A leaf for gradients on a site's path from the corrupted y (0) to the clean one (1)."""
+        low, high = self.corrupted[site.number].y, self.clean[site.number].y
+        return (low + point * (high - low)).requires_grad_(True)
+
+    def pins(self, first: int, last: int) -> dict[int, Edit]:
+        """Edits that keep the sites `first` to `last` - 1 at their clean values."""
+        return {number: pin(self.clean[number].y) for number in range(first, last)}
 
 
 class Network:
@@ -80,30 +108,23 @@ class Network:
 
     def __init__(self, model: nn.Module, coders: Mapping[str, SparseCoder]) -> None:
         self.model = model
-        sites = [Site(coder, name) for name, coder in coders.items()]
-        self.sites = sorted(sites, key=lambda site: _order(site.output_hook))
-        self.offsets = [0]
-        for site in self.sites:
-            self.offsets.append(self.offsets[-1] + site.size)
+        self.sites: list[Site] = []
         self._chain: dict[HookPoint, list[tuple[int, bool]]] = defaultdict(list)
-        for number, site in enumerate(self.sites):
-            if site.input_hook != site.output_hook:
-                self._chain[site.input_hook].append((number, False))
-            self._chain[site.output_hook].append((number, True))
+        for name, coder in sorted(coders.items(), key=_depth):
+            site = Site(coder, name, len(self.sites), len(self))
+            self.sites.append(site)
+            if not coder.site.autoencodes:
+                self._chain[coder.site.input_hook].append((site.number, False))
+            self._chain[coder.site.output_hook].append((site.number, True))
 
     def __len__(self) -> int:
         """Nodes of all sites."""
-        return self.offsets[-1]
+        return self.sites[-1].span.stop if self.sites else 0
 
-    @property
-    def spans(self) -> list[tuple[int, int]]:
-        """First and last + 1 node of each site."""
-        return list(zip(self.offsets, self.offsets[1:], strict=False))
-
-    def place(self, node: int) -> tuple[int, int]:
-        """(site, number within the site) of a node."""
-        number = next(i for i, low in enumerate(self.offsets[1:]) if node < low)
-        return number, node - self.offsets[number]
+    def place(self, node: int) -> tuple[Site, int]:
+        """The site of a node, and its number there."""
+        site = next(site for site in self.sites if node < site.span.stop)
+        return site, node - site.low
 
     def run(
         self,
@@ -111,7 +132,7 @@ class Network:
         edits: Mapping[int, Edit] | None = None,
         *,
         corrupted: bool = False,
-        seen: dict[int, tuple[Tensor, Tensor]] | None = None,
+        seen: Seen | None = None,
     ) -> Tensor:
         """The metric [rows], logit(right) - logit(wrong), with sites passed through `edits`.
 
@@ -137,23 +158,31 @@ class Network:
 
         ids = batch.corrupted if corrupted else batch.clean
         ends, where = batch.last.unique(return_inverse=True)
-        with hooks.hooked(
-            self.model, {hook_point: edit_for(chain) for hook_point, chain in self._chain.items()}
-        ):
+        chained = {hook_point: edit_for(chain) for hook_point, chain in self._chain.items()}
+        with hooks.hooked(self.model, chained):
             logits = self.model(ids, use_cache=False, logits_to_keep=ends).logits
         rows = torch.arange(len(batch), device=ids.device)
         answers = logits[rows, where].float()
         return answers[rows, batch.right] - answers[rows, batch.wrong]
 
+    def reach(self, step: Step, source: Site, value: Tensor, target: Site) -> tuple[Tensor, Tensor]:
+        """(x, y) at `target` when `source` writes `value` and sites in between are kept clean."""
+        seen: Seen = {}
+        between = step.pins(source.number + 1, target.number)
+        self.run(step.batch, {source.number: pin(value), **between}, seen=seen)
+        return seen[target.number]
+
     @torch.no_grad()
-    def state(self, batch: Batch, *, corrupted: bool = False) -> State:
-        """The pass over the clean prompts, or over the corrupted ones with the clean metric."""
-        seen: dict[int, tuple[Tensor, Tensor]] = {}
-        metric = self.run(batch, corrupted=corrupted, seen=seen)
-        x, y = ([seen[number][side] for number in range(len(self.sites))] for side in (0, 1))
-        f = [site.latents(value) for site, value in zip(self.sites, x, strict=True)]
-        rest = [site.rest(*values) for site, *values in zip(self.sites, f, y, strict=True)]
-        return State(x, y, f, rest, metric)
+    def step(self, batch: Batch) -> Step:
+        """Both passes over a batch."""
+        clean: Seen = {}
+        corrupted: Seen = {}
+        metric = self.run(batch, seen=clean)
+        self.run(batch, corrupted=True, seen=corrupted)
+        splits = (
+            [site.split(*seen[site.number]) for site in self.sites] for seen in (clean, corrupted)
+        )
+        return Step(batch, *splits, metric)
 
 
 def pin(value: Tensor) -> Edit:
@@ -161,5 +190,6 @@ def pin(value: Tensor) -> Edit:
     return lambda x, y: value
 
 
-def _order(hook_point: HookPoint) -> tuple[int, int]:
+def _depth(named: tuple[str, SparseCoder]) -> tuple[int, int]:
+    hook_point = named[1].site.output_hook
     return hook_point.layer, hook_point.point.depth

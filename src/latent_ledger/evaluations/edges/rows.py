@@ -8,6 +8,16 @@ from latent_ledger.evaluations.edges.plan import NAME
 from latent_ledger.evaluations.formatting import count, digits_for, interval, share, table
 from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
 
+COLUMNS = {
+    "edge_spearman": "weight vs ablation (Spearman)",
+    "faithfulness_area": "faithfulness area",
+    "faithfulness_gap": "- random",
+    "completeness_area": "completeness area",
+    "completeness_gap": "- random",
+    "cmd": "CMD",
+}
+"""Metric -> its title in the section's table."""
+
 
 def read(row: RowPlan, payload: Payload) -> Finding:
     """The cost of ablating top edges against random ones as the main metric, if the task is solved.
@@ -20,20 +30,15 @@ def read(row: RowPlan, payload: Payload) -> Finding:
     accuracy, gap = by["task_accuracy"], by["edge_gap"]
     task = f"task accuracy {interval(accuracy)} ({count(accuracy)})"
     text = f"{summary(by)}; {task}; {area_summary(by)}" if gap["n"] else f"no edges found; {task}"
-    dropped = sum(facts["dropped"].values())
     notes = (
         f"Error nodes hold {error_summary(facts)} of the absolute effect; {facts['kept_nodes']} of "
-        f"{facts['nodes']:,} nodes in the graph, {dropped} template pairs left out."
+        f"{facts['nodes']:,} nodes in the graph, {sum(facts['dropped'].values())} template pairs "
+        "left out."
     )
-    if not solved(accuracy):
+    if not (accuracy["ci"] and accuracy["ci"][0] > 0.5):
         notes = f"The model does not solve the task, so the graph explains nothing. {notes}"
         return Finding(f"at chance: {text}", accuracy, 0.5, notes, metrics=metrics)
     return Finding(text, main=gap, null=0.0, notes=notes, metrics=metrics)
-
-
-def solved(accuracy: Metric) -> bool:
-    """Whether the model answers better than chance."""
-    return accuracy["ci"] is not None and accuracy["ci"][0] > 0.5
 
 
 def summary(by: Mapping[str, Metric]) -> str:
@@ -54,12 +59,8 @@ def area_summary(by: Mapping[str, Metric]) -> str:
     if "cmd" not in by:
         return "nothing at stake, so no faithfulness"
     return ", ".join(
-        f"{title} {interval(by[name])} (random {by[f'{name}_random']['estimate']:.3f})"
-        for name, title in (
-            ("faithfulness_area", "faithfulness area"),
-            ("completeness_area", "completeness area"),
-            ("cmd", "CMD"),
-        )
+        f"{COLUMNS[name]} {interval(by[name])} (random {by[f'{name}_random']['estimate']:.3f})"
+        for name in ("faithfulness_area", "completeness_area", "cmd")
     )
 
 
@@ -72,49 +73,32 @@ def error_summary(facts: Mapping[str, Any]) -> str:
 
 def section(current: Sequence[Any]) -> str:
     """The ledger's table of all groups, and the strongest edges of each."""
-    shown = [row for row in current if row.row_type == NAME and row.metrics]
-    if not shown:
+    lines, strongest = [], []
+    for row in current:
+        if row.row_type != NAME or not row.metrics:
+            continue
+        by, group = named(row.metrics), f"`{row.run_id.partition('-')[2]}`"
+        cells = [interval(by[name]) if name in by else "" for name in COLUMNS]
+        accuracy, gap = interval(by["task_accuracy"]), interval(by["edge_gap"], signed=True)
+        lines.append((group, accuracy, gap, *cells, row.label))
+        edges = [
+            f"* {metric['description']}: {interval(metric, signed=True)}"
+            for name, metric in by.items()
+            if name.startswith("edge/")
+        ]
+        if edges:
+            title = f"Strongest edges of {group}, weight in logits:\n\n"
+            strongest.append(title + "\n".join(edges))
+    if not lines:
         return ""
-    lines = []
-    for row in shown:
-        by = named(row.metrics)
-        lines.append(
-            (
-                f"`{row.run_id.partition('-')[2]}`",
-                interval(by["task_accuracy"]),
-                interval(by["edge_gap"], signed=True),
-                *(interval(by[name]) if name in by else "" for name in COLUMNS),
-                row.label,
-            )
-        )
     header = ("group", "task accuracy", "top - random edges", *COLUMNS.values(), "verdict")
-    paragraphs = [
+    explanation = (
         "## Which latent drives which?\n\n"
         "Top edges of the attribution graph against random edges of the same graph: how many "
         "logits more it costs to ablate one, on prompts the graph was not found on. The gap says "
         "whether the drawn edges are real; it grows with whatever a coder's nodes carry and does "
         "not rank coders, which the rank correlation and the areas do (over the share of nodes "
-        "kept; CMD is better when smaller).",
-        table(header, lines, range(1, len(header) - 1)),
-    ]
-    for row in shown:
-        strongest = [metric for metric in row.metrics if metric["name"].startswith("edge/")]
-        if strongest:
-            paragraphs.append(
-                f"Strongest edges of `{row.run_id.partition('-')[2]}`, weight in logits:\n\n"
-                + "\n".join(
-                    f"* {metric['description']}: {interval(metric, signed=True)}"
-                    for metric in strongest
-                )
-            )
-    return "\n\n".join(paragraphs)
-
-
-COLUMNS = {
-    "edge_spearman": "weight vs ablation (Spearman)",
-    "faithfulness_area": "faithfulness area",
-    "faithfulness_gap": "- random",
-    "completeness_area": "completeness area",
-    "completeness_gap": "- random",
-    "cmd": "CMD",
-}
+        "kept; CMD is better when smaller)."
+    )
+    shown = table(header, lines, range(1, len(header) - 1))
+    return "\n\n".join([explanation, shown, *strongest])

@@ -3,23 +3,23 @@
     context + subject A + link --> answer a        "I think" + " it"   + " never" --> " was"
     context + subject B + link --> answer b        "I think" + " they" + " never" --> " were"
 
-A pair is used in both directions: each of its prompts is once the clean one and once the corrupted
-one, so that a bias towards one answer cancels. Everything is checked under the model's own
-tokenizer: an answer has to lengthen its prompt by exactly one token, and the prompts of a pair have
-equally many. What fails is left out and counted by reason.
+A pair is used in both directions, each prompt once clean and once corrupted, so that a bias towards
+one answer cancels. Under the model's own tokenizer an answer has to lengthen its prompt by exactly
+one token, and the prompts of a pair to have equally many. What fails is counted by reason.
 
 The contexts are dealt to two halves, *attribution* and *evaluation*, so that no graph is measured
 on a context of its attribution.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.text.tokens import encode, special_ids
@@ -71,15 +71,11 @@ def make_pairs(
     dropped: Counter[str] = Counter()
     halves: dict[str, list[Pair]] = {}
     for number, half in enumerate(HALVES):
-        usable: list[Pair] = []
-        for template in product(
-            contexts[number::2], settings["subjects"], settings["links"], settings["answers"]
-        ):
-            pair = _pair(tokenizer, *template)
-            if isinstance(pair, str):
-                dropped[pair] += 1
-            else:
-                usable.append(pair)
+        parts = settings["subjects"], settings["links"], settings["answers"]
+        templates = product(contexts[number::2], *parts)
+        candidates = [_pair(tokenizer, *template) for template in templates]
+        usable = [pair for pair in candidates if isinstance(pair, Pair)]
+        dropped.update(reason for reason in candidates if isinstance(reason, str))
         if len(usable) < SMALLEST:
             reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
             raise LedgerError(
@@ -123,20 +119,10 @@ def batches(
     step = max(1, size // 2)
     for low in range(0, len(pairs), step):
         members = pairs[low : low + step]
-        longest = max(len(pair.prompts[0]) for pair in members)
-        rows = [(pair, side) for pair in members for side in (0, 1)]
-
-        def padded(prompts: Iterable[tuple[int, ...]]) -> torch.Tensor:
-            filled = [[*prompt, *[pad] * (longest - len(prompt))] for prompt in prompts]  # noqa: B023
-            return torch.tensor(filled, device=device)
-
-        def column(values: Iterable[int]) -> torch.Tensor:
-            return torch.tensor(list(values), device=device)
-
-        yield Batch(
-            clean=padded(pair.prompts[side] for pair, side in rows),
-            corrupted=padded(pair.prompts[1 - side] for pair, side in rows),
-            last=column(len(pair.prompts[side]) - 1 for pair, side in rows),
-            right=column(pair.answer_ids[side] for pair, side in rows),
-            wrong=column(pair.answer_ids[1 - side] for pair, side in rows),
-        )
+        prompts = [torch.tensor(prompt) for pair in members for prompt in pair.prompts]
+        answers = [answer for pair in members for answer in pair.answer_ids]
+        clean = pad_sequence(prompts, batch_first=True, padding_value=pad).to(device)
+        last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=device)
+        right = torch.tensor(answers, device=device)
+        other = torch.arange(len(clean), device=device) ^ 1  # the row of the other direction
+        yield Batch(clean, clean[other], last, right, right[other])
