@@ -3,9 +3,9 @@
 Everything here is light to import. The function that makes a model imports the heavy libraries.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class ModelSource:
     """Settings of the job that provides the model."""
     produce: Produce
     """The job that provides the model; its input ``text`` is the corpus part `trained_on`."""
-    label: Callable[[Block], str]
+    label: Callable[[Block], str] = itemgetter("source")
     """The model's name in a row of the ledger."""
     listing: Callable[[str], dict[str, str]] = no_files
     """Settings that change with the files a source names on this machine."""
@@ -53,18 +53,3 @@ class ModelShape:
 
     layers: int | None
     context: int | None
-
-
-def read_numbers(path: Path | None) -> dict[str, Any] | None:
-    """A ``config.json``, the part about text; None where the file is missing or unreadable."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8")) if path else None
-    except (OSError, ValueError):
-        return None
-    config = config.get("text_config", config) if isinstance(config, dict) else None
-    return config if isinstance(config, dict) else None
-
-
-def source_label(block: Block) -> str:
-    """The label of a published model: its source."""
-    return block["source"]
