@@ -24,9 +24,7 @@ EXAMPLES = pa.schema(
 
 def write_rows(rows: Iterable[Sequence], schema: pa.Schema, path: Path, **options: Any) -> None:
     """Write rows, at least one, as a Parquet file; `options` are those of pyarrow."""
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    table = pa.Table.from_arrays(arrays, schema=schema)
+    table = pa.Table.from_arrays(list(zip(*rows, strict=True)), schema=schema)
     parquet.write_table(table, path, compression="zstd", **options)
 
 

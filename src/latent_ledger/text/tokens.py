@@ -19,6 +19,7 @@ document that spells ``<bos>`` is six ordinary characters.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -56,10 +57,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    special = ["<bos>", "<eos>", "<pad>"]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=special,
+        special_tokens=["<bos>", "<eos>", "<pad>"],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -83,15 +83,13 @@ def special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int, int]:
     Pythia has one end-of-text token for all three; Gemma has 2, 1, 0.
     """
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    first = next((i for i in (bos, eos) if i is not None), None)
-    if first is None:
+    known = [token_id for token_id in (bos, eos) if token_id is not None]
+    if not known:
         raise LedgerError(
             "The model's tokenizer has neither a BOS nor an EOS token, and contexts must start "
             "with one: set bos_token in its tokenizer_config.json."
         )
-    bos = first if bos is None else bos
-    eos = first if eos is None else eos
-    return bos, eos, eos if pad is None else pad
+    return known[0], known[-1], known[-1] if pad is None else pad
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[np.ndarray]:
@@ -125,10 +123,8 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
             f"The corpus part{label} holds {have:,} tokens in contexts of {context}, and the "
             f"budget asks for {budget:,}: lower tokens.budget to {have} or enlarge corpus.parts."
         )
-    documents = table.slice(0, kept["documents"]).drop_columns(["text"])
-    return write(
-        out, arrays, documents, tokenizer, layout="packed", context=context, n_bytes=kept["bytes"]
-    )
+    documents = table.slice(0, kept["documents"])
+    return write(out, arrays, documents, tokenizer, layout="packed", n_bytes=kept["bytes"])
 
 
 def packed(
@@ -160,8 +156,8 @@ def packed(
     rows = (total if n_tokens is None else min(total, n_tokens)) // (context - 1)
     used = rows * (context - 1)
     arrays = {
-        "input_ids": _with_first(stream[:used].reshape(rows, context - 1), bos),
-        "doc_ids": _with_first(owners[:used].reshape(rows, context - 1), NO_DOCUMENT),
+        "input_ids": np.insert(stream[:used].reshape(rows, context - 1), 0, bos, axis=1),
+        "doc_ids": np.insert(owners[:used].reshape(rows, context - 1), 0, NO_DOCUMENT, axis=1),
         "lengths": np.full(rows, context, dtype=np.int32),
     }
     whole = int(np.searchsorted(ends - 1, used, side="right"))  # documents with all their tokens
@@ -170,8 +166,7 @@ def packed(
     if rest > 0:  # the cut goes through one more document
         offsets = _backend(tokenizer).encode(texts_read[whole], add_special_tokens=False).offsets
         n_bytes += len(texts_read[whole][: offsets[rest - 1][1]].encode())
-    counts = {"documents": whole + (rest > 0), "bytes": n_bytes, "stream": total}
-    return arrays, counts
+    return arrays, {"documents": whole + (rest > 0), "bytes": n_bytes, "stream": total}
 
 
 def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> dict:
@@ -201,18 +196,14 @@ def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> 
         for text, encoding in zip(batch, encodings, strict=True):
             size = min(len(encoding.ids), context - 1)
             low = len(encoding.ids) - size if from_the_end else 0
-            kept = encoding.ids[low : low + size]
-            arrays["input_ids"][row, 1 : 1 + len(kept)] = kept
-            arrays["doc_ids"][row, 1 : 1 + len(kept)] = row
-            arrays["lengths"][row] = 1 + len(kept)
-            if kept:
+            arrays["input_ids"][row, 1 : 1 + size] = encoding.ids[low : low + size]
+            arrays["doc_ids"][row, 1 : 1 + size] = row
+            arrays["lengths"][row] = 1 + size
+            if size:
                 begin, end = encoding.offsets[low][0], encoding.offsets[low + size - 1][1]
                 n_bytes += len(text[begin : None if from_the_end else end].encode())
             row += 1
-    documents = table.drop_columns(["text"])
-    return write(
-        out, arrays, documents, tokenizer, layout="examples", context=context, n_bytes=n_bytes
-    )
+    return write(out, arrays, table, tokenizer, layout="examples", n_bytes=n_bytes)
 
 
 def _rows(folder: Path) -> pa.Table:
@@ -230,15 +221,16 @@ def write(
     tokenizer: PreTrainedTokenizerBase,
     *,
     layout: str,
-    context: int,
     n_bytes: int,
 ) -> dict:
-    """Write a token set: ``tokens.safetensors``, ``documents.parquet`` and ``meta.json``.
+    """Write a token set: ``tokens.safetensors``, ``documents.parquet`` (without the texts) and
+    ``meta.json``.
 
     The tensors are ``input_ids`` and ``doc_ids`` int32 [contexts, context] and ``lengths`` int32
     [contexts]; positions from a row's length on are padding.
     """
     bos, eos, pad = special_ids(tokenizer)
+    n_contexts, context = arrays["input_ids"].shape
     meta = {
         "layout": layout,
         "context": context,
@@ -246,7 +238,7 @@ def write(
         "eos_id": eos,
         "pad_id": pad,
         "vocab_size": len(tokenizer),
-        "n_contexts": len(arrays["input_ids"]),
+        "n_contexts": n_contexts,
         "n_tokens": int((arrays["doc_ids"] != NO_DOCUMENT).sum()),
         "n_bytes": n_bytes,
         "n_documents": documents.num_rows,
@@ -255,6 +247,7 @@ def write(
         {name: np.ascontiguousarray(array) for name, array in arrays.items()},
         Path(out) / "tokens.safetensors",
     )
+    documents = documents.drop_columns(["text"])
     parquet.write_table(documents, Path(out) / "documents.parquet", compression="zstd")
     write_json(Path(out) / "meta.json", meta)
     return meta
@@ -274,22 +267,9 @@ def _backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     return backend
 
 
-def _with_first(rows: np.ndarray, value: int) -> np.ndarray:
-    return np.concatenate([np.full((len(rows), 1), value, dtype=rows.dtype), rows], axis=1)
-
-
 def _texts(table: pa.Table) -> Iterator[str]:
-    for chunk in table["text"].chunks:
-        for begin in range(0, len(chunk), BATCH):
-            yield from chunk.slice(begin, BATCH).to_pylist()
+    return (text.as_py() for text in table["text"])
 
 
 def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return iter(lambda: list(islice(texts, BATCH)), [])

@@ -1,8 +1,8 @@
 """Embedded texts, real on every machine: the labelled probing sets of the sae-probes wheel.
 
 The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``, each with
-a text (``prompt``) and a label (``target``). They are found without importing the package, which
-would pull in a model library, and read as the two fields ``text`` and ``label``.
+a text and a label. They are read without importing the package, which would pull in a model
+library.
 
 A *family* is a set of sets with one kind of text (:data:`FAMILIES`). Sets made of one-versus-rest
 copies of another set, names, coordinates and arithmetic belong to none. Of the AG News sets only
@@ -37,11 +37,7 @@ ONLY_LABEL: dict[int, str] = {161: "1", 162: "1", 163: "1"}
 """Sets of which only the texts with this label belong to the family."""
 
 COLUMNS = {"text": "prompt", "label": "target"}
-
-
-def accepts(source: str) -> bool:
-    """True for the name of this source."""
-    return source == "embedded"
+"""Field -> its column in the files."""
 
 
 @cache
@@ -85,7 +81,7 @@ def read_set(number: int) -> list[tuple[str, str]]:
     import pyarrow as pa
     from pyarrow import csv
 
-    text, label = COLUMNS["text"], COLUMNS["label"]
+    columns = list(COLUMNS.values())
     with pa.CompressedInputStream(pa.OSFile(str(set_path(number))), "zstd") as stream:
         table = csv.read_csv(
             stream,
@@ -93,10 +89,10 @@ def read_set(number: int) -> list[tuple[str, str]]:
             read_options=csv.ReadOptions(block_size=1 << 27),
             parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=csv.ConvertOptions(
-                include_columns=[text, label], column_types={text: pa.string(), label: pa.string()}
+                include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
             ),
         )
-    return list(zip(table[text].to_pylist(), table[label].to_pylist(), strict=True))
+    return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
 
 
 def set_numbers(families: Sequence[str]) -> list[int]:
@@ -127,4 +123,9 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
                 yield name, tuple(values[field] for field in fields)
 
 
-SOURCE = CorpusSource("embedded", accepts, records, named_concepts=True)
+SOURCE = CorpusSource(
+    name="embedded",
+    accepts=lambda source: source == "embedded",
+    records=records,
+    named_concepts=True,
+)

@@ -1,7 +1,10 @@
 """Origin of texts: the description that each origin gives of itself."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.suggestions import nearest
 
 
 def no_files(source: str) -> dict[str, str]:
@@ -23,3 +26,16 @@ class CorpusSource:
     """Settings that change with the files a source names on this machine."""
     named_concepts: bool = False
     """Whether concepts are names of :mod:`latent_ledger.text.concept_sets`, and not labels."""
+
+
+def require(
+    fields: tuple[str, ...], names: Sequence[str], where: str, *, known: str = "of"
+) -> None:
+    """Raise :class:`LedgerError` for a field that is not among the `names` of a data set."""
+    for field in fields:
+        if field not in names:
+            near = nearest(field, names, cutoff=0.0)
+            hint = f"; the nearest is {near!r} ({known} {', '.join(names)})" if near else ""
+            raise LedgerError(
+                f"{where} has no field {field!r}{hint}. Name one in the configuration's text_field."
+            )
