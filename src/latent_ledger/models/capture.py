@@ -122,58 +122,41 @@ def forward_rows(
     )
 
 
-@dataclass
-class Capture:
-    """The pass itself: writes the shards of each hook point into its folder, skipping finished
-    ones.
+def write_missing_shards(
+    settings: Mapping,
+    network: PreTrainedModel,
+    tokens: TokenSet,
+    folders: Mapping[HookPoint, Path],
+) -> None:
+    """Forward a token set and write into each hook point's folder the shards that it lacks.
+
+    `settings`: ``dtype``, ``batch`` and ``shard_tokens`` of :func:`capture`.
     """
-
-    network: PreTrainedModel
-    tokens: TokenSet
-    folders: Mapping[HookPoint, Path]
-    dtype: str
-    batch: int
-    shard_rows: int
-
-    def run(self) -> None:
-        """Forward and write what is missing, shard after shard."""
-        spans, width = self.tokens.spans(self.shard_rows), hooks.width(self.network)
-        most, dtype = max(span.rows for span in spans), dtype_named(self.dtype)
-        pinned = self.network.device.type == "cuda"
-        buffers = {
-            hook_point: ShardBuffer(hook_point, most, width, dtype, pinned)
-            for hook_point in self.folders
-        }
-        with Progress("capture", total=self.tokens.n_rows, unit="tokens") as progress:
-            for index, span in enumerate(spans):
-                contexts = self.tokens.read(span.first, span.last)
-                check_vocabulary(contexts, self.network)
-                side = side_columns(contexts, span.first)
-                parity.check_rows(side, contexts["input_ids"], span.first, self.tokens.bos_id)
-                paths = {
-                    hook_point: folder / shard_name(index)
-                    for hook_point, folder in self.folders.items()
-                }
-                missing = {
-                    hook_point: buffers[hook_point]
-                    for hook_point, path in paths.items()
-                    if not is_whole(path, side, width, dtype)
-                }
-                if missing:
-                    self.fill(missing, contexts)
-                for hook_point, buffer in missing.items():
-                    write_shard(paths[hook_point], {"activations": buffer.finished(), **side})
-                progress.update(span.rows)
-
-    def fill(
-        self, buffers: Mapping[HookPoint, ShardBuffer], contexts: Mapping[str, torch.Tensor]
-    ) -> None:
-        """Forward the contexts of one shard into the buffers of its hook points."""
-        for buffer in buffers.values():
-            buffer.clear()
-        for low in range(0, len(contexts["real"]), self.batch):
-            batch = {name: column[low : low + self.batch] for name, column in contexts.items()}
-            forward_rows(self.network, batch, list(buffers), lambda t, rows: buffers[t].put(rows))
+    spans, width = tokens.spans(settings["shard_tokens"]), hooks.width(network)
+    most, dtype = max(span.rows for span in spans), dtype_named(settings["dtype"])
+    pinned, size = network.device.type == "cuda", settings["batch"]
+    buffers = {
+        hook_point: ShardBuffer(hook_point, most, width, dtype, pinned) for hook_point in folders
+    }
+    with Progress("capture", total=tokens.n_rows, unit="tokens") as progress:
+        for index, span in enumerate(spans):
+            contexts = tokens.read(span.first, span.last)
+            check_vocabulary(contexts, network)
+            side = side_columns(contexts, span.first)
+            parity.check_rows(side, contexts["input_ids"], span.first, tokens.bos_id)
+            paths = {hook_point: folders[hook_point] / shard_name(index) for hook_point in folders}
+            missing = [
+                hook_point
+                for hook_point, path in paths.items()
+                if not is_whole(path, side, width, dtype)
+            ]
+            for low in range(0, len(contexts["real"]) if missing else 0, size):
+                batch = {name: column[low : low + size] for name, column in contexts.items()}
+                forward_rows(network, batch, missing, lambda hook, rows: buffers[hook].put(rows))
+            for hook_point in missing:
+                rows = buffers[hook_point].finish()
+                write_shard(paths[hook_point], {"activations": rows, **side})
+            progress.update(span.rows)
 
 
 def capture(
@@ -185,13 +168,11 @@ def capture(
     partial: Path | None = None,
     device: str | None = None,
 ) -> dict[HookPoint, dict]:
-    """Capture the hook points of `outs` over a token set, each into its folder; return facts by
-    hook point.
+    """Capture the hook points of `outs` over a token set, each into its folder; return their facts.
 
     `settings`: ``dtype`` (stored), ``batch`` (contexts per forward), ``shard_tokens`` (rows per
     shard at most), ``parity_tolerance``, ``model_dtype``. `partial`: a folder that outlives a
-    killed run; finished shards in it are reused while model, tokens and settings are the same, and
-    it is removed at the end. `device` defaults to the GPU if there is one.
+    killed run; its finished shards are reused while model, tokens and settings are the same.
 
     Raises :class:`GateError` if a hook point is not TransformerLens' value or a row not its token,
     and :class:`LedgerError` for a hook point beyond the model, values too large for the dtype, a
@@ -206,24 +187,14 @@ def capture(
     folders = {hook_point: Path(outs[hook_point]) for hook_point in hook_points}
     if partial is not None:
         folders = open_partial(Path(partial), fingerprint(settings, model, token_set), hook_points)
-    Capture(
-        network,
-        token_set,
-        folders,
-        dtype=settings["dtype"],
-        batch=settings["batch"],
-        shard_rows=settings["shard_tokens"],
-    ).run()
+    write_missing_shards(settings, network, token_set, folders)
 
     shards = [span.rows for span in token_set.spans(settings["shard_tokens"])]
     facts = {}
     for hook_point in hook_points:
         if partial is not None:
-            for index in range(len(shards)):
-                shutil.move(
-                    folders[hook_point] / shard_name(index),
-                    Path(outs[hook_point]) / shard_name(index),
-                )
+            for name in map(shard_name, range(len(shards))):
+                shutil.move(folders[hook_point] / name, Path(outs[hook_point]) / name)
         facts[hook_point] = {
             "hook_point": str(hook_point),
             "d": hooks.width(network),
@@ -258,9 +229,7 @@ def load_through_gate(
     hook_points: Sequence[HookPoint],
     device: str,
 ) -> tuple[PreTrainedModel, dict[HookPoint, dict]]:
-    """Load the model and compare its hook points on `batch` with TransformerLens' (see
-    `parity.gate`).
-    """
+    """Load the model and compare its hook points on `batch` with TransformerLens'."""
     dtype = settings["model_dtype"]
     network = load_for_capture(model, dtype)
     for hook_point in hook_points:
@@ -299,8 +268,8 @@ def check_space(
     if need > free:
         raise LedgerError(
             f"{len(outs)} hook points of {tokens.n_rows:,} tokens need {need / 1e9:.1f} GB, but "
-            "the disk "
-            f"of {folder} has {free / 1e9:.1f} GB left: free some space or lower the token budget."
+            f"the disk of {folder} has {free / 1e9:.1f} GB left: free some space or lower the "
+            "token budget."
         )
 
 
@@ -320,15 +289,15 @@ def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> dict:
 def open_partial(
     partial: Path, mark: dict, hook_points: Sequence[HookPoint]
 ) -> dict[HookPoint, Path]:
-    """The folders of an unfinished capture, emptied if one of other settings or inputs left them.
+    """The folders of an unfinished capture, emptied if one of another `mark` left them.
 
-    The hook points are not part of `mark`: shards of one hook point do not depend on which others
-    are captured.
+    Shards of one hook point do not depend on which others are captured.
     """
     stamp = partial / "capture.json"
     if not stamp.exists() or read_json(stamp) != mark:
         shutil.rmtree(partial, ignore_errors=True)
         write_json(stamp, mark)
-    for hook_point in hook_points:
-        (partial / str(hook_point)).mkdir(exist_ok=True)
-    return {hook_point: partial / str(hook_point) for hook_point in hook_points}
+    folders = {hook_point: partial / str(hook_point) for hook_point in hook_points}
+    for folder in folders.values():
+        folder.mkdir(exist_ok=True)
+    return folders

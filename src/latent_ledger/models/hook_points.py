@@ -42,9 +42,7 @@ class HookPointName(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class HookPoint:
-    """One tensor of one block, shape [batch, position, d_model]. ``str(hook point)`` names
-    artifacts.
-    """
+    """One tensor of one block, [batch, position, d_model]; its string names artifacts."""
 
     layer: int
     point: HookPointName
@@ -60,15 +58,13 @@ class HookPoint:
     @classmethod
     def parse(cls, name: str) -> HookPoint:
         """Read ``layers.<L>.<point>`` back. Raises :class:`LedgerError` for anything else."""
-        head, _, rest = name.partition(".")
-        layer, _, point = rest.partition(".")
-        if head != "layers" or not layer.isdigit() or point not in set(HookPointName):
-            points = ", ".join(HookPointName)
-            raise LedgerError(
-                f"{name!r} is no hook point: write layers.<number>.<point>, with a point of "
-                f"{points}."
-            )
-        return cls(int(layer), HookPointName(point))
+        match name.split("."):
+            case ["layers", layer, point] if layer.isdigit() and point in set(HookPointName):
+                return cls(int(layer), HookPointName(point))
+        raise LedgerError(
+            f"{name!r} is no hook point: write layers.<number>.<point>, with a point of "
+            f"{', '.join(HookPointName)}."
+        )
 
 
 @dataclass(frozen=True, order=True)
@@ -97,14 +93,10 @@ class CoderSite:
         return (self.input_hook,) if self.autoencodes else (self.input_hook, self.output_hook)
 
     def __str__(self) -> str:
-        return (
-            str(self.input_hook)
-            if self.autoencodes
-            else f"{self.input_hook} -> {self.output_hook.point}"
-        )
+        return f"{self.input_hook}" + ("" if self.autoencodes else f" -> {self.output_hook.point}")
 
     def as_dict(self) -> dict[str, int | str]:
-        """JSON form, as stored beside every coder in ``site.json``."""
+        """JSON form, the content of a coder's ``site.json``."""
         return {
             "layer": self.input_hook.layer,
             "input_hook": self.input_hook.point.value,

@@ -85,7 +85,7 @@ def shapes_of(columns: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]
 
 def expected_shapes(rows: int, d: int) -> dict[str, tuple[int, ...]]:
     """What :func:`shapes_of` gives for a whole shard of `rows` rows of width `d`."""
-    return {"activations": (rows, d), **dict.fromkeys(sorted(SIDE_COLUMNS), (rows,))}
+    return {"activations": (rows, d), **dict.fromkeys(SIDE_COLUMNS, (rows,))}
 
 
 def is_whole(path: Path, side: dict[str, torch.Tensor], d: int, dtype: torch.dtype) -> bool:
@@ -113,15 +113,8 @@ class ShardBuffer:
         self, hook_point: HookPoint, rows: int, d: int, dtype: torch.dtype, pinned: bool
     ) -> None:
         """`pinned` memory lets a GPU's copies overlap its next batch."""
-        self.hook_point, self.rows = (
-            hook_point,
-            torch.empty((rows, d), dtype=dtype, pin_memory=pinned),
-        )
-        self.clear()
-
-    def clear(self) -> None:
-        """Start the next shard."""
-        self.filled = 0
+        self.hook_point, self.filled = hook_point, 0
+        self.rows = torch.empty((rows, d), dtype=dtype, pin_memory=pinned)
         self.largest: torch.Tensor | None = None
 
     def put(self, rows: torch.Tensor) -> None:
@@ -133,32 +126,30 @@ class ShardBuffer:
         largest = torch.maximum(-low, high)  # stays on the device: one synchronisation per shard
         self.largest = largest if self.largest is None else torch.maximum(self.largest, largest)
 
-    def finished(self) -> torch.Tensor:
-        """The shard's rows. Raises :class:`LedgerError` if the stored dtype cannot hold them."""
-        largest = float(cast(torch.Tensor, self.largest))
+    def finish(self) -> torch.Tensor:
+        """The shard's rows; what is put next starts another shard.
+
+        Raises :class:`LedgerError` if the stored dtype cannot hold them.
+        """
+        rows, largest = self.rows[: self.filled], float(cast(torch.Tensor, self.largest))
         if not np.isfinite(largest):
             raise LedgerError(
                 f"{self.hook_point}: the model computes infinite or undefined values there."
             )
-        if largest > torch.finfo(self.rows.dtype).max:
-            name = str(self.rows.dtype).removeprefix("torch.")
+        limits = torch.finfo(rows.dtype)
+        if largest > limits.max:
             raise LedgerError(
-                f"{self.hook_point}: a value of {largest:.3g} overflows {name} "
-                f"(at most {torch.finfo(self.rows.dtype).max:,.0f}): use bfloat16."
+                f"{self.hook_point}: a value of {largest:.3g} overflows {limits.dtype} "
+                f"(at most {limits.max:,.0f}): use bfloat16."
             )
         if self.rows.is_pinned():
             torch.cuda.synchronize()
-        return self.rows[: self.filled]
+        self.filled, self.largest = 0, None
+        return rows
 
 
 class ActivationShards:
-    """Reads the activations of one hook point: random access by row, memory bounded by what is
-    asked.
-
-    >>> acts = ActivationShards(folder)  # doctest: +SKIP
-    >>> acts.read(1000, 1064)["activations"].shape  # doctest: +SKIP
-    torch.Size([64, 128])
-    """
+    """Activations of one hook point, read by row; memory is bounded by what is asked."""
 
     KEPT_MAPPED = 8
     """Shards that stay memory-mapped between reads; the others are mapped anew (about 0.1 ms)."""
@@ -197,8 +188,7 @@ class ActivationShards:
         """Rows ``lo <= row < hi`` of every column, in the stored dtype; they may span shards.
 
         ``activations`` is [hi - lo, d], the others are [hi - lo]. Within one shard the tensors are
-        views of the file: nothing is read before it is used. Raises :class:`LedgerError` if the
-        rows do not exist.
+        views of the file. Raises :class:`LedgerError` if the rows do not exist.
         """
         if not 0 <= lo <= hi <= len(self):
             raise LedgerError(f"{self.folder} has rows 0 to {len(self)}; {lo} to {hi} was asked.")
