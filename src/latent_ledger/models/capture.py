@@ -166,7 +166,6 @@ def capture(
     outs: Mapping[HookPoint, Path],
     *,
     partial: Path | None = None,
-    device: str | None = None,
 ) -> dict[HookPoint, dict]:
     """Capture the hook points of `outs` over a token set, each into its folder; return their facts.
 
@@ -178,10 +177,9 @@ def capture(
     and :class:`LedgerError` for a hook point beyond the model, values too large for the dtype, a
     full disk.
     """
-    device = device or best_device()
     token_set, hook_points = TokenSet(tokens), sorted(outs)
     first_batch = token_set.read(0, min(settings["batch"], len(token_set.lengths)))
-    network, records = load_through_gate(settings, model, first_batch, hook_points, device)
+    network, records = load_through_gate(settings, model, first_batch, hook_points)
     check_space(settings, token_set, outs, hooks.width(network))
 
     folders = {hook_point: Path(outs[hook_point]) for hook_point in hook_points}
@@ -227,10 +225,9 @@ def load_through_gate(
     model: Path,
     batch: Mapping[str, torch.Tensor],
     hook_points: Sequence[HookPoint],
-    device: str,
 ) -> tuple[PreTrainedModel, dict[HookPoint, dict]]:
     """Load the model and compare its hook points on `batch` with TransformerLens'."""
-    dtype = settings["model_dtype"]
+    dtype, device = settings["model_dtype"], best_device()
     network = load_for_capture(model, dtype)
     for hook_point in hook_points:
         hooks.locate(network, hook_point)  # raises before any work if it is beyond the model

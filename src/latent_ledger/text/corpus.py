@@ -26,14 +26,8 @@ from latent_ledger.text.tables import write_rows
 
 ROW_GROUP = 8192
 SCHEMA = pa.schema(
-    [
-        ("doc_id", pa.int64()),
-        ("sha256", pa.string()),
-        ("source", pa.string()),
-        ("text", pa.string()),
-    ]
+    {"doc_id": pa.int64(), "sha256": pa.string(), "source": pa.string(), "text": pa.string()}
 )
-
 
 Row = tuple[float, str, str, str]
 """A document on its way into a part: place in [0, 1), sha256, source, text."""
@@ -46,7 +40,7 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
     ``parts`` (name -> fraction, in order), ``seed``, and ``exclude_concepts``: True for the
     occupation concepts, or a list of concept names, whose texts (and texts that share a passage
     with them) are dropped. The facts are the numbers of documents and bytes. Raises
-    :class:`LedgerError` for an unknown or empty part. Memory: the texts of the parts asked for.
+    :class:`LedgerError` for an unknown or empty part.
     """
     limits = _intervals(settings["parts"])
     for corpus_split in outs:
@@ -72,9 +66,13 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
     if excluded:
         texts = concepts.all_texts(excluded)
         known, passages = {text_digest(text) for text in texts}, Passages(texts)
-        rows = {
-            corpus_split: _without(rows[corpus_split], known, passages) for corpus_split in outs
-        }
+        for corpus_split, part in rows.items():
+            shares = passages.found_in([text for *_, text in part])
+            rows[corpus_split] = [
+                row
+                for row, overlaps in zip(part, shares, strict=True)
+                if row[1] not in known and not overlaps
+            ]
     return {
         corpus_split: _write(sorted(rows[corpus_split]), corpus_split, out)
         for corpus_split, out in outs.items()
@@ -89,13 +87,15 @@ def produce_slice(settings: Mapping, out: Path) -> dict:
     seen these texts. Raises :class:`LedgerError` if the source has fewer.
     """
     count = settings["documents"]
-    first = list(islice(documents(settings), count))
-    if len(first) < count:
+    rows = [
+        (0.0, text_digest(document.text), document.source, document.text)
+        for document in islice(documents(settings), count)
+    ]
+    if len(rows) < count:
         raise LedgerError(
             f"corpus.slices.{settings['slice']} asks for {count} documents, and "
-            f"{settings['source']} has {len(first)}: lower it, or choose another corpus."
+            f"{settings['source']} has {len(rows)}: lower it, or choose another corpus."
         )
-    rows = [(0.0, text_digest(document.text), document.source, document.text) for document in first]
     return _write(rows, settings["slice"], out)
 
 
@@ -118,16 +118,6 @@ def _intervals(parts: Mapping[str, float]) -> dict[str, tuple[float, float]]:
             f"corpus.parts sum to {low:.6g}: fractions of one corpus sum to at most 1."
         )
     return limits
-
-
-def _without(rows: list[Row], known: set[str], passages: Passages) -> list[Row]:
-    """Drop rows whose text is known, or shares a passage with one that is."""
-    shares = passages.found_in([text for *_, text in rows])
-    return [
-        row
-        for row, overlaps in zip(rows, shares, strict=True)
-        if row[1] not in known and not overlaps
-    ]
 
 
 def _write(rows: list[Row], corpus_split: str, out: Path) -> dict:

@@ -10,14 +10,14 @@ from pyarrow import parquet
 from latent_ledger.text.corpora.splits import text_digest
 
 EXAMPLES = pa.schema(
-    [
-        ("example_id", pa.int64()),
-        ("concept", pa.string()),
-        ("label", pa.int8()),
-        ("split", pa.string()),
-        ("text", pa.string()),
-        ("sha256", pa.string()),
-    ]
+    {
+        "example_id": pa.int64(),
+        "concept": pa.string(),
+        "label": pa.int8(),
+        "split": pa.string(),
+        "text": pa.string(),
+        "sha256": pa.string(),
+    }
 )
 """The columns of ``examples.parquet``."""
 

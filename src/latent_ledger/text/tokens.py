@@ -42,11 +42,10 @@ NO_DOCUMENT = -1
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer: any text can be written, nothing is ever unknown.
+    """Train a byte-level BPE tokenizer, deterministic in the texts and their order.
 
     The special tokens ``<bos>``, ``<eos>``, ``<pad>`` are 0, 1, 2, then the 256 bytes, then the
-    merges. Calling it puts BOS in front, as language models here are trained and read.
-    Deterministic in the texts and their order.
+    merges. Calling it puts BOS in front.
     """
     smallest = 256 + 3
     if vocabulary <= smallest:
@@ -102,8 +101,8 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
     """Tokenize a corpus part into the packed layout; return the facts (= ``meta.json``).
 
     `settings`: ``context`` (tokens per row, BOS included) and ``budget`` (tokens in all, BOS and
-    EOS included; rounded down to whole contexts). Only the documents needed are tokenized. Raises
-    :class:`LedgerError` if the part has fewer tokens than the budget.
+    EOS included; rounded down to whole contexts). Raises :class:`LedgerError` if the part has fewer
+    tokens than the budget.
     """
     context, budget = int(settings["context"]), int(settings["budget"])
     tokenizer = load_tokenizer(model)

@@ -1,13 +1,5 @@
 """Registry of the origins of language models.
 
-============ ========================================== ===========================
-source       model                                      further keys of its block
-============ ========================================== ===========================
-``embedded`` a small GPT-NeoX, trained in the graph     ``training``
-owner/name   a repository of the Hugging Face hub       ``revision``
-./name       a local folder
-============ ========================================== ===========================
-
 A new origin is a :class:`~latent_ledger.models.sources.source.ModelSource` in :data:`SOURCES`
 (``docs/add-a-source.md``). Nothing else depends on the origin of a model, and jobs that only load a
 model do not reach this module.
@@ -24,7 +16,7 @@ SOURCES: tuple[ModelSource, ...] = (embedded.SOURCE, published.HUB, published.FO
 
 
 def find(source: str) -> ModelSource | None:
-    """The origin that a source names, or None for a source that no origin accepts."""
+    """The origin that a source names, or None."""
     return next((origin for origin in SOURCES if origin.accepts(source)), None)
 
 

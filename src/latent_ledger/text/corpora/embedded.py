@@ -1,4 +1,4 @@
-"""Embedded texts, real on every machine: the labelled probing sets of the sae-probes wheel.
+"""Embedded texts, on every machine: the labelled probing sets of the sae-probes wheel.
 
 The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``, each with
 a text and a label. They are read without importing the package, which would pull in a model

@@ -1,13 +1,5 @@
 """Registry of the origins of text: a module each, chosen by ``settings["source"]``.
 
-===================== ==================================================== =====================
-source                text                                                 further settings
-===================== ==================================================== =====================
-``embedded``          the labelled texts inside the sae-probes wheel       ``families``
-``hub:<id>[:<name>]`` a Hugging Face dataset (and its configuration)       ``revision``, ``split``
-a folder or file      local ``.txt``, ``.jsonl`` and ``.parquet`` files
-===================== ==================================================== =====================
-
 A new origin is a module with a :class:`~latent_ledger.text.corpora.source.CorpusSource` in
 :data:`SOURCES` (``docs/add-a-source.md``). Every source has a field with the text, ``text_field``
 (default ``text``); labelled ones have a field with a label too, which concepts are drawn from.
