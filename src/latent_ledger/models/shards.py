@@ -195,8 +195,7 @@ class ActivationShards:
         first = int(np.searchsorted(self.starts[1:-1], lo, side="right"))
         last = max(int(np.searchsorted(self.starts[:-1], hi, side="left")), first + 1)
         parts = []
-        for index in range(first, last):
-            start = int(self.starts[index])
+        for index, start in enumerate(self.starts[first:last].tolist(), first):
             columns = self.shard(index)
             parts.append({c: columns[c][max(lo - start, 0) : hi - start] for c in COLUMNS})
         if len(parts) == 1:

@@ -22,7 +22,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -159,16 +158,12 @@ def held_out_loss(
     }
 
 
-@dataclass
 class _Checkpoint:
     """All state of a run in one file, bound by `key` to the settings and corpus it belongs to."""
 
-    folder: Path | None
-    key: str
-
-    @property
-    def path(self) -> Path | None:
-        return None if self.folder is None else Path(self.folder) / "state.pt"
+    def __init__(self, folder: Path | None, key: str) -> None:
+        self.path = None if folder is None else Path(folder) / "state.pt"
+        self.key = key
 
     def save(self, step: int, stateful: Sequence) -> None:
         if self.path is None:

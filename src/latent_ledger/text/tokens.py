@@ -136,21 +136,20 @@ def packed(
     partly, and the tokens that the texts offered.
     """
     bos, eos, _ = special_ids(tokenizer)
-    ids: list[np.ndarray] = []
     texts_read: list[str] = []
-    lengths: list[int] = []  # tokens of each document with its EOS
+    ids: list[np.ndarray] = []  # of each document, with its EOS
     total = 0
     for batch in _batches(texts):
-        for text, tokens in zip(batch, encode(tokenizer, batch), strict=True):
-            ids += [tokens, np.array([eos], dtype=np.int32)]
-            texts_read.append(text)
-            lengths.append(len(tokens) + 1)
-            total += len(tokens) + 1
+        texts_read += batch
+        encoded = [np.append(tokens, np.int32(eos)) for tokens in encode(tokenizer, batch)]
+        ids += encoded
+        total += sum(map(len, encoded))
         if n_tokens is not None and total >= n_tokens:
             break
     stream = np.concatenate(ids) if ids else np.empty(0, np.int32)
+    lengths = [len(tokens) for tokens in ids]
     ends = np.cumsum(lengths, dtype=np.int64)
-    owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    owners = np.repeat(np.arange(len(ids), dtype=np.int32), lengths)
     owners[ends - 1] = NO_DOCUMENT  # each document's EOS
     rows = (total if n_tokens is None else min(total, n_tokens)) // (context - 1)
     used = rows * (context - 1)
@@ -242,10 +241,7 @@ def write(
         "n_bytes": n_bytes,
         "n_documents": documents.num_rows,
     }
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
-        Path(out) / "tokens.safetensors",
-    )
+    save_file(dict(arrays), Path(out) / "tokens.safetensors")
     documents = documents.drop_columns(["text"])
     parquet.write_table(documents, Path(out) / "documents.parquet", compression="zstd")
     write_json(Path(out) / "meta.json", meta)

@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.text.corpora.source import no_files
+from latent_ledger.text.corpora.source import Origin
 
 Block = Mapping[str, Any]
 """A block of the configuration that names a model: ``source``, perhaps ``revision``, ``training``.
@@ -18,16 +18,12 @@ Produce = Callable[[Mapping[str, Any], Mapping[str, Path], Path, Callable[[], Pa
 """(settings, input folders by name, out, folder for checkpoints) -> facts."""
 
 
-@dataclass(frozen=True)
-class ModelSource:
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(Origin):
     """All that differs between one origin of language models and the others."""
 
-    name: str
-    """The origin's name in ``x-for`` of the configuration's schema."""
     form: str
     """How a source of this origin is written."""
-    accepts: Callable[[str], bool]
-    """Whether a ``source`` names this origin."""
     numbers: Callable[[Block], dict[str, Any] | None]
     """The model's ``config.json``, or None where it cannot be known before a job has run."""
     settings: Callable[[Block], dict[str, Any]]
@@ -36,8 +32,6 @@ class ModelSource:
     """The job that provides the model; its input ``text`` is the corpus part `trained_on`."""
     label: Callable[[Block], str] = itemgetter("source")
     """The model's name in a row of the ledger."""
-    listing: Callable[[str], dict[str, str]] = no_files
-    """Settings that change with the files a source names on this machine."""
     trained_on: str | None = None
     """The part of the corpus the model is trained on, or None where it comes trained."""
 

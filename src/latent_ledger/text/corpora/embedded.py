@@ -10,7 +10,7 @@ the positive class is news (their negatives are source code), hence :data:`ONLY_
 """
 
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -95,27 +95,25 @@ def read_set(number: int) -> list[tuple[str, str]]:
     return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
 
 
-def set_numbers(families: Sequence[str]) -> list[int]:
-    """The sets of some families, ascending. An unknown family is an error naming the nearest."""
-    for family in families:
-        if family not in FAMILIES:
-            near = nearest(family, FAMILIES, cutoff=0.0)
-            raise LedgerError(
-                f"corpus.families: the embedded corpus has no family {family!r}; the nearest is "
-                f"{near!r} (there are {', '.join(FAMILIES)})."
-            )
-    return sorted({number for family in families for number in FAMILIES[family]})
-
-
 def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
-    """Yield every record of ``settings["families"]``; `fields` are of ``text`` and ``label``."""
+    """Yield every record of ``settings["families"]``, set by set in the order of their numbers.
+
+    Raises :class:`LedgerError` for an unknown family or field.
+    """
     for field in fields:
         if field not in COLUMNS:
             raise LedgerError(
                 f"corpus.text_field: the embedded corpus has no field {field!r}; leave it out, or "
                 "write 'text'."
             )
-    for number in set_numbers(settings["families"]):
+    for family in settings["families"]:
+        if family not in FAMILIES:
+            near = nearest(family, FAMILIES, cutoff=0.0)
+            raise LedgerError(
+                f"corpus.families: the embedded corpus has no family {family!r}; the nearest is "
+                f"{near!r} (there are {', '.join(FAMILIES)})."
+            )
+    for number in sorted({number for name in settings["families"] for number in FAMILIES[name]}):
         name = set_path(number).name.removesuffix(".csv.zst")
         for text, label in read_set(number):
             if ONLY_LABEL.get(number, label) == label:

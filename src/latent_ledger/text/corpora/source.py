@@ -1,4 +1,4 @@
-"""Origin of texts: the description that each origin gives of itself."""
+"""Origin of texts, or of models: the description that each origin gives of itself."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,18 +12,24 @@ def no_files(source: str) -> dict[str, str]:
     return {}
 
 
-@dataclass(frozen=True)
-class CorpusSource:
-    """All that differs between one origin of texts and the others."""
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What the ``source`` of a section of the configuration names."""
 
     name: str
     """The origin's name in ``x-for`` of the configuration's schema."""
     accepts: Callable[[str], bool]
     """Whether a ``source`` names this origin."""
-    records: Callable[[Mapping, tuple[str, ...]], Iterator[tuple[str, tuple]]]
-    """(settings, fields) -> (name of the data set, values of the fields) of every record."""
     listing: Callable[[str], dict[str, str]] = no_files
     """Settings that change with the files a source names on this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusSource(Origin):
+    """All that differs between one origin of texts and the others."""
+
+    records: Callable[[Mapping, tuple[str, ...]], Iterator[tuple[str, tuple]]]
+    """(settings, fields) -> (name of the data set, values of the fields) of every record."""
     named_concepts: bool = False
     """Whether concepts are names of :mod:`latent_ledger.text.concept_sets`, and not labels."""
 
