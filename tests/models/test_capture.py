@@ -281,14 +281,14 @@ import psutil
 from latent_ledger.models import capture
 from latent_ledger.models.hook_points import HookPoint
 
-root, write, peaks = Path(sys.argv[1]), capture.write_shard, []
+root, write, peaks = Path(sys.argv[1]), capture.shards.write_shard, []
 
 def measured(path, columns):
     # Sampled with all buffers full. ru_maxrss would not do: importing torch peaks higher.
     write(path, columns)
     peaks[-1] = max(peaks[-1], psutil.Process().memory_info().rss)
 
-capture.write_shard = measured
+capture.shards.write_shard = measured
 network = capture.load_for_capture(root / "model")
 for size in ("warm-up", "small", "large"):
     folders = {HookPoint(0, point): root / size / point for point in ("resid_pre", "mlp_out")}
