@@ -2,12 +2,11 @@
 
     texts -> exact duplicates out -> texts that concept probing uses out -> parts by hash
 
-A document's side is a function of its text and the seed alone: the salted sha256, read as a number
-in [0, 1), falls into the interval of a part. Intervals follow one another in the order the parts
-are declared in. So neither the order of the source, nor documents added later, nor a part declared
-behind the others move any document. Within a part, documents stand in the order of that number: a
-random order, so that the first tokens of a part are a fair sample of all its sources. Documents
-beyond the sum of the fractions are not used.
+A document's part is a function of its text and the seed alone: the salted sha256, read as a number
+in [0, 1), falls into the interval of a part. Intervals follow one another in the order of the
+configuration; documents beyond their sum are not used. So neither the order of the source, nor
+documents added later, nor a part declared behind the others move any document. Within a part,
+documents stand in the order of that number: its first tokens are a fair sample of all its sources.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,9 +81,8 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
 def produce_slice(settings: Mapping, out: Path) -> dict:
     """Write the first documents of the source, in its order, duplicates and all; return facts.
 
-    `settings`: ``source`` and what it needs, ``documents`` (how many), ``slice`` (its name). For
-    comparing with published measurements on ``train[:64]``; models and coders trained here may have
-    seen these texts. Raises :class:`LedgerError` if the source has fewer.
+    `settings`: ``source`` and what it needs, ``documents`` (how many), ``slice`` (its name). Models
+    and coders trained here may have seen them. Raises :class:`LedgerError` if there are fewer.
     """
     count = settings["documents"]
     rows = [
@@ -126,6 +124,6 @@ def _write(rows: list[Row], corpus_split: str, out: Path) -> dict:
             f"The corpus part {corpus_split!r} is empty: enlarge corpus.parts.{corpus_split} or "
             "the corpus."
         )
-    numbered = ((number, *row[1:]) for number, row in enumerate(rows))
-    write_rows(numbered, SCHEMA, Path(out) / "documents.parquet", row_group_size=ROW_GROUP)
+    documents_path = Path(out) / "documents.parquet"
+    write_rows((row[1:] for row in rows), SCHEMA, documents_path, row_group_size=ROW_GROUP)
     return {"documents": len(rows), "bytes": sum(len(text.encode()) for *_, text in rows)}

@@ -131,9 +131,8 @@ def packed(
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Pack texts into contexts until `n_tokens` tokens (BOS not counted; None: all) are there.
 
-    Returns the arrays of the token set (document ids count the texts from 0), and
-    {"documents", "bytes", "stream"}: documents and UTF-8 bytes that lie in the contexts, wholly or
-    partly, and the tokens that the texts offered.
+    Returns the arrays of the token set, and {"documents", "bytes", "stream"}: documents and UTF-8
+    bytes in the contexts, wholly or partly, and the tokens that the texts offered.
     """
     bos, eos, _ = special_ids(tokenizer)
     texts_read: list[str] = []
@@ -171,9 +170,8 @@ def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> 
     """Tokenize texts, one per row; return the facts (= ``meta.json``).
 
     `settings`: ``context`` (tokens per row, BOS included) and ``keep``: which ``context - 1``
-    tokens of a long text stay, at its ``end`` (the default) or its ``beginning``. `concepts`: a
-    folder with ``examples.parquet`` (whose ``example_id`` becomes the document id of a row) or with
-    a corpus' ``documents.parquet``.
+    tokens of a long text stay, at its ``end`` (the default) or its ``beginning``. `concepts`: the
+    folder of labelled examples or of a corpus part.
     """
     context, from_the_end = int(settings["context"]), settings.get("keep", "end") == "end"
     if context < 2:
@@ -205,9 +203,8 @@ def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> 
 
 
 def _rows(folder: Path) -> pa.Table:
-    """The texts of a folder of labelled examples or of documents, numbered by ``doc_id``."""
-    examples = folder / "examples.parquet"
-    if examples.exists():
+    """The texts of labelled examples or of documents, numbered by ``doc_id``."""
+    if (examples := folder / "examples.parquet").exists():
         return parquet.read_table(examples).rename_columns({"example_id": "doc_id"})
     return read(folder, ["doc_id", "sha256", "source", "text"])
 
@@ -221,8 +218,7 @@ def write(
     layout: str,
     n_bytes: int,
 ) -> dict:
-    """Write a token set: ``tokens.safetensors``, ``documents.parquet`` (without the texts) and
-    ``meta.json``.
+    """Write a token set: ``tokens.safetensors``, ``documents.parquet`` and ``meta.json``.
 
     The tensors are ``input_ids`` and ``doc_ids`` int32 [contexts, context] and ``lengths`` int32
     [contexts]; positions from a row's length on are padding.

@@ -29,7 +29,7 @@ def pin_hub(settings: Mapping, inputs: Mapping, out: Path, checkpoint: Callable)
 
     source = settings["source"]
     folder = references.download(source, settings.get("revision"), SMALL_FILES, WEIGHTS)
-    return references.write(out, source, folder.name, _model_files(folder, source))
+    return _write_reference(out, source, folder.name, folder)
 
 
 def pin_folder(settings: Mapping, inputs: Mapping, out: Path, checkpoint: Callable) -> dict:
@@ -37,18 +37,14 @@ def pin_folder(settings: Mapping, inputs: Mapping, out: Path, checkpoint: Callab
 
     Raises :class:`LedgerError` if the folder does not exist or holds no model.
     """
-    from latent_ledger.artifacts import references
-
     source = settings["source"]
-    folder = local(source)
-    if not folder.is_dir():
+    if not local(source).is_dir():
         raise LedgerError(f"model.source: the folder {source} does not exist.")
-    return references.write(out, source, None, _model_files(folder, source))
+    return _write_reference(out, source, None, local(source))
 
 
-def _model_files(folder: Path, source: str) -> list[Path]:
-    """Configuration, tokenizer and one format of weights, sorted by name."""
-    from latent_ledger.artifacts.references import REFERENCE
+def _write_reference(out: Path, source: str, revision: str | None, folder: Path) -> dict:
+    from latent_ledger.artifacts import references
 
     small = {path for pattern in SMALL_FILES for path in folder.glob(pattern)}
     formats = (sorted(folder.glob(pattern)) for pattern in WEIGHTS)
@@ -58,14 +54,14 @@ def _model_files(folder: Path, source: str) -> list[Path]:
             f"model.source: {source} is no language model: config.json and model.safetensors are "
             "expected in it."
         )
-    return sorted({path for path in small if path.name != REFERENCE} | set(weights))
+    small = {path for path in small if path.name != references.REFERENCE}
+    return references.write(out, source, revision, sorted(small | set(weights)))
 
 
 def _hub_numbers(block: Block) -> dict[str, Any] | None:
     """Known once ``config.json`` lies in the local hub cache; the job checks it again."""
-    return _text_config(
-        cached_file(block["source"], block.get("revision") or "main", "config.json")
-    )
+    revision = block.get("revision") or "main"
+    return _text_config(cached_file(block["source"], revision, "config.json"))
 
 
 def _folder_numbers(block: Block) -> dict[str, Any] | None:

@@ -12,8 +12,7 @@ from typing import Any
 from latent_ledger.text.corpora.source import Origin
 
 Block = Mapping[str, Any]
-"""A block of the configuration that names a model: ``source``, perhaps ``revision``, ``training``.
-"""
+"""A block of the configuration that names a model, by its ``source``."""
 Produce = Callable[[Mapping[str, Any], Mapping[str, Path], Path, Callable[[], Path]], dict]
 """(settings, input folders by name, out, folder for checkpoints) -> facts."""
 
