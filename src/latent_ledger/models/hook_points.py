@@ -12,9 +12,6 @@ A transformer block of layer ``L`` is read at one of these points::
   models with a post-feedforward norm (Gemma-2), where confusing the two is a different target.
 * ``resid_post`` is the output of the whole block: ``hidden_states[L + 1]`` for every block but the
   last, whose entry in ``hidden_states`` is already behind the final norm.
-
-A :class:`HookPoint` is one such tensor. A :class:`CoderSite` is the pair a coder lives at: an SAE
-reads and writes the same hook point; a transcoder reads the MLP's input and writes its output.
 """
 
 from __future__ import annotations
@@ -69,7 +66,7 @@ class HookPoint:
 
 @dataclass(frozen=True, order=True)
 class CoderSite:
-    """Where a coder reads its input and where its output belongs."""
+    """Where a coder reads and writes: an SAE at one hook point, a transcoder around the MLP."""
 
     input_hook: HookPoint
     output_hook: HookPoint

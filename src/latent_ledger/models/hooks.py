@@ -1,14 +1,4 @@
-"""Modules of a Hugging Face model behind each hook point.
-
-=================  ==============================================================  ===============
-point              module                                                          which side
-=================  ==============================================================  ===============
-``resid_pre``      block ``L``                                                     input
-``resid_post``     block ``L``                                                     output
-``mlp_in``         block ``L``'s MLP                                               input
-``mlp_out``        block ``L``'s MLP                                               output
-``mlp_out_normed`` the norm behind the MLP if there is one (Gemma-2), else the MLP  output
-=================  ==============================================================  ===============
+"""Modules of a Hugging Face model behind each hook point (:func:`locate`).
 
 To add an architecture, add one :class:`Layout`; models built like Llama need none. Every layout is
 checked against TransformerLens by the parity gate before anything depends on it.
@@ -26,7 +16,6 @@ from torch import nn
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 
-Side = Literal["input", "output"]
 Edit = Callable[[torch.Tensor], torch.Tensor | None]
 """Sees a hook point's value [batch, position, d]; returns its replacement, or None to leave it."""
 
@@ -66,10 +55,8 @@ def _like_llama(model: nn.Module) -> Layout | None:
     blocks = getattr(getattr(model, prefix, None), "layers", None)
     if not isinstance(blocks, nn.ModuleList) or not all(hasattr(block, "mlp") for block in blocks):
         return None
-    post_norm = "post_feedforward_layernorm"
-    return Layout(
-        f"{prefix}.layers", post_norm=post_norm if hasattr(blocks[0], post_norm) else None
-    )
+    norm = "post_feedforward_layernorm"
+    return Layout(f"{prefix}.layers", post_norm=norm if hasattr(blocks[0], norm) else None)
 
 
 def width(model: nn.Module) -> int:
@@ -77,7 +64,7 @@ def width(model: nn.Module) -> int:
     return cast(Any, model).config.get_text_config().hidden_size
 
 
-def locate(model: nn.Module, hook_point: HookPoint) -> tuple[nn.Module, Side]:
+def locate(model: nn.Module, hook_point: HookPoint) -> tuple[nn.Module, Literal["input", "output"]]:
     """The module and side of `hook_point`. Raises :class:`LedgerError` beyond the model."""
     layout = layout_of(model)
     blocks = cast(nn.ModuleList, model.get_submodule(layout.blocks))

@@ -1,8 +1,8 @@
 """Splicing: runs of the model with some tensors replaced, and the effect on its output.
 
-A splice passes the value of a hook point [batch, position, d] through a function and lets the model
-go on with the result, at chosen positions only; every other position keeps its value to the bit. A
-coder is spliced at its output hook, from the value of its input hook in the same pass::
+A splice passes the value of a hook point through a function at some positions; every other position
+keeps its value to the bit. A coder is spliced at its output hook, from the value of its input hook
+in the same pass::
 
     sae          x = resid_post            -> reconstruct(x) in place of x
     transcoder   x = mlp_in,  y = mlp_out  -> reconstruct(x) in place of y

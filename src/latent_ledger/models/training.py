@@ -1,14 +1,10 @@
 """Training of the embedded model: a tokenizer and a small GPT-NeoX, in minutes.
 
-It is Pythia in miniature (parallel residual, rotary positions, untied embeddings), so that every
-later stage meets the tensors it meets in a real model. Recipe, tuned for two cores: a small
-vocabulary, many short steps, Muon (Jordan et al., 2024) for the hidden matrices with AdamW's update
-size (Liu et al., 2025, arXiv 2502.16982), AdamW for embeddings, norms and biases, and a linear
-decay to zero.
-
-Every training context starts with BOS, exactly as :mod:`latent_ledger.text.tokens` packs the
-contexts that activations are captured on; a model that never saw BOS first would be measured off
-its distribution.
+It is Pythia in miniature: parallel residual, rotary positions, untied embeddings. Recipe, tuned for
+two cores: a small vocabulary, many short steps, Muon (Jordan et al., 2024) for the hidden matrices
+with AdamW's update size (Liu et al., 2025, arXiv 2502.16982), AdamW for embeddings, norms and
+biases, and a linear decay to zero. Contexts start with BOS, as those that activations are captured
+on.
 
 Same settings and corpus give the same bytes: fixed steps, a schedule of rows drawn from the seed,
 a fixed number of threads (sums change their order with it). A run that is killed and started again
@@ -51,10 +47,9 @@ CHECKPOINT_STEPS = 100
 def produce(settings: Mapping, corpus: Path, out: Path, checkpoint: Path | None = None) -> dict:
     """Train tokenizer and model on a corpus part and save both into `out`; return the facts.
 
-    `settings`: ``vocabulary``, ``layers``, ``width``, ``heads``, ``context`` and ``batch`` (tokens
-    and contexts per step), ``steps``, ``seed``. `checkpoint` is the folder of an unfinished run's
-    state. Facts: parameters, tokens trained on, and the loss on held-out documents in nats per
-    token and bits per byte.
+    `settings`: ``vocabulary``, ``layers``, ``width``, ``heads``, ``context`` (tokens), ``batch``
+    (contexts per step), ``steps``, ``seed``. `checkpoint` is the folder of an unfinished run's
+    state. Facts: parameters, tokens trained on, and the loss on held-out documents.
     """
     _check(settings)
     torch.manual_seed(settings["seed"])
@@ -119,8 +114,7 @@ def train(
                 optimizer.step()
                 scheduler.step()
                 optimizer.zero_grad(set_to_none=True)
-            done = step + 1 - first
-            rate = done * input_ids.numel() / (time.monotonic() - began)
+            rate = (step + 1 - first) * input_ids.numel() / (time.monotonic() - began)
             progress.update(1, loss=loss.item(), **{"tokens/s": rate})
             if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < steps:
                 checkpoint.save(step + 1, stateful)

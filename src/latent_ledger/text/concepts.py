@@ -7,11 +7,10 @@ A group lies on one side as a whole, for *all* concepts: a text in training of o
 in testing of another, nor is an overlapping excerpt of it. The sides and the draw are functions of
 text and seed and do not depend on the order of the source.
 
-Sources: ``embedded`` (the sets of sae_probes' wheel in :mod:`latent_ledger.text.concept_sets`), or
-a hub data set or local folder with a ``text_field`` and a ``label_field``, whose values are the
-concepts' names and where every other value is a negative. There a concept may also be a contrast of
-two values, ``19 vs 21``: texts of the first are positive, of the second negative, and all others
-are left out.
+Sources: ``embedded`` (the sets of :mod:`latent_ledger.text.concept_sets`), or a hub data set or
+local folder whose ``label_field`` holds the concepts' names; every other value is a negative. There
+a concept may also be a contrast of two values, ``19 vs 21``: texts of the first are positive, of
+the second negative, and all others are left out.
 """
 
 from collections import Counter
@@ -45,8 +44,7 @@ def produce(settings: Mapping, out: Path) -> dict:
 
     `settings`: ``source``, ``concepts`` (names), ``examples`` ({"train": n, "test": n}, counted
     per concept, half of them positive), ``seed``; ``text_field`` and ``label_field`` where the
-    source is not embedded. Raises :class:`LedgerError` for an unknown concept and for one with too
-    few texts on a side.
+    source is not embedded. Raises :class:`LedgerError` for a concept that is unknown or too rare.
     """
     sizes = {split: int(settings["examples"][split]) for split in SPLITS}
     for split, count in sizes.items():

@@ -1,12 +1,8 @@
 """Embedded texts, on every machine: the labelled probing sets of the sae-probes wheel.
 
-The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``, each with
-a text and a label. They are read without importing the package, which would pull in a model
-library.
-
-A *family* is a set of sets with one kind of text (:data:`FAMILIES`). Sets made of one-versus-rest
-copies of another set, names, coordinates and arithmetic belong to none. Of the AG News sets only
-the positive class is news (their negatives are source code), hence :data:`ONLY_LABEL`.
+The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``. They are
+read without importing the package, which would pull in a model library. Sets of one-versus-rest
+copies of another set, names, coordinates and arithmetic belong to no family.
 """
 
 import importlib.util
@@ -34,7 +30,7 @@ FAMILIES: dict[str, tuple[int, ...]] = {
 """Family of text -> numbers of its sets in the wheel."""
 
 ONLY_LABEL: dict[int, str] = {161: "1", 162: "1", 163: "1"}
-"""Sets of which only the texts with this label belong to the family."""
+"""Sets of which only this label belongs to the family: AG News' negatives are source code."""
 
 COLUMNS = {"text": "prompt", "label": "target"}
 """Field -> its column in the files."""

@@ -1,7 +1,7 @@
 """Texts of a local folder (or file): ``.txt``, ``.jsonl`` and ``.parquet``, in all subfolders.
 
-A ``.txt`` file is one document; a line of ``.jsonl`` and a row of ``.parquet`` are one record each.
-Files are read in the order of their relative paths, which also name the data set of a document.
+A ``.txt`` file, a line of ``.jsonl`` and a row of ``.parquet`` are one record each. Files are read
+in the order of their relative paths, which also name the data set of a document.
 """
 
 import json

@@ -16,8 +16,7 @@ PREFIX = "hub:"
 def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
     """Yield the records of one split; class labels come as their names.
 
-    Raises :class:`LedgerError` if the data set cannot be had (no network, gated, unknown) or lacks
-    a field.
+    Raises :class:`LedgerError` if the data set cannot be had or lacks a field.
     """
     name, _, configuration = settings["source"].removeprefix(PREFIX).partition(":")
     dataset = _load(
@@ -34,12 +33,11 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
 
 
 def _load(name: str, configuration: str | None, revision: str | None, split: str):
-    """`datasets.load_dataset`, with every failure a person can cause as one line."""
     import datasets
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError
 
-    label = f"{name}" + (f", configuration {configuration}" if configuration else "")
+    label = name + (f", configuration {configuration}" if configuration else "")
     try:
         return datasets.load_dataset(name, configuration, revision=revision, split=split)
     except DatasetNotFoundError as error:

@@ -36,8 +36,7 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
 def documents(settings: Mapping) -> Iterator[Document]:
     """Stream the texts of a corpus, blank ones left out, in the order of the source.
 
-    Raises :class:`LedgerError` for a source that does not exist, lacks the text field, keeps
-    something other than text in it, or holds no text at all.
+    Raises :class:`LedgerError` for a source without texts in the text field.
     """
     field = settings.get("text_field") or "text"
     any_text = False
