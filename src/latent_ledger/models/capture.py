@@ -133,20 +133,18 @@ def write_missing_shards(
             check_vocabulary(contexts, network)
             side = side_columns(contexts, span.first)
             parity.check_rows(side, contexts["input_ids"], span.first, tokens.bos_id)
-            paths = {
-                hook_point: folders[hook_point] / shards.shard_name(index) for hook_point in folders
-            }
+            name = shards.shard_name(index)
             missing = [
                 hook_point
-                for hook_point, path in paths.items()
-                if not shards.is_whole(path, side, width, dtype)
+                for hook_point, folder in folders.items()
+                if not shards.is_whole(folder / name, side, width, dtype)
             ]
-            for low in range(0, len(contexts["real"]) if missing else 0, size):
-                batch = {name: column[low : low + size] for name, column in contexts.items()}
+            for low in range(0, len(contexts["real"]), size) if missing else ():
+                batch = {key: column[low : low + size] for key, column in contexts.items()}
                 forward_rows(network, batch, missing, lambda hook, rows: buffers[hook].put(rows))
             for hook_point in missing:
                 rows = buffers[hook_point].finish()
-                shards.write_shard(paths[hook_point], {"activations": rows, **side})
+                shards.write_shard(folders[hook_point] / name, {"activations": rows, **side})
             progress.update(span.rows)
 
 
@@ -163,7 +161,6 @@ def capture(
     `settings`: ``dtype`` (stored), ``batch`` (contexts per forward), ``shard_tokens`` (rows per
     shard at most), ``parity_tolerance``, ``model_dtype``. `partial`: a folder that outlives a
     killed run; its finished shards are reused while model, tokens and settings are the same.
-
     Raises :class:`GateError` if a hook point is not TransformerLens' value or a row not its token,
     and :class:`LedgerError` for a hook point beyond the model, values too large for the dtype, a
     full disk.

@@ -81,7 +81,7 @@ def _known(concept: str) -> ConceptSet:
 
 
 def _labelled(settings: Mapping) -> Iterator[tuple[str, str, int]]:
-    """Yield (concept, text, label) from the source."""
+    """(concept, text, label) of every example in the source."""
     if source_of(settings["source"]).named_concepts:
         for concept in settings["concepts"]:
             labelled = _known(concept)

@@ -35,11 +35,10 @@ Row = tuple[float, str, str, str]
 def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
     """Write ``documents.parquet`` of some parts (name -> folder); return facts for each.
 
-    `settings`: ``source`` and what it needs (see :mod:`latent_ledger.text.corpora.registry`),
-    ``parts`` (name -> fraction, in order), ``seed``, and ``exclude_concepts``: True for the
-    occupation concepts, or a list of concept names, whose texts (and texts that share a passage
-    with them) are dropped. The facts are the numbers of documents and bytes. Raises
-    :class:`LedgerError` for an unknown or empty part.
+    `settings`: ``source`` and what it needs, ``parts`` (name -> fraction, in order), ``seed``, and
+    ``exclude_concepts``: True for the occupation concepts, or a list of concept names, whose texts
+    (and texts that share a passage with them) are dropped. The facts are the numbers of documents
+    and bytes. Raises :class:`LedgerError` for an unknown or empty part.
     """
     limits = _intervals(settings["parts"])
     for corpus_split in outs:

@@ -77,10 +77,7 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int, int]:
-    """The (BOS, EOS, PAD) token ids; where a tokenizer lacks one, EOS or BOS stands in.
-
-    Pythia has one end-of-text token for all three; Gemma has 2, 1, 0.
-    """
+    """The (BOS, EOS, PAD) token ids; where a tokenizer lacks one, EOS or BOS stands in."""
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
     known = [token_id for token_id in (bos, eos) if token_id is not None]
     if not known:
@@ -113,8 +110,7 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
             "at least 2 tokens, and one of them."
         )
     table = read(corpus, ["doc_id", "sha256", "source", "text"])
-    n_tokens = rows * (context - 1)
-    arrays, kept = packed(tokenizer, _texts(table), context, n_tokens)
+    arrays, kept = packed(tokenizer, _texts(table), context, rows * (context - 1))
     if len(arrays["input_ids"]) < rows:
         have = (kept["stream"] // (context - 1)) * context
         label = f" {settings['part']!r}" if "part" in settings else ""

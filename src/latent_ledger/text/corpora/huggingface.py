@@ -67,8 +67,4 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-SOURCE = CorpusSource(
-    name="hub",
-    accepts=lambda source: source.startswith(PREFIX),
-    records=records,
-)
+SOURCE = CorpusSource(name="hub", accepts=lambda source: source.startswith(PREFIX), records=records)

@@ -34,9 +34,7 @@ class CorpusSource(Origin):
     """Whether concepts are names of :mod:`latent_ledger.text.concept_sets`, and not labels."""
 
 
-def require(
-    fields: tuple[str, ...], names: Sequence[str], where: str, *, known: str = "of"
-) -> None:
+def require(fields: tuple[str, ...], names: Sequence[str], where: str, known: str = "of") -> None:
     """Raise :class:`LedgerError` for a field that is not among the `names` of a data set."""
     for field in fields:
         if field not in names:
