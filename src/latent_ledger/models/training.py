@@ -3,8 +3,7 @@
 It is Pythia in miniature: parallel residual, rotary positions, untied embeddings. Recipe, tuned for
 two cores: a small vocabulary, many short steps, Muon (Jordan et al., 2024) for the hidden matrices
 with AdamW's update size (Liu et al., 2025, arXiv 2502.16982), AdamW for embeddings, norms and
-biases, and a linear decay to zero. Contexts start with BOS, as those that activations are captured
-on.
+biases, and a linear decay to zero. Contexts start with BOS, as those of a capture.
 
 Same settings and corpus give the same bytes: fixed steps, a schedule of rows drawn from the seed,
 a fixed number of threads (sums change their order with it). A run that is killed and started again
