@@ -18,11 +18,12 @@ LOADS = """
 import json, sys
 from pathlib import Path
 import datasets, torch
-from latent_ledger.models import language_model, published
+from latent_ledger.models import language_model
 from latent_ledger.coders.formats.gemma_scope import fetch as gemma_scope
 from latent_ledger.models.hook_points import CoderSite
+from latent_ledger.models.sources.published import pin_hub
 out = Path(sys.argv[1])
-reference = published.reference_hub({"source": "google/gemma-2-2b", "revision": None}, out)
+reference = pin_hub({"source": "google/gemma-2-2b", "revision": None}, {}, out, Path)
 model = language_model.load_model(out, "bfloat16")
 config = model.config
 pile = datasets.load_dataset("NeelNanda/pile-10k", split="train[:64]")
@@ -48,9 +49,9 @@ print(json.dumps({
 ABSENT = """
 import sys
 from pathlib import Path
-from latent_ledger.models import published
+from latent_ledger.models.sources.published import pin_hub
 model = {"source": "google/gemma-2-9b", "revision": None}
-published.reference_hub(model, Path(sys.argv[1]))
+pin_hub(model, {}, Path(sys.argv[1]), Path)
 """
 
 

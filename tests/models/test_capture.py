@@ -15,7 +15,7 @@ import torch
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import capture as capturing
 from latent_ledger.models import hooks, language_model, shards
-from latent_ledger.models.capture import Capture, TokenSet, capture
+from latent_ledger.models.capture import TokenSet, capture
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.text.tokenizer import load_tokenizer
@@ -138,14 +138,14 @@ def test_values_do_not_depend_on_the_batch_size(model, tokens, tmp_path):
     wanted = [HookPoint(1, "mlp_out"), HookPoint(2, "resid_post")]
     runs = [run(tmp_path / str(batch), model, tokens, wanted, batch=batch) for batch in (1, 3, 64)]
     for hook_point in wanted:
-        first, *others = [found[hook_point].read(0, len(found[hook_point])) for found in runs]
+        first, *others = [acts[hook_point].read(0, len(acts[hook_point])) for acts in runs]
         for other in others:
             for name in shards.SIDE_COLUMNS:
                 assert torch.equal(first[name], other[name])
             torch.testing.assert_close(
                 first["activations"], other["activations"], rtol=1e-4, atol=1e-4
             )
-        assert len({tuple(found[hook_point].shard_rows) for found in runs}) == 1
+        assert len({tuple(acts[hook_point].shard_rows) for acts in runs}) == 1
 
 
 def test_pass_stops_at_the_deepest_hook_point(model):
@@ -157,9 +157,9 @@ def test_pass_stops_at_the_deepest_hook_point(model):
         block.mlp.register_forward_hook(lambda *_, layer=layer: calls.append(f"mlp{layer}"))
     network.lm_head.register_forward_pre_hook(lambda *_: calls.append("unembedding"))
     ids = torch.randint(0, 256, (2, 5))
-    found = hooks.read(network, ids, [HookPoint(0, "resid_post"), HookPoint(1, "mlp_in")])
+    values = hooks.read(network, ids, [HookPoint(0, "resid_post"), HookPoint(1, "mlp_in")])
     assert calls == [0, "mlp0", 1]  # block 1 begins; its MLP, whose input was wanted, never runs
-    assert {value.shape for value in found.values()} == {(2, 5, 32)}
+    assert {value.shape for value in values.values()} == {(2, 5, 32)}
     network(ids)  # the hooks are gone: a later forward runs to the end
     assert calls[3:] == [0, "mlp0", 1, "mlp1", 2, "mlp2", "unembedding"]
 
@@ -281,14 +281,14 @@ import psutil
 from latent_ledger.models import capture
 from latent_ledger.models.hook_points import HookPoint
 
-root, write, peaks = Path(sys.argv[1]), capture.write_shard, []
+root, write, peaks = Path(sys.argv[1]), capture.shards.write_shard, []
 
 def measured(path, columns):
     # Sampled with all buffers full. ru_maxrss would not do: importing torch peaks higher.
     write(path, columns)
     peaks[-1] = max(peaks[-1], psutil.Process().memory_info().rss)
 
-capture.write_shard = measured
+capture.shards.write_shard = measured
 network = capture.load_for_capture(root / "model")
 for size in ("warm-up", "small", "large"):
     folders = {HookPoint(0, point): root / size / point for point in ("resid_pre", "mlp_out")}
@@ -296,7 +296,8 @@ for size in ("warm-up", "small", "large"):
         folder.mkdir(parents=True)
     tokens = capture.TokenSet(root / f"tokens-{size}")
     peaks.append(0)
-    capture.Capture(network, tokens, folders, "float32", batch=16, shard_rows=1024).run()
+    settings = {"dtype": "float32", "batch": 16, "shard_tokens": 1024}
+    capture.write_missing_shards(settings, network, tokens, folders)
 print(*peaks[1:])
 """
 
@@ -375,7 +376,7 @@ def test_finished_shards_of_other_settings_or_inputs_are_not_reused(neox, tmp_pa
 
     folder = capturing.open_partial(partial, mark(), [hook_point])[hook_point]
     network = capturing.load_for_capture(neox)
-    Capture(network, token_set, {hook_point: folder}, "float32", 4, 70).run()
+    capturing.write_missing_shards(SETTINGS, network, token_set, {hook_point: folder})
     assert len(list(folder.glob("*.safetensors"))) == 3
     capturing.open_partial(partial, mark(), [hook_point])
     assert len(list(folder.glob("*.safetensors"))) == 3

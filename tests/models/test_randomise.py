@@ -10,7 +10,7 @@ import torch
 from latent_ledger.artifacts import references
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models import language_model, randomise
-from latent_ledger.models import published as published_models
+from latent_ledger.models.sources.published import pin_folder
 from latent_ledger.text.tokenizer import load_tokenizer
 from tests.tiny_models import folder_digest
 
@@ -87,7 +87,7 @@ def test_a_published_model_is_randomised_in_its_own_number_format(neox, tmp_path
     load_tokenizer(neox).save_pretrained(published)
     reference = tmp_path / "reference"
     reference.mkdir()
-    published_models.reference_folder({"source": str(published)}, reference)
+    pin_folder({"source": str(published)}, {}, reference, Path)
     out = tmp_path / "out"
     facts = randomise.produce({"keep": "embeddings", "seed": 0}, reference, out)
     assert facts["kept"] == ENDS["neox"]

@@ -46,14 +46,14 @@ def test_the_identity_changes_nothing_and_zeros_do(network, batch):
 def test_only_the_chosen_positions_are_replaced(network, batch):
     ids, mask = batch
     hook_point = HookPoint(1, HookPointName.RESID_POST)
-    chosen = mask.bool()
-    chosen[:, :5] = False
+    replaced = mask.bool()
+    replaced[:, :5] = False
     clean = network(ids, attention_mask=mask).logits
-    spliced = forward_with(network, ids, mask, {hook_point: lambda x, _: x * 0}, positions=chosen)
+    spliced = forward_with(network, ids, mask, {hook_point: lambda x, _: x * 0}, positions=replaced)
     assert torch.equal(spliced[:, :5], clean[:, :5])  # causal: what comes before is untouched
     assert (spliced[0, 5:] - clean[0, 5:]).abs().amax(-1).min() > 0.01
     nowhere = forward_with(
-        network, ids, mask, {hook_point: lambda x, _: x * 0}, positions=torch.zeros_like(chosen)
+        network, ids, mask, {hook_point: lambda x, _: x * 0}, positions=torch.zeros_like(replaced)
     )
     assert torch.equal(nowhere, clean)
 
@@ -88,8 +88,8 @@ def test_a_site_gives_the_coder_what_it_reads(network, batch, output_hook):
     ids, mask = batch
     site = CoderSite.at(1, "mlp_in" if output_hook == "mlp_out" else "resid_post", output_hook)
     clean = network(ids, attention_mask=mask).logits
-    chosen = mask.bool()
-    chosen[:, 0] = False
+    replaced = mask.bool()
+    replaced[:, 0] = False
     rows = []
     mlp = copy.deepcopy(network.get_submodule(hooks.layout_of(network).blocks)[1].mlp)
 
@@ -97,12 +97,12 @@ def test_a_site_gives_the_coder_what_it_reads(network, batch, output_hook):
         rows.append(x)
         return mlp(x) if output_hook == "mlp_out" else x
 
-    spliced = forward_with(network, ids, mask, at_site(site, perfect), positions=chosen)
+    spliced = forward_with(network, ids, mask, at_site(site, perfect), positions=replaced)
     torch.testing.assert_close(spliced, clean, rtol=1e-4, atol=1e-4)
     assert torch.equal(
-        rows[0], hooks.read(network, ids, [site.input_hook])[site.input_hook][chosen]
+        rows[0], hooks.read(network, ids, [site.input_hook])[site.input_hook][replaced]
     )
-    wrong = forward_with(network, ids, mask, at_site(site, lambda x: x * 0), positions=chosen)
+    wrong = forward_with(network, ids, mask, at_site(site, lambda x: x * 0), positions=replaced)
     assert (wrong - clean).abs().max() > 0.1
     torch.testing.assert_close(wrong[:, 0], clean[:, 0])
 

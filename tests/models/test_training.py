@@ -165,8 +165,8 @@ def test_a_checkpoint_of_another_run_is_not_continued(trained, part, tmp_path):
     checkpoint, out = tmp_path / "checkpoint", tmp_path / "out"
     out.mkdir()
     model = training.build(SETTINGS)
-    optimizers = training._optimizers(model)
-    training._Checkpoint(checkpoint, "another key").save(10, model, optimizers, [])
+    stateful = [model, *training._optimizers(model)]
+    training._Checkpoint(checkpoint, "another key").save(10, stateful)
     training.produce(SETTINGS, part, out, checkpoint)
     assert digests(out) == digests(trained[0])
 

@@ -62,12 +62,11 @@ def test_neither_order_nor_new_documents_nor_a_new_part_move_a_document(tmp_path
     shuffled = split(tmp_path, TEXTS[:800][::-1], "shuffled")
     assert sides(shuffled) == before
     for part in PARTS:
-        one, other = (
-            tmp_path / name / part / "documents.parquet" for name in ("before", "shuffled")
+        texts, shuffled_texts = (
+            parquet.read_table(tmp_path / name / part / "documents.parquet", columns=["text"])
+            for name in ("before", "shuffled")
         )
-        assert parquet.read_table(one, columns=["text"]) == parquet.read_table(
-            other, columns=["text"]
-        )
+        assert texts == shuffled_texts
     grown = sides(split(tmp_path, TEXTS, "grown", parts=PARTS | {"scoring": 0.1}))
     assert {text: grown[text] for text in before} == before
     assert sides(split(tmp_path, TEXTS[:800], "other seed", seed=1)) != before

@@ -6,11 +6,9 @@
                                                           |
                           hooks copy real positions into one buffer per hook point -> shard on disk
 
-* The pass stops at the deepest hook point: no later block, no unembedding.
 * Memory: the model, one batch, and one shard per hook point, whatever the number of tokens.
-* Batches never straddle shards, so a shard's bytes depend on nothing outside it, and a capture can
-  be resumed: with a `partial` folder, finished shards survive a kill, and the final bytes are those
-  of an uninterrupted run.
+* Batches never straddle shards: a shard's bytes depend on nothing outside it, so a killed capture
+  goes on with the next shard and ends with the bytes of an uninterrupted one.
 * Before the first shard is written, :mod:`latent_ledger.models.parity` compares the first batch of
   every hook point with TransformerLens.
 """
@@ -32,17 +30,9 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json, sha256_file, write_json
 from latent_ledger.lib.numbers import canonical
 from latent_ledger.lib.progress import Progress
-from latent_ledger.models import hooks, language_model, parity
+from latent_ledger.models import hooks, language_model, parity, shards
 from latent_ledger.models.device import best_device
 from latent_ledger.models.hook_points import HookPoint
-from latent_ledger.models.shards import (
-    SIDE_COLUMNS,
-    ShardBuffer,
-    dtype_named,
-    is_whole,
-    shard_name,
-    write_shard,
-)
 
 
 @dataclass(frozen=True)
@@ -117,63 +107,45 @@ def forward_rows(
     longest = int(tokens["real"].sum(1).max())  # positions right of it are padding in every context
     real = tokens["real"][:, :longest]
     ids = tokens["input_ids"][:, :longest].to(network.device, torch.long)
-    hooks.visit(
-        network, ids, hook_points, lambda hook_point, value: see(hook_point, real_rows(value, real))
-    )
+    hooks.visit(network, ids, hook_points, lambda hook, value: see(hook, real_rows(value, real)))
 
 
-@dataclass
-class Capture:
-    """The pass itself: writes the shards of each hook point into its folder, skipping finished
-    ones.
+def write_missing_shards(
+    settings: Mapping,
+    network: PreTrainedModel,
+    tokens: TokenSet,
+    folders: Mapping[HookPoint, Path],
+) -> None:
+    """Forward a token set and write into each hook point's folder the shards that it lacks.
+
+    `settings`: ``dtype``, ``batch`` and ``shard_tokens`` of :func:`capture`.
     """
-
-    network: PreTrainedModel
-    tokens: TokenSet
-    folders: Mapping[HookPoint, Path]
-    dtype: str
-    batch: int
-    shard_rows: int
-
-    def run(self) -> None:
-        """Forward and write what is missing, shard after shard."""
-        spans, width = self.tokens.spans(self.shard_rows), hooks.width(self.network)
-        most, dtype = max(span.rows for span in spans), dtype_named(self.dtype)
-        pinned = self.network.device.type == "cuda"
-        buffers = {
-            hook_point: ShardBuffer(hook_point, most, width, dtype, pinned)
-            for hook_point in self.folders
-        }
-        with Progress("capture", total=self.tokens.n_rows, unit="tokens") as progress:
-            for index, span in enumerate(spans):
-                contexts = self.tokens.read(span.first, span.last)
-                check_vocabulary(contexts, self.network)
-                side = side_columns(contexts, span.first)
-                parity.check_rows(side, contexts["input_ids"], span.first, self.tokens.bos_id)
-                paths = {
-                    hook_point: folder / shard_name(index)
-                    for hook_point, folder in self.folders.items()
-                }
-                missing = {
-                    hook_point: buffers[hook_point]
-                    for hook_point, path in paths.items()
-                    if not is_whole(path, side, width, dtype)
-                }
-                if missing:
-                    self.fill(missing, contexts)
-                for hook_point, buffer in missing.items():
-                    write_shard(paths[hook_point], {"activations": buffer.finished(), **side})
-                progress.update(span.rows)
-
-    def fill(
-        self, buffers: Mapping[HookPoint, ShardBuffer], contexts: Mapping[str, torch.Tensor]
-    ) -> None:
-        """Forward the contexts of one shard into the buffers of its hook points."""
-        for buffer in buffers.values():
-            buffer.clear()
-        for low in range(0, len(contexts["real"]), self.batch):
-            batch = {name: column[low : low + self.batch] for name, column in contexts.items()}
-            forward_rows(self.network, batch, list(buffers), lambda t, rows: buffers[t].put(rows))
+    spans, width = tokens.spans(settings["shard_tokens"]), hooks.width(network)
+    most, dtype = max(span.rows for span in spans), shards.dtype_named(settings["dtype"])
+    pinned, size = network.device.type == "cuda", settings["batch"]
+    buffers = {
+        hook_point: shards.ShardBuffer(hook_point, most, width, dtype, pinned)
+        for hook_point in folders
+    }
+    with Progress("capture", total=tokens.n_rows, unit="tokens") as progress:
+        for index, span in enumerate(spans):
+            contexts = tokens.read(span.first, span.last)
+            check_vocabulary(contexts, network)
+            side = side_columns(contexts, span.first)
+            parity.check_rows(side, contexts["input_ids"], span.first, tokens.bos_id)
+            name = shards.shard_name(index)
+            missing = [
+                hook_point
+                for hook_point, folder in folders.items()
+                if not shards.is_whole(folder / name, side, width, dtype)
+            ]
+            for low in range(0, len(contexts["real"]), size) if missing else ():
+                batch = {key: column[low : low + size] for key, column in contexts.items()}
+                forward_rows(network, batch, missing, lambda hook, rows: buffers[hook].put(rows))
+            for hook_point in missing:
+                rows = buffers[hook_point].finish()
+                shards.write_shard(folders[hook_point] / name, {"activations": rows, **side})
+            progress.update(span.rows)
 
 
 def capture(
@@ -183,53 +155,38 @@ def capture(
     outs: Mapping[HookPoint, Path],
     *,
     partial: Path | None = None,
-    device: str | None = None,
 ) -> dict[HookPoint, dict]:
-    """Capture the hook points of `outs` over a token set, each into its folder; return facts by
-    hook point.
+    """Capture the hook points of `outs` over a token set, each into its folder; return their facts.
 
     `settings`: ``dtype`` (stored), ``batch`` (contexts per forward), ``shard_tokens`` (rows per
     shard at most), ``parity_tolerance``, ``model_dtype``. `partial`: a folder that outlives a
-    killed run; finished shards in it are reused while model, tokens and settings are the same, and
-    it is removed at the end. `device` defaults to the GPU if there is one.
-
+    killed run; its finished shards are reused while model, tokens and settings are the same.
     Raises :class:`GateError` if a hook point is not TransformerLens' value or a row not its token,
     and :class:`LedgerError` for a hook point beyond the model, values too large for the dtype, a
     full disk.
     """
-    device = device or best_device()
     token_set, hook_points = TokenSet(tokens), sorted(outs)
     first_batch = token_set.read(0, min(settings["batch"], len(token_set.lengths)))
-    network, records = load_through_gate(settings, model, first_batch, hook_points, device)
+    network, records = load_through_gate(settings, model, first_batch, hook_points)
     check_space(settings, token_set, outs, hooks.width(network))
 
     folders = {hook_point: Path(outs[hook_point]) for hook_point in hook_points}
     if partial is not None:
         folders = open_partial(Path(partial), fingerprint(settings, model, token_set), hook_points)
-    Capture(
-        network,
-        token_set,
-        folders,
-        dtype=settings["dtype"],
-        batch=settings["batch"],
-        shard_rows=settings["shard_tokens"],
-    ).run()
+    write_missing_shards(settings, network, token_set, folders)
 
-    shards = [span.rows for span in token_set.spans(settings["shard_tokens"])]
+    rows = [span.rows for span in token_set.spans(settings["shard_tokens"])]
     facts = {}
     for hook_point in hook_points:
         if partial is not None:
-            for index in range(len(shards)):
-                shutil.move(
-                    folders[hook_point] / shard_name(index),
-                    Path(outs[hook_point]) / shard_name(index),
-                )
+            for name in map(shards.shard_name, range(len(rows))):
+                shutil.move(folders[hook_point] / name, Path(outs[hook_point]) / name)
         facts[hook_point] = {
             "hook_point": str(hook_point),
             "d": hooks.width(network),
             "n_rows": token_set.n_rows,
             "dtype": settings["dtype"],
-            "shards": shards,
+            "shards": rows,
             "tokens": token_set.meta,
             "parity": records[hook_point],
         }
@@ -240,10 +197,9 @@ def capture(
 
 
 def load_for_capture(model: Path, dtype: str = "float32") -> PreTrainedModel:
-    """Load a model with fused attention where its architecture has it.
+    """Load a model with fused attention: a fifth faster at context 64, far more at 1024.
 
-    It never writes the scores out: a fifth faster at context 64, far more at 1024, and equal to
-    eager attention within the parity gate's bound. Gemma-2 soft-caps its scores and stays eager.
+    It equals eager attention within the parity gate's bound. Gemma-2, which has none, stays eager.
     """
     network = language_model.load_model(model, dtype=dtype)
     with contextlib.suppress(ValueError):
@@ -256,12 +212,9 @@ def load_through_gate(
     model: Path,
     batch: Mapping[str, torch.Tensor],
     hook_points: Sequence[HookPoint],
-    device: str,
 ) -> tuple[PreTrainedModel, dict[HookPoint, dict]]:
-    """Load the model and compare its hook points on `batch` with TransformerLens' (see
-    `parity.gate`).
-    """
-    dtype = settings["model_dtype"]
+    """Load the model and compare its hook points on `batch` with TransformerLens'."""
+    dtype, device = settings["model_dtype"], best_device()
     network = load_for_capture(model, dtype)
     for hook_point in hook_points:
         hooks.locate(network, hook_point)  # raises before any work if it is beyond the model
@@ -294,13 +247,13 @@ def check_space(
 ) -> None:
     """Raise :class:`LedgerError` before the work if its result cannot fit on the disk."""
     folder = next(iter(outs.values()))
-    per_row = width * dtype_named(settings["dtype"]).itemsize + 4 * len(SIDE_COLUMNS)
+    per_row = width * shards.dtype_named(settings["dtype"]).itemsize + 4 * len(shards.SIDE_COLUMNS)
     need, free = len(outs) * tokens.n_rows * per_row, shutil.disk_usage(folder).free
     if need > free:
         raise LedgerError(
             f"{len(outs)} hook points of {tokens.n_rows:,} tokens need {need / 1e9:.1f} GB, but "
-            "the disk "
-            f"of {folder} has {free / 1e9:.1f} GB left: free some space or lower the token budget."
+            f"the disk of {folder} has {free / 1e9:.1f} GB left: free some space or lower the "
+            "token budget."
         )
 
 
@@ -320,15 +273,15 @@ def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> dict:
 def open_partial(
     partial: Path, mark: dict, hook_points: Sequence[HookPoint]
 ) -> dict[HookPoint, Path]:
-    """The folders of an unfinished capture, emptied if one of other settings or inputs left them.
+    """The folders of an unfinished capture, emptied if one of another `mark` left them.
 
-    The hook points are not part of `mark`: shards of one hook point do not depend on which others
-    are captured.
+    Shards of one hook point do not depend on which others are captured.
     """
     stamp = partial / "capture.json"
     if not stamp.exists() or read_json(stamp) != mark:
         shutil.rmtree(partial, ignore_errors=True)
         write_json(stamp, mark)
-    for hook_point in hook_points:
-        (partial / str(hook_point)).mkdir(exist_ok=True)
-    return {hook_point: partial / str(hook_point) for hook_point in hook_points}
+    folders = {hook_point: partial / str(hook_point) for hook_point in hook_points}
+    for folder in folders.values():
+        folder.mkdir(exist_ok=True)
+    return folders

@@ -12,9 +12,6 @@ A transformer block of layer ``L`` is read at one of these points::
   models with a post-feedforward norm (Gemma-2), where confusing the two is a different target.
 * ``resid_post`` is the output of the whole block: ``hidden_states[L + 1]`` for every block but the
   last, whose entry in ``hidden_states`` is already behind the final norm.
-
-A :class:`HookPoint` is one such tensor. A :class:`CoderSite` is the pair a coder lives at: an SAE
-reads and writes the same hook point; a transcoder reads the MLP's input and writes its output.
 """
 
 from __future__ import annotations
@@ -42,9 +39,7 @@ class HookPointName(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class HookPoint:
-    """One tensor of one block, shape [batch, position, d_model]. ``str(hook point)`` names
-    artifacts.
-    """
+    """One tensor of one block, [batch, position, d_model]; its string names artifacts."""
 
     layer: int
     point: HookPointName
@@ -60,20 +55,18 @@ class HookPoint:
     @classmethod
     def parse(cls, name: str) -> HookPoint:
         """Read ``layers.<L>.<point>`` back. Raises :class:`LedgerError` for anything else."""
-        head, _, rest = name.partition(".")
-        layer, _, point = rest.partition(".")
-        if head != "layers" or not layer.isdigit() or point not in set(HookPointName):
-            points = ", ".join(HookPointName)
-            raise LedgerError(
-                f"{name!r} is no hook point: write layers.<number>.<point>, with a point of "
-                f"{points}."
-            )
-        return cls(int(layer), HookPointName(point))
+        match name.split("."):
+            case ["layers", layer, point] if layer.isdigit() and point in set(HookPointName):
+                return cls(int(layer), HookPointName(point))
+        raise LedgerError(
+            f"{name!r} is no hook point: write layers.<number>.<point>, with a point of "
+            f"{', '.join(HookPointName)}."
+        )
 
 
 @dataclass(frozen=True, order=True)
 class CoderSite:
-    """Where a coder reads its input and where its output belongs."""
+    """Where a coder reads and writes: an SAE at one hook point, a transcoder around the MLP."""
 
     input_hook: HookPoint
     output_hook: HookPoint
@@ -97,14 +90,10 @@ class CoderSite:
         return (self.input_hook,) if self.autoencodes else (self.input_hook, self.output_hook)
 
     def __str__(self) -> str:
-        return (
-            str(self.input_hook)
-            if self.autoencodes
-            else f"{self.input_hook} -> {self.output_hook.point}"
-        )
+        return f"{self.input_hook}" + ("" if self.autoencodes else f" -> {self.output_hook.point}")
 
     def as_dict(self) -> dict[str, int | str]:
-        """JSON form, as stored beside every coder in ``site.json``."""
+        """JSON form, the content of a coder's ``site.json``."""
         return {
             "layer": self.input_hook.layer,
             "input_hook": self.input_hook.point.value,

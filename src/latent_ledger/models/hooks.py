@@ -1,22 +1,13 @@
-"""Modules of a Hugging Face model behind each hook point.
-
-=================  ==============================================================  ===============
-point              module                                                          which side
-=================  ==============================================================  ===============
-``resid_pre``      block ``L``                                                     input
-``resid_post``     block ``L``                                                     output
-``mlp_in``         block ``L``'s MLP                                               input
-``mlp_out``        block ``L``'s MLP                                               output
-``mlp_out_normed`` the norm behind the MLP if there is one (Gemma-2), else the MLP  output
-=================  ==============================================================  ===============
+"""Modules of a Hugging Face model behind each hook point (:func:`locate`).
 
 To add an architecture, add one :class:`Layout`; models built like Llama need none. Every layout is
 checked against TransformerLens by the parity gate before anything depends on it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 import torch
@@ -25,7 +16,6 @@ from torch import nn
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 
-Side = Literal["input", "output"]
 Edit = Callable[[torch.Tensor], torch.Tensor | None]
 """Sees a hook point's value [batch, position, d]; returns its replacement, or None to leave it."""
 
@@ -49,7 +39,7 @@ LAYOUTS = {
 
 def layout_of(model: nn.Module) -> Layout:
     """The layout of a causal language model. Raises :class:`LedgerError` for an unknown one."""
-    kind = config_of(model).model_type
+    kind = cast(Any, model).config.model_type
     layout = LAYOUTS.get(kind) or _like_llama(model)
     if layout is None:
         raise LedgerError(
@@ -65,26 +55,17 @@ def _like_llama(model: nn.Module) -> Layout | None:
     blocks = getattr(getattr(model, prefix, None), "layers", None)
     if not isinstance(blocks, nn.ModuleList) or not all(hasattr(block, "mlp") for block in blocks):
         return None
-    post_norm = "post_feedforward_layernorm"
-    return Layout(
-        f"{prefix}.layers", post_norm=post_norm if hasattr(blocks[0], post_norm) else None
-    )
+    norm = "post_feedforward_layernorm"
+    return Layout(f"{prefix}.layers", post_norm=norm if hasattr(blocks[0], norm) else None)
 
 
 def width(model: nn.Module) -> int:
     """Channels of every hook point (d_model)."""
-    return config_of(model).get_text_config().hidden_size
+    return cast(Any, model).config.get_text_config().hidden_size
 
 
-def config_of(model: nn.Module) -> Any:
-    """The model's configuration, which transformers sets on every model."""
-    return model.config
-
-
-def locate(model: nn.Module, hook_point: HookPoint) -> tuple[nn.Module, Side]:
-    """The module and side at which `hook_point` is seen. Raises :class:`LedgerError` beyond the
-    model.
-    """
+def locate(model: nn.Module, hook_point: HookPoint) -> tuple[nn.Module, Literal["input", "output"]]:
+    """The module and side of `hook_point`. Raises :class:`LedgerError` beyond the model."""
     layout = layout_of(model)
     blocks = cast(nn.ModuleList, model.get_submodule(layout.blocks))
     if hook_point.layer >= len(blocks):
@@ -130,27 +111,20 @@ def _hook_input(edit: Edit) -> Callable:
 
 @contextmanager
 def hooked(model: nn.Module, edits: dict[HookPoint, Edit]) -> Iterator[None]:
-    """While inside, each hook point's value passes through its edit, in the order the model
-    computes.
-    """
-    handles = []
-    try:
+    """While inside, each hook point's value passes through its edit, in the model's order."""
+    with ExitStack() as handles:
         for hook_point, edit in edits.items():
             module, side = locate(model, hook_point)
             if side == "output":
-                handles.append(module.register_forward_hook(_hook_output(edit)))
+                handle = module.register_forward_hook(_hook_output(edit))
             else:
-                handles.append(
-                    module.register_forward_pre_hook(_hook_input(edit), with_kwargs=True)
-                )
+                handle = module.register_forward_pre_hook(_hook_input(edit), with_kwargs=True)
+            handles.enter_context(handle)
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class _Enough(Exception):
-    """Every hook point has been seen: what lies deeper is not computed."""
+    """Every hook point has been seen."""
 
 
 @torch.inference_mode()
@@ -160,24 +134,20 @@ def visit(
     hook_points: Iterable[HookPoint],
     see: Callable[[HookPoint, torch.Tensor], None],
 ) -> None:
-    """Run `input_ids` [batch, position] up to the deepest of `hook_points`; `see` gets each value
-    once.
+    """Run `input_ids` [batch, position]; `see` gets the value of each of `hook_points` once.
 
-    No later block, no final norm, no unembedding and no key-value cache is computed. Rows are
-    right padded and attention is causal, so real positions never see padding and no mask is needed.
+    Nothing behind the deepest is computed, nor a key-value cache. Rows are right padded and
+    attention is causal, so real positions never see padding and no mask is needed.
     """
     waiting = set(hook_points)
 
-    def edit_for(hook_point: HookPoint) -> Edit:
-        def edit(value: torch.Tensor) -> None:
-            see(hook_point, value)
-            waiting.discard(hook_point)
-            if not waiting:
-                raise _Enough
+    def edit(hook_point: HookPoint, value: torch.Tensor) -> None:
+        see(hook_point, value)
+        waiting.discard(hook_point)
+        if not waiting:
+            raise _Enough
 
-        return edit
-
-    with hooked(model, {hook_point: edit_for(hook_point) for hook_point in sorted(waiting)}):
+    with hooked(model, {hook_point: partial(edit, hook_point) for hook_point in sorted(waiting)}):
         try:
             cast(nn.Module, model.base_model)(input_ids, use_cache=False)
         except _Enough:

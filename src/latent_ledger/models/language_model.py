@@ -1,9 +1,7 @@
-"""Language models, loaded for reading.
+"""Language models, loaded for reading from a folder, whole or a reference.
 
-They are in evaluation mode, without gradients, and with the *eager* attention. That attention is
-deterministic, applies Gemma-2's soft-capping, and is the arithmetic that hook-point parity is
-measured against. A folder is whole (written by ``save_pretrained``) or a reference
-(:mod:`latent_ledger.artifacts.references`).
+Their *eager* attention is deterministic, applies Gemma-2's soft-capping, and is the arithmetic that
+hook-point parity is measured against.
 """
 
 from pathlib import Path

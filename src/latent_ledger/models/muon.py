@@ -1,10 +1,9 @@
 """Muon in float32, all matrices of one shape at once.
 
 Muon (Jordan et al., 2024) replaces a matrix's momentum by the nearest orthogonal matrix, found by
-five Newton-Schulz iterations. ``torch.optim.Muon`` runs them in bfloat16, one matrix at a time:
-right on a GPU, but a processor without bfloat16 instructions emulates them, and an optimiser step
-then costs five times the model's forward and backward pass. This subclass changes the arithmetic
-only: float32, and one batched product for the equal matrices of all layers.
+five Newton-Schulz iterations. ``torch.optim.Muon`` runs them in bfloat16, one matrix at a time. A
+processor without bfloat16 instructions emulates them, and an optimiser step then costs five times
+the model's forward and backward pass.
 """
 
 import math

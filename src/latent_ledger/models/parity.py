@@ -2,8 +2,7 @@
 
 The first batch is run twice: through the hooks this package captures with, and through
 TransformerLens' ``TransformerBridge`` (no weight processing, eager attention, with the attention
-mask). Compared are the rows that will be written, at real positions. For a row ``a`` and
-TransformerLens' ``b``, the relative error is
+mask). For a row ``a`` that will be written and TransformerLens' ``b``, the relative error is
 
     |a - b|_2 / max(|b|_2, median over rows of |b|_2)
 
@@ -58,28 +57,25 @@ def reference(
     input_ids: torch.Tensor,
     real: torch.Tensor,
     *,
-    dtype: str = "float32",
-    device: str = "cpu",
+    dtype: str,
+    device: str,
 ) -> dict[HookPoint, torch.Tensor]:
     """TransformerLens' values of `hook_points`, [batch, position, d] on the CPU.
 
     `input_ids` and the mask of real positions `real` are [batch, position]. TransformerLens loads
-    the weights itself; they are gone again when this returns.
-    Raises :class:`GateError` for an architecture or a hook point that TransformerLens does not
-    have.
+    the weights itself; they are gone again when this returns. Raises :class:`GateError` for an
+    architecture or a hook point that it does not have.
     """
     from transformer_lens.model_bridge import TransformerBridge  # seconds to import
 
-    folder = str(references.resolve(model))
     try:
         bridge = TransformerBridge.boot_transformers(
-            folder, dtype=dtype_named(dtype), device=device
+            str(references.resolve(model)), dtype=dtype_named(dtype), device=device
         )
     except ValueError as error:
         raise GateError(
-            f"{GATE}: TransformerLens cannot load this model ({error}), so its hook points "
-            "cannot be "
-            "checked: choose a model TransformerLens supports."
+            f"{GATE}: TransformerLens cannot load this model ({error}), so its hook points cannot "
+            "be checked: choose a model TransformerLens supports."
         ) from error
     names = {hook_point: hook_name(hook_point) for hook_point in hook_points}
     with torch.inference_mode():
@@ -118,16 +114,13 @@ def gate(
 ) -> dict[HookPoint, dict]:
     """Compare the captured rows with TransformerLens' values; return the records of ``meta.json``.
 
-    `ours` holds rows [n, d] in token order, `theirs` [batch, position, d], and `real`
-    [batch, position] says which positions are not padding. Raises :class:`GateError` naming the
-    first hook point that differs.
+    `ours` holds rows [n, d] in token order, `theirs` [batch, position, d]; `real` is
+    [batch, position]. Raises :class:`GateError` naming the first hook point that differs.
     """
     allowed = bound(dtype, tolerance)
     records = {}
     for hook_point in sorted(ours):
-        rows = torch.cat(
-            [value[mask] for value, mask in zip(theirs[hook_point], real, strict=True)]
-        )
+        rows = theirs[hook_point][real]
         if rows.shape != ours[hook_point].shape:
             raise GateError(
                 f"{GATE}: {hook_point} has shape {tuple(ours[hook_point].shape)}, TransformerLens' "
@@ -137,9 +130,8 @@ def gate(
         if not error <= allowed:
             raise GateError(
                 f"{GATE}: {hook_point} differs from TransformerLens' {hook_name(hook_point)} by "
-                f"{error:.2g} "
-                f"relative, allowed is {allowed:.2g} in {dtype}: correct the model's Layout in "
-                "src/latent_ledger/models/hooks.py."
+                f"{error:.2g} relative, allowed is {allowed:.2g} in {dtype}: correct the model's "
+                "Layout in src/latent_ledger/models/hooks.py."
             )
         records[hook_point] = {
             "relative_error": float(f"{error:.1e}"),

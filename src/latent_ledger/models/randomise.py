@@ -8,10 +8,9 @@ distribution of the configuration's ``initializer_range``, biases at zero, norm 
 coder's detections in such a model come from text and architecture, not from learning.
 
 ``keep: embeddings`` leaves the tokens their learnt vectors, and with them the information of a bag
-of tokens. Both ends are kept: in a tied model (Gemma-2, the reference) they are one matrix, so a
-model with two (GPT-NeoX) keeps both, and the control means the same in both. Learnt positions,
-where a model has them, are drawn anew. Heap et al. (2025), arXiv 2501.17727, use the same two
-controls.
+of tokens. Both ends are kept: in a tied model (Gemma-2) they are one matrix, so a model with two
+(GPT-NeoX) keeps both, and the control means the same. Learnt positions are drawn anew. Heap et al.
+(2025), arXiv 2501.17727, use the same two controls.
 """
 
 from collections.abc import Mapping
@@ -32,9 +31,9 @@ KEEPS = ("embeddings", "nothing")
 def produce(settings: Mapping[str, Any], model: Path, out: Path) -> dict[str, Any]:
     """Write the re-randomised model of the folder `model` and its tokenizer into `out`.
 
-    `settings`: ``keep`` ("embeddings" or "nothing") and ``seed``. `model` is a whole model or a
-    reference to one; the output is always whole, in the number format of the original. Facts:
-    keep, seed, parameters, redrawn (how many of them), and kept (names of those that are not).
+    `settings`: ``keep`` ("embeddings" or "nothing") and ``seed``. The output is whole, also where
+    `model` is a reference, and in its number format. Facts: keep, seed, parameters, redrawn (how
+    many of them), and kept (names of those that are not).
     """
     original = language_model.load_model(model, native_dtype(model))
     drawn = redraw(original, settings["keep"], settings["seed"])
@@ -52,8 +51,10 @@ def produce(settings: Mapping[str, Any], model: Path, out: Path) -> dict[str, An
 
 
 def redraw(original: PreTrainedModel, keep: str, seed: int) -> PreTrainedModel:
-    """A model of `original`'s configuration with new weights; torch's global generator is left
-    as it was. Raises :class:`LedgerError` for an unknown `keep`."""
+    """A model of `original`'s configuration with new weights; torch's generator is left alone.
+
+    Raises :class:`LedgerError` for an unknown `keep`.
+    """
     if keep not in KEEPS:
         raise LedgerError(f"A randomised model keeps {' or '.join(KEEPS)}, not {keep!r}.")
     with torch.random.fork_rng(devices=[]):
@@ -69,13 +70,9 @@ def redraw(original: PreTrainedModel, keep: str, seed: int) -> PreTrainedModel:
 
 def embeddings(model: PreTrainedModel) -> list[str]:
     """Names of the token embedding and, where it is a matrix of its own, the unembedding."""
-    ends = [model.get_input_embeddings(), model.get_output_embeddings()]
-    weights = [end.weight for end in ends if end is not None]
-    return [
-        name
-        for name, parameter in model.named_parameters()
-        if any(parameter is weight for weight in weights)
-    ]
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    weights = {id(end.weight) for end in ends if end is not None}
+    return [name for name, parameter in model.named_parameters() if id(parameter) in weights]
 
 
 def native_dtype(folder: Path) -> str:

@@ -14,6 +14,7 @@ A row is one non-padding position; concatenated shards give token order. All hoo
 token set share their shard boundaries, so row `i` of two hook points is the same token.
 """
 
+import contextlib
 import functools
 import os
 from collections.abc import Iterator, Mapping
@@ -65,45 +66,39 @@ def write_shard(path: Path, columns: Mapping[str, torch.Tensor]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def map_shard(path: Path) -> dict[str, torch.Tensor]:
-    """Memory-map one shard: no bytes are read before they are used."""
+def map_shard(path: Path, rows: int, d: int) -> dict[str, torch.Tensor]:
+    """Memory-map one shard of `rows` rows of width `d`: bytes are read when they are used.
+
+    Raises :class:`LedgerError` for a file that is missing, torn or of other shapes.
+    """
     try:
         with safe_open(path, framework="pt") as shard:
-            return {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118
+            columns = {name: shard.get_tensor(name) for name in sorted(shard.keys())}
     except FileNotFoundError:
         raise LedgerError(f"{path} is missing: delete its folder and capture again.") from None
     except SafetensorError as error:
         raise LedgerError(
             f"{path} is no whole safetensors file ({error}): delete its folder and capture again."
         ) from None
-
-
-def shapes_of(columns: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
-    """Shape of every column, by name."""
-    return {name: tuple(columns[name].shape) for name in sorted(columns)}
-
-
-def expected_shapes(rows: int, d: int) -> dict[str, tuple[int, ...]]:
-    """What :func:`shapes_of` gives for a whole shard of `rows` rows of width `d`."""
-    return {"activations": (rows, d), **dict.fromkeys(sorted(SIDE_COLUMNS), (rows,))}
+    shapes = {name: tuple(column.shape) for name, column in columns.items()}
+    if shapes != {"activations": (rows, d), **dict.fromkeys(SIDE_COLUMNS, (rows,))}:
+        raise LedgerError(
+            f"{path} holds {shapes}, but meta.json promises {rows} rows of width {d}: delete its "
+            "folder and capture again."
+        )
+    return columns
 
 
 def is_whole(path: Path, side: dict[str, torch.Tensor], d: int, dtype: torch.dtype) -> bool:
     """Whether `path` is a finished shard with the expected rows; a broken one is removed."""
-    if not path.exists():
-        return False
-    try:
-        columns = map_shard(path)
-        whole = (
-            shapes_of(columns) == expected_shapes(len(side["positions"]), d)
-            and columns["activations"].dtype == dtype
-            and all(torch.equal(columns[name], side[name]) for name in SIDE_COLUMNS)
-        )
-    except LedgerError:
-        whole = False
-    if not whole:
-        path.unlink()
-    return whole
+    with contextlib.suppress(LedgerError):
+        columns = map_shard(path, len(side["positions"]), d)
+        if columns["activations"].dtype == dtype and all(
+            torch.equal(columns[name], side[name]) for name in SIDE_COLUMNS
+        ):
+            return True
+    path.unlink(missing_ok=True)
+    return False
 
 
 class ShardBuffer:
@@ -113,15 +108,8 @@ class ShardBuffer:
         self, hook_point: HookPoint, rows: int, d: int, dtype: torch.dtype, pinned: bool
     ) -> None:
         """`pinned` memory lets a GPU's copies overlap its next batch."""
-        self.hook_point, self.rows = (
-            hook_point,
-            torch.empty((rows, d), dtype=dtype, pin_memory=pinned),
-        )
-        self.clear()
-
-    def clear(self) -> None:
-        """Start the next shard."""
-        self.filled = 0
+        self.hook_point, self.filled = hook_point, 0
+        self.rows = torch.empty((rows, d), dtype=dtype, pin_memory=pinned)
         self.largest: torch.Tensor | None = None
 
     def put(self, rows: torch.Tensor) -> None:
@@ -133,32 +121,27 @@ class ShardBuffer:
         largest = torch.maximum(-low, high)  # stays on the device: one synchronisation per shard
         self.largest = largest if self.largest is None else torch.maximum(self.largest, largest)
 
-    def finished(self) -> torch.Tensor:
+    def finish(self) -> torch.Tensor:
         """The shard's rows. Raises :class:`LedgerError` if the stored dtype cannot hold them."""
-        largest = float(cast(torch.Tensor, self.largest))
+        rows, largest = self.rows[: self.filled], float(cast(torch.Tensor, self.largest))
         if not np.isfinite(largest):
             raise LedgerError(
                 f"{self.hook_point}: the model computes infinite or undefined values there."
             )
-        if largest > torch.finfo(self.rows.dtype).max:
-            name = str(self.rows.dtype).removeprefix("torch.")
+        limits = torch.finfo(rows.dtype)
+        if largest > limits.max:
             raise LedgerError(
-                f"{self.hook_point}: a value of {largest:.3g} overflows {name} "
-                f"(at most {torch.finfo(self.rows.dtype).max:,.0f}): use bfloat16."
+                f"{self.hook_point}: a value of {largest:.3g} overflows {limits.dtype} "
+                f"(at most {limits.max:,.0f}): use bfloat16."
             )
         if self.rows.is_pinned():
             torch.cuda.synchronize()
-        return self.rows[: self.filled]
+        self.filled, self.largest = 0, None  # what is put next starts another shard
+        return rows
 
 
 class ActivationShards:
-    """Reads the activations of one hook point: random access by row, memory bounded by what is
-    asked.
-
-    >>> acts = ActivationShards(folder)  # doctest: +SKIP
-    >>> acts.read(1000, 1064)["activations"].shape  # doctest: +SKIP
-    torch.Size([64, 128])
-    """
+    """Activations of one hook point, read by row; memory is bounded by what is asked."""
 
     KEPT_MAPPED = 8
     """Shards that stay memory-mapped between reads; the others are mapped anew (about 0.1 ms)."""
@@ -177,16 +160,7 @@ class ActivationShards:
         return int(self.starts[-1])
 
     def _map(self, index: int) -> dict[str, torch.Tensor]:
-        """The columns of shard `index`, memory-mapped and checked against ``meta.json``."""
-        path = self.folder / shard_name(index)
-        columns = map_shard(path)
-        rows = self.shard_rows[index]
-        if shapes_of(columns) != expected_shapes(rows, self.d):
-            raise LedgerError(
-                f"{path} holds {shapes_of(columns)}, but meta.json promises {rows} rows of width "
-                f"{self.d}: delete its folder and capture again."
-            )
-        return columns
+        return map_shard(self.folder / shard_name(index), self.shard_rows[index], self.d)
 
     def shards(self) -> Iterator[dict[str, torch.Tensor]]:
         """Every shard in token order, as a dict of the columns in :data:`COLUMNS`."""
@@ -197,27 +171,21 @@ class ActivationShards:
         """Rows ``lo <= row < hi`` of every column, in the stored dtype; they may span shards.
 
         ``activations`` is [hi - lo, d], the others are [hi - lo]. Within one shard the tensors are
-        views of the file: nothing is read before it is used. Raises :class:`LedgerError` if the
-        rows do not exist.
+        views of the file. Raises :class:`LedgerError` if the rows do not exist.
         """
         if not 0 <= lo <= hi <= len(self):
             raise LedgerError(f"{self.folder} has rows 0 to {len(self)}; {lo} to {hi} was asked.")
         first = int(np.searchsorted(self.starts[1:-1], lo, side="right"))
         last = max(int(np.searchsorted(self.starts[:-1], hi, side="left")), first + 1)
         parts = []
-        for index in range(first, last):
-            start = int(self.starts[index])
+        for index, start in enumerate(self.starts[first:last].tolist(), first):
             columns = self.shard(index)
             parts.append({c: columns[c][max(lo - start, 0) : hi - start] for c in COLUMNS})
         if len(parts) == 1:
             return parts[0]
         return {c: torch.cat([part[c] for part in parts]) for c in COLUMNS}
 
-    def column(self, name: str) -> torch.Tensor:
-        """A whole side column, [n_rows] int32: four bytes per row in memory."""
-        return torch.cat([shard[name] for shard in self.shards()])
-
     def context_starts(self) -> np.ndarray:
         """The first row of every context, then the number of rows: [n_contexts + 1] int64."""
-        firsts = np.flatnonzero(self.column("positions").numpy() == 0)
-        return np.append(firsts, len(self)).astype(np.int64)
+        positions = torch.cat([shard["positions"] for shard in self.shards()]).numpy()
+        return np.append(np.flatnonzero(positions == 0), len(self)).astype(np.int64)

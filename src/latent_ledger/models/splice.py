@@ -1,8 +1,8 @@
 """Splicing: runs of the model with some tensors replaced, and the effect on its output.
 
-A splice passes the value of a hook point [batch, position, d] through a function and lets the model
-go on with the result, at chosen positions only; every other position keeps its value to the bit. A
-coder is spliced at its output hook, from the value of its input hook in the same pass::
+A splice passes the value of a hook point through a function at some positions; every other position
+keeps its value to the bit. A coder is spliced at its output hook, from the value of its input hook
+in the same pass::
 
     sae          x = resid_post            -> reconstruct(x) in place of x
     transcoder   x = mlp_in,  y = mlp_out  -> reconstruct(x) in place of y
@@ -11,6 +11,7 @@ Nothing here turns gradients off, so attribution can use the same functions.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import nn
@@ -31,24 +32,19 @@ def forward_with(
     *,
     positions: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Logits [batch, position, vocabulary] with the hook points of `replace` passed through its
-    functions.
+    """Logits [batch, position, vocabulary] with hook points passed through functions, in order.
 
     `input_ids` and `attention_mask` are [batch, position]. `positions` (bool, same shape) says
     where values are replaced, by default wherever `attention_mask` is set; whatever a function
-    returns elsewhere is ignored. Functions are called in the order in which the model computes
-    their hook points. Raises :class:`LedgerError` for a hook point beyond the model.
+    returns elsewhere is ignored. Raises :class:`LedgerError` for a hook point beyond the model.
     """
-    chosen = attention_mask.bool() if positions is None else positions.bool()
+    spliced = attention_mask.bool() if positions is None else positions.bool()
 
-    def edit_for(fn: Replace) -> hooks.Edit:
-        def edit(value: torch.Tensor) -> torch.Tensor:
-            mask = chosen.to(value.device)
-            return torch.where(mask[..., None], fn(value, mask).to(value.dtype), value)
+    def edit(fn: Replace, value: torch.Tensor) -> torch.Tensor:
+        mask = spliced.to(value.device)
+        return torch.where(mask[..., None], fn(value, mask).to(value.dtype), value)
 
-        return edit
-
-    with hooks.hooked(model, {hook_point: edit_for(fn) for hook_point, fn in replace.items()}):
+    with hooks.hooked(model, {hook: partial(edit, fn) for hook, fn in replace.items()}):
         return model(input_ids, attention_mask=attention_mask, use_cache=False).logits
 
 
@@ -57,8 +53,8 @@ def at_site(
 ) -> dict[HookPoint, Replace]:
     """The `replace` that splices a coder in at its site.
 
-    `reconstruct` maps the input hook's rows at the chosen positions, [rows, d] in fp32, to the
-    write hook point's; positions that are not chosen are not computed.
+    `reconstruct` maps the input hook's rows at the replaced positions, [rows, d] in fp32, to the
+    output hook's.
     """
     held: dict[str, torch.Tensor] = {}
 
@@ -72,11 +68,9 @@ def at_site(
         spliced[positions] = reconstruct(x.float()).to(value.dtype)
         return spliced
 
-    return (
-        {site.output_hook: write}
-        if site.autoencodes
-        else {site.input_hook: hold, site.output_hook: write}
-    )
+    if site.autoencodes:
+        return {site.output_hook: write}
+    return {site.input_hook: hold, site.output_hook: write}
 
 
 def token_losses(

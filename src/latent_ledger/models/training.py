@@ -1,18 +1,13 @@
 """Training of the embedded model: a tokenizer and a small GPT-NeoX, in minutes.
 
-It is Pythia in miniature (parallel residual, rotary positions, untied embeddings), so that every
-later stage meets the tensors it meets in a real model. Recipe, tuned for two cores: a small
-vocabulary, many short steps, Muon (Jordan et al., 2024) for the hidden matrices with AdamW's update
-size (Liu et al., 2025, arXiv 2502.16982), AdamW for embeddings, norms and biases, and a linear
-decay to zero.
-
-Every training context starts with BOS, exactly as :mod:`latent_ledger.text.tokens` packs the
-contexts that activations are captured on; a model that never saw BOS first would be measured off
-its distribution.
+It is Pythia in miniature: parallel residual, rotary positions, untied embeddings. Recipe, tuned for
+two cores: a small vocabulary, many short steps, Muon (Jordan et al., 2024) for the hidden matrices
+with AdamW's update size (Liu et al., 2025, arXiv 2502.16982), AdamW for embeddings, norms and
+biases, and a linear decay to zero. Contexts start with BOS, as those of a capture.
 
 Same settings and corpus give the same bytes: fixed steps, a schedule of rows drawn from the seed,
-a fixed number of threads (sums change their order with it). A checkpoint holds all the state there
-is, so a run killed at any moment and started again ends with the bytes of an uninterrupted one.
+a fixed number of threads (sums change their order with it). A run that is killed and started again
+goes on from its checkpoint and ends with the bytes of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -20,9 +15,8 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +37,8 @@ HELD_OUT = 0.02
 """Share of the part's documents, by hash, that is only used to measure the loss."""
 HELD_OUT_CONTEXTS = 512
 
-MUON_LEARNING_RATE = 0.01
-ADAMW_LEARNING_RATE = 0.01
+LEARNING_RATE = 0.01
+"""Of Muon and of AdamW."""
 THREADS = 2
 CHECKPOINT_STEPS = 100
 
@@ -52,10 +46,9 @@ CHECKPOINT_STEPS = 100
 def produce(settings: Mapping, corpus: Path, out: Path, checkpoint: Path | None = None) -> dict:
     """Train tokenizer and model on a corpus part and save both into `out`; return the facts.
 
-    `settings`: ``vocabulary``, ``layers``, ``width``, ``heads``, ``context`` and ``batch`` (tokens
-    and contexts per step), ``steps``, ``seed``. `checkpoint` is a folder where a run keeps its
-    state and continues from; the state is gone when the run has ended. Facts: parameters, tokens
-    trained on, and the loss on held-out documents in nats per token and bits per byte.
+    `settings`: ``vocabulary``, ``layers``, ``width``, ``heads``, ``context`` (tokens), ``batch``
+    (contexts per step), ``steps``, ``seed``. `checkpoint` is the folder of an unfinished run's
+    state. Facts: parameters, tokens trained on, and the loss on held-out documents.
     """
     _check(settings)
     torch.manual_seed(settings["seed"])
@@ -107,7 +100,8 @@ def train(
         for optimizer in optimizers
     ]
     order = _order(len(rows), steps * batch, settings["seed"])
-    first = checkpoint.restore(model, optimizers, schedulers)
+    stateful = [model, *optimizers, *schedulers]
+    first = checkpoint.restore(stateful)
     model.train()
     with Progress("train model", total=steps, unit="step", start=first) as progress:
         began = time.monotonic()
@@ -119,11 +113,10 @@ def train(
                 optimizer.step()
                 scheduler.step()
                 optimizer.zero_grad(set_to_none=True)
-            done = step + 1 - first
-            rate = done * input_ids.numel() / (time.monotonic() - began)
+            rate = (step + 1 - first) * input_ids.numel() / (time.monotonic() - began)
             progress.update(1, loss=loss.item(), **{"tokens/s": rate})
             if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < steps:
-                checkpoint.save(step + 1, model, optimizers, schedulers)
+                checkpoint.save(step + 1, stateful)
     checkpoint.remove()
 
 
@@ -158,43 +151,30 @@ def held_out_loss(
     }
 
 
-@dataclass
 class _Checkpoint:
     """All state of a run in one file, bound by `key` to the settings and corpus it belongs to."""
 
-    folder: Path | None
-    key: str
+    def __init__(self, folder: Path | None, key: str) -> None:
+        self.path = None if folder is None else Path(folder) / "state.pt"
+        self.key = key
 
-    @property
-    def path(self) -> Path | None:
-        return None if self.folder is None else Path(self.folder) / "state.pt"
-
-    def save(self, step: int, model, optimizers, schedulers) -> None:
+    def save(self, step: int, stateful: Sequence) -> None:
         if self.path is None:
             return
         buffer = io.BytesIO()
-        state = {
-            "key": self.key,
-            "step": step,
-            "model": model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in schedulers],
-        }
-        torch.save(state, buffer)
+        states = [part.state_dict() for part in stateful]
+        torch.save({"key": self.key, "step": step, "states": states}, buffer)
         write_bytes(self.path, buffer.getvalue())
 
-    def restore(self, model, optimizers, schedulers) -> int:
+    def restore(self, stateful: Sequence) -> int:
         """Load the state, if there is a state of this very run; return the steps already done."""
         if self.path is None or not self.path.exists():
             return 0
         state = torch.load(self.path, weights_only=True)
         if state["key"] != self.key:
             return 0
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        for scheduler, saved in zip(schedulers, state["schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
+        for part, saved in zip(stateful, state["states"], strict=True):
+            part.load_state_dict(saved)
         return state["step"]
 
     def remove(self) -> None:
@@ -204,14 +184,13 @@ class _Checkpoint:
 
 def _optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for everything else."""
-    matrices: list[nn.Parameter] = []
-    rest: list[nn.Parameter] = []
+    matrices, rest = [], []
     for name, parameter in model.named_parameters():
         hidden = ".layers." in name and parameter.dim() == 2
         (matrices if hidden else rest).append(parameter)
     return [
-        Muon(matrices, lr=MUON_LEARNING_RATE),
-        torch.optim.AdamW(rest, lr=ADAMW_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
+        Muon(matrices, lr=LEARNING_RATE),
+        torch.optim.AdamW(rest, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.0),
     ]
 
 

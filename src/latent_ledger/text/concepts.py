@@ -7,17 +7,15 @@ A group lies on one side as a whole, for *all* concepts: a text in training of o
 in testing of another, nor is an overlapping excerpt of it. The sides and the draw are functions of
 text and seed and do not depend on the order of the source.
 
-Sources: ``embedded`` (the sets of sae_probes' wheel in :mod:`latent_ledger.text.concept_sets`), or
-a hub data set or local folder with a ``text_field`` and a ``label_field``, whose values are the
-concepts' names and where every other value is a negative. There a concept may also be a contrast of
-two values, ``19 vs 21``: texts of the first are positive, of the second negative, and all others
-are left out.
+Sources: ``embedded`` (the sets of :mod:`latent_ledger.text.concept_sets`), or a hub data set or
+local folder whose ``label_field`` holds the concepts' names; every other value is a negative. There
+a concept may also be a contrast of two values, ``19 vs 21``: texts of the first are positive, of
+the second negative, and all others are left out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.suggestions import nearest
@@ -46,8 +44,7 @@ def produce(settings: Mapping, out: Path) -> dict:
 
     `settings`: ``source``, ``concepts`` (names), ``examples`` ({"train": n, "test": n}, counted
     per concept, half of them positive), ``seed``; ``text_field`` and ``label_field`` where the
-    source is not embedded. Raises :class:`LedgerError` for an unknown concept and for one with too
-    few texts on a side.
+    source is not embedded. Raises :class:`LedgerError` for a concept that is unknown or too rare.
     """
     sizes = {split: int(settings["examples"][split]) for split in SPLITS}
     for split, count in sizes.items():
@@ -59,11 +56,12 @@ def produce(settings: Mapping, out: Path) -> dict:
     salt = f"concepts {settings['seed']}"
     pools = _pools(settings, keep=SPARE * sum(sizes.values()), salt=salt)
     sides = _sides({text for pool in pools.values() for text in pool}, sizes, salt)
-    rows: list[tuple[str, int, str, str]] = []
-    for concept, pool in pools.items():
-        for split in SPLITS:
-            for text, label in _draw(concept, split, sizes[split], pool, sides):
-                rows.append((concept, label, split, text))
+    rows = [
+        (concept, label, split, text)
+        for concept, pool in pools.items()
+        for split in SPLITS
+        for text, label in _draw(concept, split, sizes[split], pool, sides)
+    ]
     write_examples(rows, out)
     return {
         "concepts": len(pools),
@@ -82,14 +80,8 @@ def _known(concept: str) -> ConceptSet:
     return CONCEPTS[concept]
 
 
-def contrast(concept: str) -> tuple[str, str | None]:
-    """Positive and negative label of a concept; None: every other label is negative."""
-    positive, _, negative = concept.partition(VERSUS)
-    return positive, negative or None
-
-
 def _labelled(settings: Mapping) -> Iterator[tuple[str, str, int]]:
-    """Yield (concept, text, label) from the source."""
+    """(concept, text, label) of every example in the source."""
     if source_of(settings["source"]).named_concepts:
         for concept in settings["concepts"]:
             labelled = _known(concept)
@@ -99,13 +91,24 @@ def _labelled(settings: Mapping) -> Iterator[tuple[str, str, int]]:
     if not settings.get("label_field"):
         raise LedgerError("probing.label_field: name the field that holds the concept of a text.")
     fields = (settings.get("text_field") or "text", settings["label_field"])
-    contrasts = {concept: contrast(concept) for concept in settings["concepts"]}
     for _, (text, value) in records(settings, fields):
-        for concept, (positive, negative) in contrasts.items():
+        for concept in settings["concepts"]:
+            positive, _, negative = concept.partition(VERSUS)
             if str(value) == positive:
                 yield concept, text, 1
-            elif negative is None or str(value) == negative:
+            elif not negative or str(value) == negative:
                 yield concept, text, 0
+
+
+def _first_of_each_label(rows: Iterable[tuple[str, int]], count: int) -> list[tuple[str, int]]:
+    """The first `count` of the (text, label) `rows` with label 0, and with label 1, in order."""
+    left = {0: count, 1: count}
+    drawn = []
+    for text, label in rows:
+        if left[label]:
+            left[label] -= 1
+            drawn.append((text, label))
+    return drawn
 
 
 def _pools(settings: Mapping, keep: int, salt: str) -> dict[str, dict[str, int]]:
@@ -118,32 +121,27 @@ def _pools(settings: Mapping, keep: int, salt: str) -> dict[str, dict[str, int]]
         if isinstance(text, str) and text.strip():
             pool = votes[concept]
             pool[text] = label if pool.get(text, label) == label else None
-    pools: dict[str, dict[str, int]] = {}
+    pools = {}
     for concept, pool in votes.items():
-        left = {0: keep, 1: keep}
-        pools[concept] = {}
-        for text in sorted(pool, key=lambda text: position(text_digest(text), salt)):
-            vote = pool[text]
-            if vote is not None and left[vote]:
-                left[vote] -= 1
-                pools[concept][text] = vote
+        labelled = [(text, label) for text, label in pool.items() if label is not None]
+        labelled.sort(key=lambda row: position(text_digest(row[0]), salt))
+        pools[concept] = dict(_first_of_each_label(labelled, keep))
     return pools
 
 
 def _sides(texts: set[str], sizes: Mapping[str, int], salt: str) -> dict[str, str]:
     """Text -> "train" or "test", one side per group of texts that share a passage."""
     ordered = sorted(texts)
-    group = clusters(ordered)
+    groups = clusters(ordered).tolist()
     share = sizes["test"] / sum(sizes.values())
-    digests = np.array([text_digest(text) for text in ordered])
     first: dict[int, str] = {}
-    for label, digest in zip(group.tolist(), digests.tolist(), strict=True):
-        first[label] = min(first.get(label, digest), digest)
+    for group, digest in zip(groups, map(text_digest, ordered), strict=True):
+        first[group] = min(first.get(group, digest), digest)
     side = {
-        label: "test" if position(digest, f"{salt} side") < share else "train"
-        for label, digest in first.items()
+        group: "test" if position(digest, f"{salt} side") < share else "train"
+        for group, digest in first.items()
     }
-    return {text: side[label] for text, label in zip(ordered, group.tolist(), strict=True)}
+    return {text: side[group] for text, group in zip(ordered, groups, strict=True)}
 
 
 def _draw(
@@ -152,17 +150,12 @@ def _draw(
     """The first `count` / 2 texts of either label on one side, in hash order."""
     half = count // 2
     candidates = [(text, label) for text, label in pool.items() if sides[text] == split]
-    left = {0: half, 1: half}
-    drawn = []
-    for text, label in candidates:
-        if left[label]:
-            left[label] -= 1
-            drawn.append((text, label))
-    if any(left.values()):
-        have = {label: sum(1 for _, value in candidates if value == label) for label in (0, 1)}
+    drawn = _first_of_each_label(candidates, half)
+    if len(drawn) < count:
+        have = Counter(label for _, label in candidates)
         raise LedgerError(
             f"The concept {concept!r} has {have[1]} positive and {have[0]} negative texts for "
             f"{split}, and {half} of each are asked for: lower probing.examples.{split} to at most "
-            f"{2 * min(have.values())}, or leave the concept out."
+            f"{2 * min(have[0], have[1])}, or leave the concept out."
         )
     return drawn

@@ -2,12 +2,11 @@
 
     texts -> exact duplicates out -> texts that concept probing uses out -> parts by hash
 
-A document's side is a function of its text and the seed alone: the salted sha256, read as a number
-in [0, 1), falls into the interval of a part. Intervals follow one another in the order the parts
-are declared in. So neither the order of the source, nor documents added later, nor a part declared
-behind the others move any document. Within a part, documents stand in the order of that number: a
-random order, so that the first tokens of a part are a fair sample of all its sources. Documents
-beyond the sum of the fractions are not used.
+A document's part is a function of its text and the seed alone: the salted sha256, read as a number
+in [0, 1), falls into the interval of a part. Intervals follow one another in the order of the
+configuration; documents beyond their sum are not used. So neither the order of the source, nor
+documents added later, nor a part declared behind the others move any document. Within a part,
+documents stand in the order of that number: its first tokens are a fair sample of all its sources.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,14 +25,8 @@ from latent_ledger.text.tables import write_rows
 
 ROW_GROUP = 8192
 SCHEMA = pa.schema(
-    [
-        ("doc_id", pa.int64()),
-        ("sha256", pa.string()),
-        ("source", pa.string()),
-        ("text", pa.string()),
-    ]
+    {"doc_id": pa.int64(), "sha256": pa.string(), "source": pa.string(), "text": pa.string()}
 )
-
 
 Row = tuple[float, str, str, str]
 """A document on its way into a part: place in [0, 1), sha256, source, text."""
@@ -42,11 +35,10 @@ Row = tuple[float, str, str, str]
 def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
     """Write ``documents.parquet`` of some parts (name -> folder); return facts for each.
 
-    `settings`: ``source`` and what it needs (see :mod:`latent_ledger.text.corpora.registry`),
-    ``parts`` (name -> fraction, in order), ``seed``, and ``exclude_concepts``: True for the
-    occupation concepts, or a list of concept names, whose texts (and texts that share a passage
-    with them) are dropped. The facts are the numbers of documents and bytes. Raises
-    :class:`LedgerError` for an unknown or empty part. Memory: the texts of the parts asked for.
+    `settings`: ``source`` and what it needs, ``parts`` (name -> fraction, in order), ``seed``, and
+    ``exclude_concepts``: True for the occupation concepts, or a list of concept names, whose texts
+    (and texts that share a passage with them) are dropped. The facts are the numbers of documents
+    and bytes. Raises :class:`LedgerError` for an unknown or empty part.
     """
     limits = _intervals(settings["parts"])
     for corpus_split in outs:
@@ -72,9 +64,13 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
     if excluded:
         texts = concepts.all_texts(excluded)
         known, passages = {text_digest(text) for text in texts}, Passages(texts)
-        rows = {
-            corpus_split: _without(rows[corpus_split], known, passages) for corpus_split in outs
-        }
+        for corpus_split, part in rows.items():
+            shares = passages.found_in([text for *_, text in part])
+            rows[corpus_split] = [
+                row
+                for row, overlaps in zip(part, shares, strict=True)
+                if row[1] not in known and not overlaps
+            ]
     return {
         corpus_split: _write(sorted(rows[corpus_split]), corpus_split, out)
         for corpus_split, out in outs.items()
@@ -84,18 +80,19 @@ def produce(settings: Mapping, outs: Mapping[str, Path]) -> dict[str, dict]:
 def produce_slice(settings: Mapping, out: Path) -> dict:
     """Write the first documents of the source, in its order, duplicates and all; return facts.
 
-    `settings`: ``source`` and what it needs, ``documents`` (how many), ``slice`` (its name). For
-    comparing with published measurements on ``train[:64]``; models and coders trained here may have
-    seen these texts. Raises :class:`LedgerError` if the source has fewer.
+    `settings`: ``source`` and what it needs, ``documents`` (how many), ``slice`` (its name). Models
+    and coders trained here may have seen them. Raises :class:`LedgerError` if there are fewer.
     """
     count = settings["documents"]
-    first = list(islice(documents(settings), count))
-    if len(first) < count:
+    rows = [
+        (0.0, text_digest(document.text), document.source, document.text)
+        for document in islice(documents(settings), count)
+    ]
+    if len(rows) < count:
         raise LedgerError(
             f"corpus.slices.{settings['slice']} asks for {count} documents, and "
-            f"{settings['source']} has {len(first)}: lower it, or choose another corpus."
+            f"{settings['source']} has {len(rows)}: lower it, or choose another corpus."
         )
-    rows = [(0.0, text_digest(document.text), document.source, document.text) for document in first]
     return _write(rows, settings["slice"], out)
 
 
@@ -120,22 +117,12 @@ def _intervals(parts: Mapping[str, float]) -> dict[str, tuple[float, float]]:
     return limits
 
 
-def _without(rows: list[Row], known: set[str], passages: Passages) -> list[Row]:
-    """Drop rows whose text is known, or shares a passage with one that is."""
-    shares = passages.found_in([text for *_, text in rows])
-    return [
-        row
-        for row, overlaps in zip(rows, shares, strict=True)
-        if row[1] not in known and not overlaps
-    ]
-
-
 def _write(rows: list[Row], corpus_split: str, out: Path) -> dict:
     if not rows:
         raise LedgerError(
             f"The corpus part {corpus_split!r} is empty: enlarge corpus.parts.{corpus_split} or "
             "the corpus."
         )
-    numbered = ((number, *row[1:]) for number, row in enumerate(rows))
-    write_rows(numbered, SCHEMA, Path(out) / "documents.parquet", row_group_size=ROW_GROUP)
+    documents_path = Path(out) / "documents.parquet"
+    write_rows((row[1:] for row in rows), SCHEMA, documents_path, row_group_size=ROW_GROUP)
     return {"documents": len(rows), "bytes": sum(len(text.encode()) for *_, text in rows)}

@@ -1,4 +1,4 @@
-"""Tables of texts: rows of a fixed schema in one Parquet file."""
+"""Tables of texts: numbered rows of a fixed schema in one Parquet file."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,27 +10,26 @@ from pyarrow import parquet
 from latent_ledger.text.corpora.splits import text_digest
 
 EXAMPLES = pa.schema(
-    [
-        ("example_id", pa.int64()),
-        ("concept", pa.string()),
-        ("label", pa.int8()),
-        ("split", pa.string()),
-        ("text", pa.string()),
-        ("sha256", pa.string()),
-    ]
+    {
+        "example_id": pa.int64(),
+        "concept": pa.string(),
+        "label": pa.int8(),
+        "split": pa.string(),
+        "text": pa.string(),
+        "sha256": pa.string(),
+    }
 )
 """The columns of ``examples.parquet``."""
 
 
 def write_rows(rows: Iterable[Sequence], schema: pa.Schema, path: Path, **options: Any) -> None:
-    """Write rows, at least one, as a Parquet file; `options` are those of pyarrow."""
-    columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-    table = pa.Table.from_arrays(arrays, schema=schema)
+    """Write rows, at least one, behind their number; `options` are those of pyarrow."""
+    numbered = ((number, *row) for number, row in enumerate(rows))
+    table = pa.Table.from_arrays(list(zip(*numbered, strict=True)), schema=schema)
     parquet.write_table(table, path, compression="zstd", **options)
 
 
 def write_examples(rows: Iterable[tuple[str, int, str, str]], out: Path) -> None:
     """Write ``examples.parquet`` below `out`, from each (concept, label, split, text)."""
-    numbered = ((number, *row, text_digest(row[-1])) for number, row in enumerate(rows))
-    write_rows(numbered, EXAMPLES, Path(out) / "examples.parquet")
+    digested = ((*row, text_digest(row[-1])) for row in rows)
+    write_rows(digested, EXAMPLES, Path(out) / "examples.parquet")

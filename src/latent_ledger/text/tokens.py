@@ -19,6 +19,7 @@ document that spells ``<bos>`` is six ordinary characters.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,10 @@ NO_DOCUMENT = -1
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer: any text can be written, nothing is ever unknown.
+    """Train a byte-level BPE tokenizer, deterministic in the texts and their order.
 
     The special tokens ``<bos>``, ``<eos>``, ``<pad>`` are 0, 1, 2, then the 256 bytes, then the
-    merges. Calling it puts BOS in front, as language models here are trained and read.
-    Deterministic in the texts and their order.
+    merges. Calling it puts BOS in front.
     """
     smallest = 256 + 3
     if vocabulary <= smallest:
@@ -56,10 +56,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    special = ["<bos>", "<eos>", "<pad>"]
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
-        special_tokens=special,
+        special_tokens=["<bos>", "<eos>", "<pad>"],
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
@@ -78,20 +77,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 
 def special_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, int, int]:
-    """The (BOS, EOS, PAD) token ids; where a tokenizer lacks one, EOS or BOS stands in.
-
-    Pythia has one end-of-text token for all three; Gemma has 2, 1, 0.
-    """
+    """The (BOS, EOS, PAD) token ids; where a tokenizer lacks one, EOS or BOS stands in."""
     bos, eos, pad = tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id
-    first = next((i for i in (bos, eos) if i is not None), None)
-    if first is None:
+    known = [token_id for token_id in (bos, eos) if token_id is not None]
+    if not known:
         raise LedgerError(
             "The model's tokenizer has neither a BOS nor an EOS token, and contexts must start "
             "with one: set bos_token in its tokenizer_config.json."
         )
-    bos = first if bos is None else bos
-    eos = first if eos is None else eos
-    return bos, eos, eos if pad is None else pad
+    return known[0], known[-1], known[-1] if pad is None else pad
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[np.ndarray]:
@@ -104,8 +98,8 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
     """Tokenize a corpus part into the packed layout; return the facts (= ``meta.json``).
 
     `settings`: ``context`` (tokens per row, BOS included) and ``budget`` (tokens in all, BOS and
-    EOS included; rounded down to whole contexts). Only the documents needed are tokenized. Raises
-    :class:`LedgerError` if the part has fewer tokens than the budget.
+    EOS included; rounded down to whole contexts). Raises :class:`LedgerError` if the part has fewer
+    tokens than the budget.
     """
     context, budget = int(settings["context"]), int(settings["budget"])
     tokenizer = load_tokenizer(model)
@@ -116,8 +110,7 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
             "at least 2 tokens, and one of them."
         )
     table = read(corpus, ["doc_id", "sha256", "source", "text"])
-    n_tokens = rows * (context - 1)
-    arrays, kept = packed(tokenizer, _texts(table), context, n_tokens)
+    arrays, kept = packed(tokenizer, _texts(table), context, rows * (context - 1))
     if len(arrays["input_ids"]) < rows:
         have = (kept["stream"] // (context - 1)) * context
         label = f" {settings['part']!r}" if "part" in settings else ""
@@ -125,10 +118,8 @@ def pack(settings: Mapping, corpus: Path, model: Path, out: Path) -> dict:
             f"The corpus part{label} holds {have:,} tokens in contexts of {context}, and the "
             f"budget asks for {budget:,}: lower tokens.budget to {have} or enlarge corpus.parts."
         )
-    documents = table.slice(0, kept["documents"]).drop_columns(["text"])
-    return write(
-        out, arrays, documents, tokenizer, layout="packed", context=context, n_bytes=kept["bytes"]
-    )
+    documents = table.slice(0, kept["documents"])
+    return write(out, arrays, documents, tokenizer, layout="packed", n_bytes=kept["bytes"])
 
 
 def packed(
@@ -136,32 +127,30 @@ def packed(
 ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """Pack texts into contexts until `n_tokens` tokens (BOS not counted; None: all) are there.
 
-    Returns the arrays of the token set (document ids count the texts from 0), and
-    {"documents", "bytes", "stream"}: documents and UTF-8 bytes that lie in the contexts, wholly or
-    partly, and the tokens that the texts offered.
+    Returns the arrays of the token set, and {"documents", "bytes", "stream"}: documents and UTF-8
+    bytes in the contexts, wholly or partly, and the tokens that the texts offered.
     """
     bos, eos, _ = special_ids(tokenizer)
-    ids: list[np.ndarray] = []
     texts_read: list[str] = []
-    lengths: list[int] = []  # tokens of each document with its EOS
+    ids: list[np.ndarray] = []  # of each document, with its EOS
     total = 0
     for batch in _batches(texts):
-        for text, tokens in zip(batch, encode(tokenizer, batch), strict=True):
-            ids += [tokens, np.array([eos], dtype=np.int32)]
-            texts_read.append(text)
-            lengths.append(len(tokens) + 1)
-            total += len(tokens) + 1
+        texts_read += batch
+        encoded = [np.append(tokens, np.int32(eos)) for tokens in encode(tokenizer, batch)]
+        ids += encoded
+        total += sum(map(len, encoded))
         if n_tokens is not None and total >= n_tokens:
             break
     stream = np.concatenate(ids) if ids else np.empty(0, np.int32)
+    lengths = [len(tokens) for tokens in ids]
     ends = np.cumsum(lengths, dtype=np.int64)
-    owners = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    owners = np.repeat(np.arange(len(ids), dtype=np.int32), lengths)
     owners[ends - 1] = NO_DOCUMENT  # each document's EOS
     rows = (total if n_tokens is None else min(total, n_tokens)) // (context - 1)
     used = rows * (context - 1)
     arrays = {
-        "input_ids": _with_first(stream[:used].reshape(rows, context - 1), bos),
-        "doc_ids": _with_first(owners[:used].reshape(rows, context - 1), NO_DOCUMENT),
+        "input_ids": np.insert(stream[:used].reshape(rows, context - 1), 0, bos, axis=1),
+        "doc_ids": np.insert(owners[:used].reshape(rows, context - 1), 0, NO_DOCUMENT, axis=1),
         "lengths": np.full(rows, context, dtype=np.int32),
     }
     whole = int(np.searchsorted(ends - 1, used, side="right"))  # documents with all their tokens
@@ -170,17 +159,15 @@ def packed(
     if rest > 0:  # the cut goes through one more document
         offsets = _backend(tokenizer).encode(texts_read[whole], add_special_tokens=False).offsets
         n_bytes += len(texts_read[whole][: offsets[rest - 1][1]].encode())
-    counts = {"documents": whole + (rest > 0), "bytes": n_bytes, "stream": total}
-    return arrays, counts
+    return arrays, {"documents": whole + (rest > 0), "bytes": n_bytes, "stream": total}
 
 
 def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> dict:
     """Tokenize texts, one per row; return the facts (= ``meta.json``).
 
     `settings`: ``context`` (tokens per row, BOS included) and ``keep``: which ``context - 1``
-    tokens of a long text stay, at its ``end`` (the default) or its ``beginning``. `concepts`: a
-    folder with ``examples.parquet`` (whose ``example_id`` becomes the document id of a row) or with
-    a corpus' ``documents.parquet``.
+    tokens of a long text stay, at its ``end`` (the default) or its ``beginning``. `concepts`: the
+    folder of labelled examples or of a corpus part.
     """
     context, from_the_end = int(settings["context"]), settings.get("keep", "end") == "end"
     if context < 2:
@@ -201,24 +188,19 @@ def pack_examples(settings: Mapping, concepts: Path, model: Path, out: Path) -> 
         for text, encoding in zip(batch, encodings, strict=True):
             size = min(len(encoding.ids), context - 1)
             low = len(encoding.ids) - size if from_the_end else 0
-            kept = encoding.ids[low : low + size]
-            arrays["input_ids"][row, 1 : 1 + len(kept)] = kept
-            arrays["doc_ids"][row, 1 : 1 + len(kept)] = row
-            arrays["lengths"][row] = 1 + len(kept)
-            if kept:
+            arrays["input_ids"][row, 1 : 1 + size] = encoding.ids[low : low + size]
+            arrays["doc_ids"][row, 1 : 1 + size] = row
+            arrays["lengths"][row] = 1 + size
+            if size:
                 begin, end = encoding.offsets[low][0], encoding.offsets[low + size - 1][1]
                 n_bytes += len(text[begin : None if from_the_end else end].encode())
             row += 1
-    documents = table.drop_columns(["text"])
-    return write(
-        out, arrays, documents, tokenizer, layout="examples", context=context, n_bytes=n_bytes
-    )
+    return write(out, arrays, table, tokenizer, layout="examples", n_bytes=n_bytes)
 
 
 def _rows(folder: Path) -> pa.Table:
-    """The texts of a folder of labelled examples or of documents, numbered by ``doc_id``."""
-    examples = folder / "examples.parquet"
-    if examples.exists():
+    """The texts of labelled examples or of documents, numbered by ``doc_id``."""
+    if (examples := folder / "examples.parquet").exists():
         return parquet.read_table(examples).rename_columns({"example_id": "doc_id"})
     return read(folder, ["doc_id", "sha256", "source", "text"])
 
@@ -230,7 +212,6 @@ def write(
     tokenizer: PreTrainedTokenizerBase,
     *,
     layout: str,
-    context: int,
     n_bytes: int,
 ) -> dict:
     """Write a token set: ``tokens.safetensors``, ``documents.parquet`` and ``meta.json``.
@@ -239,6 +220,7 @@ def write(
     [contexts]; positions from a row's length on are padding.
     """
     bos, eos, pad = special_ids(tokenizer)
+    n_contexts, context = arrays["input_ids"].shape
     meta = {
         "layout": layout,
         "context": context,
@@ -246,15 +228,13 @@ def write(
         "eos_id": eos,
         "pad_id": pad,
         "vocab_size": len(tokenizer),
-        "n_contexts": len(arrays["input_ids"]),
+        "n_contexts": n_contexts,
         "n_tokens": int((arrays["doc_ids"] != NO_DOCUMENT).sum()),
         "n_bytes": n_bytes,
         "n_documents": documents.num_rows,
     }
-    save_file(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
-        Path(out) / "tokens.safetensors",
-    )
+    save_file(dict(arrays), Path(out) / "tokens.safetensors")
+    documents = documents.drop_columns(["text"])
     parquet.write_table(documents, Path(out) / "documents.parquet", compression="zstd")
     write_json(Path(out) / "meta.json", meta)
     return meta
@@ -274,22 +254,9 @@ def _backend(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     return backend
 
 
-def _with_first(rows: np.ndarray, value: int) -> np.ndarray:
-    return np.concatenate([np.full((len(rows), 1), value, dtype=rows.dtype), rows], axis=1)
-
-
 def _texts(table: pa.Table) -> Iterator[str]:
-    for chunk in table["text"].chunks:
-        for begin in range(0, len(chunk), BATCH):
-            yield from chunk.slice(begin, BATCH).to_pylist()
+    return (text.as_py() for text in table["text"])
 
 
 def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    return iter(lambda: list(islice(texts, BATCH)), [])

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from latent_ledger.lib.files import local
 from latent_ledger.lib.suggestions import nearest, show
-from latent_ledger.models.sources import embedded, folder, hub, registry
+from latent_ledger.models.sources import embedded, published, registry
 from latent_ledger.models.sources.source import Block
 
 Problem = tuple[tuple[str, ...], str]
@@ -27,14 +27,9 @@ def coder_problems(source: str) -> Iterator[str]:
     """What is wrong with the source of a pretrained coder: it is written as for a model."""
     origin = registry.find(source)
     if origin is None or origin.trained:
-        published = [origin for origin in registry.SOURCES if not origin.trained]
-        yield f"{show(source)} is no source of coders; write {registry.forms(published)}"
-    elif origin.name == folder.SOURCE.name:
-        yield from _missing(source)
-
-
-def _missing(source: str) -> Iterator[str]:
-    if not local(source).is_dir():
+        forms = registry.forms([origin for origin in registry.SOURCES if not origin.trained])
+        yield f"{show(source)} is no source of coders; write {forms}"
+    elif origin is published.FOLDER and not local(source).is_dir():
         yield f"the folder {show(source)} does not exist"
 
 
@@ -58,9 +53,9 @@ def _hub(block: Block) -> Iterator[Problem]:
 
 def _folder(block: Block) -> Iterator[Problem]:
     source = block["source"]
-    missing = list(_missing(source))
-    yield from ((("source",), what) for what in missing)
-    if not missing and not (local(source) / "config.json").is_file():
+    if not local(source).is_dir():
+        yield ("source",), f"the folder {show(source)} does not exist"
+    elif not (local(source) / "config.json").is_file():
         yield ("source",), f"the folder {show(source)} holds no config.json, so no model"
 
 
@@ -81,7 +76,7 @@ def _embedded(block: Block) -> Iterator[Problem]:
 
 CHECKS: dict[str, Callable[[Block], Iterator[Problem]]] = {
     embedded.SOURCE.name: _embedded,
-    hub.SOURCE.name: _hub,
-    folder.SOURCE.name: _folder,
+    published.HUB.name: _hub,
+    published.FOLDER.name: _folder,
 }
 """Origin -> its check; an origin without one is checked by the job that provides the model."""

@@ -9,7 +9,14 @@ from latent_ledger.models.sources.source import Block, ModelSource
 NAME = "embedded"
 
 
-def numbers(block: Block) -> dict[str, Any] | None:
+def produce(settings: Mapping, inputs: Mapping, out: Path, checkpoint: Callable) -> dict:
+    """Train tokenizer and model on the corpus part ``text``."""
+    from latent_ledger.models import training
+
+    return training.produce(settings, inputs["text"], out, checkpoint())
+
+
+def _numbers(block: Block) -> dict[str, Any] | None:
     """From the block ``training``; the context is the one the model is trained with."""
     training = block.get("training")
     if training is None:
@@ -26,35 +33,21 @@ def numbers(block: Block) -> dict[str, Any] | None:
     }
 
 
-def settings(block: Block) -> dict[str, Any]:
-    """The recipe of its training."""
+def _settings(block: Block) -> dict[str, Any]:
     return {**block["training"], "source": NAME}
 
 
-def label(block: Block) -> str:
-    """Architecture and size."""
+def _label(block: Block) -> str:
     return f"embedded GPT-NeoX {block['training']['layers']}x{block['training']['width']}"
-
-
-def produce(
-    settings: Mapping[str, Any],
-    inputs: Mapping[str, Path],
-    out: Path,
-    checkpoint: Callable[[], Path],
-) -> dict:
-    """Train tokenizer and model on the corpus part ``text``."""
-    from latent_ledger.models import training
-
-    return training.produce(settings, inputs["text"], out, checkpoint())
 
 
 SOURCE = ModelSource(
     name=NAME,
     form='"embedded"',
     accepts=lambda source: source == NAME,
-    numbers=numbers,
-    settings=settings,
+    numbers=_numbers,
+    settings=_settings,
     produce=produce,
-    label=label,
+    label=_label,
     trained_on="model",
 )

@@ -1,38 +1,22 @@
 """Registry of the origins of language models.
 
-============ ========================================== ===========================
-source       model                                      further keys of its block
-============ ========================================== ===========================
-``embedded`` a small GPT-NeoX, trained in the graph     ``training``
-owner/name   a repository of the Hugging Face hub       ``revision``
-./name       a local folder
-============ ========================================== ===========================
-
-A new origin is a module with a :class:`~latent_ledger.models.sources.source.ModelSource` and its
-line in :data:`SOURCES`. Checks that need no job go to ``checks.py``. Nothing else depends on
-the origin of a model.
-
-The job that provides a model reaches this module, so an edit of an entry makes that job stale. Its
-dependents are restored, because the model's content is equal. Jobs that only load a model do not
-reach it.
+A new origin is a :class:`~latent_ledger.models.sources.source.ModelSource` in :data:`SOURCES`
+(``docs/add-a-source.md``). Nothing else depends on the origin of a model, and jobs that only load a
+model do not reach this module.
 """
 
 from collections.abc import Sequence
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.models.sources import embedded, folder, hub
+from latent_ledger.models.sources import embedded, published
 from latent_ledger.models.sources.source import Block, ModelShape, ModelSource
 
-SOURCES: tuple[ModelSource, ...] = (
-    embedded.SOURCE,
-    hub.SOURCE,
-    folder.SOURCE,
-)
+SOURCES: tuple[ModelSource, ...] = (embedded.SOURCE, published.HUB, published.FOLDER)
 """The first origin that accepts a source has it."""
 
 
 def find(source: str) -> ModelSource | None:
-    """The origin that a source names, or None for a source that no origin accepts."""
+    """The origin that a source names, or None."""
     return next((origin for origin in SOURCES if origin.accepts(source)), None)
 
 

@@ -3,41 +3,34 @@
 Everything here is light to import. The function that makes a model imports the heavy libraries.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from latent_ledger.text.corpora.source import no_files
+from latent_ledger.text.corpora.source import Origin
 
 Block = Mapping[str, Any]
-"""A block of the configuration that names a model: ``source``, perhaps ``revision``, ``training``.
-"""
+"""A block of the configuration that names a model, by its ``source``."""
 Produce = Callable[[Mapping[str, Any], Mapping[str, Path], Path, Callable[[], Path]], dict]
 """(settings, input folders by name, out, folder for checkpoints) -> facts."""
 
 
-@dataclass(frozen=True)
-class ModelSource:
+@dataclass(frozen=True, kw_only=True)
+class ModelSource(Origin):
     """All that differs between one origin of language models and the others."""
 
-    name: str
-    """The origin's name in ``x-for`` of the configuration's schema."""
     form: str
     """How a source of this origin is written."""
-    accepts: Callable[[str], bool]
-    """Whether a ``source`` names this origin."""
     numbers: Callable[[Block], dict[str, Any] | None]
     """The model's ``config.json``, or None where it cannot be known before a job has run."""
     settings: Callable[[Block], dict[str, Any]]
     """Settings of the job that provides the model."""
     produce: Produce
     """The job that provides the model; its input ``text`` is the corpus part `trained_on`."""
-    label: Callable[[Block], str]
+    label: Callable[[Block], str] = itemgetter("source")
     """The model's name in a row of the ledger."""
-    listing: Callable[[str], dict[str, str]] = no_files
-    """Settings that change with the files a source names on this machine."""
     trained_on: str | None = None
     """The part of the corpus the model is trained on, or None where it comes trained."""
 
@@ -53,18 +46,3 @@ class ModelShape:
 
     layers: int | None
     context: int | None
-
-
-def read_numbers(path: Path | None) -> dict[str, Any] | None:
-    """A ``config.json``, the part about text; None where the file is missing or unreadable."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8")) if path else None
-    except (OSError, ValueError):
-        return None
-    config = config.get("text_config", config) if isinstance(config, dict) else None
-    return config if isinstance(config, dict) else None
-
-
-def source_label(block: Block) -> str:
-    """The label of a published model: its source."""
-    return block["source"]

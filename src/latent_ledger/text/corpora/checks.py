@@ -11,9 +11,9 @@ from latent_ledger.text.corpora import embedded, folder, huggingface, registry
 
 def problems(source: str) -> Iterator[str]:
     """What is wrong with the source of a corpus as it is written."""
-    check = CHECKS.get(registry.source_of(source).name)
-    if check:
-        yield from check(source)
+    origin = registry.source_of(source)
+    if origin.name in CHECKS:
+        yield from CHECKS[origin.name](source)
 
 
 def _hub(source: str) -> Iterator[str]:

@@ -1,16 +1,12 @@
-"""Embedded texts, real on every machine: the labelled probing sets of the sae-probes wheel.
+"""Embedded texts, on every machine: the labelled probing sets of the sae-probes wheel.
 
-The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``, each with
-a text (``prompt``) and a label (``target``). They are found without importing the package, which
-would pull in a model library, and read as the two fields ``text`` and ``label``.
-
-A *family* is a set of sets with one kind of text (:data:`FAMILIES`). Sets made of one-versus-rest
-copies of another set, names, coordinates and arithmetic belong to none. Of the AG News sets only
-the positive class is news (their negatives are source code), hence :data:`ONLY_LABEL`.
+The wheel (MIT licence) carries 113 sets as ``data/cleaned_data/<number>_<name>.csv.zst``. They are
+read without importing the package, which would pull in a model library. Sets of one-versus-rest
+copies of another set, names, coordinates and arithmetic belong to no family.
 """
 
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -34,14 +30,10 @@ FAMILIES: dict[str, tuple[int, ...]] = {
 """Family of text -> numbers of its sets in the wheel."""
 
 ONLY_LABEL: dict[int, str] = {161: "1", 162: "1", 163: "1"}
-"""Sets of which only the texts with this label belong to the family."""
+"""Sets of which only this label belongs to the family: AG News' negatives are source code."""
 
 COLUMNS = {"text": "prompt", "label": "target"}
-
-
-def accepts(source: str) -> bool:
-    """True for the name of this source."""
-    return source == "embedded"
+"""Field -> its column in the files."""
 
 
 @cache
@@ -85,7 +77,7 @@ def read_set(number: int) -> list[tuple[str, str]]:
     import pyarrow as pa
     from pyarrow import csv
 
-    text, label = COLUMNS["text"], COLUMNS["label"]
+    columns = list(COLUMNS.values())
     with pa.CompressedInputStream(pa.OSFile(str(set_path(number))), "zstd") as stream:
         table = csv.read_csv(
             stream,
@@ -93,33 +85,31 @@ def read_set(number: int) -> list[tuple[str, str]]:
             read_options=csv.ReadOptions(block_size=1 << 27),
             parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=csv.ConvertOptions(
-                include_columns=[text, label], column_types={text: pa.string(), label: pa.string()}
+                include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
             ),
         )
-    return list(zip(table[text].to_pylist(), table[label].to_pylist(), strict=True))
-
-
-def set_numbers(families: Sequence[str]) -> list[int]:
-    """The sets of some families, ascending. An unknown family is an error naming the nearest."""
-    for family in families:
-        if family not in FAMILIES:
-            near = nearest(family, FAMILIES, cutoff=0.0)
-            raise LedgerError(
-                f"corpus.families: the embedded corpus has no family {family!r}; the nearest is "
-                f"{near!r} (there are {', '.join(FAMILIES)})."
-            )
-    return sorted({number for family in families for number in FAMILIES[family]})
+    return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
 
 
 def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
-    """Yield every record of ``settings["families"]``; `fields` are of ``text`` and ``label``."""
+    """Yield every record of ``settings["families"]``, set by set in the order of their numbers.
+
+    Raises :class:`LedgerError` for an unknown family or field.
+    """
     for field in fields:
         if field not in COLUMNS:
             raise LedgerError(
                 f"corpus.text_field: the embedded corpus has no field {field!r}; leave it out, or "
                 "write 'text'."
             )
-    for number in set_numbers(settings["families"]):
+    for family in settings["families"]:
+        if family not in FAMILIES:
+            near = nearest(family, FAMILIES, cutoff=0.0)
+            raise LedgerError(
+                f"corpus.families: the embedded corpus has no family {family!r}; the nearest is "
+                f"{near!r} (there are {', '.join(FAMILIES)})."
+            )
+    for number in sorted({number for name in settings["families"] for number in FAMILIES[name]}):
         name = set_path(number).name.removesuffix(".csv.zst")
         for text, label in read_set(number):
             if ONLY_LABEL.get(number, label) == label:
@@ -127,4 +117,9 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
                 yield name, tuple(values[field] for field in fields)
 
 
-SOURCE = CorpusSource("embedded", accepts, records, named_concepts=True)
+SOURCE = CorpusSource(
+    name="embedded",
+    accepts=lambda source: source == "embedded",
+    records=records,
+    named_concepts=True,
+)

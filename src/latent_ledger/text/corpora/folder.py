@@ -1,7 +1,7 @@
 """Texts of a local folder (or file): ``.txt``, ``.jsonl`` and ``.parquet``, in all subfolders.
 
-A ``.txt`` file is one document; a line of ``.jsonl`` and a row of ``.parquet`` are one record each.
-Files are read in the order of their relative paths, which also name the data set of a document.
+A ``.txt`` file, a line of ``.jsonl`` and a row of ``.parquet`` are one record each. Files are read
+in the order of their relative paths, which also name the data set of a document.
 """
 
 import json
@@ -11,16 +11,11 @@ from pathlib import Path
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import listing, local
 from latent_ledger.lib.suggestions import nearest
-from latent_ledger.text.corpora.source import CorpusSource
-
-
-def accepts(source: str) -> bool:
-    """True: any name that the other origins refuse is a path."""
-    return True
+from latent_ledger.text.corpora.source import CorpusSource, require
 
 
 def files(source: str) -> list[Path]:
-    """The files a corpus reads, sorted. A job that depends on the folder depends on these.
+    """The files a corpus reads, sorted.
 
     Raises :class:`LedgerError` for a path that does not exist or holds no file of a known kind.
     """
@@ -75,7 +70,7 @@ def _jsonl(path: Path, fields: tuple[str, ...]) -> Iterator[tuple]:
             except ValueError as error:
                 raise LedgerError(f"{path}, line {number}, is not JSON: {error}") from None
             names = list(record) if isinstance(record, dict) else []
-            _require(fields, names, f"{path}, line {number},")
+            require(fields, names, f"{path}, line {number},")
             yield tuple(record[field] for field in fields)
 
 
@@ -87,19 +82,9 @@ def _parquet(path: Path, fields: tuple[str, ...]) -> Iterator[tuple]:
     except ArrowInvalid as error:
         raise LedgerError(f"{path} is no Parquet file: {error}") from None
     with file:
-        _require(fields, file.schema_arrow.names, str(path))
+        require(fields, file.schema_arrow.names, str(path))
         for batch in file.iter_batches(batch_size=1000, columns=list(fields)):
             yield from zip(*(batch[field].to_pylist() for field in fields), strict=True)
-
-
-def _require(fields: tuple[str, ...], names: list[str], where: str) -> None:
-    for field in fields:
-        if field not in names:
-            near = nearest(field, names, cutoff=0.0)
-            hint = f"; the nearest is {near!r} (of {', '.join(names)})" if near else ""
-            raise LedgerError(
-                f"{where} has no field {field!r}{hint}. Name one in the configuration's text_field."
-            )
 
 
 READERS: dict[str, Callable[[Path, tuple[str, ...]], Iterator[tuple]]] = {
@@ -109,4 +94,9 @@ READERS: dict[str, Callable[[Path, tuple[str, ...]], Iterator[tuple]]] = {
 }
 """File suffix -> how its records are read."""
 
-SOURCE = CorpusSource("folder", accepts, records, listing)
+SOURCE = CorpusSource(
+    name="folder",
+    accepts=lambda source: True,  # any name that the other origins refuse is a path
+    records=records,
+    listing=listing,
+)

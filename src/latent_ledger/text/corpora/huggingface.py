@@ -8,58 +8,36 @@ the local cache is read without a network.
 from collections.abc import Iterator, Mapping
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.suggestions import nearest
-from latent_ledger.text.corpora.source import CorpusSource
+from latent_ledger.text.corpora.source import CorpusSource, require
 
 PREFIX = "hub:"
-
-
-def accepts(source: str) -> bool:
-    """True for ``hub:...``."""
-    return source.startswith(PREFIX)
 
 
 def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, tuple]]:
     """Yield the records of one split; class labels come as their names.
 
-    Raises :class:`LedgerError` if the data set cannot be had (no network, gated, unknown) or lacks
-    a field.
+    Raises :class:`LedgerError` if the data set cannot be had or lacks a field.
     """
     name, _, configuration = settings["source"].removeprefix(PREFIX).partition(":")
     dataset = _load(
         name, configuration or None, settings.get("revision"), settings.get("split") or "train"
     )
-    for field in fields:
-        if field not in dataset.column_names:
-            near = nearest(field, dataset.column_names, cutoff=0.0)
-            raise LedgerError(
-                f"The data set {name} has no field {field!r}; the nearest is {near!r} (it has "
-                f"{', '.join(dataset.column_names)}). Name one in the configuration's text_field."
-            )
+    require(fields, dataset.column_names, f"The data set {name}", known="it has")
     dataset = dataset.select_columns(list(fields))
-    labels = {
-        field: feature.names
-        for field, feature in dataset.features.items()
-        if hasattr(feature, "names")
-    }
     for batch in dataset.iter(batch_size=1000):
+        for field, feature in dataset.features.items():
+            if hasattr(feature, "names"):
+                batch[field] = [None if i is None else feature.names[i] for i in batch[field]]
         for values in zip(*(batch[field] for field in fields), strict=True):
-            yield (
-                name,
-                tuple(
-                    labels[field][value] if field in labels and value is not None else value
-                    for field, value in zip(fields, values, strict=True)
-                ),
-            )
+            yield name, values
 
 
 def _load(name: str, configuration: str | None, revision: str | None, split: str):
-    """`datasets.load_dataset`, with every failure a person can cause as one line."""
     import datasets
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import HfHubHTTPError
 
-    label = f"{name}" + (f", configuration {configuration}" if configuration else "")
+    label = name + (f", configuration {configuration}" if configuration else "")
     try:
         return datasets.load_dataset(name, configuration, revision=revision, split=split)
     except DatasetNotFoundError as error:
@@ -89,4 +67,4 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-SOURCE = CorpusSource("hub", accepts, records)
+SOURCE = CorpusSource(name="hub", accepts=lambda source: source.startswith(PREFIX), records=records)

@@ -1,8 +1,7 @@
 """Passages that texts share: 64 equal bytes in a row, wherever they stand.
 
-Probing text gets into training text not only as exact duplicates: web text is cut into overlapping
-excerpts, quoted and re-posted. Every window of 64 bytes gets a polynomial hash
-(Karp and Rabin, 1987) modulo 2**64; prefix sums make that one vectorised pass over the bytes, so
+Web text is cut into overlapping excerpts, quoted and re-posted. Every window of 64 bytes gets a
+polynomial hash (Karp and Rabin, 1987) modulo 2**64; prefix sums make that one vectorised pass, so
 tens of megabytes cost about a second. A collision would only drop or group a text too many.
 """
 

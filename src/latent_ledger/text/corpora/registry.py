@@ -1,36 +1,22 @@
 """Registry of the origins of text: a module each, chosen by ``settings["source"]``.
 
-===================== ==================================================== =====================
-source                text                                                 further settings
-===================== ==================================================== =====================
-``embedded``          the labelled texts inside the sae-probes wheel       ``families``
-``hub:<id>[:<name>]`` a Hugging Face dataset (and its configuration)       ``revision``, ``split``
-a folder or file      local ``.txt``, ``.jsonl`` and ``.parquet`` files
-===================== ==================================================== =====================
-
-A new origin is a module with a :class:`~latent_ledger.text.corpora.source.CorpusSource`, its line
-in :data:`SOURCES`, and its test; checks that need no job go to ``checks.py``. Every source has a
-field with the text, ``text_field`` (default ``text``); labelled ones have a field with a label too,
-which concepts are drawn from.
+A new origin is a module with a :class:`~latent_ledger.text.corpora.source.CorpusSource` in
+:data:`SOURCES` (``docs/add-a-source.md``). Every source has a field with the text, ``text_field``
+(default ``text``); labelled ones have a field with a label too, which concepts are drawn from.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.text.corpora import embedded, folder, huggingface
 from latent_ledger.text.corpora.source import CorpusSource
 
-SOURCES: tuple[CorpusSource, ...] = (
-    embedded.SOURCE,
-    huggingface.SOURCE,
-    folder.SOURCE,
-)
+SOURCES: tuple[CorpusSource, ...] = (embedded.SOURCE, huggingface.SOURCE, folder.SOURCE)
 """The first origin that accepts a source has it; the folder accepts all, as a path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One text and the name of the data set it comes from."""
 
     text: str
@@ -50,8 +36,7 @@ def records(settings: Mapping, fields: tuple[str, ...]) -> Iterator[tuple[str, t
 def documents(settings: Mapping) -> Iterator[Document]:
     """Stream the texts of a corpus, blank ones left out, in the order of the source.
 
-    Raises :class:`LedgerError` for a source that does not exist, lacks the text field, keeps
-    something other than text in it, or holds no text at all.
+    Raises :class:`LedgerError` for a source without texts in the text field.
     """
     field = settings.get("text_field") or "text"
     any_text = False
