@@ -40,10 +40,9 @@ def model_folder(name: str) -> Path:
 
 
 class Encoder:
-    """A sentence model; takes the place of `model` in delphi's two embedding scorers."""
+    """A sentence model, by its name; takes the place of `model` in delphi's embedding scorers."""
 
     def __init__(self, name: str = MINILM) -> None:
-        """Load `name` (see :func:`model_folder`)."""
         folder = model_folder(name)
         self.name = MINILM if name == MINILM else folder.name
         from sentence_transformers import SentenceTransformer
@@ -51,7 +50,7 @@ class Encoder:
         try:
             self.model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         except (OSError, ValueError, KeyError, ImportError) as error:
-            reason = str(error).splitlines()[0] if str(error) else repr(error)
+            reason = (str(error) or repr(error)).splitlines()[0]
             raise LedgerError(f"{folder} cannot be loaded as a sentence model: {reason}") from error
 
     def encode(self, texts: str | Sequence[str]) -> np.ndarray:

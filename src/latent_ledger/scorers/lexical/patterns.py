@@ -60,8 +60,8 @@ class Pattern:
         return self._rank < other._rank
 
     @property
-    def _rank(self) -> tuple[bool, bool, str, str]:
-        return self.what == ANY, bool(self.after), self.after, self.what
+    def _rank(self) -> tuple[bool, str, str]:
+        return self.what == ANY, self.after, self.what
 
     def fits(self, place: Place) -> bool:
         """Whether `place` is one of those that the pattern describes."""
@@ -72,15 +72,13 @@ class Pattern:
         if self.what == NUMBER:
             return place.text[0].isdigit() and not place.open_left
         left, right, stem = self.affix
-        if not (left or right):
-            return stem == place.text and not (place.open_left or place.open_right)
         if stem == place.text:
             return (left, right) == (place.open_left, place.open_right)
         if left and right:
             return stem in place.text[1:-1]
         if left:
             return place.text.endswith(stem) and not place.open_right
-        return place.text.startswith(stem) and not place.open_left
+        return right and place.text.startswith(stem) and not place.open_left
 
     @property
     def affix(self) -> tuple[bool, bool, str]:
@@ -132,8 +130,7 @@ def write(patterns: Iterable[Pattern]) -> str:
     """Patterns as an explanation; :func:`parse` reads them back."""
     clauses = []
     for pattern in patterns:
-        what = pattern.what
-        what = what if what in (NUMBER, ANY) else _quote(what)
+        what = pattern.what if pattern.what in (NUMBER, ANY) else _quote(pattern.what)
         clauses.append(f"{what} after {_quote(pattern.after)}" if pattern.after else what)
     return "; ".join(clauses)
 

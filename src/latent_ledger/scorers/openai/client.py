@@ -21,16 +21,16 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from itertools import starmap
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import httpx
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers.cache import Answers
 from latent_ledger.scorers.client import (
-    Counts,
+    Client,
     Messages,
     Response,
     TokenLogprob,
@@ -61,8 +61,8 @@ def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | Non
     return OpenAI(settings, Answers(cache) if cache else None)
 
 
-class OpenAI:
-    """See the module's docstring, and :class:`latent_ledger.scorers.client.Client`."""
+class OpenAI(Client):
+    """Client of one endpoint and model; see the module's docstring."""
 
     matters: ClassVar[tuple[str, ...]] = ("backend", "base_url", "model")
     """Settings that an answer depends on, beside the options of its request; the others only say
@@ -71,16 +71,14 @@ class OpenAI:
     def __init__(
         self, settings: Mapping[str, Any], answers: Answers | None = None, *, proxies: bool = True
     ) -> None:
+        super().__init__()
         self.settings, self.answers = dict(settings), answers
         self.base = str(settings["base_url"]).rstrip("/").removesuffix("/chat/completions")
         self.name = f"{settings['backend']}:{settings['model']}"
-        self.counts = Counts()
-        self.broken: LedgerError | None = None
         self.key_name: str | None = settings["api_key_env"]
         headers = {}
         if self.key_name:
-            key = os.environ.get(self.key_name, "").strip()
-            if not key:
+            if not (key := os.environ.get(self.key_name, "").strip()):
                 raise LedgerError(
                     f"The environment variable {self.key_name} is not set: put the key of "
                     f"{self.base} there, or set api_key_env to null for an endpoint without one."
@@ -96,15 +94,7 @@ class OpenAI:
             trust_env=proxies,
         )
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self._http.aclose()
 
     async def generate(self, messages: Messages, **kwargs: Any) -> Response:
@@ -221,38 +211,30 @@ class OpenAI:
 
 def _answer(choice: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a choice. A model that spent its tokens on thinking says nothing: ""."""
-    logprobs = (choice.get("logprobs") or {}).get("content")
-    return {
-        "text": choice["message"]["content"] or "",
-        "logprobs": None if logprobs is None else [_token(token) for token in logprobs],
-    }
-
-
-def _token(token: Mapping[str, Any]) -> dict[str, Any]:
-    top = token.get("top_logprobs") or []
-    return {
-        "token": token["token"],
-        "logprob": token["logprob"],
-        "top": [[likely["token"], likely["logprob"]] for likely in top],
-    }
+    tokens = (choice.get("logprobs") or {}).get("content")
+    if tokens is not None:
+        tokens = [
+            {
+                "token": token["token"],
+                "logprob": token["logprob"],
+                "top": [[top["token"], top["logprob"]] for top in token.get("top_logprobs") or []],
+            }
+            for token in tokens
+        ]
+    return {"text": choice["message"]["content"] or "", "logprobs": tokens}
 
 
 def _response(answer: Mapping[str, Any]) -> Response:
     """A kept answer as the caller gets it: from the cache or from the wire, the same."""
     tokens = answer["logprobs"]
-    if tokens is None:
-        return Response(answer["text"])
-    return Response(
-        answer["text"],
-        [
+    if tokens is not None:
+        tokens = [
             TokenLogprob(
-                token["token"],
-                token["logprob"],
-                tuple(TokenLogprob(*likely) for likely in token["top"]),
+                token["token"], token["logprob"], tuple(starmap(TokenLogprob, token["top"]))
             )
             for token in tokens
-        ],
-    )
+        ]
+    return Response(answer["text"], tokens)
 
 
 def _reason(reply: httpx.Response) -> str:

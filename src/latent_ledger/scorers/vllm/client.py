@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from latent_ledger.lib.errors import LedgerError
@@ -40,7 +39,7 @@ def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | Non
 
 
 class Served(OpenAI):
-    """See the module's docstring."""
+    """Client of a server that it starts and ends; see the module's docstring."""
 
     matters = ("backend", "model", "revision", "dtype", "arguments")
 
@@ -51,15 +50,10 @@ class Served(OpenAI):
         self.server: vllm_server.Server | None = None
         self._starting = asyncio.Lock()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self.server is not None:
             self.server.stop()
-        await super().__aexit__(kind, error, trace)
+        await super().__aexit__(*exception)
 
     async def _ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
         async with self._starting:  # one prompt starts the server, the others wait for it
@@ -77,19 +71,11 @@ class Served(OpenAI):
         try:
             return await super()._attempt(body)
         except Transient as error:
-            self._look(error)
+            assert self.server is not None, "the first prompt starts it"
+            if self.broken is None and (ended := self.server.ended()):
+                raise self._break(f"{ended} Kept answers are not asked for again.") from error
             raise
 
-    def _look(self, error: Exception) -> None:
-        """Raise what ended the server, if it has ended: no further attempt would help."""
-        server = self._running()
-        if self.broken is None and (ended := server.ended()):
-            raise self._break(f"{ended} Kept answers are not asked for again.") from error
-
-    def _running(self) -> vllm_server.Server:
-        """The server, which exists since the first prompt was sent."""
-        assert self.server is not None
-        return self.server
-
     def _unreachable(self, why: str) -> str:
-        return f"{self._running().name} runs and does not listen ({why}; log: {self.log})."
+        assert self.server is not None, "it is running"
+        return f"{self.server.name} runs and does not listen ({why}; log: {self.log})."

@@ -97,13 +97,10 @@ async def start(settings: Mapping[str, Any], log: Path) -> Server:
         try:
             await server.ready()
             return server
-        except PortTaken:
+        except BaseException as error:
             server.stop()
-            if not left:
+            if not (left and isinstance(error, PortTaken)):
                 raise
-        except BaseException:
-            server.stop()
-            raise
     raise AssertionError("unreachable")
 
 
@@ -195,9 +192,8 @@ class Server:
             return stream.read().decode(errors="replace")
 
     def last_line(self) -> str:
-        """The last line of the log, in at most 160 characters."""
-        lines = self.tail().split("\n")
-        return next((line.strip()[:160] for line in reversed(lines) if line.strip()), "")
+        """The last line of the log that is not empty, in at most 160 characters."""
+        return self.tail().strip().rpartition("\n")[2].strip()[:160]
 
     def show(self) -> None:
         """Repeat the log's last lines where the job's own lines go."""
