@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -161,8 +162,8 @@ def test_loose_answer_is_read_exactly_or_counted(run, latents, text, delphi_read
             {"scorer": {}, "examples_shown": 5, "seed": 0},
         )
     )
-    assert set(scored.predictions) == we_read
-    assert (scored.prompts, scored.failures) == (8, 0 if we_read == {0} else 8)
+    assert {answer.prediction for answer in scored.answers} == we_read
+    assert (scored.prompts, scored.unread_prompts) == (8, 0 if we_read == {0} else 8)
 
 
 def test_unreadable_answers_drop_the_latent_with_the_reason(run, latents):
@@ -183,8 +184,9 @@ def test_unreadable_intruder_answer_is_no_wrong_guess(latents):
 
     settings = {"scorer": {}, "examples_shown": 5, "seed": 0}
     scored = asyncio.run(score.find_intruders(latents[0], Half(latents), settings))
-    assert 0 < scored.failures < scored.prompts == 20
-    assert scored.predictions == scored.labels and len(scored.labels) == 20 - scored.failures
+    assert 0 < scored.unread_prompts < scored.prompts == 20
+    assert all(answer.prediction == answer.label for answer in scored.answers)
+    assert len(scored.answers) == 20 - scored.unread_prompts
 
 
 def test_missing_explanation_is_the_status_and_is_never_scored(run, latents, made):
@@ -228,7 +230,7 @@ def test_log_probabilities_that_delphi_cannot_count_are_left_out_of_the_answer()
             async def generate(self, messages, **_):
                 return Response("[1,0]", [Token(text) for text in tokens])
 
-        adapter = strict_client.StrictClient(Client(), strict_client.labels(2), 2)
+        adapter = strict_client.StrictClient(Client(), partial(strict_client.labels, n=2), 2)
         return asyncio.run(adapter.generate([]))
 
     assert len(asked(["[", "1", ",", "0", "]"]).logprobs) == 5

@@ -11,7 +11,6 @@ from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.config.schema_file import schema
 from latent_ledger.evaluations.autointerp.protocol import COMPARED
 from latent_ledger.lib.suggestions import comma_list
-from latent_ledger.scorers.kind import ScorerKind
 from latent_ledger.scorers.registry import SCORERS, kind_of
 
 NAME = "autointerp"
@@ -84,38 +83,26 @@ def _embedding(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("evaluations")
 def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
+    properties = schema()["properties"]["evaluations"]["properties"][NAME]["properties"]
+    settings = properties["scorers"]["additionalProperties"]["properties"]
     for name, scorer in block.get("scorers", {}).items():
         path, kind = ("evaluations", NAME, "scorers", name), kind_of(scorer)
         for key in kind.needs:
             if scorer[key] is None:
                 yield Problem((*path, key), f"missing; a scorer of backend {kind.name} needs it")
-        for key in _foreign(scorer, kind):
-            takers = comma_list(other.name for other in SCORERS.values() if key in other.settings)
-            message = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
-            yield Problem((*path, key), message)
+        for key, value in scorer.items():
+            if key not in kind.settings and value != settings[key].get("default"):
+                takers = comma_list(
+                    name for name, other in SCORERS.items() if key in other.settings
+                )
+                what = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
+                yield Problem((*path, key), what)
         for key, message in kind.problems(scorer):
             yield Problem((*path, key), message)
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")
     if block and not block["scorers"] and not block["encoders"]:
         yield _problem("scorers", "there is no scorer and no encoder; name at least one")
-
-
-def _defaults() -> dict[str, Any]:
-    """The defaults of a scorer's settings."""
-    block = schema()["properties"]["evaluations"]["properties"][NAME]
-    settings = block["properties"]["scorers"]["additionalProperties"]["properties"]
-    return {key: setting["default"] for key, setting in settings.items() if "default" in setting}
-
-
-def _foreign(scorer: dict[str, Any], kind: ScorerKind) -> list[str]:
-    """Settings with another value than their default that reach no job of this backend."""
-    defaults = _defaults()
-    return [
-        key
-        for key, value in scorer.items()
-        if key not in kind.settings and value != defaults.get(key)
-    ]
 
 
 CHECKS = (_windows, _sizes, _embedding, _scorers)

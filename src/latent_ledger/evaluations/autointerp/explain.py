@@ -20,6 +20,7 @@ from latent_ledger.lib.progress import Progress
 from latent_ledger.scorers import opening
 
 EXPLANATIONS = "explanations.parquet"
+COLUMNS = pa.schema({"latent": pa.int64(), "explanation": pa.string(), "status": pa.string()})
 EXPLAINED, UNPARSED, UNANSWERED = "explained", "explanation not parsed", "explanation not answered"
 
 
@@ -36,38 +37,28 @@ def produce(
     payload of :mod:`~.records`. `cache`: folder of answers that outlives the job. `log`: file for
     the output of a server that the scorer starts. Returns facts.
     """
-    latents = read(examples)
-    name, explained = asyncio.run(_explain(latents, settings["scorer"], cache, log))
-    texts = [text for text, _ in explained]
-    columns = {
-        "latent": pa.array([latent.latent for latent in latents], pa.int64()),
-        "explanation": pa.array(texts, pa.string()),
-        "status": pa.array([status for _, status in explained], pa.string()),
-    }
-    table(Path(out) / EXPLANATIONS, columns)
-    return {
-        "scorer": name,
-        "latents": len(latents),
-        "explained": sum(text is not None for text in texts),
-    }
+    name, rows = asyncio.run(_explain(read(examples), settings["scorer"], cache, log))
+    table(Path(out) / EXPLANATIONS, pa.Table.from_pylist(rows, COLUMNS))
+    explained = sum(row["explanation"] is not None for row in rows)
+    return {"scorer": name, "latents": len(rows), "explained": explained}
 
 
 async def _explain(
     latents: list[Scorable], settings: Mapping[str, Any], cache: Path | None, log: Path | None
-) -> tuple[str, list[tuple[str | None, str]]]:
-    """The scorer's name, and per latent its explanation (or None) and status."""
+) -> tuple[str, list[dict[str, Any]]]:
+    """The scorer's name, and a row per latent."""
     with Progress("explain", total=len(latents), unit="latent") as progress:
         async with opening.open_client(settings, cache, log) as client:
 
-            async def explain_one(latent: Scorable) -> tuple[str | None, str]:
+            async def explain_one(latent: Scorable) -> dict[str, Any]:
                 strict = strict_client.StrictClient(client, strict_client.explanation)
                 explainer = DefaultExplainer(
                     strict, threshold=MARKED, temperature=settings.get("temperature", 0.0)
                 )
-                result = await explainer(latent.record)
+                explanation, status = (await explainer(latent.record)).explanation, EXPLAINED
                 progress.update(1)
                 if strict.failures:
-                    return None, UNPARSED if strict.unparsed else UNANSWERED
-                return result.explanation, EXPLAINED
+                    explanation, status = None, UNPARSED if strict.unparsed else UNANSWERED
+                return {"latent": latent.latent, "explanation": explanation, "status": status}
 
             return client.name, await asyncio.gather(*map(explain_one, latents))

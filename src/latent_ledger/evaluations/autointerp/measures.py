@@ -17,10 +17,10 @@ from latent_ledger.statistics.resampling import Values
 class Summary:
     """One latent under one score; NaN where undefined."""
 
-    parsed: int
-    accuracy: float
-    balanced_accuracy: float
-    auroc: float
+    parsed: int = 0
+    accuracy: float = np.nan
+    balanced_accuracy: float = np.nan
+    auroc: float = np.nan
 
 
 def summarise(labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray) -> Summary:

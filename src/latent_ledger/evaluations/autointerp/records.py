@@ -32,6 +32,8 @@ from latent_ledger.evaluations.autointerp.delphi_io import (
     NonActivatingExample,
     normalize_activations,
 )
+from latent_ledger.evaluations.autointerp.protocol import SCORABLE
+from latent_ledger.lib.numbers import ROW_GROUP
 
 ROLES = ("train", "test", "negative", "matched")
 LATENTS, EXAMPLES, ARRAYS, VOCABULARY = (
@@ -40,8 +42,6 @@ LATENTS, EXAMPLES, ARRAYS, VOCABULARY = (
     "examples.safetensors",
     "vocabulary.parquet",
 )
-SCORABLE = "scorable"
-"""Status of a latent that has examples; any other status is the reason why it has none."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def write(
 ) -> None:
     """Write the payload; `latents` are the columns of ``latents.parquet``, `text` by token id."""
     out = Path(out)
-    table(out / LATENTS, latents)
+    table(out / LATENTS, pa.table(dict(latents)))
     sizes = np.array([len(group.windows) for group in examples], np.int64)
     columns = {
         "latent": np.repeat(np.array([group.latent for group in examples], np.int64), sizes),
@@ -69,22 +69,20 @@ def write(
         "quantile": _stack([group.quantiles for group in examples], np.int64),
         "window": _stack([group.windows for group in examples], np.int64),
     }
-    table(out / EXAMPLES, columns)
+    table(out / EXAMPLES, pa.table(columns))
     arrays = {
         "tokens": _stack([group.tokens for group in examples], np.int32),
         "activations": _stack([group.activations for group in examples], np.float32),
     }
     save_file(arrays, out / ARRAYS)
-    ids = np.unique(arrays["tokens"])
-    texts = [text[int(token)] for token in ids]
-    table(
-        out / VOCABULARY, {"token_id": ids.astype(np.int64), "text": pa.array(texts, pa.string())}
-    )
+    ids = np.unique(arrays["tokens"]).astype(np.int64)
+    texts = pa.array([text[token] for token in ids.tolist()], pa.string())
+    table(out / VOCABULARY, pa.table({"token_id": ids, "text": texts}))
 
 
-def table(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write columns as Parquet, equal content to equal bytes."""
-    pq.write_table(pa.table(dict(columns)), path, compression="zstd", row_group_size=65_536)
+def table(path: Path, content: pa.Table) -> None:
+    """Write a table as Parquet, equal content to equal bytes."""
+    pq.write_table(content, path, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def _stack(arrays: list[np.ndarray], dtype: Any) -> np.ndarray:
@@ -117,18 +115,13 @@ class Scorable:
         """The record whose negatives borrow a positive's marks."""
         return replace(self.record, not_active=self.matched)
 
-    def row(self, str_tokens: list[str]) -> int:
-        """The row of ``examples.parquet`` behind a sample of delphi's."""
-        return self.rows[id(str_tokens)]
-
 
 def read(folder: Path) -> list[Scorable]:
     """Every scorable latent of a payload, ascending."""
     folder = Path(folder)
     latents = pq.read_table(folder / LATENTS).to_pylist()
     examples = pq.read_table(folder / EXAMPLES)
-    latent, quantile = (examples[name].to_numpy() for name in ("latent", "quantile"))
-    role = examples["role"].to_numpy()
+    latent, quantile, role = (examples[name].to_numpy() for name in ("latent", "quantile", "role"))
     arrays = load_file(folder / ARRAYS)
     vocabulary = pq.read_table(folder / VOCABULARY).to_pydict()
     text = dict(zip(vocabulary["token_id"], vocabulary["text"], strict=True))

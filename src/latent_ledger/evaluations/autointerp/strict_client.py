@@ -17,27 +17,19 @@ from latent_ledger.scorers.client import Client, Unanswered
 Read = Callable[[str], str | None]
 """An answer in the form delphi reads exactly, or None."""
 
-UNREADABLE = ""
+UNREADABLE = Response("")
 
 
-def labels(n: int) -> Read:
+def labels(text: str, n: int) -> str | None:
     """A list of exactly `n` zeros and ones: detection and fuzzing."""
-
-    def read(text: str) -> str | None:
-        entries = answers.strict(text, n)
-        return None if entries is None else answers.render(entries)
-
-    return read
+    entries = answers.strict(text, n)
+    return None if entries is None else answers.render(entries)
 
 
-def intruder(n: int) -> Read:
+def intruder(text: str, n: int) -> str | None:
     """The index of one of `n` examples."""
-
-    def read(text: str) -> str | None:
-        index = answers.intruder(text, n)
-        return None if index is None else f"[RESPONSE]: {index}"
-
-    return read
+    index = answers.intruder(text, n)
+    return None if index is None else f"[RESPONSE]: {index}"
 
 
 def explanation(text: str) -> str | None:
@@ -66,16 +58,14 @@ class StrictClient:
             response = await self.client.generate(messages, **kwargs)
         except Unanswered:
             self.unanswered += 1
-            return Response(UNREADABLE)
+            return UNREADABLE
         text = self.read(response.text)
         if text is None:
             self.unparsed += 1
-            return Response(UNREADABLE)
+            return UNREADABLE
         tokens = response.logprobs
-        if tokens is not None:
-            digits = sum("0" in token.token or "1" in token.token for token in tokens)
-            tokens = tokens if digits == self.digits else None
-        return Response(text, tokens)
+        digits = sum("0" in token.token or "1" in token.token for token in tokens or ())
+        return Response(text, tokens if digits == self.digits else None)
 
     @property
     def failures(self) -> int:

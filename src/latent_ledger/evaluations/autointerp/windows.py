@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,24 +80,10 @@ class Windows(Sequence[WindowExample]):
     def __len__(self) -> int:
         return len(self.ranks)
 
-    @overload
-    def __getitem__(self, key: int) -> WindowExample: ...
-
-    @overload
-    def __getitem__(self, key: slice) -> Windows: ...
-
-    def __getitem__(self, key: int | slice) -> WindowExample | Windows:
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             return Windows(self.pool, self.ranks[key])
         return self.pool.example(self.ranks[key])
-
-
-class _Numbers:
-    """A stand-in for delphi's tokenizer: window numbers have no text."""
-
-    @staticmethod
-    def batch_decode(_ids: torch.Tensor) -> list[str]:
-        return []
 
 
 def silent_windows(pool: Pool, n: int, seed: int) -> np.ndarray:
@@ -105,7 +92,7 @@ def silent_windows(pool: Pool, n: int, seed: int) -> np.ndarray:
         available_indices=pool.silent(),
         reshaped_tokens=torch.arange(len(pool.tokens))[:, None],
         n_not_active=n,
-        tokenizer=_Numbers,
+        tokenizer=SimpleNamespace(batch_decode=lambda ids: []),  # window numbers have no text
         seed=seed,
     )
     return np.array([int(example.tokens[0]) for example in drawn], np.int64)
