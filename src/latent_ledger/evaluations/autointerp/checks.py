@@ -14,70 +14,58 @@ from latent_ledger.lib.suggestions import comma_list
 from latent_ledger.scorers.registry import SCORERS, kind_of
 
 NAME = "autointerp"
+WHERE = ("evaluations", NAME)
 
 
 def _block(config: dict[str, Any]) -> dict[str, Any]:
     return config["evaluations"].get(NAME, {})
 
 
-def _problem(key: str, message: str) -> Problem:
-    return Problem(("evaluations", NAME, key), message)
-
-
 @needs_sections("evaluations", "tokens")
 def _windows(config: dict[str, Any]) -> Iterator[Problem]:
     block, context = _block(config), config["tokens"]["context"]
     if block and context % block["example_tokens"]:
-        yield _problem(
-            "example_tokens",
-            f"{block['example_tokens']} tokens do not divide tokens.context, {context}",
-        )
+        what = f"{block['example_tokens']} tokens do not divide tokens.context, {context}"
+        yield Problem((*WHERE, "example_tokens"), what)
 
 
 @needs_sections("evaluations")
 def _sizes(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
-    if not block:
-        return
+    faults = [*_faults_of_prompts(block)] if block else []
+    faults += [*_faults_of_embedding(block)] if block.get("encoders") else []
+    for key, what in faults:
+        yield Problem((*WHERE, key), what)
+
+
+def _faults_of_prompts(block: dict[str, Any]) -> Iterator[tuple[str, str]]:
     quantiles, shown = block["quantiles"], block["examples_shown"]
     for key in ("n_train", "n_test"):
         if block[key] % quantiles:
-            yield _problem(key, f"{block[key]} is not a multiple of quantiles, {quantiles}")
-        if block["min_examples"] < 2 * block[key]:
-            yield _problem(
-                "min_examples", f"{block['min_examples']} is less than twice {key}, {block[key]}"
-            )
-    scored = block["n_test"] + block["n_negatives"]
+            yield key, f"{block[key]} is not a multiple of quantiles, {quantiles}"
+        if (least := block["min_examples"]) < 2 * block[key]:
+            yield "min_examples", f"{least} is less than twice {key}, {block[key]}"
+    scored, each = block["n_test"] + block["n_negatives"], block["n_test"] // quantiles
     if scored % shown:
-        yield _problem("examples_shown", f"{shown} does not divide n_test + n_negatives, {scored}")
-    if "intruder" in block["scores"] and block["n_test"] // quantiles < shown - 1:
-        yield _problem(
+        yield "examples_shown", f"{shown} does not divide n_test + n_negatives, {scored}"
+    if "intruder" in block["scores"] and each < shown - 1:
+        yield (
             "quantiles",
-            f"{quantiles} leave {block['n_test'] // quantiles} test examples in each, and an "
-            f"intruder is shown among {shown - 1}; take fewer quantiles or more n_test",
+            f"{quantiles} leave {each} test examples in each, and an intruder is shown among "
+            f"{shown - 1}; take fewer quantiles or more n_test",
         )
     if block["strata"] != sorted(block["strata"]):
-        yield _problem("strata", "the cut points are not in ascending order")
+        yield "strata", "the cut points are not in ascending order"
 
 
-@needs_sections("evaluations")
-def _embedding(config: dict[str, Any]) -> Iterator[Problem]:
-    block = _block(config)
-    if not block.get("encoders"):
-        return
-    if block["n_negatives"] <= COMPARED:
-        yield _problem(
-            "n_negatives",
-            f"example embedding needs more than {COMPARED}, not {block['n_negatives']}",
-        )
-    if block["n_train"] < COMPARED:
-        yield _problem(
-            "n_train", f"example embedding needs at least {COMPARED}, not {block['n_train']}"
-        )
+def _faults_of_embedding(block: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if (n := block["n_negatives"]) <= COMPARED:
+        yield "n_negatives", f"example embedding needs more than {COMPARED}, not {n}"
+    if (n := block["n_train"]) < COMPARED:
+        yield "n_train", f"example embedding needs at least {COMPARED}, not {n}"
     if block["n_test"] < 2 * block["quantiles"]:
-        yield _problem(
-            "n_test", "example embedding compares within a quantile and needs two examples of each"
-        )
+        what = "example embedding compares within a quantile and needs two examples of each"
+        yield "n_test", what
 
 
 @needs_sections("evaluations")
@@ -86,7 +74,7 @@ def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
     properties = schema()["properties"]["evaluations"]["properties"][NAME]["properties"]
     settings = properties["scorers"]["additionalProperties"]["properties"]
     for name, scorer in block.get("scorers", {}).items():
-        path, kind = ("evaluations", NAME, "scorers", name), kind_of(scorer)
+        path, kind = (*WHERE, "scorers", name), kind_of(scorer)
         for key in kind.needs:
             if scorer[key] is None:
                 yield Problem((*path, key), f"missing; a scorer of backend {kind.name} needs it")
@@ -102,7 +90,8 @@ def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")
     if block and not block["scorers"] and not block["encoders"]:
-        yield _problem("scorers", "there is no scorer and no encoder; name at least one")
+        what = "there is no scorer and no encoder; name at least one"
+        yield Problem((*WHERE, "scorers"), what)
 
 
-CHECKS = (_windows, _sizes, _embedding, _scorers)
+CHECKS = (_windows, _sizes, _scorers)

@@ -57,7 +57,10 @@ def produce(
     requested = pq.read_table(Path(examples) / "latents.parquet").to_pylist()
     if not any(latent["status"] == SCORABLE for latent in requested):
         raise LedgerError(f"None of {len(requested)} latents has examples {_reasons(requested)}")
-    explained = _explanations(explanations) if explanations else {}
+    explained = {}
+    if explanations:
+        table = pq.read_table(Path(explanations) / "explanations.parquet").to_pydict()
+        explained = dict(zip(table["latent"], table["explanation"], strict=True))
     rows = latent_rows(scorer, Path(scores), requested, explained)
     groups = {score: list(members) for score, members in groupby(rows, itemgetter("score"))}
     unadjusted, extrapolated = [], []
@@ -181,11 +184,6 @@ def _measure(
         higher_is_better=False,
         description=f"Share of the prompts of {name} without an answer that could be read exactly.",
     )
-
-
-def _explanations(folder: Path) -> dict[int, str | None]:
-    table = pq.read_table(Path(folder) / "explanations.parquet").to_pydict()
-    return dict(zip(table["latent"], table["explanation"], strict=True))
 
 
 def _reasons(rows: list[Row]) -> str:

@@ -77,8 +77,8 @@ def produce(
                 Pool(fires.indices[first:end], fires.data[first:end], ids) if first < end else None
             )
             status, examples = latent_examples(latent, pool, special, settings)
-            columns["windows"].append(len(pool.windows) if pool else 0)
-            columns["max_activation"].append(pool.example(0).max_activation if pool else 0.0)
+            columns["windows"].append(len(pool) if pool else 0)
+            columns["max_activation"].append(pool[0].max_activation if pool else 0.0)
             columns["status"].append(status)
             drawn += examples
             progress.update(1)
@@ -120,16 +120,15 @@ def latent_examples(
     """
     if pool is None:
         return NEVER, []
-    if len(pool.windows) < settings["min_examples"]:
+    if len(pool) < settings["min_examples"]:
         return FEW, []
     n_negatives = settings["n_negatives"]
     silent = silent_windows(pool, n_negatives, settings["seed"])
     if len(silent) < n_negatives:
         return DENSE, []
-    every, largest = pool.examples, pool.example(0).max_activation
-    quantiles = settings["quantiles"]
-    shown = train(every[0::2], largest, settings["n_train"], "quantiles", n_quantiles=quantiles)
-    held_out = test(every[1::2], largest, settings["n_test"], quantiles, "quantiles")
+    largest, quantiles = pool[0].max_activation, settings["quantiles"]
+    shown = train(pool[0::2], largest, settings["n_train"], "quantiles", n_quantiles=quantiles)
+    held_out = test(pool[1::2], largest, settings["n_test"], quantiles, "quantiles")
     for drawn, wanted in ((shown, settings["n_train"]), (held_out, settings["n_test"])):
         if len(drawn) != wanted:
             raise LedgerError(

@@ -5,7 +5,6 @@ The prompt shows the examples of ``train`` with activations from 0 to 10, and ma
 then does not score the latent, and the status keeps the reason.
 """
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from latent_ledger.evaluations.autointerp import strict_client
 from latent_ledger.evaluations.autointerp.delphi_io import DefaultExplainer
 from latent_ledger.evaluations.autointerp.protocol import MARKED
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
-from latent_ledger.lib.progress import Progress
-from latent_ledger.scorers import opening
+from latent_ledger.scorers.client import Client
 
 EXPLANATIONS = "explanations.parquet"
 COLUMNS = pa.schema({"latent": pa.int64(), "explanation": pa.string(), "status": pa.string()})
@@ -37,28 +35,20 @@ def produce(
     payload of :mod:`~.records`. `cache`: folder of answers that outlives the job. `log`: file for
     the output of a server that the scorer starts. Returns facts.
     """
-    name, rows = asyncio.run(_explain(read(examples), settings["scorer"], cache, log))
+    scorer = settings["scorer"]
+
+    async def explain(client: Client, latent: Scorable) -> dict[str, Any]:
+        strict = strict_client.StrictClient(client, strict_client.explanation)
+        explainer = DefaultExplainer(
+            strict, threshold=MARKED, temperature=scorer.get("temperature", 0.0)
+        )
+        explanation, status = (await explainer(latent.record)).explanation, EXPLAINED
+        if strict.failures:
+            explanation, status = None, UNPARSED if strict.unparsed else UNANSWERED
+        return {"latent": latent.latent, "explanation": explanation, "status": status}
+
+    latents = read(examples)
+    name, rows = strict_client.ask_all("explain", "latent", latents, explain, scorer, cache, log)
     table(Path(out) / EXPLANATIONS, pa.Table.from_pylist(rows, COLUMNS))
     explained = sum(row["explanation"] is not None for row in rows)
     return {"scorer": name, "latents": len(rows), "explained": explained}
-
-
-async def _explain(
-    latents: list[Scorable], settings: Mapping[str, Any], cache: Path | None, log: Path | None
-) -> tuple[str, list[dict[str, Any]]]:
-    """The scorer's name, and a row per latent."""
-    with Progress("explain", total=len(latents), unit="latent") as progress:
-        async with opening.open_client(settings, cache, log) as client:
-
-            async def explain_one(latent: Scorable) -> dict[str, Any]:
-                strict = strict_client.StrictClient(client, strict_client.explanation)
-                explainer = DefaultExplainer(
-                    strict, threshold=MARKED, temperature=settings.get("temperature", 0.0)
-                )
-                explanation, status = (await explainer(latent.record)).explanation, EXPLAINED
-                progress.update(1)
-                if strict.failures:
-                    explanation, status = None, UNPARSED if strict.unparsed else UNANSWERED
-                return {"latent": latent.latent, "explanation": explanation, "status": status}
-
-            return client.name, await asyncio.gather(*map(explain_one, latents))

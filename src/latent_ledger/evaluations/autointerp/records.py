@@ -14,8 +14,10 @@ numbered over the token set, so the later jobs need neither the token set nor th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +37,10 @@ from latent_ledger.evaluations.autointerp.delphi_io import (
 from latent_ledger.evaluations.autointerp.protocol import SCORABLE
 from latent_ledger.lib.numbers import ROW_GROUP
 
-ROLES = ("train", "test", "negative", "matched")
-LATENTS, EXAMPLES, ARRAYS, VOCABULARY = (
-    "latents.parquet",
-    "examples.parquet",
-    "examples.safetensors",
-    "vocabulary.parquet",
-)
+FIRING = ("train", "test")
+"""Roles of the examples in which the latent fires."""
+LATENTS, VOCABULARY = "latents.parquet", "vocabulary.parquet"
+EXAMPLES, ARRAYS = "examples.parquet", "examples.safetensors"
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,7 @@ def table(path: Path, content: pa.Table) -> None:
 
 def _stack(arrays: list[np.ndarray], dtype: Any) -> np.ndarray:
     """Concatenate arrays; none give an empty array."""
-    stacked = np.concatenate(arrays) if arrays else np.empty(0)
-    return np.ascontiguousarray(stacked, dtype=dtype)
+    return np.concatenate(arrays).astype(dtype) if arrays else np.empty(0, dtype)
 
 
 @dataclass(frozen=True)
@@ -122,26 +120,25 @@ def read(folder: Path) -> list[Scorable]:
     latents = pq.read_table(folder / LATENTS).to_pylist()
     examples = pq.read_table(folder / EXAMPLES)
     latent, quantile, role = (examples[name].to_numpy() for name in ("latent", "quantile", "role"))
-    arrays = load_file(folder / ARRAYS)
+    arrays = itemgetter("tokens", "activations")(load_file(folder / ARRAYS))
     vocabulary = pq.read_table(folder / VOCABULARY).to_pydict()
     text = dict(zip(vocabulary["token_id"], vocabulary["text"], strict=True))
     scorable = []
     for row in latents:
         if row["status"] != SCORABLE:
             continue
-        by_role: dict[str, list] = {name: [] for name in ROLES}
+        by_role: dict[str, list] = defaultdict(list)
         rows = {}
-        for number in np.flatnonzero(latent == row["latent"]):
-            example = _example(
-                role[number],
-                arrays["tokens"][number],
-                arrays["activations"][number],
-                quantile[number],
-                text,
+        for number in np.flatnonzero(latent == row["latent"]).tolist():
+            ids, values = (torch.from_numpy(array[number].copy()) for array in arrays)
+            texts = [text[token] for token in ids.tolist()]
+            rows[id(texts)] = number
+            by_role[role[number]].append(
+                ActivatingExample(ids, values, str_tokens=texts, quantile=int(quantile[number]))
+                if role[number] in FIRING
+                else NonActivatingExample(ids, values, str_tokens=texts, distance=-1.0)
             )
-            rows[id(example.str_tokens)] = int(number)
-            by_role[role[number]].append(example)
-        for name in ("train", "test"):
+        for name in FIRING:
             normalize_activations(by_role[name], row["max_activation"])
         record = LatentRecord(
             Latent("", row["latent"]),
@@ -152,13 +149,3 @@ def read(folder: Path) -> list[Scorable]:
         )
         scorable.append(Scorable(record, by_role["matched"], rows))
     return scorable
-
-
-def _example(
-    role: str, tokens: np.ndarray, activations: np.ndarray, quantile: int, text: Mapping[int, str]
-) -> ActivatingExample | NonActivatingExample:
-    texts = [text[int(token)] for token in tokens]
-    ids, values = torch.from_numpy(tokens.copy()), torch.from_numpy(activations.copy())
-    if role in ("train", "test"):
-        return ActivatingExample(ids, values, str_tokens=texts, quantile=int(quantile))
-    return NonActivatingExample(ids, values, str_tokens=texts, distance=-1.0)

@@ -14,7 +14,7 @@ because delphi's fixed place reveals the intruder as well. Every latent has its 
 by the latent, so that neither the order nor the set of latents changes its prompts.
 """
 
-import asyncio
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,8 +36,6 @@ from latent_ledger.evaluations.autointerp.explain import EXPLAINED, EXPLANATIONS
 from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORED
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.progress import Progress
-from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Client
 
 ANSWERS, TABLE = "answers.parquet", "scores.parquet"
@@ -106,7 +104,20 @@ def produce(
     latents = read(examples)
     rows = pq.read_table(Path(explanations) / EXPLANATIONS).to_pylist()
     explained = {row["latent"]: row for row in rows}
-    name, scored = asyncio.run(_score(latents, explained, settings, cache, log))
+
+    async def ask(client: Client, item: tuple[Scorable, str]) -> Scored:
+        latent, score = item
+        row = explained[latent.latent]
+        if score == INTRUDER:
+            return await find_intruders(latent, client, settings)
+        if row["status"] != EXPLAINED:
+            return Scored(latent.latent, score, row["status"])
+        return await classify(latent.explained(row["explanation"]), score, client, settings)
+
+    items = list(itertools.product(latents, settings["scores"]))
+    name, scored = strict_client.ask_all(
+        "score", "score", items, ask, settings["scorer"], cache, log
+    )
     write(Path(out), scored)
     return {
         "scorer": name,
@@ -114,40 +125,6 @@ def produce(
         "prompts": sum(latent.prompts for latent in scored),
         "unread_prompts": sum(latent.unread_prompts for latent in scored),
     }
-
-
-async def _score(
-    latents: list[Scorable],
-    explained: Mapping[int, Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    cache: Path | None,
-    log: Path | None,
-) -> tuple[str, list[Scored]]:
-    """The scorer's name, and every latent under every score, in the order of the latents."""
-    scores = settings["scores"]
-    total = len(latents) * len(scores)
-    with Progress("score", total=total, unit="score") as progress:
-        async with opening.open_client(settings["scorer"], cache, log) as client:
-
-            async def score_one(latent: Scorable, score: str) -> Scored:
-                row = explained[latent.latent]
-                if score == INTRUDER:
-                    scored = await find_intruders(latent, client, settings)
-                elif row["status"] != EXPLAINED:
-                    scored = Scored(latent.latent, score, row["status"])
-                else:
-                    scored = await classify(
-                        latent.explained(row["explanation"]), score, client, settings
-                    )
-                progress.update(1)
-                return scored
-
-            scored = await asyncio.gather(
-                *(score_one(latent, score) for latent in latents for score in scores)
-            )
-            if client.broken:  # delphi swallows exceptions
-                raise client.broken
-            return client.name, scored
 
 
 def latent_seed(seed: int, latent: int) -> int:

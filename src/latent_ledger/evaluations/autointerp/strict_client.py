@@ -6,13 +6,18 @@ leaves its metrics, or counts as a wrong guess of an intruder, or becomes the ex
 that delphi reads back exactly. Any other answer reaches delphi as unreadable and is counted.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from latent_ledger.evaluations.autointerp.delphi_io import Response
-from latent_ledger.scorers import answers
+from latent_ledger.lib.progress import Progress
+from latent_ledger.scorers import answers, opening
 from latent_ledger.scorers.client import Client, Unanswered
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 Read = Callable[[str], str | None]
 """An answer in the form delphi reads exactly, or None."""
@@ -71,3 +76,34 @@ class StrictClient:
     def failures(self) -> int:
         """Prompts without a readable answer."""
         return self.unparsed + self.unanswered
+
+
+def ask_all(
+    task: str,
+    unit: str,
+    items: Sequence[Item],
+    ask: Callable[[Client, Item], Awaitable[Result]],
+    scorer: Mapping[str, Any],
+    cache: Path | None,
+    log: Path | None,
+) -> tuple[str, list[Result]]:
+    """The scorer's name, and what `ask` returns for each of `items`, all asked at once.
+
+    Raises the error of a scorer that cannot answer at all.
+    """
+
+    async def run() -> tuple[str, list[Result]]:
+        with Progress(task, total=len(items), unit=unit) as progress:
+            async with opening.open_client(scorer, cache, log) as client:
+
+                async def ask_one(item: Item) -> Result:
+                    result = await ask(client, item)
+                    progress.update(1)
+                    return result
+
+                results = await asyncio.gather(*map(ask_one, items))
+                if client.broken:  # delphi swallows exceptions
+                    raise client.broken
+                return client.name, results
+
+    return asyncio.run(run())
