@@ -27,11 +27,10 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer, with the fields of ``delphi.clients.client.Response``."""
+    """An answer and, where the client gives any, the log probabilities of its tokens."""
 
     text: str
     logprobs: list[TokenLogprob] | None = None
-    prompt_logprobs: None = None
 
 
 @dataclass

@@ -45,11 +45,6 @@ class Serving:
     share: float
 
 
-def no_problems(settings: Settings) -> Iterable[tuple[str, str]]:
-    """No problems: the schema and the needed settings say everything about this backend."""
-    return ()
-
-
 @dataclass(frozen=True)
 class ScorerKind:
     """One backend. Every `settings` below is an entry of ``evaluations.autointerp.scorers``."""
@@ -68,7 +63,7 @@ class ScorerKind:
     """How its jobs serve the model, which then get a GPU; None where they serve none."""
     environment: str = COMMON
     """Lock file, below envs/, of its jobs."""
-    problems: Callable[[Settings], Iterable[tuple[str, str]]] = no_problems
+    problems: Callable[[Settings], Iterable[tuple[str, str]]] = lambda settings: ()
     """(key, what is wrong) for settings that contradict each other."""
 
     @property
@@ -77,11 +72,10 @@ class ScorerKind:
         return frozenset({"backend", *self.needs, *self.takes})
 
     def job_settings(self, settings: Settings) -> dict[str, Any]:
-        """The settings of a job, under its keys ``scorer`` and, if not the common one,
-        ``environment``."""
+        """Settings of a job: ``scorer`` and, if not the common one, ``environment``."""
         scorer = {key: value for key, value in settings.items() if key in self.settings}
-        place = {} if self.environment == COMMON else {"environment": self.environment}
-        return {"scorer": scorer, **place}
+        environment = {} if self.environment == COMMON else {"environment": self.environment}
+        return {"scorer": scorer} | environment
 
     def model(self, settings: Settings) -> str | None:
         """The model that answers; None for a backend without one."""

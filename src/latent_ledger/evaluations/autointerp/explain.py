@@ -15,7 +15,8 @@ from latent_ledger.evaluations.autointerp import strict_client
 from latent_ledger.evaluations.autointerp.delphi_io import DefaultExplainer
 from latent_ledger.evaluations.autointerp.protocol import MARKED
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
-from latent_ledger.scorers.client import Client
+from latent_ledger.lib.progress import Progress
+from latent_ledger.scorers import opening
 
 EXPLANATIONS = "explanations.parquet"
 COLUMNS = pa.schema({"latent": pa.int64(), "explanation": pa.string(), "status": pa.string()})
@@ -35,20 +36,19 @@ def produce(
     payload of :mod:`~.records`. `cache`: folder of answers that outlives the job. `log`: file for
     the output of a server that the scorer starts. Returns facts.
     """
-    scorer = settings["scorer"]
+    latents, temperature = read(examples), settings["scorer"].get("temperature", 0.0)
+    client = opening.open_client(settings["scorer"], cache, log)
 
-    async def explain(client: Client, latent: Scorable) -> dict[str, Any]:
+    async def explain(latent: Scorable) -> dict[str, Any]:
         strict = strict_client.StrictClient(client, strict_client.explanation)
-        explainer = DefaultExplainer(
-            strict, threshold=MARKED, temperature=scorer.get("temperature", 0.0)
-        )
+        explainer = DefaultExplainer(strict, threshold=MARKED, temperature=temperature)
         explanation, status = (await explainer(latent.record)).explanation, EXPLAINED
         if strict.failures:
             explanation, status = None, UNPARSED if strict.unparsed else UNANSWERED
         return {"latent": latent.latent, "explanation": explanation, "status": status}
 
-    latents = read(examples)
-    name, rows = strict_client.ask_all("explain", "latent", latents, explain, scorer, cache, log)
+    progress = Progress("explain", total=len(latents), unit="latent")
+    rows = strict_client.ask_all(progress, client, latents, explain)
     table(Path(out) / EXPLANATIONS, pa.Table.from_pylist(rows, COLUMNS))
     explained = sum(row["explanation"] is not None for row in rows)
-    return {"scorer": name, "latents": len(rows), "explained": explained}
+    return {"scorer": client.name, "latents": len(rows), "explained": explained}

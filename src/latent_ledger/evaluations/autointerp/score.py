@@ -36,6 +36,8 @@ from latent_ledger.evaluations.autointerp.explain import EXPLAINED, EXPLANATIONS
 from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORED
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.progress import Progress
+from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Client
 
 ANSWERS, TABLE = "answers.parquet", "scores.parquet"
@@ -104,8 +106,9 @@ def produce(
     latents = read(examples)
     rows = pq.read_table(Path(explanations) / EXPLANATIONS).to_pylist()
     explained = {row["latent"]: row for row in rows}
+    client = opening.open_client(settings["scorer"], cache, log)
 
-    async def ask(client: Client, item: tuple[Scorable, str]) -> Scored:
+    async def ask(item: tuple[Scorable, str]) -> Scored:
         latent, score = item
         row = explained[latent.latent]
         if score == INTRUDER:
@@ -115,12 +118,11 @@ def produce(
         return await classify(latent.explained(row["explanation"]), score, client, settings)
 
     items = list(itertools.product(latents, settings["scores"]))
-    name, scored = strict_client.ask_all(
-        "score", "score", items, ask, settings["scorer"], cache, log
-    )
+    progress = Progress("score", total=len(items), unit="score")
+    scored = strict_client.ask_all(progress, client, items, ask)
     write(Path(out), scored)
     return {
-        "scorer": name,
+        "scorer": client.name,
         "latents": len(latents),
         "prompts": sum(latent.prompts for latent in scored),
         "unread_prompts": sum(latent.unread_prompts for latent in scored),
@@ -148,11 +150,8 @@ async def classify(
             "Choose an examples_shown that divides n_test + n_negatives."
         )
     strict = strict_client.StrictClient(client, partial(strict_client.labels, n=shown), shown)
-    delphi_scorer = CLASSIFIERS[score](
-        strict,
-        log_prob=settings["scorer"].get("logprobs", False),
-        **_options(latent, settings),
-    )
+    log_prob = settings["scorer"].get("logprobs", False)
+    delphi_scorer = CLASSIFIERS[score](strict, log_prob=log_prob, **_options(latent, settings))
     outputs: Sequence[ClassifierOutput] = (await delphi_scorer(record)).score
     answers = [
         Answer(

@@ -7,14 +7,13 @@ that delphi reads back exactly. Any other answer reaches delphi as unreadable an
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from latent_ledger.evaluations.autointerp.delphi_io import Response
 from latent_ledger.lib.progress import Progress
-from latent_ledger.scorers import answers, opening
+from latent_ledger.scorers import answers
 from latent_ledger.scorers.client import Client, Unanswered
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
@@ -79,31 +78,24 @@ class StrictClient:
 
 
 def ask_all(
-    task: str,
-    unit: str,
-    items: Sequence[Item],
-    ask: Callable[[Client, Item], Awaitable[Result]],
-    scorer: Mapping[str, Any],
-    cache: Path | None,
-    log: Path | None,
-) -> tuple[str, list[Result]]:
-    """The scorer's name, and what `ask` returns for each of `items`, all asked at once.
+    progress: Progress,
+    client: Client,
+    items: Iterable[Item],
+    ask: Callable[[Item], Awaitable[Result]],
+) -> list[Result]:
+    """What `ask` returns for each of `items`, all asked at once; raises why `client` is broken."""
 
-    Raises the error of a scorer that cannot answer at all.
-    """
+    async def counted(item: Item) -> Result:
+        result = await ask(item)
+        progress.update(1)
+        return result
 
-    async def run() -> tuple[str, list[Result]]:
-        with Progress(task, total=len(items), unit=unit) as progress:
-            async with opening.open_client(scorer, cache, log) as client:
+    async def run() -> list[Result]:
+        async with client:
+            results = await asyncio.gather(*map(counted, items))
+            if client.broken:  # delphi swallows exceptions
+                raise client.broken
+            return results
 
-                async def ask_one(item: Item) -> Result:
-                    result = await ask(client, item)
-                    progress.update(1)
-                    return result
-
-                results = await asyncio.gather(*map(ask_one, items))
-                if client.broken:  # delphi swallows exceptions
-                    raise client.broken
-                return client.name, results
-
-    return asyncio.run(run())
+    with progress:
+        return asyncio.run(run())

@@ -22,15 +22,6 @@ from the explainer's prompt alone:
 A latent without a characteristic token gets the explanation that says so, and every question about
 it the answer 0. Topics, syntax and meaning are beyond this scorer by design.
 
-======================  =====================================================================
-prompt                  answer
-======================  =====================================================================
-explanation             ``[EXPLANATION]: ...``
-detection               1 for examples that hold a place that fits a pattern
-fuzzing                 1 for examples in which at least half of the highlighted places fit
-intruder                the example whose highlights are least like those of the others
-======================  =====================================================================
-
 Youden, Index for rating diagnostic tests, Cancer 3 (1950).
 """
 

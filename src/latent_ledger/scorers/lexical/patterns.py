@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 UNIT = re.compile(r"\w+|\n+|[^\w\s]")
 """A word, a run of line breaks, or one other sign."""
@@ -91,22 +92,17 @@ class Pattern:
 
 def places(text: str, *, marks: bool = True) -> list[Place]:
     """Cut `text` into places; with `marks`, << >> are highlights and words are cut at them."""
-    spans: list[tuple[int, int]] = []
-    if marks:
-        plain, last = "", 0
-        for highlight in HIGHLIGHT.finditer(text):
-            plain += text[last : highlight.start()]
-            spans.append((len(plain), len(plain) + len(highlight[1])))
-            plain += highlight[1]
-            last = highlight.end()
-        text = plain + text[last:]
-    cuts = sorted({edge for span in spans for edge in span})
+    pieces = HIGHLIGHT.split(text) if marks else [text]  # every second one is highlighted
+    text = "".join(pieces)
+    ends = list(accumulate(map(len, pieces)))
+    spans = list(zip(ends[0::2], ends[1::2], strict=False))
+    cuts = sorted(set(ends))
     cut_places: list[Place] = []
     before = ""
     for unit in UNIT.finditer(text):
         begin, end = unit.span()
         edges = [begin, *(cut for cut in cuts if begin < cut < end), end]
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             marked = any(a <= low and high <= b for a, b in spans)
             cut_places.append(Place(text[low:high], before, low > begin, high < end, marked))
             before = ""

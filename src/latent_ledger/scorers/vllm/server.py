@@ -41,10 +41,6 @@ GRACE = 20.0
 """Seconds between SIGTERM and SIGKILL."""
 PORTS = 3
 """Ports to try, should another process take one before the server does."""
-SHOWN = 20
-"""Last lines of the log shown when a server fails."""
-READ = 200_000
-"""Bytes from the log's end in which the cause is looked for."""
 
 
 class PortTaken(LedgerError):
@@ -109,6 +105,7 @@ class Server:
 
     def __init__(self, settings: Mapping[str, Any], log: Path) -> None:
         self.settings, self.log = settings, Path(log)
+        self.name = f"vllm serve {settings['model']}"
         port = free_port()
         self.root = f"http://127.0.0.1:{port}"
         run = command(settings, port)
@@ -125,20 +122,15 @@ class Server:
                     env={**os.environ, "VLLM_NO_USAGE_STATS": "1"},
                 )
 
-    @property
-    def name(self) -> str:
-        """What is served, for messages."""
-        return f"vllm serve {self.settings['model']}"
-
     async def ready(self) -> None:
         """Wait until the model answers. Raises one line if the server ends, or takes too long."""
         began = reported = time.monotonic()
         timeout = float(self.settings["startup_timeout"])
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
             while not await _ok(http, f"{self.root}/health"):
-                ended, now = self.ended(), time.monotonic()
-                if ended:
+                if ended := self.ended():
                     raise ended
+                now = time.monotonic()
                 if now - began > timeout:
                     self.show()
                     raise LedgerError(
@@ -147,11 +139,8 @@ class Server:
                     )
                 if now - reported >= SAY:
                     reported = now
-                    print(
-                        f"{self.name}: starting for {now - began:.0f} s: {self.last_line()}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
+                    line = f"{self.name}: starting for {now - began:.0f} s: {self.last_line()}"
+                    print(line, file=sys.stderr, flush=True)
                 await asyncio.sleep(LOOK)
             await self._check_model(http)
         print(f"{self.name}: ready after {time.monotonic() - began:.0f} s", file=sys.stderr)
@@ -163,8 +152,7 @@ class Server:
             models = [str(model["id"]) for model in reply.json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise LedgerError(f"{self.name} does not list its models ({error!r}).") from error
-        ended = self.ended()
-        if ended:
+        if ended := self.ended():
             raise ended
         if self.settings["model"] not in models:
             raise LedgerError(
@@ -186,9 +174,9 @@ class Server:
         )
 
     def tail(self) -> str:
-        """The end of the log."""
+        """The last 200 kB of the log."""
         with self.log.open("rb") as stream:
-            stream.seek(max(0, self.log.stat().st_size - READ))
+            stream.seek(max(0, self.log.stat().st_size - 200_000))
             return stream.read().decode(errors="replace")
 
     def last_line(self) -> str:
@@ -196,8 +184,8 @@ class Server:
         return self.tail().strip().rpartition("\n")[2].strip()[:160]
 
     def show(self) -> None:
-        """Repeat the log's last lines where the job's own lines go."""
-        for line in self.tail().splitlines()[-SHOWN:]:
+        """Repeat the log's last 20 lines where the job's own lines go."""
+        for line in self.tail().splitlines()[-20:]:
             print(f"  vllm | {line}", file=sys.stderr)
 
     def stop(self) -> None:
