@@ -1,13 +1,9 @@
 """The complete description of one kind of scorer, a *backend*.
 
-::
-
-    scorers/<backend>/entry.py    KIND: settings, environment, cost, label   for plan and ledger
-    scorers/<backend>/client.py   open_client(settings, cache, log)          for jobs
-
-:mod:`latent_ledger.scorers.registry` lists the entries. Checks, plan, estimates and ledger ask the
-entry, so none of them names a backend. A job opens the client and never sees the entry (see
-:mod:`latent_ledger.scorers.opening`): a new label or a better cost makes no answer stale.
+It is the ``KIND`` of ``scorers/<backend>/entry.py``; :mod:`latent_ledger.scorers.registry` has all
+of them. Checks, plan, estimates and ledger ask it, so none of them names a backend. A job opens the
+client and never sees the entry (see :mod:`latent_ledger.scorers.opening`): a new label or a better
+cost makes no answer stale.
 """
 
 from collections.abc import Callable, Iterable, Mapping

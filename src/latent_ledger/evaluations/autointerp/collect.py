@@ -63,14 +63,12 @@ def produce(
         explained = dict(zip(table["latent"], table["explanation"], strict=True))
     rows = latent_rows(scorer, Path(scores), requested, explained)
     groups = {score: list(members) for score, members in groupby(rows, itemgetter("score"))}
-    unadjusted, extrapolated = [], []
+    not_adjusted, extrapolated = [], []
     for score, members in groups.items():
         scored = _scored(members)
         if not scored:
-            raise LedgerError(
-                f"{score} by {scorer}: none of {len(members)} latents could be scored "
-                f"{_reasons(members)}"
-            )
+            none = f"{score} by {scorer}: none of {len(members)} latents could be scored"
+            raise LedgerError(f"{none} {_reasons(members)}")
         measured, fired = (
             np.array([row[column] for row in scored]) for column in ("value", "frequency")
         )
@@ -78,7 +76,7 @@ def produce(
         if not fired.min() <= reference <= fired.max():
             extrapolated.append(f"{score}_{scorer}")
         if values is None:
-            unadjusted.append(f"{score}_{scorer}")
+            not_adjusted.append(f"{score}_{scorer}")
         else:
             for row, value in zip(scored, values.tolist(), strict=True):
                 row["adjusted"] = value
@@ -90,11 +88,8 @@ def produce(
         "scorer_or_encoder": scorer,
         "examples_shown": settings.get("examples_shown"),  # an encoder is shown none
         "requested": len(requested),
-        "statuses": {
-            f"{score}_{scorer}": dict(sorted(Counter(row["status"] for row in members).items()))
-            for score, members in groups.items()
-        },
-        "not_adjusted": unadjusted,
+        "statuses": {f"{score}_{scorer}": _statuses(rows) for score, rows in groups.items()},
+        "not_adjusted": not_adjusted,
         "extrapolated": extrapolated,
     }
     records.write(facts)
@@ -175,10 +170,10 @@ def _measure(
                 unit_id="latent",
                 value=column,
             )
-    prompts = sum(row["prompts"] for row in members)
+    prompts, unread = (sum(row[key] for row in members) for key in ("prompts", "unread_prompts"))
     records.add(
         f"{name}_unread",
-        sum(row["unread_prompts"] for row in members) / prompts if prompts else 0.0,
+        unread / prompts if prompts else 0.0,
         unit="prompt",
         n=prompts,
         higher_is_better=False,
@@ -186,9 +181,13 @@ def _measure(
     )
 
 
+def _statuses(rows: list[Row]) -> dict[str, int]:
+    """Latents per status, by name."""
+    return dict(sorted(Counter(row["status"] for row in rows).items()))
+
+
 def _reasons(rows: list[Row]) -> str:
     """The end of an error line: latents per status, and the remedy."""
-    counts = Counter(row["status"] for row in rows)
-    summary = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    summary = ", ".join(f"{count} {reason}" for reason, count in _statuses(rows).items())
     remedy = "give tokens.budget.scoring more or lower evaluations.autointerp.min_examples"
     return f"({summary}); {remedy}."

@@ -60,33 +60,9 @@ def chance(name: str, facts: Mapping[str, Any]) -> float:
 
 def section(current: Sequence[Any]) -> str:
     """The ledger's table of coders and scorers."""
-    lines = []
-    for row in current:
-        if row.row_type != NAME or not row.metrics:
-            continue
-        by = named(row.metrics)
-        scores = {
-            score: metric
-            for score in SCORES
-            for name, metric in by.items()
-            if name.startswith(f"{score}_") and row.run_id.endswith(f"-{name[len(score) + 1 :]}")
-        }
-        main = next(iter(scores.values()))
-        adjusted = by.get(f"{main['name']}_adjusted")
-        lines.append(
-            (
-                f"`{row.run_id.partition('-')[2]}`",
-                *(interval(scores[score]) if score in scores else "" for score in SCORES),
-                f"{adjusted['estimate']:.3f}" if adjusted else "",
-                count(main)[2:],
-            )
-        )
-    header = (
-        "coder and scorer",
-        *(score.replace("_", ", ") for score in SCORES),
-        "first, frequency-adjusted",
-        "n",
-    )
+    lines = [_cells(row) for row in current if row.row_type == NAME and row.metrics]
+    scores = [score.replace("_", ", ") for score in SCORES]
+    header = ("coder and scorer", *scores, "first, frequency-adjusted", "n")
     return (
         "## Can a scorer tell from a latent's examples where it fires?\n\n"
         "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
@@ -98,3 +74,22 @@ def section(current: Sequence[Any]) -> str:
         if lines
         else ""
     )
+
+
+def _cells(row: Any) -> list[str]:
+    """A row's line of the table."""
+    by = named(row.metrics)
+    scores = {
+        score: metric
+        for score in SCORES
+        for name, metric in by.items()
+        if name.startswith(f"{score}_") and row.run_id.endswith(f"-{name[len(score) + 1 :]}")
+    }
+    main = next(iter(scores.values()))
+    adjusted = by.get(f"{main['name']}_adjusted")
+    return [
+        f"`{row.run_id.partition('-')[2]}`",
+        *(interval(scores[score]) if score in scores else "" for score in SCORES),
+        f"{adjusted['estimate']:.3f}" if adjusted else "",
+        count(main)[2:],
+    ]

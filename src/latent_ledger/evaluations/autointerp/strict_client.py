@@ -1,9 +1,9 @@
 """A client between delphi and a scorer that passes on only exactly readable answers.
 
-delphi reads answers loosely (``["0", "0"]`` as two ones). An answer that it cannot read silently
-leaves its metrics, or counts as a wrong guess of an intruder, or becomes the explanation
-"Explanation could not be parsed.". Here an answer is read strictly first and passed on in the form
-that delphi reads back exactly. Any other answer reaches delphi as unreadable and is counted.
+delphi reads answers loosely (``["0", "0"]`` as two ones). What it cannot read silently leaves its
+metrics, counts as a wrong guess, or becomes the explanation "Explanation could not be parsed.".
+Here an answer is read strictly and passed on in the form that delphi reads back exactly; any other
+answer reaches delphi as unreadable and is counted.
 """
 
 import asyncio

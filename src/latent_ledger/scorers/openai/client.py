@@ -5,12 +5,11 @@
     prompt -> cache? -> slot (at most `concurrency`) -> POST -> answer -> cache
                               ^-- wait 0.5, 1, 2, ... s --|  429, 5xx, timeout, broken JSON
 
-Waiting times double from :data:`FIRST_WAIT` and carry no jitter; a server's ``Retry-After`` is
-honoured where it asks for more. After `retries` further attempts a prompt is :class:`Unanswered`
-and counted: never a batch that silently went missing. What no retry can mend (a refused key, an
-unknown model, no server) makes the whole client broken, with one line that says what to do.
-
-The key comes from the environment variable that ``api_key_env`` names, and from nowhere else.
+Waiting times carry no jitter; a server's ``Retry-After`` is honoured where it asks for more. After
+`retries` further attempts a prompt is :class:`Unanswered` and counted. What no retry can mend (a
+refused key, an unknown model, no server) makes the whole client broken, with one line that says
+what to do. The key comes from the environment variable that ``api_key_env`` names, and from nowhere
+else.
 """
 
 from __future__ import annotations
@@ -114,12 +113,11 @@ class OpenAI(Client):
             matters = {name: self.settings[name] for name in self.matters}
             key = self.answers.key(matters, turns, options)
             async with self._locks[key]:
-                answer = self.answers.get(key)
-                if answer is None:
+                if (answer := self.answers.get(key)) is not None:
+                    self.counts.hits += 1
+                else:
                     answer = await self._ask(body)
                     self.answers.put(key, answer)
-                else:
-                    self.counts.hits += 1
             return _response(answer)
         except LedgerError as error:
             self.counts.failures += 1
@@ -173,11 +171,9 @@ class OpenAI(Client):
         """What a status other than 200 means."""
         status, reason = reply.status_code, _reason(reply)
         if status in (401, 403):
-            todo = (
-                f"put a valid key into the environment variable {self.key_name}"
-                if self.key_name
-                else "name the environment variable with its key in api_key_env"
-            )
+            todo = "name the environment variable with its key in api_key_env"
+            if self.key_name:
+                todo = f"put a valid key into the environment variable {self.key_name}"
             return self._break(f"{self.base} refuses access ({status}: {reason}): {todo}.")
         if status == 402 or "insufficient_quota" in reason:
             return self._break(f"{self.base} asks for credit ({status}: {reason}): top it up.")
@@ -200,7 +196,6 @@ class OpenAI(Client):
         return f"; it has {', '.join(names[:5])}" if names else ""
 
     def _unreachable(self, why: str) -> str:
-        """The line when no server listens."""
         return f"No server answers at {self.base} ({why}): start the endpoint, or correct base_url."
 
     def _break(self, line: str) -> LedgerError:

@@ -7,9 +7,6 @@
 A job whose answers are all kept starts nothing. Otherwise the start costs what loading the model
 costs, one to five minutes, once for explaining and once for scoring: they are jobs of their own,
 so that neither the base model nor a coder is on the GPU beside the scorer.
-
-Answers are kept by model, revision, precision, further arguments and sampling; where the executable
-lies and which port is used are no part of that.
 """
 
 from __future__ import annotations
@@ -29,12 +26,7 @@ LOG = "vllm.log"
 
 
 def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Served:
-    """A client of a server of its own; `log` gets that server's output.
-
-    `settings`: model (on the hub, or a folder), revision (or None), dtype, max_model_len,
-    gpu_memory_utilization, arguments (further ones of ``vllm serve``), startup_timeout, and those
-    of :class:`latent_ledger.scorers.openai.client.OpenAI` but for address and key.
-    """
+    """A client of a server of its own, whose output goes into `log`."""
     return Served(settings, Answers(cache) if cache else None, log or Path(LOG))
 
 

@@ -63,7 +63,7 @@ def executable() -> str:
 
 
 def command(settings: Mapping[str, Any], port: int) -> list[str]:
-    """What is run: `settings` are those of :mod:`latent_ledger.scorers.vllm.client`."""
+    """The command that serves the model of a scorer's `settings` at `port`."""
     return [
         *(executable(), "serve", settings["model"]),
         *("--served-model-name", settings["model"]),
@@ -77,13 +77,6 @@ def command(settings: Mapping[str, Any], port: int) -> list[str]:
         "--disable-uvicorn-access-log",
         *settings["arguments"],
     ]
-
-
-def free_port() -> int:
-    """A local port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def start(settings: Mapping[str, Any], log: Path) -> Server:
@@ -106,7 +99,9 @@ class Server:
     def __init__(self, settings: Mapping[str, Any], log: Path) -> None:
         self.settings, self.log = settings, Path(log)
         self.name = f"vllm serve {settings['model']}"
-        port = free_port()
+        with socket.socket() as probe:  # a port that is free now
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         self.root = f"http://127.0.0.1:{port}"
         run = command(settings, port)
         with full_disk_in_one_line(self.log):
