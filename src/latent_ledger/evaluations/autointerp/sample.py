@@ -26,7 +26,8 @@ def ordinary(shards: Iterable[csr_matrix], counted: np.ndarray) -> Iterable[csr_
 
 def frequencies(shards: Iterable[csr_matrix], width: int, rows: int) -> np.ndarray:
     """Share of `rows` tokens on which each latent fires; [width] float64."""
-    return sum(np.bincount(shard.indices, minlength=width) for shard in shards) / rows
+    fired = sum(np.bincount(shard.indices, minlength=width) for shard in shards)
+    return np.asarray(fired) / rows
 
 
 def stratify(frequency: np.ndarray, cuts: Sequence[float]) -> np.ndarray:

@@ -16,7 +16,8 @@ from latent_ledger.lib.progress import Progress
 from latent_ledger.scorers import answers
 from latent_ledger.scorers.client import Client, Unanswered
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 Read = Callable[[str], str | None]
 """An answer in the form delphi reads exactly, or None."""

@@ -51,7 +51,6 @@ NONE_FOUND = "No characteristic token."
 
 ACTIVATIONS = re.compile(r'^Activations: (?:\("(?s:.*?)" : -?\d+\), ?)+$', re.MULTILINE)
 """delphi's line of activations below an example: also where one example ends."""
-COUNTEREXAMPLES = "NON-ACTIVATING EXAMPLES:"
 QUESTION = re.compile(r"\ALatent explanation: (.*?)\n\nText examples:\n\n(.*)\n\Z", re.DOTALL)
 LINE_UP = re.compile(r"\AExamples:\n\n(.*)\n\Z", re.DOTALL)
 
@@ -103,7 +102,7 @@ def shown(text: str) -> list[str]:
 
     A prompt without activations does not say where an example ends; then every line is one.
     """
-    text = text.partition(COUNTEREXAMPLES)[0].removeprefix("ACTIVATING EXAMPLES:")
+    text = text.partition("NON-ACTIVATING EXAMPLES:")[0].removeprefix("ACTIVATING EXAMPLES:")
     parts = ACTIVATIONS.split(text) if ACTIVATIONS.search(text) else text.splitlines()
     parts = [re.sub(r"\A\s*Example \d+: +", "", part) for part in parts]
     parts = [part.removeprefix("\n").removesuffix("\n") for part in parts]

@@ -21,13 +21,10 @@ from latent_ledger.scorers.cache import Answers
 from latent_ledger.scorers.openai.client import OpenAI, Transient
 from latent_ledger.scorers.vllm import server as vllm_server
 
-LOG = "vllm.log"
-"""Where a server's output goes when the job names no place for it."""
-
 
 def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Served:
-    """A client of a server of its own, whose output goes into `log`."""
-    return Served(settings, Answers(cache) if cache else None, log or Path(LOG))
+    """A client of a server of its own, whose output goes into `log`, else ``vllm.log``."""
+    return Served(settings, Answers(cache) if cache else None, log or Path("vllm.log"))
 
 
 class Served(OpenAI):
