@@ -26,7 +26,7 @@ def completion(body: dict[str, Any]) -> dict[str, Any]:
     text = hashlib.sha256(body["messages"][-1]["content"].encode()).hexdigest()[:8]
     choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": text}}
     if body.get("logprobs"):
-        top = [{"token": one, "logprob": -number} for number, one in enumerate(("1", "0"))]
+        top = [{"token": token, "logprob": -rank} for rank, token in enumerate(("1", "0"))]
         choice["logprobs"] = {"content": [{"token": "1", "logprob": -0.25, "top_logprobs": top}]}
     return {"choices": [choice]}
 

@@ -141,7 +141,7 @@ def test_a_token_in_one_example_only_is_no_pattern():
     assert explained(*(f"so a<< {animal}>> sat on it" for animal in animals)) == (
         'any word after "a"'
     )
-    assert explained(*(f"so<< {one}>> {one}{one} {one}" for one in animals)) == (
+    assert explained(*(f"so<< {animal}>> {animal}{animal} {animal}" for animal in animals)) == (
         'any word after "so"'
     )
     assert explained("one two<< cat>> sat three<< cat>> four cats") == lexical.NONE_FOUND
@@ -169,8 +169,8 @@ def test_parts_of_words_signs_and_numbers_are_found():
     )
     assert explained(*numbers) == "a number"
     signs = tuple(
-        f'{word}<< ">>{said} as he was on it'
-        for word, said in (("he", "hid"), ("so", "ran"), ("and", "is"), ("or", "we"), ("up", "I"))
+        f'{word}<< ">>{quote} as he was on it'
+        for word, quote in (("he", "hid"), ("so", "ran"), ("and", "is"), ("or", "we"), ("up", "I"))
     )
     assert explained(*signs) == '"\\""'
 
@@ -260,21 +260,22 @@ def scores(fires, seed):
         (active if mask.any() else silent).append(([f" {word}" for word in words], mask))
     explanation = ask(prompts.explainer([(tokens, 5.0 * mask) for tokens, mask in active[0:60:2]]))
     explanation = explanation.removeprefix("[EXPLANATION]: ")
-    tested = [(one, 1) for one in active[1:60:2]] + [(one, 0) for one in silent[:30]]
-    found = {"detection": [], "fuzzing": []}
+    tested = [(example, 1) for example in active[1:60:2]]
+    tested += [(example, 0) for example in silent[:30]]
+    answers = {"detection": [], "fuzzing": []}
     for start in range(0, len(tested), 5):
-        batch = [one for one, _ in tested[start : start + 5]]
+        batch = [example for example, _ in tested[start : start + 5]]
         plain = ["".join(tokens) for tokens, _ in batch]
         marked = [
             prompts.highlight(tokens, mask if mask.any() else rng.random(32) < 0.05)
             for tokens, mask in batch
         ]
-        found["detection"] += json.loads(ask(prompts.detection(explanation, plain)))
-        found["fuzzing"] += json.loads(ask(prompts.fuzzing(explanation, marked)))
+        answers["detection"] += json.loads(ask(prompts.detection(explanation, plain)))
+        answers["fuzzing"] += json.loads(ask(prompts.fuzzing(explanation, marked)))
     labels = np.array([label for _, label in tested])
     return explanation, *(
-        (np.array(said)[labels == 1].mean() + 1 - np.array(said)[labels == 0].mean()) / 2
-        for said in found.values()
+        (np.array(bits)[labels == 1].mean() + 1 - np.array(bits)[labels == 0].mean()) / 2
+        for bits in answers.values()
     )
 
 
@@ -306,7 +307,7 @@ def test_a_planted_latent_is_explained_and_recognised(fires, expected):
 
 @pytest.mark.parametrize("share", [0.02, 0.05])
 def test_a_latent_that_fires_anywhere_is_not_explained_and_scores_at_chance(share):
-    found = [scores(anywhere(share), seed) for seed in range(6)]
-    assert sum(explanation == lexical.NONE_FOUND for explanation, _, _ in found) >= 5
-    assert abs(np.mean([detection for _, detection, _ in found]) - 0.5) < 0.03
-    assert abs(np.mean([fuzzing for _, _, fuzzing in found]) - 0.5) < 0.03
+    results = [scores(anywhere(share), seed) for seed in range(6)]
+    assert sum(explanation == lexical.NONE_FOUND for explanation, _, _ in results) >= 5
+    assert abs(np.mean([detection for _, detection, _ in results]) - 0.5) < 0.03
+    assert abs(np.mean([fuzzing for _, _, fuzzing in results]) - 0.5) < 0.03

@@ -74,8 +74,8 @@ FAULTS = {
 def test_all_answers_arrive_although_half_of_the_requests_fail(kind):
     injected = FAULTS[kind]
     with Endpoint(lambda prompt, attempt: injected if coin(prompt, attempt) else None) as endpoint:
-        client, found = ask(settings(endpoint, retries=12), PROMPTS)
-    assert [response.text for response in found] == [expected(prompt) for prompt in PROMPTS]
+        client, responses = ask(settings(endpoint, retries=12), PROMPTS)
+    assert [response.text for response in responses] == [expected(prompt) for prompt in PROMPTS]
     assert client.counts.calls == 60 and client.counts.failures == 0
     assert client.counts.requests == sum(endpoint.asked.values()) > 80
 
@@ -86,8 +86,8 @@ def test_all_answers_arrive_although_requests_time_out():
             time.sleep(0.6)
 
     with Endpoint(slow) as endpoint:
-        client, found = ask(settings(endpoint, timeout=0.3), PROMPTS)
-    assert [response.text for response in found] == [expected(prompt) for prompt in PROMPTS]
+        client, responses = ask(settings(endpoint, timeout=0.3), PROMPTS)
+    assert [response.text for response in responses] == [expected(prompt) for prompt in PROMPTS]
     assert client.counts.failures == 0 and client.counts.requests >= 64
 
 
@@ -96,12 +96,12 @@ def test_a_prompt_that_stays_unanswered_is_one_counted_error_and_no_other_is_los
         return fault(500, "out of luck") if prompt == PROMPTS[3] else None
 
     with Endpoint(never) as endpoint:
-        client, found = ask(settings(endpoint, retries=2), PROMPTS)
+        client, responses = ask(settings(endpoint, retries=2), PROMPTS)
     assert endpoint.asked[PROMPTS[3]] == 3
-    lost = found.pop(3)
+    lost = responses.pop(3)
     assert isinstance(lost, Unanswered)
     assert str(lost) == ("openai:tiny left a prompt unanswered after 3 attempts: 500: out of luck.")
-    assert all(response.text for response in found)
+    assert all(response.text for response in responses)
     assert (client.counts.failures, client.broken) == (1, None)
 
 
@@ -147,19 +147,21 @@ def test_a_rerun_asks_nothing_and_an_interrupted_run_resumes(tmp_path):
         assert (client.counts.requests, client.counts.failures) == (60, 20)
         endpoint.faults = lambda prompt, attempt: None
         endpoint.asked.clear()
-        client, found = ask(settings(endpoint, concurrency=2), PROMPTS, tmp_path, logprobs=False)
+        client, responses = ask(
+            settings(endpoint, concurrency=2), PROMPTS, tmp_path, logprobs=False
+        )
         assert client.counts.hits == 0  # other options, other questions
-        client, found = ask(settings(endpoint, concurrency=2), PROMPTS, tmp_path)
+        client, responses = ask(settings(endpoint, concurrency=2), PROMPTS, tmp_path)
         assert (client.counts.requests, client.counts.hits) == (20, 40)
         again, repeated = ask(settings(endpoint, timeout=9.0), PROMPTS, tmp_path)
     assert (again.counts.requests, again.counts.hits, again.counts.calls) == (0, 60, 60)
-    assert repeated == found and found[5].text == expected(PROMPTS[5])
+    assert repeated == responses and responses[5].text == expected(PROMPTS[5])
 
 
 def test_equal_prompts_in_flight_are_asked_once(tmp_path):
     with Endpoint() as endpoint:
-        client, found = ask(settings(endpoint), [PROMPTS[0]] * 10, tmp_path)
-    assert {response.text for response in found} == {expected(PROMPTS[0])}
+        client, responses = ask(settings(endpoint), [PROMPTS[0]] * 10, tmp_path)
+    assert {response.text for response in responses} == {expected(PROMPTS[0])}
     assert (endpoint.asked[PROMPTS[0]], client.counts.hits) == (1, 9)
 
 
@@ -172,7 +174,7 @@ def test_logprobs_and_options_pass_through_and_survive_the_cache(tmp_path):
             )
             (token,) = response.logprobs
             assert (token.token, token.logprob) == ("1", -0.25)
-            assert [(one.token, one.logprob) for one in token.top_logprobs] == [("1", 0), ("0", -1)]
+            assert [(top.token, top.logprob) for top in token.top_logprobs] == [("1", 0), ("0", -1)]
         (body,) = endpoint.bodies
     assert body == {
         "model": "tiny",
@@ -202,9 +204,9 @@ def test_the_key_comes_from_the_environment_and_only_from_there(monkeypatch):
 
 def broken(given, prompts=PROMPTS[:5]):
     """The line of a client that cannot answer anything, which every prompt gets."""
-    client, found = ask(given, prompts)
-    assert all(isinstance(error, LedgerError) for error in found)
-    assert {str(error) for error in found} == {str(client.broken)}
+    client, responses = ask(given, prompts)
+    assert all(isinstance(error, LedgerError) for error in responses)
+    assert {str(error) for error in responses} == {str(client.broken)}
     assert client.counts.failures == len(prompts)
     line = str(client.broken)
     assert "\n" not in line

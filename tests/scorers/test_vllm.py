@@ -71,9 +71,9 @@ class Vllm:
 
     def line(self, **changes):
         """The one line that every prompt gets from a server that does not answer."""
-        client, found = self.ask(**changes)
-        assert all(isinstance(error, LedgerError) for error in found), found
-        assert str(found[0]) == str(client.broken)
+        client, responses = self.ask(**changes)
+        assert all(isinstance(error, LedgerError) for error in responses), responses
+        assert str(responses[0]) == str(client.broken)
         assert "\n" not in str(client.broken)
         assert self.alive() == []
         return str(client.broken)
@@ -103,8 +103,10 @@ def vllm(tmp_path, monkeypatch):
 
 
 def test_a_server_is_started_asked_and_ended(vllm, capsys):
-    client, found = vllm.ask()
-    assert [response.text for response in found] == [expected(prompt) for prompt in PROMPTS[:10]]
+    client, responses = vllm.ask()
+    assert [response.text for response in responses] == [
+        expected(prompt) for prompt in PROMPTS[:10]
+    ]
     assert client.name == "vllm:acme/tiny" and client.broken is None
     (argv,) = vllm.starts()
     port = argv[argv.index("--port") + 1]
@@ -144,8 +146,8 @@ def test_a_slow_start_is_told_with_the_servers_last_words(vllm, capsys):
 
 def test_a_taken_port_is_left_for_another(vllm):
     vllm.does(ports=2)
-    _, found = vllm.ask(PROMPTS[:1])
-    assert found[0].text == expected(PROMPTS[0])
+    _, responses = vllm.ask(PROMPTS[:1])
+    assert responses[0].text == expected(PROMPTS[0])
     ports = [argv[argv.index("--port") + 1] for argv in vllm.starts()]
     assert len({*ports}) == 3 and vllm.alive() == []
 
@@ -218,13 +220,13 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failed_start_is_one_line_that_says_what_to_do(vllm, capsys, fault):
-    said, told = FAULTS[fault]
-    vllm.does(says=["INFO starting", *said.split("\n")], exit=1)
+    output, cause = FAULTS[fault]
+    vllm.does(says=["INFO starting", *output.split("\n")], exit=1)
     line = vllm.line(prompts=PROMPTS[:3])
-    assert line.startswith("vllm serve acme/tiny ended (exit code 1): ") and told in line
-    assert line.endswith(f"(log: {vllm.log}).") and said in vllm.log.read_text()
+    assert line.startswith("vllm serve acme/tiny ended (exit code 1): ") and cause in line
+    assert line.endswith(f"(log: {vllm.log}).") and output in vllm.log.read_text()
     shown = capsys.readouterr().err
-    assert f"  vllm | {said.splitlines()[-1]}" in shown, "its last lines are in the job's log too"
+    assert f"  vllm | {output.splitlines()[-1]}" in shown, "its last lines are in the job's log too"
     assert len(vllm.starts()) == 1, "a start that failed is not tried for every prompt"
 
 
@@ -259,15 +261,17 @@ def test_a_server_of_another_model_is_refused(vllm):
 def test_a_server_that_dies_in_mid_run_is_one_line_and_its_answers_are_kept(vllm, tmp_path):
     cache = tmp_path / "answers"
     vllm.does(die_after=6)
-    client, found = vllm.ask(PROMPTS[:20], cache, concurrency=2)
-    answers = [one.text for one in found if isinstance(one, Response)]
+    client, responses = vllm.ask(PROMPTS[:20], cache, concurrency=2)
+    answers = [response.text for response in responses if isinstance(response, Response)]
     line = str(client.broken)
     assert "ended (exit code 1): the GPU is out of memory" in line and "\n" not in line
     assert line.endswith("Kept answers are not asked for again.")
     assert 1 <= len(answers) <= 6 and len(vllm.starts()) == 1 and vllm.alive() == []
     vllm.does()
-    client, found = vllm.ask(PROMPTS[:20], cache)
-    assert [response.text for response in found] == [expected(prompt) for prompt in PROMPTS[:20]]
+    client, responses = vllm.ask(PROMPTS[:20], cache)
+    assert [response.text for response in responses] == [
+        expected(prompt) for prompt in PROMPTS[:20]
+    ]
     assert client.counts.hits == len(answers)
 
 

@@ -57,8 +57,8 @@ def note(name: str, value: object) -> None:
 def read(body: dict[str, Any]) -> dict[str, Any]:
     """A chat completion by the lexical scorer, without log probabilities."""
     client = lexical.Lexical()
-    said = asyncio.run(client.generate(body["messages"])).text
-    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": said}}]}
+    text = asyncio.run(client.generate(body["messages"])).text
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def main() -> None:
             os._exit(1)
 
     model = ASKED.get("serves", option("--served-model-name"))
-    answer = read if ASKED.get("input_hook") else endpoint.completion
+    answer = read if ASKED.get("reads") else endpoint.completion
     served = endpoint.Endpoint(faults, model=model, port=int(option("--port")), answer=answer)
     served.server.serve_forever(0.05)
 

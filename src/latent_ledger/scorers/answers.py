@@ -27,7 +27,7 @@ def strict(text: str, n: int) -> list[int] | None:
     >>> strict("[1, 0,]", 2) is None
     True
     """
-    entries = None
+    lists = []
     at = text.find("[")
     while at >= 0:
         label = LABEL.match(text, at)
@@ -38,22 +38,15 @@ def strict(text: str, n: int) -> list[int] | None:
                 value, end = json.JSONDecoder().raw_decode(text, at)
             except ValueError:
                 return None
-            if entries is not None:
-                return None
-            entries = value
+            lists.append(value)
         at = text.find("[", end)
-    if entries is None or len(entries) != n:
+    if len(lists) != 1 or len(lists[0]) != n or not all(map(_is_bit, lists[0])):
         return None
-    bits = [bit for bit in map(_entry, entries) if bit is not None]
-    return bits if len(bits) == n else None
+    return [int(entry) for entry in lists[0]]
 
 
-def _entry(value: object) -> int | None:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int) and value in (0, 1):
-        return value
-    return int(value) if value in ("0", "1") else None
+def _is_bit(entry: object) -> bool:
+    return isinstance(entry, int | str) and entry in (0, 1, "0", "1")
 
 
 def render(entries: Sequence[int]) -> str:

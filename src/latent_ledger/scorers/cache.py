@@ -11,7 +11,6 @@ for some 20 ms: a file that is no answer is named in one line and asked for agai
 """
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -30,8 +29,7 @@ class Answers:
     @staticmethod
     def key(settings: Mapping[str, Any], messages: Any, kwargs: Mapping[str, Any]) -> str:
         """The name of a question: equal questions to equal scorers have equal keys."""
-        asked = {"settings": dict(settings), "messages": messages, "kwargs": dict(kwargs)}
-        return digest_json(asked)
+        return digest_json({"settings": settings, "messages": messages, "kwargs": kwargs})
 
     def path(self, key: str) -> Path:
         """Where the answer to `key` lies."""
@@ -61,11 +59,7 @@ class Answers:
         path = self.path(key)
         with full_disk_in_one_line(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{key}.")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(content.encode())
-                Path(aside).replace(path)
-            except BaseException:
-                Path(aside).unlink(missing_ok=True)
-                raise
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{key}.") as folder:
+                aside = Path(folder, path.name)
+                aside.write_bytes(content.encode())
+                aside.replace(path)

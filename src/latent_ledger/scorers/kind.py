@@ -1,13 +1,9 @@
 """The complete description of one kind of scorer, a *backend*.
 
-::
-
-    scorers/<backend>/entry.py    KIND: settings, environment, cost, label   for plan and ledger
-    scorers/<backend>/client.py   open_client(settings, cache, log)          for jobs
-
-:mod:`latent_ledger.scorers.registry` lists the entries. Checks, plan, estimates and ledger ask the
-entry, so none of them names a backend. A job opens the client and never sees the entry (see
-:mod:`latent_ledger.scorers.opening`): a new label or a better cost makes no answer stale.
+It is the ``KIND`` of ``scorers/<backend>/entry.py``; :mod:`latent_ledger.scorers.registry` has all
+of them. Checks, plan, estimates and ledger ask it, so none of them names a backend. A job opens the
+client and never sees the entry (see :mod:`latent_ledger.scorers.opening`): a new label or a better
+cost makes no answer stale.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -45,11 +41,6 @@ class Serving:
     share: float
 
 
-def no_problems(settings: Settings) -> Iterable[tuple[str, str]]:
-    """No problems: the schema and the needed settings say everything about this backend."""
-    return ()
-
-
 @dataclass(frozen=True)
 class ScorerKind:
     """One backend. Every `settings` below is an entry of ``evaluations.autointerp.scorers``."""
@@ -68,7 +59,7 @@ class ScorerKind:
     """How its jobs serve the model, which then get a GPU; None where they serve none."""
     environment: str = COMMON
     """Lock file, below envs/, of its jobs."""
-    problems: Callable[[Settings], Iterable[tuple[str, str]]] = no_problems
+    problems: Callable[[Settings], Iterable[tuple[str, str]]] = lambda settings: ()
     """(key, what is wrong) for settings that contradict each other."""
 
     @property
@@ -77,11 +68,10 @@ class ScorerKind:
         return frozenset({"backend", *self.needs, *self.takes})
 
     def job_settings(self, settings: Settings) -> dict[str, Any]:
-        """The settings of a job, under its keys ``scorer`` and, if not the common one,
-        ``environment``."""
+        """Settings of a job: ``scorer`` and, if not the common one, ``environment``."""
         scorer = {key: value for key, value in settings.items() if key in self.settings}
-        place = {} if self.environment == COMMON else {"environment": self.environment}
-        return {"scorer": scorer, **place}
+        environment = {} if self.environment == COMMON else {"environment": self.environment}
+        return {"scorer": scorer} | environment
 
     def model(self, settings: Settings) -> str | None:
         """The model that answers; None for a backend without one."""

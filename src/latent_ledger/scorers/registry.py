@@ -14,14 +14,7 @@ from latent_ledger.scorers.lexical.entry import KIND as LEXICAL
 from latent_ledger.scorers.openai.entry import KIND as OPENAI
 from latent_ledger.scorers.vllm.entry import KIND as VLLM
 
-SCORERS: dict[str, ScorerKind] = {
-    kind.name: kind
-    for kind in (
-        LEXICAL,
-        OPENAI,
-        VLLM,
-    )
-}
+SCORERS = {kind.name: kind for kind in (LEXICAL, OPENAI, VLLM)}
 """Backend -> its description."""
 
 

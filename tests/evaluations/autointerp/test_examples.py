@@ -119,8 +119,8 @@ def test_lazy_windows_give_the_draws_of_delphis_constructor_and_samplers(folders
         delphi_io.TokenText(str),
         seed=5,
     )
-    assert len(pool.examples) == len(theirs.examples)
-    for ours, other in zip(pool.examples, theirs.examples, strict=True):
+    assert len(pool) == len(theirs.examples)
+    for ours, other in zip(pool, theirs.examples, strict=True):
         assert torch.equal(ours.tokens, other.tokens)
         assert torch.equal(ours.activations, other.activations)
     silent = windows.silent_windows(pool, 30, seed=5)
@@ -129,12 +129,12 @@ def test_lazy_windows_give_the_draws_of_delphis_constructor_and_samplers(folders
     for part in (slice(0, None, 2), slice(1, None, 2)):
         arguments = (theirs.max_activation, 20, "quantiles", 5)
         eager = delphi_io.train(theirs.examples[part], *arguments)
-        lazy = delphi_io.train(pool.examples[part], *arguments)
+        lazy = delphi_io.train(pool[part], *arguments)
         assert len(lazy) == len(eager) == 20
         for ours, other in zip(lazy, eager, strict=True):
             assert torch.equal(ours.tokens, other.tokens) and ours.quantile == other.quantile
             assert torch.equal(ours.normalized_activations, other.normalized_activations)
-    assert pool.example(0).max_activation == theirs.max_activation
+    assert pool[0].max_activation == theirs.max_activation
 
 
 def test_no_test_example_is_in_the_explainers_prompt(made, folders):
@@ -147,9 +147,9 @@ def test_no_test_example_is_in_the_explainers_prompt(made, folders):
     # Without the guard, one list and one seed give the very same examples.
     ids, _ = examples.packed(folders["tokens"], planted.WINDOW)
     pool = windows.Pool(np.arange(0, 4000, 20), np.ones(200, np.float32), ids)
-    shown = delphi_io.train(pool.examples, 1.0, 20, "quantiles", 5)
-    asked = delphi_io.test(pool.examples, 1.0, 20, 5, "quantiles")
-    assert {one.window for one in shown} == {one.window for one in asked}
+    shown = delphi_io.train(pool, 1.0, 20, "quantiles", 5)
+    asked = delphi_io.test(pool, 1.0, 20, 5, "quantiles")
+    assert {example.window for example in shown} == {example.window for example in asked}
 
 
 def test_windows_are_uncentred_and_numbered(made, folders):

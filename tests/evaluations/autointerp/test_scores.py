@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -65,18 +66,18 @@ def test_lexical_scorer_detects_planted_words_and_not_noise(run):
     """A latent that fires on one word is explained and found; one that fires at random is not."""
     _, stages, facts = run(None, settings={"backend": "lexical"})
     assert facts["score"]["unread_prompts"] == 0
-    found = {}
+    groups = {}
     for row in planted.rows(stages["collect"], collect.TABLE):
         if row["status"] == "scored":
-            found.setdefault((row["score"], row["latent"] in planted.ON_WORDS), []).append(row)
+            groups.setdefault((row["score"], row["latent"] in planted.ON_WORDS), []).append(row)
     for asked in protocol.CLASSIFIED:
-        for row in found[asked, True]:
+        for row in groups[asked, True]:
             assert row["explanation"].strip('"') == planted.WORDS[7 * row["latent"]]
             assert row["value"] == 1.0
-        noise = np.mean([row["value"] for row in found[asked, False]])
+        noise = np.mean([row["value"] for row in groups[asked, False]])
         assert abs(noise - 0.5) < 0.1, asked
-    assert np.mean([row["value"] for row in found["intruder", True]]) > 0.9
-    assert np.mean([row["value"] for row in found["intruder", False]]) < 0.5
+    assert np.mean([row["value"] for row in groups["intruder", True]]) > 0.9
+    assert np.mean([row["value"] for row in groups["intruder", False]]) < 0.5
 
 
 class Bags:
@@ -108,8 +109,10 @@ def test_embedding_detects_planted_words_of_the_drawn_latents(made, latents, tmp
     assert (status.count("scored"), status.count(embed.NOT_DRAWN)) == (10, 2)
     rows = planted.rows(tmp_path, score.ANSWERS)
     for on_words in (True, False):
-        own = [row for row in rows if (row["latent"] in planted.ON_WORDS) is on_words]
-        likely, label = (np.array([row[name] for row in own]) for name in ("probability", "label"))
+        drawn = [row for row in rows if (row["latent"] in planted.ON_WORDS) is on_words]
+        likely, label = (
+            np.array([row[name] for row in drawn]) for name in ("probability", "label")
+        )
         # Share of pairs of a firing and another query in which the firing one is likelier.
         auroc = (likely[label == 1][:, None] > likely[label == 0]).mean()
         assert auroc > 0.99 if on_words else abs(auroc - 0.5) < 0.15
@@ -161,8 +164,8 @@ def test_loose_answer_is_read_exactly_or_counted(run, latents, text, delphi_read
             {"scorer": {}, "examples_shown": 5, "seed": 0},
         )
     )
-    assert set(scored.predictions) == we_read
-    assert (scored.prompts, scored.failures) == (8, 0 if we_read == {0} else 8)
+    assert {answer.prediction for answer in scored.answers} == we_read
+    assert (scored.prompts, scored.unread_prompts) == (8, 0 if we_read == {0} else 8)
 
 
 def test_unreadable_answers_drop_the_latent_with_the_reason(run, latents):
@@ -183,8 +186,9 @@ def test_unreadable_intruder_answer_is_no_wrong_guess(latents):
 
     settings = {"scorer": {}, "examples_shown": 5, "seed": 0}
     scored = asyncio.run(score.find_intruders(latents[0], Half(latents), settings))
-    assert 0 < scored.failures < scored.prompts == 20
-    assert scored.predictions == scored.labels and len(scored.labels) == 20 - scored.failures
+    assert 0 < scored.unread_prompts < scored.prompts == 20
+    assert all(answer.prediction == answer.label for answer in scored.answers)
+    assert len(scored.answers) == 20 - scored.unread_prompts
 
 
 def test_missing_explanation_is_the_status_and_is_never_scored(run, latents, made):
@@ -228,7 +232,7 @@ def test_log_probabilities_that_delphi_cannot_count_are_left_out_of_the_answer()
             async def generate(self, messages, **_):
                 return Response("[1,0]", [Token(text) for text in tokens])
 
-        adapter = strict_client.StrictClient(Client(), strict_client.labels(2), 2)
+        adapter = strict_client.StrictClient(Client(), partial(strict_client.labels, n=2), 2)
         return asyncio.run(adapter.generate([]))
 
     assert len(asked(["[", "1", ",", "0", "]"]).logprobs) == 5
@@ -273,7 +277,7 @@ def test_examples_that_do_not_fill_a_prompt_are_refused(latents):
 def test_a_latents_prompts_do_not_depend_on_the_others(latents):
     """One random state for all of them would make the order of latents part of a score."""
 
-    def prompts(chosen):
+    def prompts(order):
         seen = {}
 
         class Listening(PlantedScorer):
@@ -283,11 +287,11 @@ def test_a_latents_prompts_do_not_depend_on_the_others(latents):
                 return known
 
         current = [None]
-        for latent in chosen:
+        for latent in order:
             current[0] = latent.latent
             settings = {"scorer": {}, "examples_shown": 5, "seed": 0}
-            one = latent.explained(f"latent {latent.latent}")
-            asyncio.run(score.classify(one, "detection", Listening(latents), settings))
+            explained = latent.explained(f"latent {latent.latent}")
+            asyncio.run(score.classify(explained, "detection", Listening(latents), settings))
         return seen
 
     forward, backward = prompts(latents[:3]), prompts(latents[2::-1])
@@ -306,21 +310,21 @@ def test_a_coder_none_of_whose_latents_has_examples_fails_in_one_line(folders, t
     stages = {name: tmp_path / name for name in ("examples", "it", "scores", "out")}
     for folder in stages.values():
         folder.mkdir()
-    found, told, scores, out = stages.values()
-    examples.produce({**SETTINGS, "min_examples": 10**6}, **folders, out=found)
-    explain.produce({"scorer": {"backend": "lexical"}}, found, told)
+    drawn, explained, scores, out = stages.values()
+    examples.produce({**SETTINGS, "min_examples": 10**6}, **folders, out=drawn)
+    explain.produce({"scorer": {"backend": "lexical"}}, drawn, explained)
     asked = {
         "scorer": {"backend": "lexical"},
         "scores": protocol.ASKED,
         "examples_shown": 5,
         "seed": 0,
     }
-    assert score.produce(asked, found, told, scores)["prompts"] == 0
+    assert score.produce(asked, drawn, explained, scores)["prompts"] == 0
     with pytest.raises(LedgerError, match="None of 15 latents has examples .1 never fires, 14"):
         collect.produce(
             {"scorer_or_encoder": "it", "resamples": 100, "seed": 0, "reference_frequency": 0.01},
-            *(found, out),
-            explanations=told,
+            *(drawn, out),
+            explanations=explained,
             scores=scores,
         )
 

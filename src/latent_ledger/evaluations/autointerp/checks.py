@@ -11,111 +11,87 @@ from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.config.schema_file import schema
 from latent_ledger.evaluations.autointerp.protocol import COMPARED
 from latent_ledger.lib.suggestions import comma_list
-from latent_ledger.scorers.kind import ScorerKind
 from latent_ledger.scorers.registry import SCORERS, kind_of
 
 NAME = "autointerp"
+WHERE = ("evaluations", NAME)
 
 
 def _block(config: dict[str, Any]) -> dict[str, Any]:
     return config["evaluations"].get(NAME, {})
 
 
-def _problem(key: str, message: str) -> Problem:
-    return Problem(("evaluations", NAME, key), message)
-
-
 @needs_sections("evaluations", "tokens")
 def _windows(config: dict[str, Any]) -> Iterator[Problem]:
     block, context = _block(config), config["tokens"]["context"]
     if block and context % block["example_tokens"]:
-        yield _problem(
-            "example_tokens",
-            f"{block['example_tokens']} tokens do not divide tokens.context, {context}",
-        )
+        what = f"{block['example_tokens']} tokens do not divide tokens.context, {context}"
+        yield Problem((*WHERE, "example_tokens"), what)
 
 
 @needs_sections("evaluations")
 def _sizes(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
-    if not block:
-        return
+    faults = [*_faults_of_prompts(block)] if block else []
+    faults += [*_faults_of_embedding(block)] if block.get("encoders") else []
+    for key, what in faults:
+        yield Problem((*WHERE, key), what)
+
+
+def _faults_of_prompts(block: dict[str, Any]) -> Iterator[tuple[str, str]]:
     quantiles, shown = block["quantiles"], block["examples_shown"]
     for key in ("n_train", "n_test"):
         if block[key] % quantiles:
-            yield _problem(key, f"{block[key]} is not a multiple of quantiles, {quantiles}")
-        if block["min_examples"] < 2 * block[key]:
-            yield _problem(
-                "min_examples", f"{block['min_examples']} is less than twice {key}, {block[key]}"
-            )
-    scored = block["n_test"] + block["n_negatives"]
+            yield key, f"{block[key]} is not a multiple of quantiles, {quantiles}"
+        if (least := block["min_examples"]) < 2 * block[key]:
+            yield "min_examples", f"{least} is less than twice {key}, {block[key]}"
+    scored, each = block["n_test"] + block["n_negatives"], block["n_test"] // quantiles
     if scored % shown:
-        yield _problem("examples_shown", f"{shown} does not divide n_test + n_negatives, {scored}")
-    if "intruder" in block["scores"] and block["n_test"] // quantiles < shown - 1:
-        yield _problem(
+        yield "examples_shown", f"{shown} does not divide n_test + n_negatives, {scored}"
+    if "intruder" in block["scores"] and each < shown - 1:
+        yield (
             "quantiles",
-            f"{quantiles} leave {block['n_test'] // quantiles} test examples in each, and an "
-            f"intruder is shown among {shown - 1}; take fewer quantiles or more n_test",
+            f"{quantiles} leave {each} test examples in each, and an intruder is shown among "
+            f"{shown - 1}; take fewer quantiles or more n_test",
         )
     if block["strata"] != sorted(block["strata"]):
-        yield _problem("strata", "the cut points are not in ascending order")
+        yield "strata", "the cut points are not in ascending order"
 
 
-@needs_sections("evaluations")
-def _embedding(config: dict[str, Any]) -> Iterator[Problem]:
-    block = _block(config)
-    if not block.get("encoders"):
-        return
-    if block["n_negatives"] <= COMPARED:
-        yield _problem(
-            "n_negatives",
-            f"example embedding needs more than {COMPARED}, not {block['n_negatives']}",
-        )
-    if block["n_train"] < COMPARED:
-        yield _problem(
-            "n_train", f"example embedding needs at least {COMPARED}, not {block['n_train']}"
-        )
+def _faults_of_embedding(block: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if (n := block["n_negatives"]) <= COMPARED:
+        yield "n_negatives", f"example embedding needs more than {COMPARED}, not {n}"
+    if (n := block["n_train"]) < COMPARED:
+        yield "n_train", f"example embedding needs at least {COMPARED}, not {n}"
     if block["n_test"] < 2 * block["quantiles"]:
-        yield _problem(
-            "n_test", "example embedding compares within a quantile and needs two examples of each"
-        )
+        what = "example embedding compares within a quantile and needs two examples of each"
+        yield "n_test", what
 
 
 @needs_sections("evaluations")
 def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
     block = _block(config)
+    properties = schema()["properties"]["evaluations"]["properties"][NAME]["properties"]
+    settings = properties["scorers"]["additionalProperties"]["properties"]
     for name, scorer in block.get("scorers", {}).items():
-        path, kind = ("evaluations", NAME, "scorers", name), kind_of(scorer)
+        path, kind = (*WHERE, "scorers", name), kind_of(scorer)
         for key in kind.needs:
             if scorer[key] is None:
                 yield Problem((*path, key), f"missing; a scorer of backend {kind.name} needs it")
-        for key in _foreign(scorer, kind):
-            takers = comma_list(other.name for other in SCORERS.values() if key in other.settings)
-            message = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
-            yield Problem((*path, key), message)
+        for key, value in scorer.items():
+            if key not in kind.settings and value != settings[key].get("default"):
+                takers = comma_list(
+                    name for name, other in SCORERS.items() if key in other.settings
+                )
+                what = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
+                yield Problem((*path, key), what)
         for key, message in kind.problems(scorer):
             yield Problem((*path, key), message)
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")
     if block and not block["scorers"] and not block["encoders"]:
-        yield _problem("scorers", "there is no scorer and no encoder; name at least one")
+        what = "there is no scorer and no encoder; name at least one"
+        yield Problem((*WHERE, "scorers"), what)
 
 
-def _defaults() -> dict[str, Any]:
-    """The defaults of a scorer's settings."""
-    block = schema()["properties"]["evaluations"]["properties"][NAME]
-    settings = block["properties"]["scorers"]["additionalProperties"]["properties"]
-    return {key: setting["default"] for key, setting in settings.items() if "default" in setting}
-
-
-def _foreign(scorer: dict[str, Any], kind: ScorerKind) -> list[str]:
-    """Settings with another value than their default that reach no job of this backend."""
-    defaults = _defaults()
-    return [
-        key
-        for key, value in scorer.items()
-        if key not in kind.settings and value != defaults.get(key)
-    ]
-
-
-CHECKS = (_windows, _sizes, _embedding, _scorers)
+CHECKS = (_windows, _sizes, _scorers)

@@ -7,6 +7,8 @@ intruders the share of correct trials; :mod:`~.measures` defines ``adjusted``.
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from latent_ledger.evaluations.autointerp.measures import Summary, adjusted, summarise
-from latent_ledger.evaluations.autointerp.protocol import INTRUDER
+from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORABLE, SCORED
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.statistics.records import Records, by_column
 
 TABLE = "latents.parquet"
-SCORABLE, SCORED, UNREAD = "scorable", "scored", "answers not parsed"
+UNREAD = "answers not parsed"
 ANSWER_COLUMNS = ("label", "prediction", "probability")
 
 MEANINGS = {
@@ -51,48 +53,43 @@ def produce(
     of the jobs before. Raises :class:`LedgerError` if no latent has examples or a score has no
     scored latent.
     """
-    scorer = settings["scorer_or_encoder"]
+    scorer, reference = settings["scorer_or_encoder"], settings["reference_frequency"]
     requested = pq.read_table(Path(examples) / "latents.parquet").to_pylist()
     if not any(latent["status"] == SCORABLE for latent in requested):
         raise LedgerError(f"None of {len(requested)} latents has examples {_reasons(requested)}")
-    explained = _explanations(explanations) if explanations else {}
+    explained = {}
+    if explanations:
+        table = pq.read_table(Path(explanations) / "explanations.parquet").to_pydict()
+        explained = dict(zip(table["latent"], table["explanation"], strict=True))
     rows = latent_rows(scorer, Path(scores), requested, explained)
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["score"], []).append(row)
-    unadjusted, extrapolated = [], []
-    reference = settings["reference_frequency"]
+    groups = {score: list(members) for score, members in groupby(rows, itemgetter("score"))}
+    not_adjusted, extrapolated = [], []
     for score, members in groups.items():
-        scored = [row for row in members if row["status"] == SCORED]
+        scored = _scored(members)
         if not scored:
-            raise LedgerError(
-                f"{score} by {scorer}: none of {len(members)} latents could be scored "
-                f"{_reasons(members)}"
-            )
-        measured = np.array([row["value"] for row in scored])
-        fired = np.array([row["frequency"] for row in scored])
+            none = f"{score} by {scorer}: none of {len(members)} latents could be scored"
+            raise LedgerError(f"{none} {_reasons(members)}")
+        measured, fired = (
+            np.array([row[column] for row in scored]) for column in ("value", "frequency")
+        )
         values = adjusted(measured, fired, reference)
         if not fired.min() <= reference <= fired.max():
             extrapolated.append(f"{score}_{scorer}")
         if values is None:
-            unadjusted.append(f"{score}_{scorer}")
+            not_adjusted.append(f"{score}_{scorer}")
         else:
             for row, value in zip(scored, values.tolist(), strict=True):
                 row["adjusted"] = value
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     records.table(TABLE, by_column(rows))
     for score, members in groups.items():
-        is_adjusted = f"{score}_{scorer}" not in unadjusted
-        _measure(records, score, scorer, members, settings, is_adjusted)
+        _measure(records, score, scorer, members, reference)
     facts = {
         "scorer_or_encoder": scorer,
         "examples_shown": settings.get("examples_shown"),  # an encoder is shown none
         "requested": len(requested),
-        "statuses": {
-            f"{score}_{scorer}": dict(sorted(Counter(row["status"] for row in members).items()))
-            for score, members in groups.items()
-        },
-        "not_adjusted": unadjusted,
+        "statuses": {f"{score}_{scorer}": _statuses(rows) for score, rows in groups.items()},
+        "not_adjusted": not_adjusted,
         "extrapolated": extrapolated,
     }
     records.write(facts)
@@ -109,16 +106,18 @@ def latent_rows(
     answer_columns = [answers[name].to_numpy().astype(float) for name in ANSWER_COLUMNS]
     attempts = pq.read_table(folder / "scores.parquet").to_pylist()
     attempt_of = {(row["score"], row["latent"]): row for row in attempts}
+    unasked = {"prompts": 0, "unread_prompts": 0}
     rows = []
     for score in dict.fromkeys(row["score"] for row in attempts):
         for latent in requested:
-            attempt = attempt_of.get((score, latent["latent"]))
-            status = latent["status"] if attempt is None else attempt["status"]
-            summary = Summary(0, np.nan, np.nan, np.nan)
+            attempt = attempt_of.get((score, latent["latent"]), unasked | latent)
+            status, summary = attempt["status"], Summary()
             if status == SCORED:
                 selected = (latents == latent["latent"]) & (scores == score)
-                summary = _summary(score, *(column[selected] for column in answer_columns))
-            value = summary.accuracy if score == INTRUDER else summary.balanced_accuracy
+                summary = summarise(*(column[selected] for column in answer_columns))
+            # The labels of intruders are indices, not two classes.
+            balanced = np.nan if score == INTRUDER else summary.balanced_accuracy
+            value = summary.accuracy if score == INTRUDER else balanced
             if status == SCORED and np.isnan(value):
                 status = UNREAD
             rows.append(
@@ -130,11 +129,11 @@ def latent_rows(
                     "value": value,
                     "adjusted": np.nan,
                     "accuracy": summary.accuracy,
-                    "balanced_accuracy": np.nan if score == INTRUDER else summary.balanced_accuracy,
+                    "balanced_accuracy": balanced,
                     "auroc": summary.auroc,
                     "answers": summary.parsed,
-                    "prompts": attempt["prompts"] if attempt else 0,
-                    "unread_prompts": attempt["unread_prompts"] if attempt else 0,
+                    "prompts": attempt["prompts"],
+                    "unread_prompts": attempt["unread_prompts"],
                     "frequency": latent["frequency"],
                     "stratum": latent["stratum"],
                     "windows": latent["windows"],
@@ -144,51 +143,37 @@ def latent_rows(
     return rows
 
 
-def _summary(
-    score: str, labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray
-) -> Summary:
-    """The summary of a latent's answers; labels of intruders are indices, not two classes."""
-    if score != INTRUDER:
-        return summarise(labels, predictions, probabilities)
-    accuracy = float((labels == predictions).mean()) if len(labels) else np.nan
-    return Summary(len(labels), accuracy, np.nan, np.nan)
+def _scored(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["status"] == SCORED]
 
 
 def _measure(
-    records: Records,
-    score: str,
-    scorer: str,
-    members: list[Row],
-    settings: Mapping[str, Any],
-    is_adjusted: bool,
+    records: Records, score: str, scorer: str, members: list[Row], reference: float
 ) -> None:
-    """Record the metrics of one score by one scorer or encoder."""
-    name, meaning = f"{score}_{scorer}", MEANINGS[score]
-    where = {"scorer_or_encoder": scorer, "score": score, "status": SCORED}
-    scored = [row for row in members if row["status"] == SCORED]
-    reference = settings["reference_frequency"]
-    measured = [(name, "value", f"Mean over latents of the {meaning}.")]
-    if is_adjusted:
-        text = f"{name} as the least-squares line in log frequency has it at {reference:g}."
-        measured.append((f"{name}_adjusted", "adjusted", text))
-    if not any(np.isnan(row["auroc"]) for row in scored):
-        measured.append((f"{name}_auroc", "auroc", f"Mean over latents of the AUROC of {score}."))
-    for metric, column, text in measured:
-        records.measure(
-            metric,
-            "mean",
-            TABLE,
-            unit="latent",
-            higher_is_better=True,
-            description=text,
-            where=where,
-            unit_id="latent",
-            value=column,
-        )
-    prompts = sum(row["prompts"] for row in members)
+    """Record the metrics of one score by one scorer or encoder, but for columns with gaps."""
+    name = f"{score}_{scorer}"
+    line = f"{name} as the least-squares line in log frequency has it at {reference:g}."
+    for metric, column, description in (
+        (name, "value", f"Mean over latents of the {MEANINGS[score]}."),
+        (f"{name}_adjusted", "adjusted", line),
+        (f"{name}_auroc", "auroc", f"Mean over latents of the AUROC of {score}."),
+    ):
+        if not any(np.isnan(row[column]) for row in _scored(members)):
+            records.measure(
+                metric,
+                "mean",
+                TABLE,
+                unit="latent",
+                higher_is_better=True,
+                description=description,
+                where={"scorer_or_encoder": scorer, "score": score, "status": SCORED},
+                unit_id="latent",
+                value=column,
+            )
+    prompts, unread = (sum(row[key] for row in members) for key in ("prompts", "unread_prompts"))
     records.add(
         f"{name}_unread",
-        sum(row["unread_prompts"] for row in members) / prompts if prompts else 0.0,
+        unread / prompts if prompts else 0.0,
         unit="prompt",
         n=prompts,
         higher_is_better=False,
@@ -196,14 +181,13 @@ def _measure(
     )
 
 
-def _explanations(folder: Path) -> dict[int, str | None]:
-    table = pq.read_table(Path(folder) / "explanations.parquet").to_pydict()
-    return dict(zip(table["latent"], table["explanation"], strict=True))
+def _statuses(rows: list[Row]) -> dict[str, int]:
+    """Latents per status, by name."""
+    return dict(sorted(Counter(row["status"] for row in rows).items()))
 
 
 def _reasons(rows: list[Row]) -> str:
     """The end of an error line: latents per status, and the remedy."""
-    counts = Counter(row["status"] for row in rows)
-    summary = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+    summary = ", ".join(f"{count} {reason}" for reason, count in _statuses(rows).items())
     remedy = "give tokens.budget.scoring more or lower evaluations.autointerp.min_examples"
     return f"({summary}); {remedy}."

@@ -40,6 +40,7 @@ def stand_ins() -> Iterator[None]:
             del sys.modules[name]
 
 
+# ruff: noqa: F401  (the other modules import delphi's names from here)
 with stand_ins():
     from delphi.clients.client import Response
     from delphi.explainers import DefaultExplainer
@@ -60,28 +61,8 @@ with stand_ins():
 # Our code counts every unreadable answer per latent; delphi's own lines name no latent.
 logging.getLogger("delphi").setLevel(logging.CRITICAL)
 
-__all__ = [
-    "ActivatingExample",
-    "ClassifierOutput",
-    "DefaultExplainer",
-    "DetectionScorer",
-    "ExampleEmbeddingScorer",
-    "FuzzingScorer",
-    "IntruderScorer",
-    "Latent",
-    "LatentRecord",
-    "NonActivatingExample",
-    "Response",
-    "TokenText",
-    "normalize_activations",
-    "pool_max_activation_windows",
-    "random_non_activating_windows",
-    "test",
-    "train",
-]
 
-
-class TokenText:
+class TokenText(dict[int, str]):
     """The text of single tokens, which delphi expects of `tokenizer.batch_decode` of 1-D ids.
 
     transformers 5 gives one string for all of them, and delphi then highlights single letters
@@ -89,13 +70,12 @@ class TokenText:
     """
 
     def __init__(self, decode: Callable[[list[int]], str]) -> None:
+        super().__init__()
         self._decode = decode
-        self._known: dict[int, str] = {}
 
-    def __getitem__(self, token: int) -> str:
-        if token not in self._known:
-            self._known[token] = self._decode([token])
-        return self._known[token]
+    def __missing__(self, token: int) -> str:
+        self[token] = self._decode([token])
+        return self[token]
 
     def batch_decode(self, ids: Iterable[Any]) -> list[str]:
         """One string per id of a 1-D tensor or list."""

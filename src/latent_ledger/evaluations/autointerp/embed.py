@@ -1,11 +1,10 @@
 """Example embedding: the distance of held-out examples to a latent's examples and to others.
 
 The score is that of delphi's ``ExampleEmbeddingScorer``, without explanation or language model. In
-each trial
-a query that fires and one that does not are compared with examples of the latent (same
-quantile of activation) and with ten negatives, all with their marks. A query counts as firing if
-it is nearer, in mean cosine similarity, to the former; the difference is the score behind the
-AUROC. Negatives have delphi's marks: an embedding does not see positions.
+each trial a query that fires and one that does not are compared with examples of the latent (same
+quantile of activation) and with ten negatives, all with their marks. A query counts as firing if it
+is nearer, in mean cosine similarity, to the former; the difference is the score behind the AUROC.
+Negatives have delphi's marks: an embedding does not see positions.
 """
 
 import asyncio
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from latent_ledger.evaluations.autointerp.delphi_io import ExampleEmbeddingScorer
-from latent_ledger.evaluations.autointerp.protocol import COMPARED, EMBEDDING
+from latent_ledger.evaluations.autointerp.protocol import COMPARED, EMBEDDING, SCORED
 from latent_ledger.evaluations.autointerp.records import Scorable, read
-from latent_ledger.evaluations.autointerp.score import SCORED, Scored, latent_seed, write
+from latent_ledger.evaluations.autointerp.score import Answer, Scored, latent_seed, write
 from latent_ledger.lib.progress import Progress
 from latent_ledger.scorers.embedding import Encoder
 
@@ -37,8 +36,7 @@ class CachingEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors [n, d] of `texts`, in their order."""
-        new = list(dict.fromkeys(text for text in texts if text not in self._vectors))
-        if new:
+        if new := list(dict.fromkeys(text for text in texts if text not in self._vectors)):
             self._vectors.update(zip(new, self.encoder.encode(new), strict=True))
         return np.stack([self._vectors[text] for text in texts])
 
@@ -55,14 +53,11 @@ def produce(
     encoder = encoder or Encoder(settings["folder"])
     latents = read(examples)
     rng = np.random.default_rng(np.random.SeedSequence(settings["seed"]))
-    drawn = set(rng.permutation(len(latents))[: settings["latents"]].tolist())
-    scored = []
+    drawn = rng.permutation(len(latents))[: settings["latents"]]
+    scored = [Scored(latent.latent, EMBEDDING, NOT_DRAWN) for latent in latents]
     with Progress("embed", total=len(drawn), unit="latent") as progress:
-        for number, latent in enumerate(latents):
-            if number not in drawn:
-                scored.append(Scored(latent.latent, EMBEDDING, NOT_DRAWN))
-                continue
-            scored.append(compare(latent, encoder, settings["trials"], settings["seed"]))
+        for number in sorted(drawn):
+            scored[number] = compare(latents[number], encoder, settings["trials"], settings["seed"])
             progress.update(1)
     write(Path(out), scored)
     return {"encoder": encoder.name, "latents": len(drawn), "trials": settings["trials"]}
@@ -77,15 +72,9 @@ def compare(latent: Scorable, encoder: Encoder, trials: int, seed: int) -> Score
         CachingEncoder(encoder), number_batches=trials, seed=latent_seed(seed, latent.latent)
     )
     results = asyncio.run(scorer(record)).score
-    deltas = [delta for result in results for delta in (result.delta_plus, result.delta_minus)]
-    return Scored(
-        latent.latent,
-        EMBEDDING,
-        SCORED,
-        len(results),
-        0,
-        [trial for trial in range(len(results)) for _ in range(2)],
-        [1, 0] * len(results),
-        [int(delta > 0) for delta in deltas],
-        [float(delta) for delta in deltas],
-    )
+    answers = [
+        Answer(trial, label, int(delta > 0), float(delta))
+        for trial, result in enumerate(results)
+        for label, delta in ((1, result.delta_plus), (0, result.delta_minus))
+    ]
+    return Scored(latent.latent, EMBEDDING, SCORED, len(results), answers=answers)

@@ -14,6 +14,7 @@ delphi draws train and test from one list with one seed, which puts up to all of
 into the explainer's prompt; here alternate windows keep them apart.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from scipy.sparse import csc_matrix, vstack
 from latent_ledger.coders.codes import CodeShards
 from latent_ledger.evaluations.autointerp import negatives, sample
 from latent_ledger.evaluations.autointerp.delphi_io import TokenText, test, train
-from latent_ledger.evaluations.autointerp.records import SCORABLE, Examples, write
+from latent_ledger.evaluations.autointerp.protocol import SCORABLE
+from latent_ledger.evaluations.autointerp.records import Examples, write
 from latent_ledger.evaluations.autointerp.windows import Pool, WindowExample, silent_windows
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
@@ -59,42 +61,34 @@ def produce(
     fires: csc_matrix = vstack(
         [shard[:, selected] for shard in sample.ordinary(shards.shards(), counted)], format="csc"
     )
-    tokenizer = load_tokenizer(model)
-    text = TokenText(lambda ids: str(tokenizer.decode(ids)))
     drawn: list[Examples] = []
-    windows, status, largest = (
-        np.zeros(len(selected), dtype) for dtype in (np.int64, object, float)
-    )
-    with Progress("examples", total=len(selected), unit="latent") as progress:
-        for number, latent in enumerate(selected):
-            entries = slice(*fires.indptr[number : number + 2])
-            pool = (
-                Pool(fires.indices[entries], fires.data[entries], ids)
-                if entries.stop > entries.start
-                else None
-            )
-            windows[number] = len(pool.windows) if pool else 0
-            largest[number] = pool.example(0).max_activation if pool else 0.0
-            examples = latent_examples(int(latent), pool, special, settings)
-            status[number] = examples if isinstance(examples, str) else SCORABLE
-            drawn += [] if isinstance(examples, str) else examples
-            progress.update(1)
-    names = np.array(sample.stratum_names(settings["strata"]), dtype=object)
-    columns = {
+    columns: dict[str, Any] = {
         "latent": selected,
         "frequency": frequency[selected],
-        "stratum": names[strata[selected]],
-        "windows": windows,
-        "max_activation": largest,
-        "status": status,
+        "stratum": np.array(sample.stratum_names(settings["strata"]))[strata[selected]],
+        "windows": [],
+        "max_activation": [],
+        "status": [],
     }
-    used = np.unique(np.concatenate([group.tokens.ravel() for group in drawn])) if drawn else []
-    write(out, columns, drawn, {int(token): text[int(token)] for token in used})
-    statuses, counts = np.unique(status.astype(str), return_counts=True)
+    with Progress("examples", total=len(selected), unit="latent") as progress:
+        for number, latent in enumerate(selected.tolist()):
+            first, end = fires.indptr[number : number + 2]
+            pool = (
+                Pool(fires.indices[first:end], fires.data[first:end], ids) if first < end else None
+            )
+            status, examples = latent_examples(latent, pool, special, settings)
+            columns["windows"].append(len(pool) if pool else 0)
+            columns["max_activation"].append(pool[0].max_activation if pool else 0.0)
+            columns["status"].append(status)
+            drawn += examples
+            progress.update(1)
+    tokenizer = load_tokenizer(model)
+    write(out, columns, drawn, TokenText(lambda ids: str(tokenizer.decode(ids))))
+    statuses = Counter(columns["status"])
     return {
         "requested": len(selected),
-        "scorable": int((status == SCORABLE).sum()),
-        "statuses": dict(zip(statuses.tolist(), counts.tolist(), strict=True)),
+        "scorable": statuses[SCORABLE],
+        "statuses": dict(sorted(statuses.items())),
         "windows": len(ids),
     }
 
@@ -119,23 +113,22 @@ def packed(tokens: Path, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 def latent_examples(
     latent: int, pool: Pool | None, special: np.ndarray, settings: Mapping[str, Any]
-) -> list[Examples] | str:
-    """The examples of one latent by role, or the reason why it has none.
+) -> tuple[str, list[Examples]]:
+    """The status of one latent and, if it is scorable, its examples by role.
 
     Raises :class:`LedgerError` if delphi draws fewer than requested.
     """
     if pool is None:
-        return NEVER
-    if len(pool.windows) < settings["min_examples"]:
-        return FEW
+        return NEVER, []
+    if len(pool) < settings["min_examples"]:
+        return FEW, []
     n_negatives = settings["n_negatives"]
     silent = silent_windows(pool, n_negatives, settings["seed"])
     if len(silent) < n_negatives:
-        return DENSE
-    every, largest = pool.examples, pool.example(0).max_activation
-    quantiles = settings["quantiles"]
-    shown = train(every[0::2], largest, settings["n_train"], "quantiles", n_quantiles=quantiles)
-    held_out = test(every[1::2], largest, settings["n_test"], quantiles, "quantiles")
+        return DENSE, []
+    largest, quantiles = pool[0].max_activation, settings["quantiles"]
+    shown = train(pool[0::2], largest, settings["n_train"], "quantiles", n_quantiles=quantiles)
+    held_out = test(pool[1::2], largest, settings["n_test"], quantiles, "quantiles")
     for drawn, wanted in ((shown, settings["n_train"]), (held_out, settings["n_test"])):
         if len(drawn) != wanted:
             raise LedgerError(
@@ -147,12 +140,11 @@ def latent_examples(
     lender = negatives.borrow(negatives.marks(positives.activations), special[silent], rng)
     no_quantile = np.full(n_negatives, -1)
     tokens = pool.tokens[silent]
-    return [
+    zeros = np.zeros(tokens.shape, np.float32)
+    return SCORABLE, [
         _firing(latent, "train", shown),
         positives,
-        Examples(
-            latent, "negative", tokens, np.zeros(tokens.shape, np.float32), silent, no_quantile
-        ),
+        Examples(latent, "negative", tokens, zeros, silent, no_quantile),
         Examples(latent, "matched", tokens, positives.activations[lender], silent, no_quantile),
     ]
 

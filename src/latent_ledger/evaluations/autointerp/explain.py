@@ -5,7 +5,6 @@ The prompt shows the examples of ``train`` with activations from 0 to 10, and ma
 then does not score the latent, and the status keeps the reason.
 """
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from latent_ledger.lib.progress import Progress
 from latent_ledger.scorers import opening
 
 EXPLANATIONS = "explanations.parquet"
+COLUMNS = pa.schema({"latent": pa.int64(), "explanation": pa.string(), "status": pa.string()})
 EXPLAINED, UNPARSED, UNANSWERED = "explained", "explanation not parsed", "explanation not answered"
 
 
@@ -36,38 +36,19 @@ def produce(
     payload of :mod:`~.records`. `cache`: folder of answers that outlives the job. `log`: file for
     the output of a server that the scorer starts. Returns facts.
     """
-    latents = read(examples)
-    name, explained = asyncio.run(_explain(latents, settings["scorer"], cache, log))
-    texts = [text for text, _ in explained]
-    columns = {
-        "latent": pa.array([latent.latent for latent in latents], pa.int64()),
-        "explanation": pa.array(texts, pa.string()),
-        "status": pa.array([status for _, status in explained], pa.string()),
-    }
-    table(Path(out) / EXPLANATIONS, columns)
-    return {
-        "scorer": name,
-        "latents": len(latents),
-        "explained": sum(text is not None for text in texts),
-    }
+    latents, temperature = read(examples), settings["scorer"].get("temperature", 0.0)
+    client = opening.open_client(settings["scorer"], cache, log)
 
+    async def explain(latent: Scorable) -> dict[str, Any]:
+        strict = strict_client.StrictClient(client, strict_client.explanation)
+        explainer = DefaultExplainer(strict, threshold=MARKED, temperature=temperature)
+        explanation, status = (await explainer(latent.record)).explanation, EXPLAINED
+        if strict.failures:
+            explanation, status = None, UNPARSED if strict.unparsed else UNANSWERED
+        return {"latent": latent.latent, "explanation": explanation, "status": status}
 
-async def _explain(
-    latents: list[Scorable], settings: Mapping[str, Any], cache: Path | None, log: Path | None
-) -> tuple[str, list[tuple[str | None, str]]]:
-    """The scorer's name, and per latent its explanation (or None) and status."""
-    with Progress("explain", total=len(latents), unit="latent") as progress:
-        async with opening.open_client(settings, cache, log) as client:
-
-            async def explain_one(latent: Scorable) -> tuple[str | None, str]:
-                strict = strict_client.StrictClient(client, strict_client.explanation)
-                explainer = DefaultExplainer(
-                    strict, threshold=MARKED, temperature=settings.get("temperature", 0.0)
-                )
-                result = await explainer(latent.record)
-                progress.update(1)
-                if strict.failures:
-                    return None, UNPARSED if strict.unparsed else UNANSWERED
-                return result.explanation, EXPLAINED
-
-            return client.name, await asyncio.gather(*map(explain_one, latents))
+    progress = Progress("explain", total=len(latents), unit="latent")
+    rows = strict_client.ask_all(progress, client, latents, explain)
+    table(Path(out) / EXPLANATIONS, pa.Table.from_pylist(rows, COLUMNS))
+    explained = sum(row["explanation"] is not None for row in rows)
+    return {"scorer": client.name, "latents": len(rows), "explained": explained}

@@ -1,9 +1,8 @@
 """Measures of a latent's answers, and their values at another firing frequency.
 
 Rare latents are easier to distinguish than frequent ones, and coders differ in how often their
-latents fire. Every mean over latents therefore comes with a *frequency-adjusted* one: the value of
-the least-squares line of the score on log10 of the frequency, at one reference frequency for all
-coders.
+latents fire. Every mean over latents therefore comes with a *frequency-adjusted* one, at the same
+reference frequency for all coders.
 """
 
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from latent_ledger.statistics.resampling import Values
 class Summary:
     """One latent under one score; NaN where undefined."""
 
-    parsed: int
-    accuracy: float
-    balanced_accuracy: float
-    auroc: float
+    parsed: int = 0
+    accuracy: float = np.nan
+    balanced_accuracy: float = np.nan
+    auroc: float = np.nan
 
 
 def summarise(labels: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray) -> Summary:
@@ -34,12 +33,11 @@ def summarise(labels: np.ndarray, predictions: np.ndarray, probabilities: np.nda
     labels, predicted, likely = labels[read], predictions[read], probabilities[read]
     correct = labels == predicted
     accuracy = float(correct.mean()) if read.any() else np.nan
-    both = {0, 1} <= set(labels.tolist())
-    balanced = (
-        float(np.mean([correct[labels == label].mean() for label in (0, 1)])) if both else np.nan
-    )
-    ranked = both and not np.isnan(likely).any()
-    auroc = Values(np.arange(len(labels)), "auroc", likely, labels).estimate() if ranked else np.nan
+    balanced = auroc = np.nan
+    if {0, 1} <= set(labels.tolist()):
+        balanced = float(np.mean([correct[labels == label].mean() for label in (0, 1)]))
+        if not np.isnan(likely).any():
+            auroc = Values(np.arange(len(labels)), "auroc", likely, labels).estimate()
     return Summary(int(read.sum()), accuracy, balanced, auroc)
 
 

@@ -14,8 +14,10 @@ numbered over the token set, so the later jobs need neither the token set nor th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +34,13 @@ from latent_ledger.evaluations.autointerp.delphi_io import (
     NonActivatingExample,
     normalize_activations,
 )
+from latent_ledger.evaluations.autointerp.protocol import SCORABLE
+from latent_ledger.lib.numbers import ROW_GROUP
 
-ROLES = ("train", "test", "negative", "matched")
-LATENTS, EXAMPLES, ARRAYS, VOCABULARY = (
-    "latents.parquet",
-    "examples.parquet",
-    "examples.safetensors",
-    "vocabulary.parquet",
-)
-SCORABLE = "scorable"
-"""Status of a latent that has examples; any other status is the reason why it has none."""
+FIRING = ("train", "test")
+"""Roles of the examples in which the latent fires."""
+LATENTS, VOCABULARY = "latents.parquet", "vocabulary.parquet"
+EXAMPLES, ARRAYS = "examples.parquet", "examples.safetensors"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def write(
 ) -> None:
     """Write the payload; `latents` are the columns of ``latents.parquet``, `text` by token id."""
     out = Path(out)
-    table(out / LATENTS, latents)
+    table(out / LATENTS, pa.table(dict(latents)))
     sizes = np.array([len(group.windows) for group in examples], np.int64)
     columns = {
         "latent": np.repeat(np.array([group.latent for group in examples], np.int64), sizes),
@@ -69,28 +68,25 @@ def write(
         "quantile": _stack([group.quantiles for group in examples], np.int64),
         "window": _stack([group.windows for group in examples], np.int64),
     }
-    table(out / EXAMPLES, columns)
+    table(out / EXAMPLES, pa.table(columns))
     arrays = {
         "tokens": _stack([group.tokens for group in examples], np.int32),
         "activations": _stack([group.activations for group in examples], np.float32),
     }
     save_file(arrays, out / ARRAYS)
-    ids = np.unique(arrays["tokens"])
-    texts = [text[int(token)] for token in ids]
-    table(
-        out / VOCABULARY, {"token_id": ids.astype(np.int64), "text": pa.array(texts, pa.string())}
-    )
+    ids = np.unique(arrays["tokens"]).astype(np.int64)
+    texts = pa.array([text[token] for token in ids.tolist()], pa.string())
+    table(out / VOCABULARY, pa.table({"token_id": ids, "text": texts}))
 
 
-def table(path: Path, columns: Mapping[str, Any]) -> None:
-    """Write columns as Parquet, equal content to equal bytes."""
-    pq.write_table(pa.table(dict(columns)), path, compression="zstd", row_group_size=65_536)
+def table(path: Path, content: pa.Table) -> None:
+    """Write a table as Parquet, equal content to equal bytes."""
+    pq.write_table(content, path, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def _stack(arrays: list[np.ndarray], dtype: Any) -> np.ndarray:
     """Concatenate arrays; none give an empty array."""
-    stacked = np.concatenate(arrays) if arrays else np.empty(0)
-    return np.ascontiguousarray(stacked, dtype=dtype)
+    return np.concatenate(arrays).astype(dtype) if arrays else np.empty(0, dtype)
 
 
 @dataclass(frozen=True)
@@ -117,38 +113,32 @@ class Scorable:
         """The record whose negatives borrow a positive's marks."""
         return replace(self.record, not_active=self.matched)
 
-    def row(self, str_tokens: list[str]) -> int:
-        """The row of ``examples.parquet`` behind a sample of delphi's."""
-        return self.rows[id(str_tokens)]
-
 
 def read(folder: Path) -> list[Scorable]:
     """Every scorable latent of a payload, ascending."""
     folder = Path(folder)
     latents = pq.read_table(folder / LATENTS).to_pylist()
     examples = pq.read_table(folder / EXAMPLES)
-    latent, quantile = (examples[name].to_numpy() for name in ("latent", "quantile"))
-    role = examples["role"].to_numpy()
-    arrays = load_file(folder / ARRAYS)
+    latent, quantile, role = (examples[name].to_numpy() for name in ("latent", "quantile", "role"))
+    arrays = itemgetter("tokens", "activations")(load_file(folder / ARRAYS))
     vocabulary = pq.read_table(folder / VOCABULARY).to_pydict()
     text = dict(zip(vocabulary["token_id"], vocabulary["text"], strict=True))
     scorable = []
     for row in latents:
         if row["status"] != SCORABLE:
             continue
-        by_role: dict[str, list] = {name: [] for name in ROLES}
+        by_role: dict[str, list] = defaultdict(list)
         rows = {}
-        for number in np.flatnonzero(latent == row["latent"]):
-            example = _example(
-                role[number],
-                arrays["tokens"][number],
-                arrays["activations"][number],
-                quantile[number],
-                text,
+        for number in np.flatnonzero(latent == row["latent"]).tolist():
+            ids, values = (torch.from_numpy(array[number].copy()) for array in arrays)
+            texts = [text[token] for token in ids.tolist()]
+            rows[id(texts)] = number
+            by_role[role[number]].append(
+                ActivatingExample(ids, values, str_tokens=texts, quantile=int(quantile[number]))
+                if role[number] in FIRING
+                else NonActivatingExample(ids, values, str_tokens=texts, distance=-1.0)
             )
-            rows[id(example.str_tokens)] = int(number)
-            by_role[role[number]].append(example)
-        for name in ("train", "test"):
+        for name in FIRING:
             normalize_activations(by_role[name], row["max_activation"])
         record = LatentRecord(
             Latent("", row["latent"]),
@@ -159,13 +149,3 @@ def read(folder: Path) -> list[Scorable]:
         )
         scorable.append(Scorable(record, by_role["matched"], rows))
     return scorable
-
-
-def _example(
-    role: str, tokens: np.ndarray, activations: np.ndarray, quantile: int, text: Mapping[int, str]
-) -> ActivatingExample | NonActivatingExample:
-    texts = [text[int(token)] for token in tokens]
-    ids, values = torch.from_numpy(tokens.copy()), torch.from_numpy(activations.copy())
-    if role in ("train", "test"):
-        return ActivatingExample(ids, values, str_tokens=texts, quantile=int(quantile))
-    return NonActivatingExample(ids, values, str_tokens=texts, distance=-1.0)

@@ -5,7 +5,7 @@ from typing import Any
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.autointerp.plan import NAME
-from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORES
+from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORABLE, SCORED, SCORES
 from latent_ledger.evaluations.formatting import count, interval, share, table
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
@@ -14,15 +14,14 @@ def read_sample(row: RowPlan, payload: Payload) -> Finding:
     """The share of drawn latents with examples, and the reasons of the others."""
     facts = payload.facts
     requested, statuses = facts["requested"], dict(facts["statuses"])
-    shares = {"scorable": statuses.pop("scorable", 0)}
+    shares = {SCORABLE: statuses.pop(SCORABLE, 0)}
     shares |= {f"dropped/{reason.replace(' ', '_')}": number for reason, number in statuses.items()}
     metrics = [
         {"name": name, "estimate": number / requested, "ci": None, "unit": "latent", "n": requested}
         for name, number in shares.items()
     ]
-    lost = ", ".join(f"{number} {reason}" for reason, number in statuses.items()) or "none"
-    text = f"{shares['scorable']} of {requested} latents drawn have examples; dropped: {lost}"
-    return Finding(text, main=metrics[0], metrics=metrics)
+    have = f"{shares[SCORABLE]} of {requested} latents drawn have examples"
+    return Finding(f"{have}; dropped: {_counts(statuses)}", main=metrics[0], metrics=metrics)
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
@@ -40,15 +39,18 @@ def read(row: RowPlan, payload: Payload) -> Finding:
             far = ", extrapolated" if name in facts["extrapolated"] else ""
             text += f" (frequency-adjusted {by[f'{name}_adjusted']['estimate']:.3f}{far})"
         parts.append(text)
-    dropped = {k: v for k, v in facts["statuses"][row.metric].items() if k != "scored"}
-    lost = ", ".join(f"{number} {reason}" for reason, number in dropped.items()) or "none"
+    dropped = {k: v for k, v in facts["statuses"][row.metric].items() if k != SCORED}
     unread = by[f"{row.metric}_unread"]
     text = (
-        f"{'; '.join(parts)}; {count(main)} of {facts['requested']}, dropped: {lost}; "
+        f"{'; '.join(parts)}; {count(main)} of {facts['requested']}, dropped: {_counts(dropped)}; "
         f"unread answers {share(unread)} of {unread['n']:,} prompts; "
         f"{row.columns['coder_type'].partition('auto-interp, ')[2].rpartition(',')[0]}"
     )
     return Finding(text, main=main, null=chance(main["name"], facts), metrics=metrics)
+
+
+def _counts(statuses: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in statuses.items()) or "none"
 
 
 def chance(name: str, facts: Mapping[str, Any]) -> float:
@@ -58,33 +60,9 @@ def chance(name: str, facts: Mapping[str, Any]) -> float:
 
 def section(current: Sequence[Any]) -> str:
     """The ledger's table of coders and scorers."""
-    lines = []
-    for row in current:
-        if row.row_type != NAME or not row.metrics:
-            continue
-        by = named(row.metrics)
-        scores = {
-            score: metric
-            for score in SCORES
-            for name, metric in by.items()
-            if name.startswith(f"{score}_") and row.run_id.endswith(f"-{name[len(score) + 1 :]}")
-        }
-        main = next(iter(scores.values()))
-        adjusted = by.get(f"{main['name']}_adjusted")
-        lines.append(
-            (
-                f"`{row.run_id.partition('-')[2]}`",
-                *(interval(scores[score]) if score in scores else "" for score in SCORES),
-                f"{adjusted['estimate']:.3f}" if adjusted else "",
-                count(main)[2:],
-            )
-        )
-    header = (
-        "coder and scorer",
-        *(score.replace("_", ", ") for score in SCORES),
-        "first, frequency-adjusted",
-        "n",
-    )
+    lines = [_cells(row) for row in current if row.row_type == NAME and row.metrics]
+    scores = [score.replace("_", ", ") for score in SCORES]
+    header = ("coder and scorer", *scores, "first, frequency-adjusted", "n")
     return (
         "## Can a scorer tell from a latent's examples where it fires?\n\n"
         "Mean over a random sample of latents of the balanced accuracy (intruder: share of trials "
@@ -96,3 +74,22 @@ def section(current: Sequence[Any]) -> str:
         if lines
         else ""
     )
+
+
+def _cells(row: Any) -> list[str]:
+    """A row's line of the table."""
+    by = named(row.metrics)
+    scores = {
+        score: metric
+        for score in SCORES
+        for name, metric in by.items()
+        if name.startswith(f"{score}_") and row.run_id.endswith(f"-{name[len(score) + 1 :]}")
+    }
+    main = next(iter(scores.values()))
+    adjusted = by.get(f"{main['name']}_adjusted")
+    return [
+        f"`{row.run_id.partition('-')[2]}`",
+        *(interval(scores[score]) if score in scores else "" for score in SCORES),
+        f"{adjusted['estimate']:.3f}" if adjusted else "",
+        count(main)[2:],
+    ]

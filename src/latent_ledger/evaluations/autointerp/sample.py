@@ -2,12 +2,12 @@
 
 A latent's firing frequency is its share of the ordinary tokens (no BOS, no EOS). The cut points of
 the configuration divide the frequencies into strata; latents that never fire are a stratum of their
-own. Every stratum gets its proportional share of the sample (largest remainders), so the plain mean
-over the sample estimates the mean over the coder's latents, with less variance than a draw from all
-of them. The draw depends on the seed and the strata, and on no score.
+own. Every stratum gets its proportional share of the sample, so the plain mean over the sample
+estimates the mean over the coder's latents, with less variance than a draw from all of them.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_matrix, diags
@@ -26,10 +26,8 @@ def ordinary(shards: Iterable[csr_matrix], counted: np.ndarray) -> Iterable[csr_
 
 def frequencies(shards: Iterable[csr_matrix], width: int, rows: int) -> np.ndarray:
     """Share of `rows` tokens on which each latent fires; [width] float64."""
-    fired = sum(
-        (np.bincount(shard.indices, minlength=width) for shard in shards), np.zeros(width, np.int64)
-    )
-    return fired / rows
+    fired = sum(np.bincount(shard.indices, minlength=width) for shard in shards)
+    return np.asarray(fired) / rows
 
 
 def stratify(frequency: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
@@ -41,7 +39,7 @@ def stratify(frequency: np.ndarray, cuts: Sequence[float]) -> np.ndarray:
 def stratum_names(cuts: Sequence[float]) -> list[str]:
     """A name per stratum, in the order of :func:`stratify`."""
     ends = [f"{cut:g}" for cut in cuts]
-    middle = [f"{low} to {high}" for low, high in zip(ends, ends[1:], strict=False)]
+    middle = [f"{low} to {high}" for low, high in pairwise(ends)]
     return ["never fires", f"below {ends[0]}", *middle, f"from {ends[-1]}"]
 
 

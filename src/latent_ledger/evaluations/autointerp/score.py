@@ -14,11 +14,12 @@ because delphi's fixed place reveals the intruder as well. Every latent has its 
 by the latent, so that neither the order nor the set of latents changes its prompts.
 """
 
-import asyncio
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +33,7 @@ from latent_ledger.evaluations.autointerp.delphi_io import (
     IntruderScorer,
 )
 from latent_ledger.evaluations.autointerp.explain import EXPLAINED, EXPLANATIONS
-from latent_ledger.evaluations.autointerp.protocol import INTRUDER
+from latent_ledger.evaluations.autointerp.protocol import INTRUDER, SCORED
 from latent_ledger.evaluations.autointerp.records import Scorable, read, table
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.progress import Progress
@@ -40,6 +41,20 @@ from latent_ledger.scorers import opening
 from latent_ledger.scorers.client import Client
 
 ANSWERS, TABLE = "answers.parquet", "scores.parquet"
+INT, TEXT = pa.int64(), pa.string()
+ANSWER_COLUMNS = pa.schema(
+    {
+        "latent": INT,
+        "score": TEXT,
+        "example": INT,
+        "label": INT,
+        "prediction": INT,
+        "probability": pa.float64(),
+    }
+)
+COLUMNS = pa.schema(
+    {"latent": INT, "score": TEXT, "status": TEXT, "prompts": INT, "unread_prompts": INT}
+)
 CLASSIFIERS = {
     "detection": DetectionScorer,
     "fuzzing": FuzzingScorer,
@@ -48,28 +63,29 @@ CLASSIFIERS = {
 """delphi's scorer of each score in :data:`~.protocol.CLASSIFIED`."""
 
 
+class Answer(NamedTuple):
+    """One answer of a scorer or encoder."""
+
+    example: int
+    """Row of ``examples.parquet``, or the trial."""
+    label: int
+    """0 or 1, or the index of the intruder; the same of the prediction."""
+    prediction: int | None
+    """None where no answer could be read."""
+    probability: float | None = None
+    """Of a 1, where the scorer gives any."""
+
+
 @dataclass
 class Scored:
-    """One latent under one score.
-
-    Per answer: `examples` (row of ``examples.parquet``, or the trial), `labels` and `predictions`
-    (0 or 1, or the index of the intruder; None where no answer could be read), `probabilities`
-    (of a 1, where the scorer gives any). `prompts` counts all prompts, `failures` those without a
-    readable answer.
-    """
+    """One latent under one score; `unread_prompts` are those without a readable answer."""
 
     latent: int
     score: str
     status: str
     prompts: int = 0
-    failures: int = 0
-    examples: list[int] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    predictions: list[int | None] = field(default_factory=list)
-    probabilities: list[float | None] = field(default_factory=list)
-
-
-SCORED = "scored"
+    unread_prompts: int = 0
+    answers: list[Answer] = field(default_factory=list)
 
 
 def produce(
@@ -90,48 +106,27 @@ def produce(
     latents = read(examples)
     rows = pq.read_table(Path(explanations) / EXPLANATIONS).to_pylist()
     explained = {row["latent"]: row for row in rows}
-    name, scored = asyncio.run(_score(latents, explained, settings, cache, log))
+    client = opening.open_client(settings["scorer"], cache, log)
+
+    async def ask(item: tuple[Scorable, str]) -> Scored:
+        latent, score = item
+        row = explained[latent.latent]
+        if score == INTRUDER:
+            return await find_intruders(latent, client, settings)
+        if row["status"] != EXPLAINED:
+            return Scored(latent.latent, score, row["status"])
+        return await classify(latent.explained(row["explanation"]), score, client, settings)
+
+    items = list(itertools.product(latents, settings["scores"]))
+    progress = Progress("score", total=len(items), unit="score")
+    scored = strict_client.ask_all(progress, client, items, ask)
     write(Path(out), scored)
     return {
-        "scorer": name,
+        "scorer": client.name,
         "latents": len(latents),
         "prompts": sum(latent.prompts for latent in scored),
-        "unread_prompts": sum(latent.failures for latent in scored),
+        "unread_prompts": sum(latent.unread_prompts for latent in scored),
     }
-
-
-async def _score(
-    latents: list[Scorable],
-    explained: Mapping[int, Mapping[str, Any]],
-    settings: Mapping[str, Any],
-    cache: Path | None,
-    log: Path | None,
-) -> tuple[str, list[Scored]]:
-    """The scorer's name, and every latent under every score, in the order of the latents."""
-    scores = settings["scores"]
-    total = len(latents) * len(scores)
-    with Progress("score", total=total, unit="score") as progress:
-        async with opening.open_client(settings["scorer"], cache, log) as client:
-
-            async def score_one(latent: Scorable, score: str) -> Scored:
-                row = explained[latent.latent]
-                if score == INTRUDER:
-                    scored = await find_intruders(latent, client, settings)
-                elif row["status"] != EXPLAINED:
-                    scored = Scored(latent.latent, score, row["status"])
-                else:
-                    scored = await classify(
-                        latent.explained(row["explanation"]), score, client, settings
-                    )
-                progress.update(1)
-                return scored
-
-            scored = await asyncio.gather(
-                *(score_one(latent, score) for latent in latents for score in scores)
-            )
-            if client.broken:  # delphi swallows exceptions
-                raise client.broken
-            return client.name, scored
 
 
 def latent_seed(seed: int, latent: int) -> int:
@@ -146,7 +141,7 @@ async def classify(
 
     Raises :class:`LedgerError` if `examples_shown` does not divide the number of examples.
     """
-    shown, scorer = settings["examples_shown"], settings["scorer"]
+    shown = settings["examples_shown"]
     record = latent.with_matched() if score == "fuzzing_matched" else latent.record
     n = len(record.test) + len(record.not_active)
     if n % shown:
@@ -154,70 +149,53 @@ async def classify(
             f"{shown} examples per prompt do not divide {n} examples: delphi would drop a prompt. "
             "Choose an examples_shown that divides n_test + n_negatives."
         )
-    strict = strict_client.StrictClient(client, strict_client.labels(shown), shown)
-    delphi_scorer = CLASSIFIERS[score](
-        strict,
-        n_examples_shown=shown,
-        log_prob=scorer.get("logprobs", False),
-        temperature=scorer.get("temperature", 0.0),
-        seed=latent_seed(settings["seed"], latent.latent),
-    )
+    strict = strict_client.StrictClient(client, partial(strict_client.labels, n=shown), shown)
+    log_prob = settings["scorer"].get("logprobs", False)
+    delphi_scorer = CLASSIFIERS[score](strict, log_prob=log_prob, **_options(latent, settings))
     outputs: Sequence[ClassifierOutput] = (await delphi_scorer(record)).score
-    return Scored(
-        latent.latent,
-        score,
-        SCORED,
-        strict.prompts,
-        strict.failures,
-        [latent.row(output.str_tokens) for output in outputs],
-        [int(output.activating) for output in outputs],
-        [None if output.prediction is None else int(output.prediction) for output in outputs],
-        [output.probability for output in outputs],
-    )
+    answers = [
+        Answer(
+            latent.rows[id(output.str_tokens)],
+            int(output.activating),
+            None if output.prediction is None else int(output.prediction),
+            output.probability,
+        )
+        for output in outputs
+    ]
+    return Scored(latent.latent, score, SCORED, strict.prompts, strict.failures, answers)
 
 
 async def find_intruders(latent: Scorable, client: Client, settings: Mapping[str, Any]) -> Scored:
     """One trial per negative, among test examples of one quantile."""
-    shown = settings["examples_shown"]
-    strict = strict_client.StrictClient(client, strict_client.intruder(shown))
-    delphi_scorer = IntruderScorer(
-        strict,
-        n_examples_shown=shown,
-        temperature=settings["scorer"].get("temperature", 0.0),
-        seed=latent_seed(settings["seed"], latent.latent),
-    )
+    read = partial(strict_client.intruder, n=settings["examples_shown"])
+    strict = strict_client.StrictClient(client, read)
+    delphi_scorer = IntruderScorer(strict, **_options(latent, settings))
     results = (await delphi_scorer(latent.with_matched())).score
     # delphi returns an unreadable answer as a wrong guess, but without its trial.
     readable = [result for result in results if result.sample is not None]
-    return Scored(
-        latent.latent,
-        INTRUDER,
-        SCORED,
-        strict.prompts,
-        strict.failures,
-        list(range(len(readable))),
-        [result.correct_index for result in readable],
-        [result.prediction for result in readable],
-        [None] * len(readable),
-    )
+    answers = [
+        Answer(trial, result.correct_index, result.prediction)
+        for trial, result in enumerate(readable)
+    ]
+    return Scored(latent.latent, INTRUDER, SCORED, strict.prompts, strict.failures, answers)
+
+
+def _options(latent: Scorable, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that all of delphi's scorers take."""
+    return {
+        "n_examples_shown": settings["examples_shown"],
+        "temperature": settings["scorer"].get("temperature", 0.0),
+        "seed": latent_seed(settings["seed"], latent.latent),
+    }
 
 
 def write(out: Path, scored: Sequence[Scored]) -> None:
     """Write two tables: one row per answer, and one per latent and score."""
-    answers = {
-        "latent": pa.array([s.latent for s in scored for _ in s.labels], pa.int64()),
-        "score": pa.array([s.score for s in scored for _ in s.labels], pa.string()),
-        "example": pa.array([value for s in scored for value in s.examples], pa.int64()),
-        "label": pa.array([value for s in scored for value in s.labels], pa.int64()),
-        "prediction": pa.array([value for s in scored for value in s.predictions], pa.int64()),
-        "probability": pa.array([value for s in scored for value in s.probabilities], pa.float64()),
-    }
-    table(out / ANSWERS, answers)
-    scores = {
-        "latent": pa.array([s.latent for s in scored], pa.int64()),
-        "score": pa.array([s.score for s in scored], pa.string()),
-        "status": pa.array([s.status for s in scored], pa.string()),
-        "prompts": pa.array([s.prompts for s in scored], pa.int64()),
-        "unread_prompts": pa.array([s.failures for s in scored], pa.int64()),
-    }
-    table(out / TABLE, scores)
+    answers = [
+        {"latent": latent.latent, "score": latent.score, **answer._asdict()}
+        for latent in scored
+        for answer in latent.answers
+    ]
+    table(out / ANSWERS, pa.Table.from_pylist(answers, ANSWER_COLUMNS))
+    rows = [{name: getattr(latent, name) for name in COLUMNS.names} for latent in scored]
+    table(out / TABLE, pa.Table.from_pylist(rows, COLUMNS))

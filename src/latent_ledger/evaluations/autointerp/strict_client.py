@@ -1,43 +1,40 @@
 """A client between delphi and a scorer that passes on only exactly readable answers.
 
-delphi reads answers loosely (``["0", "0"]`` as two ones). An answer that it cannot read silently
-leaves its metrics, or counts as a wrong guess of an intruder, or becomes the explanation
-"Explanation could not be parsed.". Here an answer is read strictly first and passed on in the form
-that delphi reads back exactly. Any other answer reaches delphi as unreadable and is counted.
+delphi reads answers loosely (``["0", "0"]`` as two ones). What it cannot read silently leaves its
+metrics, counts as a wrong guess, or becomes the explanation "Explanation could not be parsed.".
+Here an answer is read strictly and passed on in the form that delphi reads back exactly; any other
+answer reaches delphi as unreadable and is counted.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from latent_ledger.evaluations.autointerp.delphi_io import Response
+from latent_ledger.lib.progress import Progress
 from latent_ledger.scorers import answers
 from latent_ledger.scorers.client import Client, Unanswered
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 Read = Callable[[str], str | None]
 """An answer in the form delphi reads exactly, or None."""
 
-UNREADABLE = ""
+UNREADABLE = Response("")
 
 
-def labels(n: int) -> Read:
+def labels(text: str, n: int) -> str | None:
     """A list of exactly `n` zeros and ones: detection and fuzzing."""
-
-    def read(text: str) -> str | None:
-        entries = answers.strict(text, n)
-        return None if entries is None else answers.render(entries)
-
-    return read
+    entries = answers.strict(text, n)
+    return None if entries is None else answers.render(entries)
 
 
-def intruder(n: int) -> Read:
+def intruder(text: str, n: int) -> str | None:
     """The index of one of `n` examples."""
-
-    def read(text: str) -> str | None:
-        index = answers.intruder(text, n)
-        return None if index is None else f"[RESPONSE]: {index}"
-
-    return read
+    index = answers.intruder(text, n)
+    return None if index is None else f"[RESPONSE]: {index}"
 
 
 def explanation(text: str) -> str | None:
@@ -66,18 +63,40 @@ class StrictClient:
             response = await self.client.generate(messages, **kwargs)
         except Unanswered:
             self.unanswered += 1
-            return Response(UNREADABLE)
+            return UNREADABLE
         text = self.read(response.text)
         if text is None:
             self.unparsed += 1
-            return Response(UNREADABLE)
+            return UNREADABLE
         tokens = response.logprobs
-        if tokens is not None:
-            digits = sum("0" in token.token or "1" in token.token for token in tokens)
-            tokens = tokens if digits == self.digits else None
-        return Response(text, tokens)
+        digits = sum("0" in token.token or "1" in token.token for token in tokens or ())
+        return Response(text, tokens if digits == self.digits else None)
 
     @property
     def failures(self) -> int:
         """Prompts without a readable answer."""
         return self.unparsed + self.unanswered
+
+
+def ask_all(
+    progress: Progress,
+    client: Client,
+    items: Iterable[Item],
+    ask: Callable[[Item], Awaitable[Result]],
+) -> list[Result]:
+    """What `ask` returns for each of `items`, all asked at once; raises why `client` is broken."""
+
+    async def counted(item: Item) -> Result:
+        result = await ask(item)
+        progress.update(1)
+        return result
+
+    async def run() -> list[Result]:
+        async with client:
+            results = await asyncio.gather(*map(counted, items))
+            if client.broken:  # delphi swallows exceptions
+                raise client.broken
+            return results
+
+    with progress:
+        return asyncio.run(run())

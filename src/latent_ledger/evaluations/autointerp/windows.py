@@ -5,11 +5,11 @@ samplers use only a length, slices, and single items. A sequence that makes an e
 therefore gives the same draw, many times faster.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import overload
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +28,8 @@ class WindowExample(ActivatingExample):
     window: int = -1
 
 
-class Pool:
-    """Every window in which one latent fires, strongest first.
+class Pool(Sequence[WindowExample]):
+    """Every window in which one latent fires, strongest first; a slice is a pool of fewer.
 
     `rows` [fires] int64, ascending: its positions in the flat token set; `values`
     [fires] float32; `tokens` [windows, length]: the token set cut into windows.
@@ -47,65 +47,29 @@ class Pool:
             index_within_ctx=positions % length,
             ctx_len=length,
         )
-        self._examples: dict[int, WindowExample] = {}
-
-    def example(self, rank: int) -> WindowExample:
-        """The window of this rank; every call returns the same object."""
-        if rank not in self._examples:
-            window = int(self.windows[rank])
-            self._examples[rank] = WindowExample(
-                torch.from_numpy(self.tokens[window]), self.activations[rank], window=window
-            )
-        return self._examples[rank]
-
-    @property
-    def examples(self) -> Windows:
-        """All windows of the pool."""
-        return Windows(self, range(len(self.windows)))
-
-    def silent(self) -> torch.Tensor:
-        """Numbers of the windows in which the latent never fires, ascending."""
-        mask = torch.ones(len(self.tokens), dtype=torch.bool)
-        mask[self.windows] = False
-        return mask.nonzero().flatten()
-
-
-class Windows(Sequence[WindowExample]):
-    """Some of a pool's windows, by rank. A slice is a :class:`Windows` too."""
-
-    def __init__(self, pool: Pool, ranks: range) -> None:
-        self.pool, self.ranks = pool, ranks
 
     def __len__(self) -> int:
-        return len(self.ranks)
+        return len(self.windows)
 
-    @overload
-    def __getitem__(self, key: int) -> WindowExample: ...
-
-    @overload
-    def __getitem__(self, key: slice) -> Windows: ...
-
-    def __getitem__(self, key: int | slice) -> WindowExample | Windows:
+    def __getitem__(self, key: Any) -> Any:
+        windows, activations = self.windows[key], self.activations[key]
         if isinstance(key, slice):
-            return Windows(self.pool, self.ranks[key])
-        return self.pool.example(self.ranks[key])
-
-
-class _Numbers:
-    """A stand-in for delphi's tokenizer: window numbers have no text."""
-
-    @staticmethod
-    def batch_decode(_ids: torch.Tensor) -> list[str]:
-        return []
+            part = copy(self)
+            part.windows, part.activations = windows, activations
+            return part
+        window = int(windows)
+        return WindowExample(torch.from_numpy(self.tokens[window]), activations, window=window)
 
 
 def silent_windows(pool: Pool, n: int, seed: int) -> np.ndarray:
     """Numbers of `n` windows without the latent, drawn by delphi: [n]; [0] if there are fewer."""
+    silent = torch.ones(len(pool.tokens), dtype=torch.bool)
+    silent[pool.windows] = False
     drawn = random_non_activating_windows(
-        available_indices=pool.silent(),
+        available_indices=silent.nonzero().flatten(),
         reshaped_tokens=torch.arange(len(pool.tokens))[:, None],
         n_not_active=n,
-        tokenizer=_Numbers,
+        tokenizer=SimpleNamespace(batch_decode=lambda ids: []),  # window numbers have no text
         seed=seed,
     )
     return np.array([int(example.tokens[0]) for example in drawn], np.int64)

@@ -22,15 +22,6 @@ from the explainer's prompt alone:
 A latent without a characteristic token gets the explanation that says so, and every question about
 it the answer 0. Topics, syntax and meaning are beyond this scorer by design.
 
-======================  =====================================================================
-prompt                  answer
-======================  =====================================================================
-explanation             ``[EXPLANATION]: ...``
-detection               1 for examples that hold a place that fits a pattern
-fuzzing                 1 for examples in which at least half of the highlighted places fit
-intruder                the example whose highlights are least like those of the others
-======================  =====================================================================
-
 Youden, Index for rating diagnostic tests, Cancer 3 (1950).
 """
 
@@ -39,16 +30,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from scipy.special import bdtrc
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers import answers
-from latent_ledger.scorers.client import Counts, Messages, Response, conversation
+from latent_ledger.scorers.client import Client, Messages, Response, conversation
 from latent_ledger.scorers.lexical.patterns import Pattern, Place, parse, patterns_at, places, write
 
 ALPHA = 0.05
@@ -61,7 +51,6 @@ NONE_FOUND = "No characteristic token."
 
 ACTIVATIONS = re.compile(r'^Activations: (?:\("(?s:.*?)" : -?\d+\), ?)+$', re.MULTILINE)
 """delphi's line of activations below an example: also where one example ends."""
-COUNTEREXAMPLES = "NON-ACTIVATING EXAMPLES:"
 QUESTION = re.compile(r"\ALatent explanation: (.*?)\n\nText examples:\n\n(.*)\n\Z", re.DOTALL)
 LINE_UP = re.compile(r"\AExamples:\n\n(.*)\n\Z", re.DOTALL)
 
@@ -71,25 +60,10 @@ def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | Non
     return Lexical()
 
 
-class Lexical:
-    """See the module's docstring, and :class:`latent_ledger.scorers.client.Client`."""
+class Lexical(Client):
+    """Client of the rules below; see the module's docstring."""
 
     name = "lexical"
-
-    def __init__(self) -> None:
-        self.counts = Counts()
-        self.broken: LedgerError | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
 
     async def generate(self, messages: Messages, **kwargs: Any) -> Response:
         """Answer one of delphi's prompts; options such as a temperature mean nothing here."""
@@ -128,7 +102,7 @@ def shown(text: str) -> list[str]:
 
     A prompt without activations does not say where an example ends; then every line is one.
     """
-    text = text.partition(COUNTEREXAMPLES)[0].removeprefix("ACTIVATING EXAMPLES:")
+    text = text.partition("NON-ACTIVATING EXAMPLES:")[0].removeprefix("ACTIVATING EXAMPLES:")
     parts = ACTIVATIONS.split(text) if ACTIVATIONS.search(text) else text.splitlines()
     parts = [re.sub(r"\A\s*Example \d+: +", "", part) for part in parts]
     parts = [part.removeprefix("\n").removesuffix("\n") for part in parts]
@@ -138,13 +112,11 @@ def shown(text: str) -> list[str]:
 def numbered(text: str) -> list[str]:
     """The examples behind ``Example 0:``, ``Example 1:``, ...; their texts may have any lines."""
     starts: list[re.Match] = []
-    while True:
-        begin = starts[-1].end() if starts else 0
-        start = re.compile(rf"^Example {len(starts)}:", re.MULTILINE).search(text, begin)
-        if start is None:
-            break
+    begin = 0
+    while start := re.compile(rf"^Example {len(starts)}:", re.MULTILINE).search(text, begin):
         starts.append(start)
-    ends = [start.start() - 1 for start in starts[1:]] + [len(text)]
+        begin = start.end()
+    ends = [*(start.start() - 1 for start in starts[1:]), len(text)]
     return [text[start.end() : end] for start, end in zip(starts, ends, strict=True)]
 
 
@@ -164,39 +136,36 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
         support.update({pattern for place in marked for pattern in patterns_at(place)})
     total = sum(map(len, examples))
     share = sum(place.marked for example in examples for place in example) / max(total, 1)
-    finds = {}
+    candidates = {}
     for pattern in sorted(pattern for pattern, count in support.items() if count >= LEAST_GAIN):
-        hits, others = (
-            Counter(
+        # The examples of the pattern's places: of those highlighted, and of the others.
+        hits, alarms = (
+            [
                 number
                 for number, example in enumerate(examples)
                 for place in example
                 if place.marked == marked and pattern.fits(place)
-            )
+            ]
             for marked in (True, False)
         )
-        places_fitted = hits.total() + others.total()
-        chance = bdtrc(
-            hits.total() - 1, places_fitted, share
-        )  # P(at least so many are highlighted)
+        chance = bdtrc(len(hits) - 1, len(hits) + len(alarms), share)  # P(at least so many hits)
         if chance * len(support) < ALPHA:
-            finds[pattern] = set(hits), set(others)
-    chosen: list[Pattern] = []
-    hit: set[int] = set()
-    alarmed: set[int] = set()
-    while finds and len(chosen) < MOST_PATTERNS:
+            candidates[pattern] = set(hits), set(alarms)
+    patterns: list[Pattern] = []
+    hit, alarmed = set[int](), set[int]()
+    while candidates and len(patterns) < MOST_PATTERNS:
         gains = {
-            pattern: len(hits - hit) - len(others - alarmed)
-            for pattern, (hits, others) in finds.items()
+            pattern: len(hits - hit) - len(alarms - alarmed)
+            for pattern, (hits, alarms) in candidates.items()
         }
-        # Of equals the first, which is the simplest.
-        best = max(gains, key=lambda pattern: gains[pattern])
+        best = max(gains, key=gains.__getitem__)  # of equals the first, which is the simplest
         if gains[best] < LEAST_GAIN:
             break
-        won, lost = finds.pop(best)
-        hit, alarmed = hit | won, alarmed | lost
-        chosen.append(best)
-    return chosen
+        new_hits, new_alarms = candidates.pop(best)
+        hit |= new_hits
+        alarmed |= new_alarms
+        patterns.append(best)
+    return patterns
 
 
 # -- answering ------------------------------------------------------------------------------------
@@ -205,16 +174,7 @@ def choose(examples: Sequence[Sequence[Place]]) -> list[Pattern]:
 def detection(explanation: str, examples: Sequence[str]) -> list[int]:
     """For each example, whether any of its places fits the explanation."""
     patterns = parse(explanation)
-    return [
-        int(
-            any(
-                pattern.fits(place)
-                for place in places(example, marks=False)
-                for pattern in patterns
-            )
-        )
-        for example in examples
-    ]
+    return [int(any(_fitting(patterns, places(example, marks=False)))) for example in examples]
 
 
 def fuzzing(explanation: str, examples: Sequence[str]) -> list[int]:
@@ -223,9 +183,14 @@ def fuzzing(explanation: str, examples: Sequence[str]) -> list[int]:
     bits = []
     for example in examples:
         marked = [place for place in places(example) if place.marked]
-        fitting = sum(any(pattern.fits(place) for pattern in patterns) for place in marked)
+        fitting = sum(_fitting(patterns, marked))
         bits.append(int(bool(marked) and 2 * fitting >= len(marked)))
     return bits
+
+
+def _fitting(patterns: Sequence[Pattern], parts: Iterable[Place]) -> Iterator[bool]:
+    """For each place, whether any of the patterns describes it."""
+    return (any(pattern.fits(place) for pattern in patterns) for place in parts)
 
 
 def intruder(examples: Sequence[str]) -> int:

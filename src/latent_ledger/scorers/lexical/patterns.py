@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 UNIT = re.compile(r"\w+|\n+|[^\w\s]")
 """A word, a run of line breaks, or one other sign."""
@@ -60,8 +61,8 @@ class Pattern:
         return self._rank < other._rank
 
     @property
-    def _rank(self) -> tuple[bool, bool, str, str]:
-        return self.what == ANY, bool(self.after), self.after, self.what
+    def _rank(self) -> tuple[bool, str, str]:
+        return self.what == ANY, self.after, self.what
 
     def fits(self, place: Place) -> bool:
         """Whether `place` is one of those that the pattern describes."""
@@ -72,15 +73,13 @@ class Pattern:
         if self.what == NUMBER:
             return place.text[0].isdigit() and not place.open_left
         left, right, stem = self.affix
-        if not (left or right):
-            return stem == place.text and not (place.open_left or place.open_right)
         if stem == place.text:
             return (left, right) == (place.open_left, place.open_right)
         if left and right:
             return stem in place.text[1:-1]
         if left:
             return place.text.endswith(stem) and not place.open_right
-        return place.text.startswith(stem) and not place.open_left
+        return right and place.text.startswith(stem) and not place.open_left
 
     @property
     def affix(self) -> tuple[bool, bool, str]:
@@ -93,22 +92,17 @@ class Pattern:
 
 def places(text: str, *, marks: bool = True) -> list[Place]:
     """Cut `text` into places; with `marks`, << >> are highlights and words are cut at them."""
-    spans: list[tuple[int, int]] = []
-    if marks:
-        plain, last = "", 0
-        for highlight in HIGHLIGHT.finditer(text):
-            plain += text[last : highlight.start()]
-            spans.append((len(plain), len(plain) + len(highlight[1])))
-            plain += highlight[1]
-            last = highlight.end()
-        text = plain + text[last:]
-    cuts = sorted({edge for span in spans for edge in span})
+    pieces = HIGHLIGHT.split(text) if marks else [text]  # every second one is highlighted
+    text = "".join(pieces)
+    ends = list(accumulate(map(len, pieces)))
+    spans = list(zip(ends[0::2], ends[1::2], strict=False))
+    cuts = sorted(set(ends))
     cut_places: list[Place] = []
     before = ""
     for unit in UNIT.finditer(text):
         begin, end = unit.span()
         edges = [begin, *(cut for cut in cuts if begin < cut < end), end]
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             marked = any(a <= low and high <= b for a, b in spans)
             cut_places.append(Place(text[low:high], before, low > begin, high < end, marked))
             before = ""
@@ -132,8 +126,7 @@ def write(patterns: Iterable[Pattern]) -> str:
     """Patterns as an explanation; :func:`parse` reads them back."""
     clauses = []
     for pattern in patterns:
-        what = pattern.what
-        what = what if what in (NUMBER, ANY) else _quote(what)
+        what = pattern.what if pattern.what in (NUMBER, ANY) else _quote(pattern.what)
         clauses.append(f"{what} after {_quote(pattern.after)}" if pattern.after else what)
     return "; ".join(clauses)
 

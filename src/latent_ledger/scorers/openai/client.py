@@ -5,12 +5,11 @@
     prompt -> cache? -> slot (at most `concurrency`) -> POST -> answer -> cache
                               ^-- wait 0.5, 1, 2, ... s --|  429, 5xx, timeout, broken JSON
 
-Waiting times double from :data:`FIRST_WAIT` and carry no jitter; a server's ``Retry-After`` is
-honoured where it asks for more. After `retries` further attempts a prompt is :class:`Unanswered`
-and counted: never a batch that silently went missing. What no retry can mend (a refused key, an
-unknown model, no server) makes the whole client broken, with one line that says what to do.
-
-The key comes from the environment variable that ``api_key_env`` names, and from nowhere else.
+Waiting times carry no jitter; a server's ``Retry-After`` is honoured where it asks for more. After
+`retries` further attempts a prompt is :class:`Unanswered` and counted. What no retry can mend (a
+refused key, an unknown model, no server) makes the whole client broken, with one line that says
+what to do. The key comes from the environment variable that ``api_key_env`` names, and from nowhere
+else.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from itertools import starmap
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import httpx
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers.cache import Answers
 from latent_ledger.scorers.client import (
-    Counts,
+    Client,
     Messages,
     Response,
     TokenLogprob,
@@ -61,8 +60,8 @@ def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | Non
     return OpenAI(settings, Answers(cache) if cache else None)
 
 
-class OpenAI:
-    """See the module's docstring, and :class:`latent_ledger.scorers.client.Client`."""
+class OpenAI(Client):
+    """Client of one endpoint and model; see the module's docstring."""
 
     matters: ClassVar[tuple[str, ...]] = ("backend", "base_url", "model")
     """Settings that an answer depends on, beside the options of its request; the others only say
@@ -71,16 +70,14 @@ class OpenAI:
     def __init__(
         self, settings: Mapping[str, Any], answers: Answers | None = None, *, proxies: bool = True
     ) -> None:
+        super().__init__()
         self.settings, self.answers = dict(settings), answers
         self.base = str(settings["base_url"]).rstrip("/").removesuffix("/chat/completions")
         self.name = f"{settings['backend']}:{settings['model']}"
-        self.counts = Counts()
-        self.broken: LedgerError | None = None
         self.key_name: str | None = settings["api_key_env"]
         headers = {}
         if self.key_name:
-            key = os.environ.get(self.key_name, "").strip()
-            if not key:
+            if not (key := os.environ.get(self.key_name, "").strip()):
                 raise LedgerError(
                     f"The environment variable {self.key_name} is not set: put the key of "
                     f"{self.base} there, or set api_key_env to null for an endpoint without one."
@@ -96,15 +93,7 @@ class OpenAI:
             trust_env=proxies,
         )
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self._http.aclose()
 
     async def generate(self, messages: Messages, **kwargs: Any) -> Response:
@@ -124,12 +113,11 @@ class OpenAI:
             matters = {name: self.settings[name] for name in self.matters}
             key = self.answers.key(matters, turns, options)
             async with self._locks[key]:
-                answer = self.answers.get(key)
-                if answer is None:
+                if (answer := self.answers.get(key)) is not None:
+                    self.counts.hits += 1
+                else:
                     answer = await self._ask(body)
                     self.answers.put(key, answer)
-                else:
-                    self.counts.hits += 1
             return _response(answer)
         except LedgerError as error:
             self.counts.failures += 1
@@ -183,11 +171,9 @@ class OpenAI:
         """What a status other than 200 means."""
         status, reason = reply.status_code, _reason(reply)
         if status in (401, 403):
-            todo = (
-                f"put a valid key into the environment variable {self.key_name}"
-                if self.key_name
-                else "name the environment variable with its key in api_key_env"
-            )
+            todo = "name the environment variable with its key in api_key_env"
+            if self.key_name:
+                todo = f"put a valid key into the environment variable {self.key_name}"
             return self._break(f"{self.base} refuses access ({status}: {reason}): {todo}.")
         if status == 402 or "insufficient_quota" in reason:
             return self._break(f"{self.base} asks for credit ({status}: {reason}): top it up.")
@@ -210,7 +196,6 @@ class OpenAI:
         return f"; it has {', '.join(names[:5])}" if names else ""
 
     def _unreachable(self, why: str) -> str:
-        """The line when no server listens."""
         return f"No server answers at {self.base} ({why}): start the endpoint, or correct base_url."
 
     def _break(self, line: str) -> LedgerError:
@@ -221,38 +206,30 @@ class OpenAI:
 
 def _answer(choice: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of a choice. A model that spent its tokens on thinking says nothing: ""."""
-    logprobs = (choice.get("logprobs") or {}).get("content")
-    return {
-        "text": choice["message"]["content"] or "",
-        "logprobs": None if logprobs is None else [_token(token) for token in logprobs],
-    }
-
-
-def _token(token: Mapping[str, Any]) -> dict[str, Any]:
-    top = token.get("top_logprobs") or []
-    return {
-        "token": token["token"],
-        "logprob": token["logprob"],
-        "top": [[likely["token"], likely["logprob"]] for likely in top],
-    }
+    tokens = (choice.get("logprobs") or {}).get("content")
+    if tokens is not None:
+        tokens = [
+            {
+                "token": token["token"],
+                "logprob": token["logprob"],
+                "top": [[top["token"], top["logprob"]] for top in token.get("top_logprobs") or []],
+            }
+            for token in tokens
+        ]
+    return {"text": choice["message"]["content"] or "", "logprobs": tokens}
 
 
 def _response(answer: Mapping[str, Any]) -> Response:
     """A kept answer as the caller gets it: from the cache or from the wire, the same."""
     tokens = answer["logprobs"]
-    if tokens is None:
-        return Response(answer["text"])
-    return Response(
-        answer["text"],
-        [
+    if tokens is not None:
+        tokens = [
             TokenLogprob(
-                token["token"],
-                token["logprob"],
-                tuple(TokenLogprob(*likely) for likely in token["top"]),
+                token["token"], token["logprob"], tuple(starmap(TokenLogprob, token["top"]))
             )
             for token in tokens
-        ],
-    )
+        ]
+    return Response(answer["text"], tokens)
 
 
 def _reason(reply: httpx.Response) -> str:

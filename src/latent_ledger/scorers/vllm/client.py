@@ -7,9 +7,6 @@
 A job whose answers are all kept starts nothing. Otherwise the start costs what loading the model
 costs, one to five minutes, once for explaining and once for scoring: they are jobs of their own,
 so that neither the base model nor a coder is on the GPU beside the scorer.
-
-Answers are kept by model, revision, precision, further arguments and sampling; where the executable
-lies and which port is used are no part of that.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from latent_ledger.lib.errors import LedgerError
@@ -25,22 +21,14 @@ from latent_ledger.scorers.cache import Answers
 from latent_ledger.scorers.openai.client import OpenAI, Transient
 from latent_ledger.scorers.vllm import server as vllm_server
 
-LOG = "vllm.log"
-"""Where a server's output goes when the job names no place for it."""
-
 
 def open_client(settings: Mapping[str, Any], cache: Path | None, log: Path | None) -> Served:
-    """A client of a server of its own; `log` gets that server's output.
-
-    `settings`: model (on the hub, or a folder), revision (or None), dtype, max_model_len,
-    gpu_memory_utilization, arguments (further ones of ``vllm serve``), startup_timeout, and those
-    of :class:`latent_ledger.scorers.openai.client.OpenAI` but for address and key.
-    """
-    return Served(settings, Answers(cache) if cache else None, log or Path(LOG))
+    """A client of a server of its own, whose output goes into `log`, else ``vllm.log``."""
+    return Served(settings, Answers(cache) if cache else None, log or Path("vllm.log"))
 
 
 class Served(OpenAI):
-    """See the module's docstring."""
+    """Client of a server that it starts and ends; see the module's docstring."""
 
     matters = ("backend", "model", "revision", "dtype", "arguments")
 
@@ -51,15 +39,10 @@ class Served(OpenAI):
         self.server: vllm_server.Server | None = None
         self._starting = asyncio.Lock()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         if self.server is not None:
             self.server.stop()
-        await super().__aexit__(kind, error, trace)
+        await super().__aexit__(*exception)
 
     async def _ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
         async with self._starting:  # one prompt starts the server, the others wait for it
@@ -77,19 +60,11 @@ class Served(OpenAI):
         try:
             return await super()._attempt(body)
         except Transient as error:
-            self._look(error)
+            assert self.server is not None, "the first prompt starts it"
+            if self.broken is None and (ended := self.server.ended()):
+                raise self._break(f"{ended} Kept answers are not asked for again.") from error
             raise
 
-    def _look(self, error: Exception) -> None:
-        """Raise what ended the server, if it has ended: no further attempt would help."""
-        server = self._running()
-        if self.broken is None and (ended := server.ended()):
-            raise self._break(f"{ended} Kept answers are not asked for again.") from error
-
-    def _running(self) -> vllm_server.Server:
-        """The server, which exists since the first prompt was sent."""
-        assert self.server is not None
-        return self.server
-
     def _unreachable(self, why: str) -> str:
-        return f"{self._running().name} runs and does not listen ({why}; log: {self.log})."
+        assert self.server is not None, "it is running"
+        return f"{self.server.name} runs and does not listen ({why}; log: {self.log})."

@@ -4,24 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latent_ledger.resources.transformer import Architecture
-from latent_ledger.resources.work import Work
+from latent_ledger.resources.work import MB, Work
 from latent_ledger.scorers.kind import Questions, ScorerKind, Serving, waiting
 from latent_ledger.scorers.openai.entry import ASKED
 
 SERVER_START = 150.0
 """Seconds until `vllm serve` answers: weights, compilation, CUDA graphs."""
-MB = 1e6
-SET_HERE = {
-    "--model": "model",
-    "--revision": "revision",
-    "--dtype": "dtype",
-    "--max-model-len": "max_model_len",
-    "--gpu-memory-utilization": "gpu_memory_utilization",
-    "--host": "",
-    "--port": "",
-    "--api-key": "",
-    "--served-model-name": "",
-}
+KEYS = ("revision", "dtype", "max_model_len", "gpu_memory_utilization")
+"""Settings that, with the model, are arguments of `vllm serve` of the same name."""
+SET_HERE = {f"--{key.replace('_', '-')}": key for key in ("model", *KEYS)} | dict.fromkeys(
+    ("--host", "--port", "--api-key", "--served-model-name"), ""
+)
 """Arguments of `vllm serve` that have a key of their own, or that the job chooses (no key)."""
 
 
@@ -74,15 +67,7 @@ KIND = ScorerKind(
     label=label,
     cost=cost,
     needs=("model",),
-    takes=(
-        "revision",
-        "dtype",
-        "max_model_len",
-        "gpu_memory_utilization",
-        "arguments",
-        "startup_timeout",
-        *ASKED,
-    ),
+    takes=(*KEYS, "arguments", "startup_timeout", *ASKED),
     serving=serving,
     environment="scorer",
     problems=problems,

@@ -10,8 +10,6 @@ GATED = (
     "the hub refuses access to this model: accept its licence on its page, and put a token that "
     "may read it into HF_TOKEN"
 )
-KILLED = {137: "it was killed (signal 9), as for want of memory: give the rule more mem_mb"}
-"""Exit code -> what it means when the log says nothing."""
 
 KNOWN: tuple[tuple[str, str], ...] = (
     (
@@ -68,7 +66,6 @@ PORT = re.compile(r"Address already in use|\[Errno 98\]|EADDRINUSE")
 PREFIX = re.compile(r"^(\(\w+(?:_\w+)* pid=\d+\) )?((?:INFO|WARNING|ERROR) \S+ \S+ \[\S+\] )?")
 """What vLLM puts before every line: process, level, time and place."""
 ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit): \S")
-NO_CAUSE = "See root cause above"
 
 
 def cause(log: str, code: int | None) -> str:
@@ -78,10 +75,10 @@ def cause(log: str, code: int | None) -> str:
         if match:
             return line.format(*match.groups())
     lines = [PREFIX.sub("", line).strip() for line in log.splitlines()]
-    errors = [line for line in lines if ERROR.match(line) and NO_CAUSE not in line]
+    errors = [line for line in lines if ERROR.match(line) and "See root cause above" not in line]
     if errors:
         return errors[0][:300]
-    if code in KILLED:
-        return KILLED[code]
+    if code == 137:
+        return "it was killed (signal 9), as for want of memory: give the rule more mem_mb"
     written = [line for line in lines if line]
     return f"its last words are {written[-1][:300]!r}" if written else "its log is empty"

@@ -41,10 +41,6 @@ GRACE = 20.0
 """Seconds between SIGTERM and SIGKILL."""
 PORTS = 3
 """Ports to try, should another process take one before the server does."""
-SHOWN = 20
-"""Last lines of the log shown when a server fails."""
-READ = 200_000
-"""Bytes from the log's end in which the cause is looked for."""
 
 
 class PortTaken(LedgerError):
@@ -67,7 +63,7 @@ def executable() -> str:
 
 
 def command(settings: Mapping[str, Any], port: int) -> list[str]:
-    """What is run: `settings` are those of :mod:`latent_ledger.scorers.vllm.client`."""
+    """The command that serves the model of a scorer's `settings` at `port`."""
     return [
         *(executable(), "serve", settings["model"]),
         *("--served-model-name", settings["model"]),
@@ -83,13 +79,6 @@ def command(settings: Mapping[str, Any], port: int) -> list[str]:
     ]
 
 
-def free_port() -> int:
-    """A local port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 async def start(settings: Mapping[str, Any], log: Path) -> Server:
     """A server that answers; `log` gets its output. Raises one line when there will be none."""
     for left in reversed(range(PORTS)):
@@ -97,13 +86,10 @@ async def start(settings: Mapping[str, Any], log: Path) -> Server:
         try:
             await server.ready()
             return server
-        except PortTaken:
+        except BaseException as error:
             server.stop()
-            if not left:
+            if not (left and isinstance(error, PortTaken)):
                 raise
-        except BaseException:
-            server.stop()
-            raise
     raise AssertionError("unreachable")
 
 
@@ -112,7 +98,10 @@ class Server:
 
     def __init__(self, settings: Mapping[str, Any], log: Path) -> None:
         self.settings, self.log = settings, Path(log)
-        port = free_port()
+        self.name = f"vllm serve {settings['model']}"
+        with socket.socket() as probe:  # a port that is free now
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
         self.root = f"http://127.0.0.1:{port}"
         run = command(settings, port)
         with full_disk_in_one_line(self.log):
@@ -128,20 +117,15 @@ class Server:
                     env={**os.environ, "VLLM_NO_USAGE_STATS": "1"},
                 )
 
-    @property
-    def name(self) -> str:
-        """What is served, for messages."""
-        return f"vllm serve {self.settings['model']}"
-
     async def ready(self) -> None:
         """Wait until the model answers. Raises one line if the server ends, or takes too long."""
         began = reported = time.monotonic()
         timeout = float(self.settings["startup_timeout"])
         async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
             while not await _ok(http, f"{self.root}/health"):
-                ended, now = self.ended(), time.monotonic()
-                if ended:
+                if ended := self.ended():
                     raise ended
+                now = time.monotonic()
                 if now - began > timeout:
                     self.show()
                     raise LedgerError(
@@ -150,11 +134,8 @@ class Server:
                     )
                 if now - reported >= SAY:
                     reported = now
-                    print(
-                        f"{self.name}: starting for {now - began:.0f} s: {self.last_line()}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
+                    line = f"{self.name}: starting for {now - began:.0f} s: {self.last_line()}"
+                    print(line, file=sys.stderr, flush=True)
                 await asyncio.sleep(LOOK)
             await self._check_model(http)
         print(f"{self.name}: ready after {time.monotonic() - began:.0f} s", file=sys.stderr)
@@ -166,8 +147,7 @@ class Server:
             models = [str(model["id"]) for model in reply.json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise LedgerError(f"{self.name} does not list its models ({error!r}).") from error
-        ended = self.ended()
-        if ended:
+        if ended := self.ended():
             raise ended
         if self.settings["model"] not in models:
             raise LedgerError(
@@ -189,19 +169,18 @@ class Server:
         )
 
     def tail(self) -> str:
-        """The end of the log."""
+        """The last 200 kB of the log."""
         with self.log.open("rb") as stream:
-            stream.seek(max(0, self.log.stat().st_size - READ))
+            stream.seek(max(0, self.log.stat().st_size - 200_000))
             return stream.read().decode(errors="replace")
 
     def last_line(self) -> str:
-        """The last line of the log, in at most 160 characters."""
-        lines = self.tail().split("\n")
-        return next((line.strip()[:160] for line in reversed(lines) if line.strip()), "")
+        """The last line of the log that is not empty, in at most 160 characters."""
+        return self.tail().strip().rpartition("\n")[2].strip()[:160]
 
     def show(self) -> None:
-        """Repeat the log's last lines where the job's own lines go."""
-        for line in self.tail().splitlines()[-SHOWN:]:
+        """Repeat the log's last 20 lines where the job's own lines go."""
+        for line in self.tail().splitlines()[-20:]:
             print(f"  vllm | {line}", file=sys.stderr)
 
     def stop(self) -> None:
