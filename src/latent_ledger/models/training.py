@@ -184,7 +184,8 @@ class _Checkpoint:
 
 def _optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for everything else."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         hidden = ".layers." in name and parameter.dim() == 2
         (matrices if hidden else rest).append(parameter)

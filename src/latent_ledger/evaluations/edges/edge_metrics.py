@@ -109,13 +109,13 @@ def record_edges(
         ("edge_effect_random", "random", "random edges of the graph, the top ones left out"),
     ):
         text = f"Mean |metric lost by ablating an edge|, in logits: {text}."
-        measure(records, name, "edge_pairs.parquet", text, value=column)
+        measure(records, name, "edge_pairs.parquet", text, column)
     both = weights[measured], effect[measured]
     _record_spearman(records, "edge", "edge weight", *both, ", top and random edges together")
     name, table = "edge_sign_agreement", "edge_signs.parquet"
     records.table(table, {"edge": top, "agrees": np.sign(weights[top]) == np.sign(effect[top])})
     text = "Share of top edges whose ablation moves the metric the way the weight says."
-    measure(records, name, table, text, unit="edge", value="agrees")
+    measure(records, name, table, text, "agrees", unit="edge")
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:

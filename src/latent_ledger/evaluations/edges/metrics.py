@@ -42,7 +42,7 @@ def record_task(
         },
     )
     text = "Share of prompts with the larger logit for the right answer; a tie is half."
-    measure(records, "task_accuracy", "task.parquet", text, better=None, value="correct")
+    measure(records, "task_accuracy", "task.parquet", text, "correct", better=None)
 
 
 def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
@@ -72,7 +72,7 @@ def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
         },
     )
     text = "m(M) - m(empty): what the nodes are worth, in logits."
-    measure(records, "at_stake", "pairs.parquet", text, value="at_stake")
+    measure(records, "at_stake", "pairs.parquet", text, "at_stake")
     if stake.sum() == 0:
         return
     for name, column, text in (
@@ -84,8 +84,7 @@ def record_curves(records: Records, clean: np.ndarray, curves: Curves) -> None:
         ("completeness_gap", "gap_removed", "completeness_area minus that of random orders"),
     ):
         text = f"{text}, over the share of nodes."
-        ratio = {"numerator": column, "denominator": "at_stake"}
-        measure(records, name, "pairs.parquet", text, **ratio)
+        measure(records, name, "pairs.parquet", text, column, denominator="at_stake")
     _record_cmd(records, stake, curves)
     shares = {name: gain.sum(0) / stake.sum() for name, gain in gains.items()}
     records.table(
@@ -142,19 +141,22 @@ def measure(
     name: str,
     table: str,
     text: str,
+    column: str,
     *,
+    denominator: str = "",
     unit: str = "pair",
     better: bool | None = True,
-    **columns: str,
 ) -> None:
-    """Record the mean over the units of a column `value`, or `numerator` over `denominator`."""
+    """Record the mean of a column over the units, or its ratio to that of a denominator."""
+    roles = {"numerator": column, "denominator": denominator} if denominator else {"value": column}
     records.measure(
         name,
-        "mean" if "value" in columns else "ratio",
+        "ratio" if denominator else "mean",
         table,
         unit=unit,
         higher_is_better=better,
         description=text,
+        where=None,
         unit_id=unit,
-        **columns,
+        **roles,
     )

@@ -175,14 +175,11 @@ class Network:
     @torch.no_grad()
     def step(self, batch: Batch) -> Step:
         """Both passes over a batch."""
-        clean: Seen = {}
-        corrupted: Seen = {}
-        metric = self.run(batch, seen=clean)
-        self.run(batch, corrupted=True, seen=corrupted)
-        splits = (
-            [site.split(*seen[site.number]) for site in self.sites] for seen in (clean, corrupted)
-        )
-        return Step(batch, *splits, metric)
+        seen: tuple[Seen, Seen] = ({}, {})
+        metric = self.run(batch, seen=seen[0])
+        self.run(batch, corrupted=True, seen=seen[1])
+        clean, corrupted = ([site.split(*at[site.number]) for site in self.sites] for at in seen)
+        return Step(batch, clean, corrupted, metric)
 
 
 def pin(value: Tensor) -> Edit:
