@@ -121,12 +121,7 @@ def test_sae_bench_explained_variance_of_the_mean_is_wrong(tmp_path):
 def test_density_difference_is_that_of_the_worst_latent():
     densities = {"feature_density": np.array([0.5, 0.1, 0.0])}
     other = {"feature_density": np.array([0.5, 0.11, 0.0])}
-    table = core.comparison_table(densities, other, ["feature_density"])
-    assert table["relative_difference"] == [pytest.approx(0.01 / 0.11)]
-    assert core.comparison_table(densities, densities, ["feature_density"])[
-        "relative_difference"
-    ] == [0.0]
     never = {"feature_density": np.array([0.5, 0.1, 0.2])}
-    assert core.comparison_table(densities, never, ["feature_density"])["relative_difference"] == [
-        1.0
-    ]
+    for theirs, expected in ((other, 0.01 / 0.11), (densities, 0.0), (never, 1.0)):
+        (row,) = core.comparison(densities, theirs, ["feature_density"])
+        assert row["relative_difference"] == pytest.approx(expected, rel=1e-12, abs=0)

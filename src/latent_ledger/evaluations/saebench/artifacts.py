@@ -13,8 +13,7 @@ person named last. SAEBench's own data sets are drawn beforehand and keep the be
 
 sae_bench's first, uncached run draws random numbers that later runs do not, so that one seed gives
 two results. Here a separate job draws the baselines with the seed; every coder then starts from
-the seed on a finished cache. The file's name states its dependencies: number format, context, seed
-and sizes.
+the seed on a finished cache.
 """
 
 from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
@@ -23,6 +22,7 @@ import io
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,6 @@ from latent_ledger.lib.files import read_json, write_json
 from latent_ledger.models.shards import ActivationShards
 
 SPLITS = ("train", "test")
-
-FULL_PROBE = {"select_top_k": None, "use_sklearn": False, "batch_size": 250, "epochs": 100}
-"""sae_bench's settings of the probe on all dimensions, without its learning rate of 0.01."""
 
 Classes = dict[str, torch.Tensor]
 """Class -> activations [texts, context, d]."""
@@ -62,16 +59,13 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     sizes = f"{settings['train']}-{settings['test']}"
     version = f"{shards.meta['dtype']}_ctx{context}_seed{settings['seed']}_{sizes}"
     name = f"{settings['dataset']}_{version}"
-    acts = {"train": train, "test": test, "llm_results": baselines}
-    torch.save(acts, Path(out) / file_name(name))
+    torch.save(filled | {"llm_results": baselines}, Path(out) / file_name(name))
     meta = {
         "name": name,
-        "dataset": settings["dataset"],
+        **{key: settings[key] for key in ("dataset", *SPLITS)},
         "hook_point": shards.hook_point,
         "d": shards.d,
         "context": context,
-        "train": settings["train"],
-        "test": settings["test"],
         "texts": {split: len(next(iter(filled[split].values()))) for split in SPLITS},
         "classes": list(train),
         "baselines": baselines,
@@ -99,32 +93,23 @@ def class_texts(tokens: Path, settings: Mapping[str, Any]) -> dict[str, dict[str
     table = pq.read_table(tokens / "documents.parquet").to_pandas()
     order = order_column(f"{settings['train']}-{settings['test']}")
     if order in table:
-        drawn = table[table[order] >= 0].sort_values(order, kind="stable")
         names = list(dict.fromkeys(table["concept"]))  # sae_bench's order of the classes
-        return {
-            split: {
-                name: drawn[(drawn["split"] == split) & (drawn["concept"] == name)][
-                    "doc_id"
-                ].to_numpy()
-                for name in names
-            }
-            for split in SPLITS
-        }
-    positives = table[table["label"] == 1]
-    classes = positives.groupby("sha256")["concept"].transform("nunique")
-    positives = positives[classes == 1]
+        table = table[table[order] >= 0].sort_values(order, kind="stable")
+    else:
+        names = settings["concepts"]
+        table = table[table["label"] == 1]
+        table = table[table.groupby("sha256")["concept"].transform("nunique") == 1]
     rows: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}
-    for split in SPLITS:
-        wanted = settings[split] // 2
-        for concept in settings["concepts"]:
-            selected = positives[(positives["concept"] == concept) & (positives["split"] == split)]
-            if len(selected) < wanted:
-                raise LedgerError(
-                    f"evaluations.saebench.sizes: {settings[split]} {split} examples per probe "
-                    f"take {wanted} texts of {concept!r}, and there are {len(selected)}; choose a "
-                    "smaller size or raise evaluations.probing.examples."
-                )
-            rows[split][concept] = selected["doc_id"].to_numpy()[:wanted]
+    for split, name in product(SPLITS, names):
+        texts = table[(table["split"] == split) & (table["concept"] == name)]["doc_id"].to_numpy()
+        wanted = len(texts) if order in table else settings[split] // 2
+        if len(texts) < wanted:
+            raise LedgerError(
+                f"evaluations.saebench.sizes: {settings[split]} {split} examples per probe "
+                f"take {wanted} texts of {name!r}, and there are {len(texts)}; choose a "
+                "smaller size or raise evaluations.probing.examples."
+            )
+        rows[split][name] = texts[:wanted]
     return rows
 
 
@@ -132,21 +117,20 @@ def fill(
     texts: Mapping[str, Mapping[str, np.ndarray]], shards: ActivationShards, context: int
 ) -> dict[str, Classes]:
     """Split -> class -> activations in the stored dtype; special positions are zero."""
-    wanted = [(split, name, rows) for split in SPLITS for name, rows in texts[split].items()]
-    order = np.concatenate([rows for *_, rows in wanted])
+    drawn = [rows for classes in texts.values() for rows in classes.values()]
+    order = torch.from_numpy(np.concatenate(drawn).astype(np.int64))
     dtype = shards.shard(0)["activations"].dtype
     values = torch.zeros(len(order), context, shards.d, dtype=dtype)
     slots = torch.full((len(shards.context_starts()) - 1,), -1)
-    slots[torch.from_numpy(order.astype(np.int64))] = torch.arange(len(order))
+    slots[order] = torch.arange(len(order))
     for shard in shards.shards():
         slot = slots[shard["contexts"].long()]
         kept = (slot >= 0) & (shard["doc_ids"] >= 0)
         values[slot[kept], shard["positions"][kept].long()] = shard["activations"][kept]
-    activations = values.split([len(rows) for *_, rows in wanted])
-    filled: dict[str, Classes] = {split: {} for split in SPLITS}
-    for (split, name, _), tensor in zip(wanted, activations, strict=True):
-        filled[split][name] = tensor.clone()
-    return filled
+    parts = iter(values.split([len(rows) for rows in drawn]))
+    return {
+        split: {name: next(parts).clone() for name in classes} for split, classes in texts.items()
+    }
 
 
 def llm_results(
@@ -157,6 +141,7 @@ def llm_results(
     In fp32, by its own functions and from the seed, as its first run does.
     """
     seed_generators(seed)
+    fit = probe_training.train_probe_on_activations
     with quiet(), threadpool_limits(1):
         pooled = [
             activation_collection.create_meaned_model_activations(
@@ -164,8 +149,8 @@ def llm_results(
             )
             for classes in (train, test)
         ]
-        fit = probe_training.train_probe_on_activations
-        results = {"llm_test_accuracy": fit(*pooled, **FULL_PROBE, lr=1e-2)[1]}
+        full = {"select_top_k": None, "use_sklearn": False, "batch_size": 250, "epochs": 100}
+        results = {"llm_test_accuracy": fit(*pooled, **full, lr=1e-2)[1]}
         for k in top_k:
             results[f"llm_top_{k}_test_accuracy"] = fit(*pooled, select_top_k=k)[1]
     return {

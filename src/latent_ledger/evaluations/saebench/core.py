@@ -19,14 +19,13 @@ The two must agree on :data:`CORRECT`. sae_bench 0.6.0 is wrong in :data:`WRONG`
 Conventions are sae_bench's own on both sides: special tokens are neither measured nor replaced, a
 loss counts by its predicting token, and ablation sets *every* position to zero. (The ledger's loss
 recovered ablates non-special positions only, and does not count the prediction of special tokens.)
-
-sae_bench has no output hook: it decodes a transcoder against its input. For transcoders only the
-metrics of latents are compared.
+sae_bench decodes a transcoder against its input, so there only the metrics of latents are compared.
 """
 
 from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +134,8 @@ def produce(
     ids = arrays["input_ids"][:count].long().to(device)
     rows = shards.read(0, ids.numel())["activations"]
     values = rows.float().reshape(*ids.shape, -1).to(device)
-    special = special_ids(Path(tokens))
+    meta = read_json(Path(tokens) / "meta.json")
+    special = {meta[name] for name in ("bos_id", "eos_id", "pad_id")}
     autoencodes = loaded.site.autoencodes
     network = language_model.load_model(model, device=device) if autoencodes else None
     replay = Replay(ids, values, loaded.site.input_hook, network)
@@ -143,9 +143,7 @@ def produce(
         theirs = sae_bench_metrics(sae, replay, special, batch, losses=autoencodes)
         ours = ledger_metrics(loaded, replay, special, CodeShards(codes), losses=autoencodes)
     records = Records(out, resamples=1, seed=0)
-    table = comparison_table(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS)
-    records.table("core.parquet", table)
-    record_metrics(records, table)
+    record(records, comparison(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS))
     facts = {
         "architecture": loaded.architecture,
         "hook_point": str(loaded.site.input_hook),
@@ -157,12 +155,6 @@ def produce(
     return facts
 
 
-def special_ids(tokens: Path) -> set[int]:
-    """BOS, EOS and PAD of a token set."""
-    meta = read_json(tokens / "meta.json")
-    return {meta[name] for name in ("bos_id", "eos_id", "pad_id")}
-
-
 def ordinary_positions(ids: torch.Tensor, special: set[int]) -> torch.Tensor:
     """Bool, of the shape of `ids`: not one of the special tokens."""
     return torch.isin(ids, torch.tensor(sorted(special), device=ids.device), invert=True)
@@ -172,38 +164,32 @@ def sae_bench_metrics(
     sae: Any, replay: Replay, special: set[int], batch: int, *, losses: bool
 ) -> dict[str, Any]:
     """sae_bench's metrics, by its own names; ``feature_density`` is an array [width]."""
-    for name, value in (
-        ("hook_name", str(replay.hook_point)),
-        ("hook_layer", replay.hook_point.layer),
-        ("hook_head_index", None),
-    ):
-        setattr(sae.cfg, name, value)  # as its own loader does for SAELens objects
-    batches = len(replay.ids) // batch
+    # As its own loader does for SAELens objects.
+    sae.cfg.hook_name, sae.cfg.hook_layer = str(replay.hook_point), replay.hook_point.layer
+    sae.cfg.hook_head_index = None
+    subjects = (sae, replay, replay)  # a replay is the model and the stream of tokens
+    common = {
+        "n_batches": len(replay.ids) // batch,
+        "eval_batch_size_prompts": batch,
+        "ignore_tokens": special,
+    }
     with quiet():
         values, per_latent = upstream.get_sparsity_and_variance_metrics(
-            sae,
-            replay,
-            replay,
-            n_batches=batches,
+            *subjects,
             compute_l2_norms=True,
             compute_sparsity_metrics=True,
             compute_variance_metrics=True,
             compute_featurewise_density_statistics=True,
-            eval_batch_size_prompts=batch,
             model_kwargs={},
-            ignore_tokens=special,
+            **common,
         )
         if losses:
             values |= upstream.get_downstream_reconstruction_metrics(
-                sae,
-                replay,
-                replay,
+                *subjects,
                 compute_kl=True,
                 compute_ce_loss=True,
-                n_batches=batches,
-                eval_batch_size_prompts=batch,
-                ignore_tokens=special,
                 exclude_special_tokens_from_reconstruction=True,
+                **common,
             )
     return values | {"feature_density": np.array(per_latent["feature_density"])}
 
@@ -228,46 +214,37 @@ def ledger_metrics(
     norms = [np.linalg.norm(array.astype(np.float64), axis=1) for array in (target, output)]
     errors = metrics.squared_errors(target, output, target.mean(axis=0))[0]
     explained = metrics.variance_explained(target, output)
-    return (
-        values
-        | {
-            "l2_norm_in": norms[0].mean(),
-            "l2_norm_out": norms[1].mean(),
-            "l2_ratio": (norms[1] / norms[0]).mean(),
-            "cossim": metrics.cosine(target, output).mean(),
-            "explained_variance": explained,
-            "explained_variance_legacy": explained,
-            "mse": errors.mean(),
-        }
-        | splicing_losses(coder, replay, ordinary)
-    )
+    values |= {
+        "l2_norm_in": norms[0].mean(),
+        "l2_norm_out": norms[1].mean(),
+        "l2_ratio": (norms[1] / norms[0]).mean(),
+        "cossim": metrics.cosine(target, output).mean(),
+        "explained_variance": explained,
+        "explained_variance_legacy": explained,
+        "mse": errors.mean(),
+    }
+    return values | splicing_losses(coder, replay, ordinary)
 
 
 def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) -> dict[str, float]:
     """Losses and KL by our splice, under sae_bench's conventions (see the module's text)."""
-    totals: dict[str, list[torch.Tensor]] = {}
-
-    def zero(x: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(x)
-
+    totals: dict[str, list[torch.Tensor]] = defaultdict(list)
     for low in range(0, len(replay.ids), 32):
         ids, replaced = replay.ids[low : low + 32], ordinary[low : low + 32]
         everywhere = torch.ones_like(ids)
-        passes: dict[str, tuple[Callable[..., Any] | None, torch.Tensor]] = {
-            "without_sae": (None, everywhere),
-            "with_sae": (coder.reconstruct, replaced),
-            "with_ablation": (zero, everywhere),
-        }
         logits = {}
-        for name, (stand_in, positions) in passes.items():
-            replace = splice.at_site(coder.site, stand_in) if stand_in else {}
+        for name, replace, positions in (
+            ("without_sae", {}, everywhere),
+            ("with_sae", splice.at_site(coder.site, coder.reconstruct), replaced),
+            ("with_ablation", splice.at_site(coder.site, torch.zeros_like), everywhere),
+        ):
             logits[name] = splice.forward_with(
                 replay.network, ids, everywhere, replace, positions=positions
             )
             losses = splice.token_losses(logits[name], ids, everywhere)[:, :-1]
-            totals.setdefault(f"ce_loss_{name}", []).append(losses[replaced[:, :-1]])
+            totals[f"ce_loss_{name}"].append(losses[replaced[:, :-1]])
         divergence = splice.kl(logits["without_sae"], logits["with_sae"])
-        totals.setdefault("kl_div_with_sae", []).append(divergence[replaced])
+        totals["kl_div_with_sae"].append(divergence[replaced])
     means = {name: float(torch.cat(batches).double().mean()) for name, batches in totals.items()}
     clean, spliced, ablated = (
         means[f"ce_loss_{name}"] for name in ("without_sae", "with_sae", "with_ablation")
@@ -275,35 +252,33 @@ def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) 
     return means | {"ce_loss_score": metrics.loss_recovered(clean, spliced, ablated)}
 
 
-def comparison_table(
+def comparison(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, list]:
-    """The columns of ``core.parquet``. Densities give their means and largest gap.
+) -> list[dict[str, Any]]:
+    """Rows of ``core.parquet``, one per metric. Densities give their means and largest gap.
 
     The relative difference is |ours - theirs| / max(|ours|, |theirs|): at most 1 for equal signs.
     """
-    return by_column(_rows(ours, theirs, names))
-
-
-def _rows(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
-) -> Iterator[dict[str, Any]]:
+    rows = []
     for name in names:
         left, right = (np.asarray(side[name], dtype=np.float64) for side in (ours, theirs))
         gap, scale = np.abs(left - right), np.maximum(np.abs(left), np.abs(right))
         relative = np.divide(gap, scale, out=np.zeros_like(gap), where=scale > 0)
-        yield {
-            "metric": name,
-            "ours": float(left.mean()),
-            "theirs": float(right.mean()),
-            "relative_difference": float(relative.max()),
-            "upstream_is_right": name in CORRECT,
-        }
+        rows.append(
+            {
+                "metric": name,
+                "ours": float(left.mean()),
+                "theirs": float(right.mean()),
+                "relative_difference": float(relative.max()),
+                "upstream_is_right": name in CORRECT,
+            }
+        )
+    return rows
 
 
-def record_metrics(records: Records, table: Mapping[str, list]) -> None:
-    """Record the largest difference over the correct metrics, and each of them."""
-    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+def record(records: Records, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record the table, the largest difference over the correct metrics, and each metric."""
+    records.table("core.parquet", by_column(rows))
     right = [row for row in rows if row["upstream_is_right"]]
     worst = max(right, key=lambda row: row["relative_difference"])
     records.add(
