@@ -10,6 +10,7 @@ logistic regression on the raw activations, its penalty chosen on validation exa
 import json
 import tempfile
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,10 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     fits = []
     work = Progress("baseline", total=len(labels) * len(settings["seeds"]), unit="probe")
     with threadpool_limits(1), work as progress:
-        for seed in settings["seeds"]:
-            for name in labels:
-                fits.append(
-                    {"dataset": name, "seed": seed, **fit(name, labels, hook_point, seed, out)}
-                )
-                progress.update(1, dataset=name)
+        for seed, name in product(settings["seeds"], labels):
+            result = fit(name, labels, hook_point, seed, out)
+            fits.append({"dataset": name, "seed": seed, **result})
+            progress.update(1, dataset=name)
     table = pa.Table.from_pylist(fits)
     pq.write_table(table, Path(out) / "baselines.parquet", compression="zstd")
     return {
@@ -67,8 +66,4 @@ def fit(
         )
         path = get_baseline_save_path(dataset=name, method_name=METHOD, **where)
         (metrics,) = json.loads(Path(path).read_text())
-    return {
-        "auroc": metrics["test_auc"],
-        "accuracy": metrics["test_acc"],
-        "validation_auroc": metrics["val_auc"],
-    }
+    return upstream.scores(metrics)

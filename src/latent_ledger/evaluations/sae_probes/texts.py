@@ -12,6 +12,7 @@ seed; the label is 1 for the second of a set's two values in sorted order, as in
 sae_probes splits into training and test with its own seed, so every row's ``split`` is "pool".
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,15 @@ def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) 
     seen = seen_in_training(texts, trained_on)
     rows: list[tuple[str, int, str, str]] = []
     for name, pool in pools.items():
-        unseen = [(text, label) for text, label in pool if text not in seen]
-        rows += [(name, label, "pool", text) for text, label in balanced(name, unseen, half)]
+        drawn = first_of_either([row for row in pool if row[0] not in seen], half)
+        fewest = min(sum(label == value for _, label in drawn) for value in (0, 1))
+        if fewest < half:
+            raise LedgerError(
+                f"evaluations.sae_probes: {name} has {fewest} texts of a label that nothing here "
+                f"was trained on, and {half} are asked for: lower examples to {2 * fewest}, or "
+                "leave the set out."
+            )
+        rows += [(name, label, "pool", text) for text, label in drawn]
     write_examples(rows, out)
     return {
         "datasets": len(pools),
@@ -70,11 +78,17 @@ def candidates(name: str, per_label: int, salt: str) -> list[tuple[str, int]]:
     for text, value in rows:
         if text.strip():
             votes.setdefault(text, set()).add(values.index(value))
-    left = {0: per_label, 1: per_label}
-    drawn = []
-    for text in sorted(votes, key=lambda text: position(text_digest(text), salt)):
-        if len(votes[text]) == 1 and left[label := min(votes[text])]:
-            left[label] -= 1
+    ordered = sorted(votes, key=lambda text: position(text_digest(text), salt))
+    pool = [(text, min(votes[text])) for text in ordered if len(votes[text]) == 1]
+    return first_of_either(pool, per_label)
+
+
+def first_of_either(pool: Iterable[tuple[str, int]], count: int) -> list[tuple[str, int]]:
+    """The first `count` texts of either label, in the order of the pool."""
+    drawn, seen = [], Counter[int]()
+    for text, label in pool:
+        seen[label] += 1
+        if seen[label] <= count:
             drawn.append((text, label))
     return drawn
 
@@ -105,20 +119,3 @@ def seen_in_training(texts: Sequence[str], trained_on: Iterable[Path]) -> set[st
             hits = Passages(overlapping).found_in(texts)
             seen.update(texts[index] for index in np.flatnonzero(hits))
     return seen
-
-
-def balanced(name: str, pool: Sequence[tuple[str, int]], half: int) -> list[tuple[str, int]]:
-    """The first `half` texts of either label, in the order of the pool.
-
-    Raises :class:`LedgerError` if a label has fewer.
-    """
-    drawn = [[row for row in pool if row[1] == label][:half] for label in (0, 1)]
-    fewest = min(map(len, drawn))
-    if fewest == half:
-        keep = {text for rows in drawn for text, _ in rows}
-        return [row for row in pool if row[0] in keep]
-    raise LedgerError(
-        f"evaluations.sae_probes: {name} has {fewest} texts of a label that nothing here was "
-        f"trained on, and {half} are asked for: lower examples to {2 * fewest}, or leave the set "
-        "out."
-    )

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from latent_ledger.coders.codes import CodeShards
 from latent_ledger.coders.sparse_coder import SparseCoder
-from latent_ledger.evaluations.probing.evaluation import Task, read_tasks
+from latent_ledger.evaluations.probing.evaluation import Task, activation_rows, read_tasks
 from latent_ledger.evaluations.steering.judge import bag
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
@@ -106,12 +106,6 @@ def example_means(
     if sparse.issparse(total):
         return sparse.csr_matrix(sparse.diags(scale) @ total)
     return scale[:, None] * total
-
-
-def activation_rows(shards: ActivationShards) -> Iterator[np.ndarray]:
-    """The activations of every shard in float64, [shard rows, d]."""
-    for shard in shards.shards():
-        yield shard["activations"].float().numpy().astype(np.float64)
 
 
 def squared_norms(shards: ActivationShards) -> Iterator[np.ndarray]:
