@@ -7,10 +7,9 @@ subset stands in for the CSV and its size. Everything else (splits, latent selec
 scores) is its code, and a cache that is complete never loads a model.
 """
 
-import io
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,6 +21,7 @@ import torch
 from sae_probes import utils_data
 from sklearn.exceptions import ConvergenceWarning
 
+from latent_ledger.evaluations.saebench.upstream import quiet
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.shards import ActivationShards
 
@@ -40,13 +40,11 @@ def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[None]:
         name.partition("_")[2]: pd.DataFrame({"target": values}) for name, values in labels.items()
     }
     sizes = {name: len(values) for name, values in labels.items()}
-    output = io.StringIO()
     with (
         mock.patch.object(utils_data, "read_dataset_df", frames.__getitem__),
         mock.patch.dict(utils_data.get_dataset_sizes(), sizes),
         warnings.catch_warnings(),
-        redirect_stdout(output),
-        redirect_stderr(output),
+        quiet(),
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
         # Its way of requesting l1 is deprecated in sklearn, and still works.

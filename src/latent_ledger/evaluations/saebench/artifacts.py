@@ -16,12 +16,9 @@ two results. Here a separate job draws the baselines with the seed; every coder 
 the seed on a finished cache.
 """
 
-from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+from latent_ledger.evaluations.saebench.upstream import quiet, seed_generators  # isort: skip
 
-import io
-import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -157,16 +154,3 @@ def llm_results(
         key: {name: float(accuracy) for name, accuracy in accuracies.items()}
         for key, accuracies in results.items()
     }
-
-
-def seed_generators(seed: int) -> None:
-    """Seed the generators that sae_bench seeds at the start of every coder."""
-    random.seed(seed)
-    torch.manual_seed(seed)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Discard the output of sae_bench, which prints several lines per probe."""
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        yield

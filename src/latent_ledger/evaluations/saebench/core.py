@@ -22,7 +22,7 @@ recovered ablates non-special positions only, and does not count the prediction 
 sae_bench decodes a transcoder against its input, so there only the metrics of latents are compared.
 """
 
-from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+from latent_ledger.evaluations.saebench.upstream import quiet  # isort: skip
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,6 @@ from safetensors.torch import load_file
 from latent_ledger.coders.codes import CodeShards
 from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.reconstruction.evaluation import decode
-from latent_ledger.evaluations.saebench.artifacts import quiet
 from latent_ledger.lib.files import read_json
 from latent_ledger.models import language_model, splice
 from latent_ledger.models.hook_points import HookPoint

@@ -13,7 +13,7 @@ The accuracy of sae_bench's probes on *all* latents is chosen on the test exampl
 it is kept in the table under that name and is no metric.
 """
 
-from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+from latent_ledger.evaluations.saebench.upstream import quiet, seed_generators  # isort: skip
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -26,7 +26,6 @@ from sae_bench.evals.sparse_probing import main as upstream
 from sae_bench.evals.sparse_probing.eval_config import SparseProbingEvalConfig
 from threadpoolctl import threadpool_limits
 
-from latent_ledger.evaluations.saebench.artifacts import quiet, seed_generators
 from latent_ledger.lib.files import read_json
 from latent_ledger.lib.progress import Progress
 from latent_ledger.statistics.records import Records, by_column, stacked

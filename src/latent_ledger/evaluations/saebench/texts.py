@@ -9,7 +9,7 @@ and each size's probes see exactly the texts, in the order, that sae_bench draws
 A size is examples per probe, half of them of the class; sae_bench keeps the beginning of a text.
 """
 
-from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+from latent_ledger.evaluations.saebench.upstream import quiet  # isort: skip
 
 from collections import Counter
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 from sae_bench.sae_bench_utils import dataset_info, dataset_utils
 
-from latent_ledger.evaluations.saebench.artifacts import SPLITS, order_column, quiet
+from latent_ledger.evaluations.saebench.artifacts import SPLITS, order_column
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.text.corpora.splits import text_digest
 from latent_ledger.text.tables import EXAMPLES, write_rows

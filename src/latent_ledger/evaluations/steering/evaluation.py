@@ -7,14 +7,14 @@
 
 No choice sees what is reported: directions and judges come from the training split, the prompt from
 a scan with separate random streams, the coefficients from one half of the generations. Each step
-and its reasons are described in its module: :mod:`examples`,
-:mod:`directions`, :mod:`judge`, :mod:`generate` and :mod:`writer`, :mod:`outcomes`.
+has a module: :mod:`examples`, :mod:`directions`, :mod:`judge`, :mod:`generate`, :mod:`outcomes`.
 
 Source: the steering control of the reference ledger (``ctrl-steer-v2``); AxBench (arXiv 2501.17148)
 for the comparison, with fluency as a constraint instead of a factor.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.probing.evaluation import Task
 from latent_ledger.evaluations.steering import directions, generate, judge, outcomes
 from latent_ledger.evaluations.steering.examples import ExampleFeatures, pool_examples
+from latent_ledger.evaluations.steering.generate import Writer
 from latent_ledger.evaluations.steering.outcomes import ARMS, BASELINE, Cell
-from latent_ledger.evaluations.steering.writer import Writer
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.records import Records, by_column, stacked
@@ -53,15 +53,13 @@ def produce(
     `settings`: concepts, prompts, scan (texts per prompt), generations (texts per cell),
     new_tokens, temperature, coefficients, perplexity_cap, batch (texts per forward pass),
     model_dtype, resamples, seed. `tokens`: a token set of layout "examples"; `output_hook`,
-    `judged`: its activations at the coder's output hook and at the judge's hook point; `codes`: the
-    coder's codes.
+    `judged`: its activations at the coder's output hook and at the judge's hook point.
 
     Tables: ``generations.parquet`` (every text), ``scan.parquet`` (every text of the prompt scan),
-    ``cells.parquet`` (success and perplexity of every cell on either half), ``outcomes.parquet``
-    (the reported generations, all arms side by side). Returns facts: per concept the prompt, the
-    latent, the coefficients, the judges' accuracy. Raises :class:`LedgerError` if the inputs do not
-    belong together or no latent stands for a concept, and :class:`GateError` if the live model
-    does not give the stored activations.
+    ``cells.parquet`` (every cell on either half), ``outcomes.parquet`` (the reported generations,
+    all arms side by side). Returns facts: per concept the prompt, the latent, the coefficients, the
+    judges' accuracy. Raises :class:`LedgerError` if the inputs do not belong together or no latent
+    stands for a concept, and :class:`GateError` if the model does not give the stored activations.
     """
     loaded = load_coder(Path(coder))
     at_write, at_judge = ActivationShards(output_hook), ActivationShards(judged)
@@ -71,8 +69,8 @@ def produce(
         examples = pool_examples(
             settings, Path(tokens), at_write, at_judge, CodeShards(codes), loaded
         )
-        writer = Writer.load(settings, Path(model), examples.meta, at_write, at_judge)
-        writer.check(Path(tokens), at_write, at_judge)
+        writer = Writer(settings, Path(model), examples.meta, at_write, at_judge)
+        writer.check(Path(tokens))
         with Progress("steer", total=len(examples.tasks), unit="concept") as progress:
             for task in examples.tasks:
                 steered.append(steer(task, examples, loaded, writer))
@@ -81,19 +79,19 @@ def produce(
     for name in TABLES:
         records.table(f"{name}.parquet", stacked([tables[name] for tables, _ in steered]))
     outcomes.record(records, [task.concept for task in examples.tasks])
-    concept_facts = {
-        task.concept: values for task, (_, values) in zip(examples.tasks, steered, strict=True)
-    }
-    for task in examples.tasks:
-        accuracy = concept_facts[task.concept]["judge_accuracy"]
-        outcomes.record_judge(records, task.concept, accuracy, len(task.test))
+    concepts = {}
+    for task, (_, concept_facts) in zip(examples.tasks, steered, strict=True):
+        outcomes.record_judge(
+            records, task.concept, concept_facts["judge_accuracy"], len(task.test)
+        )
+        concepts[task.concept] = concept_facts
     facts = {
         "steered_at": str(writer.output_hook),
         "judged_at": str(writer.judged),
         "rms": examples.rms,
         "generations": settings["generations"],
         "perplexity_cap": settings["perplexity_cap"],
-        "concepts": concept_facts,
+        "concepts": concepts,
     }
     records.write(facts)
     return facts
@@ -114,9 +112,7 @@ def steer(
     }
     judging, judge_accuracy = judge.fit(task, examples.judged, seed)
     scan, prompt = scan_prompts(concept, judging, writer)
-
-    arms = [(BASELINE, 0.0)]
-    arms += [(arm, value) for arm in ARMS for value in sorted(settings["coefficients"])]
+    arms = [(BASELINE, 0.0), *product(ARMS, sorted(settings["coefficients"]))]
     vectors = np.zeros((len(arms), n, examples.raw.shape[1]), dtype=np.float32)
     for row, (arm, value) in enumerate(arms[1:], start=1):
         vectors[row] = value * examples.rms * units[arm]
@@ -125,7 +121,6 @@ def steer(
     bags = judge.bag(ids.reshape(-1, ids.shape[-1]), examples.bags.shape[1])
     second, bag_accuracy = judge.second_opinion(task, examples.bags, bags, seed)
     second = second.reshape(scores.shape)
-
     cells = [
         Cell(arm, value, scores[row] > 0, second[row] > 0, reading.perplexity[row])
         for row, (arm, value) in enumerate(arms)
@@ -194,8 +189,8 @@ def text_rows(
     perplexity: np.ndarray,
 ) -> Columns:
     """Columns of every kept text: text, tokens, perplexity, and score of the judge."""
-    n, text = len(ids), np.empty(len(ids), dtype=object)
-    tokens = np.empty(n, dtype=object)
+    n = len(ids)
+    text, tokens = np.empty((2, n), dtype=object)
     for row, text_ids in enumerate(ids.astype(np.int32)):
         text[row], tokens[row] = writer.tokenizer.decode(text_ids), text_ids
     return {
