@@ -1,12 +1,11 @@
-"""Directions to steer along, each computed from the training examples of a concept.
+"""Unit vectors to steer along, from the training examples of a concept.
 
     latent   decoder direction of the latent whose mean code differs most between the classes
     dom      difference of class means of the raw activations at the coder's output hook
     random   a direction drawn uniformly, another one for every generation
 
-All are unit vectors. A coefficient of 1 adds one root-mean-square norm of the hook point's
-activations, so that coders at hook points of different scale are steered equally hard for where
-they write.
+A coefficient of 1 adds one root-mean-square norm of the hook point's activations, so that coders
+are steered equally hard for where they write.
 
 Source: difference of means as in Marks and Tegmark (arXiv 2310.06824); AxBench (arXiv 2501.17148)
 for its comparison with SAE latents.

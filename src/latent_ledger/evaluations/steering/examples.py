@@ -3,8 +3,7 @@
     stored rows (codes, activations, token ids) --mean over an example's tokens--> features
 
 BOS, EOS and padding never count. Codes and raw activations, which give the directions, are averaged
-over all tokens of an example. The features of the judges are averaged over as many leading tokens
-as a generation has, so that a judge scores texts of the length on which it was fit.
+over all tokens of an example, the features of the judges over as many as a generation has.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -51,10 +50,9 @@ def pool_examples(
     codes: CodeShards,
     coder: SparseCoder,
 ) -> ExampleFeatures:
-    """Pool the labelled examples of the token set in `tokens`.
+    """Pool the labelled examples of `tokens`, for the `settings` concepts and new_tokens.
 
-    `settings`: concepts, new_tokens. Raises :class:`LedgerError` if the inputs do not belong
-    together.
+    Raises :class:`LedgerError` if the inputs do not belong together.
     """
     if output_hook.hook_point != str(coder.site.output_hook):
         raise LedgerError(
@@ -110,8 +108,7 @@ def example_means(
 
 def squared_norms(shards: ActivationShards) -> Iterator[np.ndarray]:
     """||x||^2 of every row, [shard rows, 1]."""
-    for rows in activation_rows(shards):
-        yield (rows**2).sum(axis=1, keepdims=True)
+    return ((rows**2).sum(axis=1, keepdims=True) for rows in activation_rows(shards))
 
 
 def token_rows(shards: ActivationShards, vocabulary: int) -> Iterator[sparse.csr_matrix]:

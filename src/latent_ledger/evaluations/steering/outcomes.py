@@ -88,10 +88,7 @@ def choose(cells: Sequence[Cell], baseline: Cell, cap: float) -> Choice:
 
 
 def outcome_rows(concept: str, cells: Mapping[str, Cell]) -> dict[str, np.ndarray]:
-    """Rows of the outcomes table: the reported generations of one concept, every arm beside it.
-
-    `cells`: the reported cell of every arm and of the baseline.
-    """
+    """Rows of the outcomes table, one per reported generation; `cells`: those reported, by arm."""
     reported = np.flatnonzero(~selection_half(len(cells[BASELINE].success)))
     rows: dict[str, np.ndarray] = {
         "unit_id": np.array([f"{concept}/{index}" for index in reported], dtype=object),
@@ -111,10 +108,7 @@ def outcome_rows(concept: str, cells: Mapping[str, Cell]) -> dict[str, np.ndarra
 def cell_rows(
     concept: str, cells: Sequence[Cell], reported: Mapping[str, Cell], cap: float
 ) -> Iterator[dict[str, Any]]:
-    """Rows of ``cells.parquet``: every cell on either half, fluent or not, reported or not.
-
-    `cells`: the baseline first; `reported`: the reported cell of every arm and of the baseline.
-    """
+    """Rows of ``cells.parquet``: every cell on either half; `cells` has the baseline first."""
     selection = selection_half(len(cells[0].success))
     for cell, (name, half) in product(cells, (("selection", selection), ("reported", ~selection))):
         measured = ("success", "bag_success", "perplexity")
@@ -155,8 +149,8 @@ def measurements(concept: str | None) -> Iterator[tuple[str, str, str, dict[str,
 def record(records: Records, concepts: Sequence[str]) -> None:
     """Record every metric of the outcomes table: over all concepts, then for each.
 
-    Contrasts carry the p of their paired bootstrap. Over all concepts Holm's correction runs over
-    the contrasts that were not declared; within a contrast it runs over the concepts.
+    Contrasts carry the p of their paired bootstrap. Holm's correction runs over the contrasts that
+    were not declared, and within each contrast over the concepts.
     """
     for concept in (None, *concepts):
         for name, statistic, text, columns in measurements(concept):
