@@ -3,12 +3,10 @@
     last-token activations -> {cache}/model_activations_cached/{dataset}_{hook point}.pt
                            -> logistic regression (sae_probes' ``run_baselines``) per set and seed
 
-All coders of the hook point share them. The baseline shows what a plain probe can find: L2
-logistic regression on the raw activations, its penalty chosen on validation examples.
+All coders of the hook point share them: L2 logistic regression on the raw activations, its penalty
+chosen on validation examples, shows what a plain probe can find.
 """
 
-import json
-import tempfile
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -31,8 +29,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     """Write the activation cache and ``baselines.parquet`` (one row per data set and seed).
 
     `settings`: ``seeds``, of sae_probes' split and fits. `raw`: activations of one hook point over
-    the token set `tokens` of the drawn texts. Returns facts: hook point, width of the hook point,
-    data sets, seeds.
+    the token set `tokens`. Returns facts: hook point, its width, data sets, seeds.
     """
     labels = upstream.read_labels(tokens)
     rows = upstream.last_tokens(raw, sum(map(len, labels.values())))
@@ -59,11 +56,11 @@ def fit(
     name: str, labels: Mapping[str, np.ndarray], hook_point: str, seed: int, cache: Path
 ) -> dict[str, float]:
     """Test AUROC, accuracy and validation AUROC of the baseline on one data set."""
-    with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
+    with upstream.data_sets(labels) as results:
         where = {"hook_name": hook_point, "model_name": upstream.MODEL, "results_path": results}
         run_baseline_dataset_layer(
             numbered_dataset=name, method_name=METHOD, model_cache_path=cache, seed=seed, **where
         )
         path = get_baseline_save_path(dataset=name, method_name=METHOD, **where)
-        (metrics,) = json.loads(Path(path).read_text())
+        (metrics,) = read_json(path)
     return upstream.scores(metrics)

@@ -4,13 +4,10 @@
     means in training -> logistic regression, penalty chosen on validation examples -> test AUROC
 
 All of that is sae_probes' own ``run_sae_eval`` (setting "normal"), for every data set and seed. The
-unit of every metric is the data set: its value is the mean over the seeds, so an interval measures
-how far the benchmark's mean would move with other data sets. Equal data sets have equal unit ids in
-every coder, so the head-to-head pairs over data sets.
+unit of every metric is the data set, its value the mean over the seeds: an interval measures how
+far the benchmark's mean would move with other data sets, and the head-to-head pairs over them.
 """
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -22,6 +19,7 @@ from sae_probes.run_sae_evals import get_save_metrics_path, run_sae_eval
 from threadpoolctl import threadpool_limits
 
 from latent_ledger.evaluations.sae_probes import upstream
+from latent_ledger.lib.files import read_json
 from latent_ledger.lib.progress import Progress
 from latent_ledger.statistics.records import Records, by_column
 
@@ -37,9 +35,8 @@ def produce(
     `settings`: top_k, penalty ("l1" | "l2"), seeds, resamples, seed. `sae`: the part of a
     SAELens object that sae_probes needs, ``encode([n, d]) -> [n, width]``. `baselines`: the
     artifact of :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the hook point that the
-    coder reads. Tables: ``runs.parquet`` (one row per data set, seed and probe; `k` and `latent`
-    are -1 for the baseline) and ``datasets.parquet`` (means over seeds, one row per data set).
-    Returns facts: hook point, data sets with their examples, seeds.
+    coder reads. Tables: ``runs.parquet`` (per data set, seed and probe; `k` and `latent` are -1 for
+    the baseline) and ``datasets.parquet``. Returns facts: hook point, examples per data set, seeds.
     """
     labels = upstream.read_labels(tokens)
     raw = pq.read_table(Path(baselines) / "baselines.parquet").to_pylist()
@@ -77,16 +74,11 @@ def fit(
     settings: Mapping[str, Any],
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """sae_probes' probes on one data set with one seed: (k, a value of :data:`Runs`) for each k."""
-    with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
-        where = {
-            "dataset": name,
-            "hook_name": hook_point,
-            "reg_type": settings["penalty"],
-            "setting": "normal",
-        }
+    penalty = {"reg_type": settings["penalty"], "setting": "normal"}
+    where = {"dataset": name, "hook_name": hook_point, "model_name": upstream.MODEL, **penalty}
+    with upstream.data_sets(labels) as results:
         run_sae_eval(
             sae,
-            model_name=upstream.MODEL,
             model_cache_path=cache,
             device=str(getattr(sae, "device", "cpu")),
             ks=list(settings["top_k"]),
@@ -94,8 +86,7 @@ def fit(
             seed=seed,
             **where,
         )
-        path = get_save_metrics_path(model_name=upstream.MODEL, sae_results_path=results, **where)
-        results_by_k = json.loads(Path(path).read_text())
+        results_by_k = read_json(get_save_metrics_path(sae_results_path=results, **where))
     for metrics in results_by_k:
         yield metrics["k"], upstream.scores(metrics) | {"latent": metrics["indices"][0]}
 

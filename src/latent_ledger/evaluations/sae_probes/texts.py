@@ -3,13 +3,11 @@
     texts of one set -> one vote per text -> hash order -> without texts seen in training
                      -> the first n/2 of either label
 
-The embedded corpus comes from the same package, so a text of a probing set may have trained the
-model or the coders. A text is dropped when it equals a training text or shares a passage of 64
-bytes with one (:mod:`latent_ledger.text.corpora.passages`). The draw is a function of text and
-seed; the label is 1 for the second of a set's two values in sorted order, as in sae_probes'
-``LabelEncoder``.
-
-sae_probes splits into training and test with its own seed, so every row's ``split`` is "pool".
+The embedded corpus comes from the same package, so a text is dropped when it equals a text that
+trained the model or the coders, or shares a passage of 64 bytes with one
+(:mod:`latent_ledger.text.corpora.passages`). The draw is a function of text and seed; the label is
+1 for the second of a set's two values in sorted order, as in sae_probes' ``LabelEncoder``, which
+splits into training and test itself: every row's ``split`` is "pool".
 """
 
 from collections import Counter

@@ -7,6 +7,7 @@ subset stands in for the CSV and its size. Everything else (splits, latent selec
 scores) is its code, and a cache that is complete never loads a model.
 """
 
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,11 +31,11 @@ MODEL = "cached"
 
 
 @contextmanager
-def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[None]:
+def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[Path]:
     """Give sae_probes' data sets of these names these 0/1 labels, [n] each, within the context.
 
-    Its output is discarded: it prints per probe, and warns of each fit that reaches its own
-    iteration limit, which is part of its protocol.
+    Yields a temporary folder for its results. Its output is discarded: it prints per probe, and
+    warns of each fit that reaches its own iteration limit, which is part of its protocol.
     """
     frames = {
         name.partition("_")[2]: pd.DataFrame({"target": values}) for name, values in labels.items()
@@ -45,12 +46,13 @@ def data_sets(labels: Mapping[str, np.ndarray]) -> Iterator[None]:
         mock.patch.dict(utils_data.get_dataset_sizes(), sizes),
         warnings.catch_warnings(),
         quiet(),
+        tempfile.TemporaryDirectory() as results,
     ):
         warnings.simplefilter("ignore", ConvergenceWarning)
         # Its way of requesting l1 is deprecated in sklearn, and still works.
         warnings.simplefilter("ignore", FutureWarning)
         warnings.filterwarnings("ignore", message="Inconsistent values: penalty=l1")
-        yield
+        yield Path(results)
 
 
 def scores(metrics: Mapping[str, Any]) -> dict[str, float]:

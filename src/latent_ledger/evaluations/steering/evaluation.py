@@ -26,7 +26,7 @@ from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.probing.evaluation import Task
 from latent_ledger.evaluations.steering import directions, generate, judge, outcomes
 from latent_ledger.evaluations.steering.examples import ExampleFeatures, pool_examples
-from latent_ledger.evaluations.steering.generate import Writer
+from latent_ledger.evaluations.steering.generate import Reading, Writer
 from latent_ledger.evaluations.steering.outcomes import ARMS, BASELINE, Cell
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models.shards import ActivationShards
@@ -129,21 +129,17 @@ def steer(
         arm: outcomes.choose([cell for cell in cells if cell.arm == arm], cells[0], cap)
         for arm in ARMS
     }
-    half = np.where(outcomes.selection_half(n), "selection", "reported").astype(object)
-    generations = [
-        text_rows(writer, concept, prompt, ids[row], scores[row], reading.perplexity[row])
-        | {
-            "arm": np.full(n, cell.arm, dtype=object),
-            "coefficient": np.full(n, cell.coefficient, dtype=np.float64),
-            "half": half,
-            "bag_score": second[row],
-            "bag_success": cell.bag_success,
-        }
-        for row, cell in enumerate(cells)
-    ]
+    half = np.where(outcomes.selection_half(n), "selection", "reported")
+    generations = text_rows(writer, concept, prompt, ids, reading, scores) | {
+        "arm": np.repeat([arm for arm, _ in arms], n),
+        "coefficient": np.repeat([value for _, value in arms], n),
+        "half": np.tile(half, len(arms)),
+        "bag_score": second.ravel(),
+        "bag_success": second.ravel() > 0,
+    }
     reported = {arm: choice.cell for arm, choice in choices.items()} | {BASELINE: cells[0]}
     tables: dict[str, Columns | dict[str, list]] = {
-        "generations": stacked(generations),
+        "generations": generations,
         "scan": scan,
         "cells": by_column(outcomes.cell_rows(concept, cells, reported, cap)),
         "outcomes": outcomes.outcome_rows(concept, reported),
@@ -174,32 +170,27 @@ def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Co
         ids, reading = writer.texts(
             writer.prompt(prompt), unsteered, settings["seed"], "scan", concept
         )
-        scores = judging.scores(reading.features[0])
+        scores = judging.scores(reading.features)
         distances[prompt] = abs(float((scores > 0).mean()) - 0.5)
-        rows.append(text_rows(writer, concept, prompt, ids[0], scores, reading.perplexity[0]))
+        rows.append(text_rows(writer, concept, prompt, ids, reading, scores))
     return stacked(rows), min(distances, key=distances.__getitem__)
 
 
 def text_rows(
-    writer: Writer,
-    concept: str,
-    prompt: str,
-    ids: np.ndarray,
-    scores: np.ndarray,
-    perplexity: np.ndarray,
+    writer: Writer, concept: str, prompt: str, ids: np.ndarray, reading: Reading, scores: np.ndarray
 ) -> Columns:
-    """Columns of every kept text: text, tokens, perplexity, and score of the judge."""
-    n = len(ids)
-    text, tokens = np.empty((2, n), dtype=object)
-    for row, text_ids in enumerate(ids.astype(np.int32)):
+    """Columns of texts [cells, n]: tokens, text, perplexity, and score of the judge."""
+    cells, n, length = ids.shape
+    text, tokens = np.empty((2, cells * n), dtype=object)
+    for row, text_ids in enumerate(ids.astype(np.int32).reshape(-1, length)):
         text[row], tokens[row] = writer.tokenizer.decode(text_ids), text_ids
     return {
-        "concept": np.full(n, concept, dtype=object),
-        "prompt": np.full(n, prompt, dtype=object),
-        "index": np.arange(n),
+        "concept": np.repeat(concept, cells * n),
+        "prompt": np.repeat(prompt, cells * n),
+        "index": np.tile(np.arange(n), cells),
         "text": text,
         "token_ids": tokens,
-        "perplexity": perplexity,
-        "judge_score": scores,
-        "success": scores > 0,
+        "perplexity": reading.perplexity.ravel(),
+        "judge_score": scores.ravel(),
+        "success": scores.ravel() > 0,
     }

@@ -186,23 +186,22 @@ def record_judge(records: Records, concept: str, accuracy: float, n: int) -> Non
 
 
 def _test(records: Records, family: Sequence[str]) -> None:
-    """Add ``p`` and Holm's ``p_holm`` to the metrics of one family of contrasts."""
-    p_values = [_p_value(records, records.metrics[name]) for name in family]
+    """Add ``p`` and Holm's ``p_holm`` to the metrics of one family of contrasts.
+
+    p is two-sided, by the paired bootstrap that made the interval.
+    """
+    p_values = []
+    for name in family:
+        rows = records.tables[TABLE]
+        rows = rows.filter(pa.array(select(rows, records.metrics[name]["where"])))
+        a, b = (
+            resampling.Values(rows["unit_id"].to_numpy(), "mean", rows[f"success_{arm}"].to_numpy())
+            for arm in CONTRASTS[name.partition("/")[0]]
+        )
+        with warnings.catch_warnings():
+            # Welch's test, a part of every contrast, warns about an arm that always succeeds.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            options = {"resamples": records.resamples, "seed": records.seed}
+            p_values.append(resampling.compare(a, b, **options, paired=True).p)
     for name, p, adjusted in zip(family, p_values, resampling.holm(p_values), strict=True):
         records.metrics[name] |= {"p": p, "p_holm": float(adjusted)}
-
-
-def _p_value(records: Records, metric: Mapping[str, Any]) -> float:
-    """Two-sided p of a paired contrast, by the bootstrap that made its interval."""
-    rows = records.tables[TABLE]
-    rows = rows.filter(pa.array(select(rows, metric["where"])))
-    units = rows["unit_id"].to_numpy()
-    a, b = (
-        resampling.Values(units, "mean", rows[f"success_{arm}"].to_numpy())
-        for arm in CONTRASTS[metric["name"].partition("/")[0]]
-    )
-    with warnings.catch_warnings():
-        # Welch's test, a part of every contrast, warns about an arm that always succeeds.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        options = {"resamples": records.resamples, "seed": records.seed}
-        return resampling.compare(a, b, **options, paired=True).p
