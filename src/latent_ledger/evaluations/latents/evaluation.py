@@ -69,10 +69,10 @@ def produce(settings: Mapping[str, Any], tokens: Path, codes: Path, out: Path) -
     per latent, dead ones included. Returns facts: counts and the corpus' token entropy. Raises
     :class:`LedgerError` if codes and tokens do not belong together, or no latent is live.
     """
-    arrays = load_file(Path(tokens) / "tokens.safetensors")
+    arrays = load_file(tokens / "tokens.safetensors")
     inside = np.arange(arrays["input_ids"].shape[1]) < arrays["lengths"][:, None]
     ids, is_text = arrays["input_ids"][inside], (arrays["doc_ids"] >= 0)[inside]
-    vocabulary = int(read_json(Path(tokens) / "meta.json")["vocab_size"])
+    vocabulary = int(read_json(tokens / "meta.json")["vocab_size"])
     latents = CodeShards(codes)
     if len(latents) != len(ids):
         raise LedgerError(

@@ -127,7 +127,7 @@ def produce(
 
 def read_tasks(tokens: Path, concepts: Sequence[str]) -> list[Task]:
     """The concepts' examples. Raises :class:`LedgerError` when a split lacks a class."""
-    table = pq.read_table(Path(tokens) / "documents.parquet").to_pydict()
+    table = pq.read_table(tokens / "documents.parquet").to_pydict()
     if not {"concept", "label", "split"} <= set(table):
         raise LedgerError(
             f"{tokens} holds no labelled examples: probing needs a concept token set."
@@ -155,7 +155,7 @@ def pooled_features(tokens: Path, raw: Path, codes: Path | None) -> dict[str, Fe
 
     Keys: raw [n, d] dense; bag_of_tokens [n, vocabulary] and codes [n, width] sparse.
     """
-    arrays = load_file(Path(tokens) / "tokens.safetensors")
+    arrays = load_file(tokens / "tokens.safetensors")
     ids, documents, lengths = (arrays[name] for name in ("input_ids", "doc_ids", "lengths"))
     # The rows of activations and codes: every position that is not padding, in token order.
     contexts, positions = np.nonzero(np.arange(ids.shape[1]) < lengths[:, None])

@@ -33,7 +33,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     """
     labels = upstream.read_labels(tokens)
     rows = upstream.last_tokens(raw, sum(map(len, labels.values())))
-    hook_point = read_json(Path(raw) / "meta.json")["hook_point"]
+    hook_point = read_json(raw / "meta.json")["hook_point"]
     upstream.write_cache(labels, rows, hook_point, out)
     fits = []
     work = Progress("baseline", total=len(labels) * len(settings["seeds"]), unit="probe")
@@ -43,7 +43,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
             fits.append({"dataset": name, "seed": seed, **result})
             progress.update(1, dataset=name)
     table = pa.Table.from_pylist(fits)
-    pq.write_table(table, Path(out) / "baselines.parquet", compression="zstd")
+    pq.write_table(table, out / "baselines.parquet", compression="zstd")
     return {
         "hook_point": hook_point,
         "d": rows.shape[1],

@@ -39,7 +39,7 @@ def produce(
     the baseline) and ``datasets.parquet``. Returns facts: hook point, examples per data set, seeds.
     """
     labels = upstream.read_labels(tokens)
-    raw = pq.read_table(Path(baselines) / "baselines.parquet").to_pylist()
+    raw = pq.read_table(baselines / "baselines.parquet").to_pylist()
     runs: Runs = {}
     work = Progress("probe", total=len(labels) * len(settings["seeds"]), unit="data set")
     with threadpool_limits(1), work as progress:

@@ -66,7 +66,7 @@ def scores(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 def read_labels(tokens: Path) -> dict[str, np.ndarray]:
     """Data set -> 0/1 labels [n] of its examples, in the order of the token set."""
-    table = pq.read_table(Path(tokens) / "documents.parquet")
+    table = pq.read_table(tokens / "documents.parquet")
     names = table["concept"].to_numpy(zero_copy_only=False)
     labels = table["label"].to_numpy()
     return {str(name): labels[names == name].astype(np.int64) for name in dict.fromkeys(names)}
@@ -97,7 +97,7 @@ def write_cache(
     labels: Mapping[str, np.ndarray], rows: torch.Tensor, hook: str, cache: Path
 ) -> None:
     """Write the activation files sae_probes looks for; `rows` [n, d] in the order of `labels`."""
-    folder = Path(cache) / f"model_activations_{MODEL}"
+    folder = cache / f"model_activations_{MODEL}"
     folder.mkdir(parents=True)
     parts = rows.split([len(values) for values in labels.values()])
     for name, activations in zip(labels, parts, strict=True):

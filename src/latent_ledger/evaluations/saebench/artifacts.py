@@ -44,19 +44,17 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     """Write the activation file of one hook point and size, and ``meta.json``, which names it.
 
     `settings`: dataset (its short name), concepts (None: the classes of a drawn data set), train
-    and test (examples per probe), top_k, seed. `tokens`: the token set of the texts; `raw`: one
-    hook point's activations over it. Returns ``meta.json``: name, dataset, hook point, sizes, texts
-    per class, and the baselines (class -> test accuracy, by sae_bench's names).
+    and test (examples per probe), top_k, seed. `raw`: one hook point's activations over the token
+    set `tokens`. Returns ``meta.json``, with the texts per class and the baselines (sae_bench's
+    name -> class -> test accuracy).
     """
-    texts = class_texts(Path(tokens), settings)
-    shards, context = ActivationShards(raw), read_json(Path(tokens) / "meta.json")["context"]
-    filled = fill(texts, shards, context)
-    train, test = (filled[split] for split in SPLITS)
-    baselines = llm_results(train, test, settings["top_k"], settings["seed"])
+    shards, context = ActivationShards(raw), read_json(tokens / "meta.json")["context"]
+    filled = fill(class_texts(tokens, settings), shards, context)
+    baselines = llm_results(filled, settings["top_k"], settings["seed"])
     sizes = f"{settings['train']}-{settings['test']}"
     version = f"{shards.meta['dtype']}_ctx{context}_seed{settings['seed']}_{sizes}"
     name = f"{settings['dataset']}_{version}"
-    torch.save(filled | {"llm_results": baselines}, Path(out) / file_name(name))
+    torch.save(filled | {"llm_results": baselines}, out / file_name(name))
     meta = {
         "name": name,
         **{key: settings[key] for key in ("dataset", *SPLITS)},
@@ -64,10 +62,10 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
         "d": shards.d,
         "context": context,
         "texts": {split: len(next(iter(filled[split].values()))) for split in SPLITS},
-        "classes": list(train),
+        "classes": list(filled["train"]),
         "baselines": baselines,
     }
-    write_json(Path(out) / "meta.json", meta)
+    write_json(out / "meta.json", meta)
     return meta
 
 
@@ -131,7 +129,7 @@ def fill(
 
 
 def llm_results(
-    train: Classes, test: Classes, top_k: Sequence[int], seed: int
+    filled: Mapping[str, Classes], top_k: Sequence[int], seed: int
 ) -> dict[str, dict[str, float]]:
     """sae_bench's baselines on the hook point itself, in its order: all dimensions, the k best.
 
@@ -144,7 +142,7 @@ def llm_results(
             activation_collection.create_meaned_model_activations(
                 {name: tensor.float() for name, tensor in classes.items()}
             )
-            for classes in (train, test)
+            for classes in filled.values()
         ]
         full = {"select_top_k": None, "use_sklearn": False, "batch_size": 250, "epochs": 100}
         results = {"llm_test_accuracy": fit(*pooled, **full, lr=1e-2)[1]}

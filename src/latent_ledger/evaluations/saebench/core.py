@@ -4,10 +4,7 @@
     live model, two hooks          sae_bench ``get_downstream_reconstruction_metrics`` |
     codes, decoder, splice         statistics.metrics and models.splice                     | ours
 
-sae_bench's functions take a TransformerLens model and a stream of tokens. :class:`Replay` is
-both: it gives the token set's contexts in order and, for the first function, their stored
-activations; for the second it runs the Hugging Face model with sae_bench's hook function.
-
+sae_bench's functions take a TransformerLens model and a stream of tokens; :class:`Replay` is both.
 The two must agree on :data:`CORRECT`. sae_bench 0.6.0 is wrong in :data:`WRONG`:
 
 * ``explained_variance``: it subtracts the square of the mean *square* of an activation, averaged
@@ -69,7 +66,7 @@ class Replay:
     """A stand-in for sae_bench's model and token stream, over whole contexts of a token set.
 
     `ids` [contexts, context] and `values` [contexts, context, d] are the tokens and one hook
-    point's stored activations; `network` is the live model, only needed for the losses.
+    point's stored activations, given in order; `network` is the live model, for the losses only.
     """
 
     def __init__(
@@ -90,20 +87,18 @@ class Replay:
         """The stored activations of the last batch, under the hook's name."""
         return None, dict.fromkeys(names_filter, self.values[self.batch])
 
-    def __call__(self, tokens: torch.Tensor, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits, and losses [n, context - 1], of the model as it is."""
-        return self.run_with_hooks(tokens, fwd_hooks=[], **kwargs)
-
     def run_with_hooks(
-        self, tokens: torch.Tensor, fwd_hooks: list, **_kwargs: Any
+        self, tokens: torch.Tensor, fwd_hooks: Sequence = (), **_kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and losses with every hook's function in place of the hook point's value."""
+        """Logits, and losses [n, context - 1], with the hook's function at the hook point."""
         functions = [function for _, function in fwd_hooks]  # one at most: one hook name
         replace = {self.hook_point: lambda value, _: functions[0](value, None)} if functions else {}
         everywhere = torch.ones_like(tokens)
         logits = splice.forward_with(self.network, tokens, everywhere, replace)
         losses = splice.token_losses(logits, tokens, everywhere)
         return logits, losses[:, :-1]
+
+    __call__ = run_with_hooks
 
 
 def produce(
@@ -116,24 +111,21 @@ def produce(
     coder: Path,
     out: Path,
 ) -> dict[str, Any]:
-    """Compare on the first contexts of a packed token set; write ``metrics.json`` and a table.
+    """Compare on the first contexts of a packed token set; write metrics and ``core.parquet``.
 
     `settings`: contexts and batch (contexts at a time; whole batches are measured). `sae`: the
     coder as a SAELens object. `input_hook`, `codes`: stored activations and codes of the coder on
-    the token set `tokens`. Table: ``core.parquet`` (metric, ours, theirs, relative difference, and
-    whether theirs is right). Returns facts: architecture, hook point, contexts, tokens, and the
-    names of :data:`WRONG`.
+    `tokens`. Returns facts: architecture, hook point, contexts, tokens, and :data:`WRONG`.
     """
     device = torch.device(sae.device)  # all else goes to the adapter's device
     loaded = load_coder(coder, str(device))
-    shards = ActivationShards(input_hook)
-    arrays = load_file(Path(tokens) / "tokens.safetensors")
+    arrays = load_file(tokens / "tokens.safetensors")
     batch = min(settings["batch"], len(arrays["input_ids"]))
     count = min(settings["contexts"], len(arrays["input_ids"])) // batch * batch
     ids = arrays["input_ids"][:count].long().to(device)
-    rows = shards.read(0, ids.numel())["activations"]
+    rows = ActivationShards(input_hook).read(0, ids.numel())["activations"]
     values = rows.float().reshape(*ids.shape, -1).to(device)
-    meta = read_json(Path(tokens) / "meta.json")
+    meta = read_json(tokens / "meta.json")
     special = {meta[name] for name in ("bos_id", "eos_id", "pad_id")}
     autoencodes = loaded.site.autoencodes
     network = language_model.load_model(model, device=device) if autoencodes else None

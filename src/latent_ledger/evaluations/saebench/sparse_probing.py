@@ -37,10 +37,7 @@ CLASSES, DATA_SETS = "classes.parquet", "datasets.parquet"
 
 
 class Encoder:
-    """A coder in the form that sae_bench needs here: on any device, while artifacts are on the CPU.
-
-    `sae` is a SAELens object: ``encode([..., d]) -> [..., width]`` and ``dtype``.
-    """
+    """A SAELens object as sae_bench needs it: on any device, while artifacts are on the CPU."""
 
     def __init__(self, sae: Any) -> None:
         self.sae, self.dtype = sae, sae.dtype

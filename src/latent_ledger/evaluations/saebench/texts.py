@@ -45,7 +45,7 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
         for number, ((split, name, text, _), by) in enumerate(places.items())
     )
     schema = pa.schema([*EXAMPLES, *((order_column(size), pa.int32()) for size in sizes)])
-    write_rows(rows, schema, Path(out) / "examples.parquet")
+    write_rows(rows, schema, out / "examples.parquet")
     return {
         "dataset": settings["dataset"],
         "classes": list(dict.fromkeys(name for _, name, *_ in places)),

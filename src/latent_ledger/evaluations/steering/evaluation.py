@@ -61,16 +61,14 @@ def produce(
     judges' accuracy. Raises :class:`LedgerError` if the inputs do not belong together or no latent
     stands for a concept, and :class:`GateError` if the model does not give the stored activations.
     """
-    loaded = load_coder(Path(coder))
+    loaded = load_coder(coder)
     at_write, at_judge = ActivationShards(output_hook), ActivationShards(judged)
     steered = []
     # One BLAS thread: the probes are small, and the bytes must not depend on the core count.
     with threadpool_limits(1):
-        examples = pool_examples(
-            settings, Path(tokens), at_write, at_judge, CodeShards(codes), loaded
-        )
-        writer = Writer(settings, Path(model), examples.meta, at_write, at_judge)
-        writer.check(Path(tokens))
+        examples = pool_examples(settings, tokens, at_write, at_judge, CodeShards(codes), loaded)
+        writer = Writer(settings, model, examples.meta, at_write, at_judge)
+        writer.check(tokens)
         with Progress("steer", total=len(examples.tasks), unit="concept") as progress:
             for task in examples.tasks:
                 steered.append(steer(task, examples, loaded, writer))

@@ -75,7 +75,7 @@ class Writer:
 
     def check(self, tokens: Path) -> None:
         """Raise :class:`GateError` unless the model computes the stored activations."""
-        arrays = load_file(Path(tokens) / "tokens.safetensors")
+        arrays = load_file(tokens / "tokens.safetensors")
         ids = arrays["input_ids"][:CHECKED].long().to(self.device)
         is_text = arrays["doc_ids"][:CHECKED] >= 0
         for hook_point, capture in zip((self.output_hook, self.judged), self.captures, strict=True):
