@@ -102,9 +102,9 @@ def test_sae_bench_explained_variance_of_the_mean_is_wrong(tmp_path):
     ids[:, 0] = BOS
     values = 0.12 + 0.032 * torch.randn(contexts, context, d)
     ordinary = values[:, 1:].flatten(0, 1)
-    replay = core.Replay(ids, values, TAP)
+    replay = core.Replay(ids, values, TAP, {BOS, EOS, PAD})
     mean = ordinary.mean(dim=0)
-    theirs = core.sae_bench_metrics(Constant(mean), replay, {BOS, EOS, PAD}, batch, losses=False)
+    theirs = core.sae_bench_metrics(Constant(mean), replay, batch)
     predicted = mean.expand(len(ordinary), -1)
     assert metrics.variance_explained(ordinary.numpy(), predicted.numpy()) == pytest.approx(
         0.0, abs=1e-6

@@ -106,8 +106,8 @@ def count(
 ) -> tuple[csr_matrix, csr_matrix]:
     """Firings and summed activation of every latent on every token: [width, vocabulary] each.
 
-    `ids` [rows] are the token ids of the codes' rows, `is_text` [rows] says which are no special
-    tokens. Both matrices have the same sparsity pattern.
+    `ids` [rows]: token ids of the codes' rows; `is_text` [rows]: whether they are no special ones.
+    Both matrices have the same sparsity pattern.
     """
     shape = (codes.width, vocabulary)
     firings, mass = csr_matrix(shape), csr_matrix(shape)
@@ -132,8 +132,8 @@ def entropy(counts: csr_matrix) -> np.ndarray:
     function, plus what :func:`unseen` adds.
     """
     total = _per_row(counts, counts.data)
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    seen = counts.data * (digamma(total[rows]) - digamma(counts.data))
+    totals = np.repeat(total, np.diff(counts.indptr))
+    seen = counts.data * (digamma(totals) - digamma(counts.data))
     once, twice = (_per_row(counts, counts.data == times) for times in (1, 2))
     hidden = [unseen(*row) for row in zip(total.tolist(), once, twice, strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -167,10 +167,9 @@ def corpus_entropy(occurrences: np.ndarray) -> float:
 
 
 def context_dependence(firings: csr_matrix, occurrences: np.ndarray) -> np.ndarray:
-    """(1 - r) / (1 - q) per latent [width], see the module's docstring; NaN where undefined.
+    """(1 - r) / (1 - q) per latent [width], as above; NaN if no token of it occurs twice or q is 1.
 
-    `firings` [width, vocabulary], `occurrences` [vocabulary]. It is undefined for a latent none of
-    whose tokens occurs twice, and for one that fires everywhere.
+    `firings` [width, vocabulary], `occurrences` [vocabulary].
     """
     others = occurrences[firings.indices] - 1.0
     repeats = others > 0

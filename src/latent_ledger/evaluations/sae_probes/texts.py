@@ -24,9 +24,6 @@ from latent_ledger.text.corpora.passages import Passages
 from latent_ledger.text.corpora.splits import position, text_digest
 from latent_ledger.text.tables import write_examples
 
-SPARE = 3
-"""Candidates per text to be drawn: bounds the work on large sets."""
-
 
 def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) -> dict[str, int]:
     """Write ``examples.parquet`` (the columns of ``text/tables.py``); return counts.
@@ -36,7 +33,8 @@ def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) 
     the coders. Raises :class:`LedgerError` for a set that has too few texts left.
     """
     salt, half = f"sae_probes {settings['seed']}", settings["examples"] // 2
-    pools = {name: candidates(name, SPARE * half, salt) for name in settings["datasets"]}
+    # Three candidates per text to be drawn bound the work on large sets.
+    pools = {name: candidates(name, 3 * half, salt) for name in settings["datasets"]}
     texts = sorted({text for pool in pools.values() for text, _ in pool})
     seen = seen_in_training(texts, trained_on)
     rows: list[tuple[str, int, str, str]] = []

@@ -6,14 +6,12 @@
 For probing texts, a class is a concept. Its texts are the concept's positive examples (a text of
 two classes is left out), and the other classes are its negatives. A probe on `train` examples
 therefore takes ``train // 2`` texts per class, as sae_bench does for its two-class probes. BOS, EOS
-and padding are zero, by which sae_bench recognises them. A long text keeps its end
-(:mod:`latent_ledger.text.tokens`), where sae_bench keeps the beginning: these labels describe the
-person named last. SAEBench's own data sets are drawn beforehand and keep the beginning
-(:mod:`latent_ledger.evaluations.saebench.texts`).
+and padding are zero, by which sae_bench recognises them. A long text keeps its end, where sae_bench
+keeps the beginning: these labels describe the person named last. SAEBench's own data sets keep the
+beginning (:mod:`latent_ledger.evaluations.saebench.texts`).
 
 sae_bench's first, uncached run draws random numbers that later runs do not, so that one seed gives
-two results. Here a separate job draws the baselines with the seed; every coder then starts from
-the seed on a finished cache.
+two results. Here a job draws the baselines, and every coder starts from the seed on its cache.
 """
 
 from latent_ledger.evaluations.saebench.upstream import quiet, seed_generators  # isort: skip

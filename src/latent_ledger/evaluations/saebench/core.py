@@ -46,14 +46,8 @@ LATENTS = ("l0", "l1", "feature_density")
 
 CORRECT = (
     *LATENTS,
-    "l2_norm_in",
-    "l2_norm_out",
-    "l2_ratio",
-    "cossim",
-    "ce_loss_without_sae",
-    "ce_loss_with_sae",
-    "ce_loss_with_ablation",
-    "ce_loss_score",
+    *("l2_norm_in", "l2_norm_out", "l2_ratio", "cossim"),
+    *("ce_loss_without_sae", "ce_loss_with_sae", "ce_loss_with_ablation", "ce_loss_score"),
     "kl_div_with_sae",
 )
 """Metrics on which sae_bench is right, so that ours must equal them."""
@@ -66,13 +60,22 @@ class Replay:
     """A stand-in for sae_bench's model and token stream, over whole contexts of a token set.
 
     `ids` [contexts, context] and `values` [contexts, context, d] are the tokens and one hook
-    point's stored activations, given in order; `network` is the live model, for the losses only.
+    point's stored activations, given in order; `special` are the tokens that are not measured.
+    Without `network`, the live model, there are no losses.
     """
 
     def __init__(
-        self, ids: torch.Tensor, values: torch.Tensor, hook_point: HookPoint, network: Any = None
+        self,
+        ids: torch.Tensor,
+        values: torch.Tensor,
+        hook_point: HookPoint,
+        special: set[int],
+        network: Any = None,
     ) -> None:
-        self.ids, self.values, self.hook_point, self.network = ids, values, hook_point, network
+        self.ids, self.values, self.hook_point = ids, values, hook_point
+        self.special, self.network = special, network
+        tokens = torch.tensor(sorted(special), device=ids.device)
+        self.ordinary = torch.isin(ids, tokens, invert=True)
         self.batch = slice(0, 0)
 
     def get_batch_tokens(self, contexts: int) -> torch.Tensor:
@@ -129,10 +132,10 @@ def produce(
     special = {meta[name] for name in ("bos_id", "eos_id", "pad_id")}
     autoencodes = loaded.site.autoencodes
     network = language_model.load_model(model, device=device) if autoencodes else None
-    replay = Replay(ids, values, loaded.site.input_hook, network)
+    replay = Replay(ids, values, loaded.site.input_hook, special, network)
     with torch.inference_mode():
-        theirs = sae_bench_metrics(sae, replay, special, batch, losses=autoencodes)
-        ours = ledger_metrics(loaded, replay, special, CodeShards(codes), losses=autoencodes)
+        theirs = sae_bench_metrics(sae, replay, batch)
+        ours = ledger_metrics(loaded, replay, CodeShards(codes))
     records = Records(out, resamples=1, seed=0)
     record(records, comparison(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS))
     facts = {
@@ -140,20 +143,13 @@ def produce(
         "hook_point": str(loaded.site.input_hook),
         "wrong": list(WRONG),
         "contexts": count,
-        "tokens": int(ordinary_positions(ids, special).sum()),
+        "tokens": int(replay.ordinary.sum()),
     }
     records.write(facts)
     return facts
 
 
-def ordinary_positions(ids: torch.Tensor, special: set[int]) -> torch.Tensor:
-    """Bool, of the shape of `ids`: not one of the special tokens."""
-    return torch.isin(ids, torch.tensor(sorted(special), device=ids.device), invert=True)
-
-
-def sae_bench_metrics(
-    sae: Any, replay: Replay, special: set[int], batch: int, *, losses: bool
-) -> dict[str, Any]:
+def sae_bench_metrics(sae: Any, replay: Replay, batch: int) -> dict[str, Any]:
     """sae_bench's metrics, by its own names; ``feature_density`` is an array [width]."""
     # As its own loader does for SAELens objects.
     sae.cfg.hook_name, sae.cfg.hook_layer = str(replay.hook_point), replay.hook_point.layer
@@ -162,7 +158,7 @@ def sae_bench_metrics(
     common = {
         "n_batches": len(replay.ids) // batch,
         "eval_batch_size_prompts": batch,
-        "ignore_tokens": special,
+        "ignore_tokens": replay.special,
     }
     with quiet():
         values, per_latent = upstream.get_sparsity_and_variance_metrics(
@@ -174,7 +170,7 @@ def sae_bench_metrics(
             model_kwargs={},
             **common,
         )
-        if losses:
+        if replay.network is not None:
             values |= upstream.get_downstream_reconstruction_metrics(
                 *subjects,
                 compute_kl=True,
@@ -185,12 +181,9 @@ def sae_bench_metrics(
     return values | {"feature_density": np.array(per_latent["feature_density"])}
 
 
-def ledger_metrics(
-    coder: SparseCoder, replay: Replay, special: set[int], codes: CodeShards, *, losses: bool
-) -> dict[str, Any]:
+def ledger_metrics(coder: SparseCoder, replay: Replay, codes: CodeShards) -> dict[str, Any]:
     """The same metrics from our codes, decoder, metrics and splice."""
-    ordinary = ordinary_positions(replay.ids, special)
-    keep = np.flatnonzero(ordinary.flatten().cpu().numpy())
+    keep = np.flatnonzero(replay.ordinary.flatten().cpu().numpy())
     latents = codes.matrix()[keep]
     x = replay.values.cpu().flatten(0, 1)[torch.from_numpy(keep)]
     fired, _ = metrics.latent_activity(latents)
@@ -199,7 +192,7 @@ def ledger_metrics(
         "l1": latents.sum() / len(keep),
         "feature_density": metrics.densities(fired, len(keep)),
     }
-    if not losses:
+    if replay.network is None:
         return values
     target, output = x.numpy(), decode(coder, latents, x)
     norms = [np.linalg.norm(array.astype(np.float64), axis=1) for array in (target, output)]
@@ -214,14 +207,14 @@ def ledger_metrics(
         "explained_variance_legacy": explained,
         "mse": errors.mean(),
     }
-    return values | splicing_losses(coder, replay, ordinary)
+    return values | splicing_losses(coder, replay)
 
 
-def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) -> dict[str, float]:
+def splicing_losses(coder: SparseCoder, replay: Replay) -> dict[str, float]:
     """Losses and KL by our splice, under sae_bench's conventions (see the module's text)."""
     totals: dict[str, list[torch.Tensor]] = defaultdict(list)
     for low in range(0, len(replay.ids), 32):
-        ids, replaced = replay.ids[low : low + 32], ordinary[low : low + 32]
+        ids, replaced = replay.ids[low : low + 32], replay.ordinary[low : low + 32]
         everywhere = torch.ones_like(ids)
         logits = {}
         for name, replace, positions in (

@@ -9,9 +9,6 @@ from latent_ledger.evaluations.saebench.plan import CORE, NAME
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
 
-CORE_TOLERANCE = 1e-4
-"""Largest relative difference from SAEBench's core that counts as the same."""
-
 
 def read_probing(row: RowPlan, payload: Payload) -> Finding:
     """Accuracy of the probe on the best latent at the first size; then the other numbers."""
@@ -21,8 +18,7 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
     ks = [name.removeprefix("top_") for name in by if name.startswith("top_") and "/" not in name]
     parts = [
         f"k={k} {interval(by[f'top_{k}'])}, hook point itself "
-        f"{by[f'llm_top_{k}']['estimate']:.3f}, "
-        f"gap {interval(by[f'gap_{k}'], signed=True)}"
+        f"{by[f'llm_top_{k}']['estimate']:.3f}, gap {interval(by[f'gap_{k}'], signed=True)}"
         for k in ks
     ]
     text = f"accuracy at {first} examples ({count(by[f'top_{ks[0]}'])}): " + "; ".join(parts)
@@ -69,7 +65,7 @@ def read_core(row: RowPlan, payload: Payload) -> Finding:
             f"{name} (it says {theirs[name]:.4g}, true {ours[name]:.4g})" for name in wrong
         )
     notes = "" if wrong else "SAEBench decodes a transcoder against its input: latents only."
-    reference = {"value": 0.0, "tolerance": CORE_TOLERANCE}
+    reference = {"value": 0.0, "tolerance": 1e-4}  # smaller relative differences are the same
     return Finding(text, main=main, notes=notes, metrics=metrics, reference=reference)
 
 

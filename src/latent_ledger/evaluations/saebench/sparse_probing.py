@@ -10,7 +10,7 @@ classes. An interval, given from three units on, measures how far the mean would
 units, not the precision of one accuracy. Half of a probe's examples are negatives: chance is 0.5.
 
 The accuracy of sae_bench's probes on *all* latents is chosen on the test examples (early stopping);
-it is kept in the table under that name and is no metric.
+the table keeps it under that name, and it is no metric.
 """
 
 from latent_ledger.evaluations.saebench.upstream import quiet, seed_generators  # isort: skip
@@ -29,9 +29,6 @@ from threadpoolctl import threadpool_limits
 from latent_ledger.lib.files import read_json
 from latent_ledger.lib.progress import Progress
 from latent_ledger.statistics.records import Records, by_column, stacked
-
-ENOUGH = 3
-"""Fewest classes or data sets for an interval over them."""
 
 CLASSES, DATA_SETS = "classes.parquet", "datasets.parquet"
 
@@ -52,13 +49,12 @@ def produce(
 ) -> dict[str, Any]:
     """Probe one coder on every data set and size; write ``metrics.json`` and tables into `out`.
 
-    `settings`: datasets (short names), sizes (plain metric names are of the first one;
-    names of the others end in their size, ``top_1/400-200``), top_k, batch (texts encoded at a
-    time), resamples, seed. `artifacts`: ``<data set>/<size>`` -> folder of
+    `settings`: datasets (short names), sizes, top_k, batch (texts encoded at a time), resamples,
+    seed. `artifacts`: ``<data set>/<size>`` -> folder of
     :mod:`~latent_ledger.evaluations.saebench.artifacts`, of the hook point that the coder reads.
-    Tables: ``classes.parquet`` and, for several data sets, ``datasets.parquet``; metrics of one of
-    them are called ``top_1/<data set>``. Returns facts: datasets, sizes, hook point, context, and
-    by data set its classes and texts per class.
+    Metrics of one of several data sets are called ``top_1/<data set>``; those of a size that is
+    not the first end in it. Returns facts: datasets, sizes, hook point, context, and by data set
+    its classes and texts per class.
     """
     facts: dict[str, Any] = {key: list(settings[key]) for key in ("datasets", "sizes")}
     facts |= {"classes": {}, "texts": {}}
@@ -66,7 +62,7 @@ def produce(
     work = Progress("sae_bench", total=len(artifacts), unit="artifact")
     with threadpool_limits(1), work as progress:
         for dataset, size in product(settings["datasets"], settings["sizes"]):
-            folder = Path(artifacts[f"{dataset}/{size}"])
+            folder = artifacts[f"{dataset}/{size}"]
             meta = read_json(folder / "meta.json")
             accuracies = probe(settings, sae, meta, folder)
             parts.append(class_rows(size, meta, accuracies, settings["top_k"]))
@@ -182,5 +178,5 @@ def record_metrics(
                 unit_id=unit_id,
                 value=name,
             )
-            if records.metrics[name + end]["n"] < ENOUGH:
+            if records.metrics[name + end]["n"] < 3:  # too few units for an interval
                 records.metrics[name + end]["ci"] = None

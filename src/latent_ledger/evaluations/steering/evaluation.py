@@ -6,8 +6,7 @@
     texts of even index -> best fluent coefficient per arm -> success on those of odd index
 
 No choice sees what is reported: directions and judges come from the training split, the prompt from
-a scan with separate random streams, the coefficients from one half of the generations. Each step
-has a module: :mod:`examples`, :mod:`directions`, :mod:`judge`, :mod:`generate`, :mod:`outcomes`.
+a scan with separate random streams, the coefficients from one half of the generations.
 
 Source: the steering control of the reference ledger (``ctrl-steer-v2``); AxBench (arXiv 2501.17148)
 for the comparison, with fluency as a constraint instead of a factor.
@@ -31,8 +30,6 @@ from latent_ledger.evaluations.steering.outcomes import ARMS, BASELINE, Cell
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.records import Records, by_column, stacked
-
-TABLES = ("generations", "scan", "cells", "outcomes")
 
 Columns = dict[str, np.ndarray]
 """Rows of a table, by column."""
@@ -74,7 +71,7 @@ def produce(
                 steered.append(steer(task, examples, loaded, writer))
                 progress.update(1, concept=task.concept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    for name in TABLES:
+    for name in ("generations", "scan", "cells", "outcomes"):
         records.table(f"{name}.parquet", stacked([tables[name] for tables, _ in steered]))
     outcomes.record(records, [task.concept for task in examples.tasks])
     concepts = {}
@@ -136,13 +133,12 @@ def steer(
         "bag_success": second.ravel() > 0,
     }
     reported = {arm: choice.cell for arm, choice in choices.items()} | {BASELINE: cells[0]}
-    tables: dict[str, Columns | dict[str, list]] = {
+    return {
         "generations": generations,
         "scan": scan,
         "cells": by_column(outcomes.cell_rows(concept, cells, reported, cap)),
         "outcomes": outcomes.outcome_rows(concept, reported),
-    }
-    facts = {
+    }, {
         "prompt": prompt,
         "latent": latent,
         "difference_of_means": difference,
@@ -152,7 +148,6 @@ def steer(
         "coefficients": {arm: choice.cell.coefficient for arm, choice in choices.items()},
         "admissible": {arm: list(choice.admissible) for arm, choice in choices.items()},
     }
-    return tables, facts
 
 
 def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Columns, str]:
@@ -161,8 +156,7 @@ def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Co
     The scan's random streams are not those of the evaluation. The earlier prompt wins a tie.
     """
     settings = writer.settings
-    rows: list[Columns] = []
-    distances: dict[str, float] = {}
+    rows, distances = [], {}
     unsteered = np.zeros((1, settings["scan"], len(judging.weights)), dtype=np.float32)
     for prompt in settings["prompts"]:
         ids, reading = writer.texts(

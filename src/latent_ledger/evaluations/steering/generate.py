@@ -50,10 +50,9 @@ class Reading:
 
 
 class Writer:
-    """A model that is steered at `output_hook`, and read by the judge at `judged`.
+    """The model in `folder`, steered at the hook point of one capture and read at another's.
 
-    `folder`: the model's; `output_hook`, `judged`: captures at the two hook points; `meta`: their
-    token set's. `settings` are those of the evaluation.
+    `settings` are those of the evaluation, `meta` is that of the captures' token set.
     """
 
     def __init__(
