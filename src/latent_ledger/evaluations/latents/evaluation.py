@@ -19,8 +19,7 @@ nothing.
 BOS, EOS and padding are left out. A latent without a firing is ``dead``, one below ``min_firings``
 ``rare``; neither enters a mean, and both have their rows in ``latents.parquet``.
 
-Chao, Wang & Jost, Entropy and the species accumulation curve, Methods in Ecology and Evolution 4
-(2013), eq. 5-7.
+Source: Chao, Wang & Jost 2013 (Methods in Ecology and Evolution 4), eq. 5-7.
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sae_probes.run_baselines import get_baseline_save_path, run_baseline_dataset_layer
@@ -21,8 +20,6 @@ from threadpoolctl import threadpool_limits
 from latent_ledger.evaluations.sae_probes import upstream
 from latent_ledger.lib.files import read_json
 from latent_ledger.lib.progress import Progress
-
-METHOD = "logreg"
 
 
 def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
@@ -39,8 +36,14 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
     work = Progress("baseline", total=len(labels) * len(settings["seeds"]), unit="probe")
     with threadpool_limits(1), work as progress:
         for seed, name in product(settings["seeds"], labels):
-            result = fit(name, labels, hook_point, seed, out)
-            fits.append({"dataset": name, "seed": seed, **result})
+            with upstream.data_sets(labels) as results:
+                where = {"hook_name": hook_point, "model_name": upstream.MODEL}
+                where |= {"method_name": "logreg", "results_path": results}
+                run_baseline_dataset_layer(
+                    numbered_dataset=name, model_cache_path=out, seed=seed, **where
+                )
+                (metrics,) = read_json(get_baseline_save_path(dataset=name, **where))
+            fits.append({"dataset": name, "seed": seed, **upstream.scores(metrics)})
             progress.update(1, dataset=name)
     table = pa.Table.from_pylist(fits)
     pq.write_table(table, out / "baselines.parquet", compression="zstd")
@@ -50,17 +53,3 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
         "examples": {name: len(values) for name, values in labels.items()},
         "seeds": list(settings["seeds"]),
     }
-
-
-def fit(
-    name: str, labels: Mapping[str, np.ndarray], hook_point: str, seed: int, cache: Path
-) -> dict[str, float]:
-    """Test AUROC, accuracy and validation AUROC of the baseline on one data set."""
-    with upstream.data_sets(labels) as results:
-        where = {"hook_name": hook_point, "model_name": upstream.MODEL, "results_path": results}
-        run_baseline_dataset_layer(
-            numbered_dataset=name, method_name=METHOD, model_cache_path=cache, seed=seed, **where
-        )
-        path = get_baseline_save_path(dataset=name, method_name=METHOD, **where)
-        (metrics,) = read_json(path)
-    return upstream.scores(metrics)

@@ -60,8 +60,7 @@ def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) 
 def candidates(name: str, per_label: int, salt: str) -> list[tuple[str, int]]:
     """Distinct texts of a set in hash order with their 0/1 label, at most `per_label` of each.
 
-    A text with both labels in the set is left out. Raises :class:`LedgerError` for a set that does
-    not have two labels.
+    A text with both labels is left out. Raises :class:`LedgerError` unless the set has two labels.
     """
     rows = [(text, value) for text, value in embedded.read_set(set_number(name)) if text]
     values = sorted({value for _, value in rows})

@@ -80,8 +80,7 @@ def file_name(name: str) -> str:
 def class_texts(tokens: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     """Split -> class -> rows of the token set, in the order of the draw.
 
-    For probing texts: the first positives of one class only, half of the size. Raises
-    :class:`LedgerError` if a concept has fewer.
+    For probing texts the first positives, half of the size; :class:`LedgerError` if there are less.
     """
     table = pq.read_table(tokens / "documents.parquet").to_pandas()
     order = order_column(f"{settings['train']}-{settings['test']}")

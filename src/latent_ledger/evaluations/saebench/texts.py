@@ -4,9 +4,8 @@
 
 One row per split, class and text that some size draws; the column ``order/<size>`` holds the
 text's place in that size's draw, -1 if it is not in it. One capture therefore serves every size,
-and each size's probes see exactly the texts, in the order, that sae_bench draws.
-
-A size is examples per probe, half of them of the class; sae_bench keeps the beginning of a text.
+and each size's probes see exactly the texts, in the order, that sae_bench draws. A size is examples
+per probe, half of them of the class.
 """
 
 from latent_ledger.evaluations.saebench.upstream import quiet  # isort: skip

@@ -23,8 +23,7 @@ def best_latent(codes: Features, labels: np.ndarray) -> tuple[int, float]:
     """The latent whose mean code rises most on the concept, and its difference of class means.
 
     `codes` [n, width] and 0/1 `labels` of training examples. A latent that falls silent on the
-    concept would steer away from it, so only positive differences count. Raises
-    :class:`LedgerError` if there is none.
+    concept would steer away from it. Raises :class:`LedgerError` if none rises.
     """
     latents, differences = select_latents(codes, labels)
     positive = np.flatnonzero(differences > 0)

@@ -28,9 +28,8 @@ from latent_ledger.statistics.probes import Features
 class ExampleFeatures:
     """One row per example of the token set: [examples, features] each.
 
-    `codes` and `raw` are means over all tokens, at the coder's read and output hook; `judged` and
-    `bags` over the leading tokens. `rms`: root-mean-square norm at the output hook, over the
-    training examples. `meta`: the token set's.
+    `raw` is taken at the coder's output hook, where `rms` is the root-mean-square norm over the
+    training examples; `judged` and `bags` are of the leading tokens. `meta`: the token set's.
     """
 
     tasks: list[Task]
@@ -86,9 +85,8 @@ def example_means(
 ) -> Features:
     """Mean of `rows` over each example's tokens, special ones left out: [examples, features].
 
-    `rows` holds one matrix [shard rows, features] per shard of `shards`, whose side columns say
-    which example a row belongs to. `first` keeps only that many leading tokens of an example.
-    Examples without a token are zero rows.
+    `rows` holds one matrix [shard rows, features] per shard of `shards`. `first` keeps only that
+    many leading tokens of an example. Examples without a token are zero rows.
     """
     total: Features | int = 0
     counts = np.zeros(examples)

@@ -98,7 +98,7 @@ class Writer:
     ) -> tuple[np.ndarray, Reading]:
         """One text per cell and generation: ids [cells, n, new_tokens], and their reading.
 
-        `vectors` [cells, n, d] are added at the output hook. `purpose` names the random streams.
+        `vectors` [cells, n, d] are added at the output hook; `purpose` names the random streams.
         The reading's perplexity is [cells, n], its features [cells, n, d].
         """
         cells, n, d = vectors.shape
