@@ -8,7 +8,7 @@ unit of every metric is the data set, its value the mean over the seeds: an inte
 far the benchmark's mean would move with other data sets, and the head-to-head pairs over them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ def produce(
     work = Progress("probe", total=len(labels) * len(settings["seeds"]), unit="data set")
     with threadpool_limits(1), work as progress:
         for seed, name in product(settings["seeds"], labels):
-            for k, result in fit(sae, name, labels, hook_point, seed, baselines, settings):
-                runs[name, seed, k] = result
+            results = fit(sae, name, labels, hook_point, seed, baselines, settings)
+            runs |= {(name, seed, k): result for k, result in results.items()}
             progress.update(1, dataset=name)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     rows = [
@@ -72,8 +72,8 @@ def fit(
     seed: int,
     cache: Path,
     settings: Mapping[str, Any],
-) -> Iterator[tuple[int, dict[str, float]]]:
-    """sae_probes' probes on one data set with one seed: (k, a value of :data:`Runs`) for each k."""
+) -> dict[int, dict[str, float]]:
+    """sae_probes' probes on one data set with one seed: k -> a value of :data:`Runs`."""
     penalty = {"reg_type": settings["penalty"], "setting": "normal"}
     where = {"dataset": name, "hook_name": hook_point, "model_name": upstream.MODEL, **penalty}
     with upstream.data_sets(labels) as results:
@@ -87,8 +87,10 @@ def fit(
             **where,
         )
         results_by_k = read_json(get_save_metrics_path(sae_results_path=results, **where))
-    for metrics in results_by_k:
-        yield metrics["k"], upstream.scores(metrics) | {"latent": metrics["indices"][0]}
+    return {
+        metrics["k"]: upstream.scores(metrics) | {"latent": metrics["indices"][0]}
+        for metrics in results_by_k
+    }
 
 
 def dataset_table(

@@ -8,9 +8,7 @@ It is ``run_eval_single_dataset`` as it stands, called with ``model=None`` after
 the unit of every metric is the class, or over several data sets the data set with the mean over its
 classes. An interval, given from three units on, measures how far the mean would move with other
 units, not the precision of one accuracy. Half of a probe's examples are negatives: chance is 0.5.
-
-The accuracy of sae_bench's probes on *all* latents is chosen on the test examples (early stopping);
-the table keeps it under that name, and it is no metric.
+The accuracy of probes on *all* latents, which stop early on the test examples, is no metric.
 """
 
 from latent_ledger.evaluations.saebench.upstream import quiet, seed_generators  # isort: skip

@@ -60,7 +60,7 @@ def produce(
     """
     loaded = load_coder(coder)
     at_write, at_judge = ActivationShards(output_hook), ActivationShards(judged)
-    steered = []
+    steered = {}
     # One BLAS thread: the probes are small, and the bytes must not depend on the core count.
     with threadpool_limits(1):
         examples = pool_examples(settings, tokens, at_write, at_judge, CodeShards(codes), loaded)
@@ -68,24 +68,21 @@ def produce(
         writer.check(tokens)
         with Progress("steer", total=len(examples.tasks), unit="concept") as progress:
             for task in examples.tasks:
-                steered.append(steer(task, examples, loaded, writer))
+                steered[task.concept] = steer(task, examples, loaded, writer)
                 progress.update(1, concept=task.concept)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     for name in ("generations", "scan", "cells", "outcomes"):
-        records.table(f"{name}.parquet", stacked([tables[name] for tables, _ in steered]))
-    outcomes.record(records, [task.concept for task in examples.tasks])
-    concepts = {}
-    for task, (_, concept_facts) in zip(examples.tasks, steered, strict=True):
-        outcomes.record_judge(
-            records, task.concept, concept_facts["judge_accuracy"], len(task.test)
-        )
-        concepts[task.concept] = concept_facts
+        records.table(f"{name}.parquet", stacked([tables[name] for tables, _ in steered.values()]))
+    outcomes.record(records, list(steered))
+    concepts = {concept: concept_facts for concept, (_, concept_facts) in steered.items()}
+    for task in examples.tasks:
+        accuracy = concepts[task.concept]["judge_accuracy"]
+        outcomes.record_judge(records, task.concept, accuracy, len(task.test))
     facts = {
         "steered_at": str(writer.output_hook),
         "judged_at": str(writer.judged),
         "rms": examples.rms,
-        "generations": settings["generations"],
-        "perplexity_cap": settings["perplexity_cap"],
+        **{name: settings[name] for name in ("generations", "perplexity_cap")},
         "concepts": concepts,
     }
     records.write(facts)

@@ -91,8 +91,8 @@ def outcome_rows(concept: str, cells: Mapping[str, Cell]) -> dict[str, np.ndarra
     """Rows of the outcomes table, one per reported generation; `cells`: those reported, by arm."""
     reported = np.flatnonzero(~selection_half(len(cells[BASELINE].success)))
     rows: dict[str, np.ndarray] = {
-        "unit_id": np.array([f"{concept}/{index}" for index in reported], dtype=object),
-        "concept": np.full(len(reported), concept, dtype=object),
+        "unit_id": np.array([f"{concept}/{index}" for index in reported]),
+        "concept": np.repeat(concept, len(reported)),
         "index": reported,
     }
     for arm, cell in cells.items():
