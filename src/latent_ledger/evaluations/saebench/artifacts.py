@@ -34,9 +34,6 @@ from latent_ledger.models.shards import ActivationShards
 
 SPLITS = ("train", "test")
 
-Classes = dict[str, torch.Tensor]
-"""Class -> activations [texts, context, d]."""
-
 
 def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
     """Write the activation file of one hook point and size, and ``meta.json``, which names it.
@@ -107,8 +104,8 @@ def class_texts(tokens: Path, settings: Mapping[str, Any]) -> dict[str, dict[str
 
 def fill(
     texts: Mapping[str, Mapping[str, np.ndarray]], shards: ActivationShards, context: int
-) -> dict[str, Classes]:
-    """Split -> class -> activations in the stored dtype; special positions are zero."""
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Split -> class -> activations [texts, context, d] as stored; special positions are zero."""
     drawn = [rows for classes in texts.values() for rows in classes.values()]
     order = torch.from_numpy(np.concatenate(drawn).astype(np.int64))
     dtype = shards.shard(0)["activations"].dtype
@@ -126,7 +123,7 @@ def fill(
 
 
 def llm_results(
-    filled: Mapping[str, Classes], top_k: Sequence[int], seed: int
+    filled: Mapping[str, Mapping[str, torch.Tensor]], top_k: Sequence[int], seed: int
 ) -> dict[str, dict[str, float]]:
     """sae_bench's baselines on the hook point itself, in its order: all dimensions, the k best.
 

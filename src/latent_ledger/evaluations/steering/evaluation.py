@@ -31,9 +31,6 @@ from latent_ledger.lib.progress import Progress
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.records import Records, by_column, stacked
 
-Columns = dict[str, np.ndarray]
-"""Rows of a table, by column."""
-
 
 def produce(
     settings: Mapping[str, Any],
@@ -91,8 +88,8 @@ def produce(
 
 def steer(
     task: Task, examples: ExampleFeatures, coder: SparseCoder, writer: Writer
-) -> tuple[dict[str, Columns | dict[str, list]], dict[str, Any]]:
-    """The rows of every table of one concept, and its facts."""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns of every table of one concept, and its facts."""
     settings, concept = writer.settings, task.concept
     n, seed, cap = settings["generations"], settings["seed"], settings["perplexity_cap"]
     latent, difference = directions.best_latent(examples.codes[task.train], task.train_labels)
@@ -147,8 +144,10 @@ def steer(
     }
 
 
-def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Columns, str]:
-    """Rows of ``scan.parquet``, and the prompt whose unsteered success is nearest 1/2.
+def scan_prompts(
+    concept: str, judging: judge.Judge, writer: Writer
+) -> tuple[dict[str, np.ndarray], str]:
+    """Columns of ``scan.parquet``, and the prompt whose unsteered success is nearest 1/2.
 
     The scan's random streams are not those of the evaluation. The earlier prompt wins a tie.
     """
@@ -167,7 +166,7 @@ def scan_prompts(concept: str, judging: judge.Judge, writer: Writer) -> tuple[Co
 
 def text_rows(
     writer: Writer, concept: str, prompt: str, ids: np.ndarray, reading: Reading, scores: np.ndarray
-) -> Columns:
+) -> dict[str, np.ndarray]:
     """Columns of texts [cells, n]: tokens, text, perplexity, and score of the judge."""
     cells, n, length = ids.shape
     text, tokens = np.empty((2, cells * n), dtype=object)
