@@ -22,7 +22,7 @@ sae_bench decodes a transcoder against its input, so there only the metrics of l
 from latent_ledger.evaluations.saebench.upstream import quiet  # isort: skip
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ def produce(
         theirs = sae_bench_metrics(sae, replay, batch)
         ours = ledger_metrics(loaded, replay, CodeShards(codes))
     records = Records(out, resamples=1, seed=0)
-    record(records, comparison(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS))
+    record(records, list(comparison(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS)))
     facts = {
         "architecture": loaded.architecture,
         "hook_point": str(loaded.site.input_hook),
@@ -238,26 +238,22 @@ def splicing_losses(coder: SparseCoder, replay: Replay) -> dict[str, float]:
 
 def comparison(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Rows of ``core.parquet``, one per metric. Densities give their means and largest gap.
 
     The relative difference is |ours - theirs| / max(|ours|, |theirs|): at most 1 for equal signs.
     """
-    rows = []
     for name in names:
         left, right = (np.asarray(side[name], dtype=np.float64) for side in (ours, theirs))
         gap, scale = np.abs(left - right), np.maximum(np.abs(left), np.abs(right))
         relative = np.divide(gap, scale, out=np.zeros_like(gap), where=scale > 0)
-        rows.append(
-            {
-                "metric": name,
-                "ours": float(left.mean()),
-                "theirs": float(right.mean()),
-                "relative_difference": float(relative.max()),
-                "upstream_is_right": name in CORRECT,
-            }
-        )
-    return rows
+        yield {
+            "metric": name,
+            "ours": float(left.mean()),
+            "theirs": float(right.mean()),
+            "relative_difference": float(relative.max()),
+            "upstream_is_right": name in CORRECT,
+        }
 
 
 def record(records: Records, rows: Sequence[Mapping[str, Any]]) -> None:
