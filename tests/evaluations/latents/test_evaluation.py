@@ -222,10 +222,10 @@ def test_equal_inputs_give_equal_bytes_for_any_shards(tmp_path):
         latents.produce(SETTINGS | {"min_firings": 5}, tokens, codes, out)
         digests.append(folder_digest(out))
     assert digests[0] == digests[1]
-    one, _, four = (
+    unsharded, _, sharded = (
         pq.read_table(tmp_path / f"out{number}" / latents.TABLE).to_pandas() for number in range(3)
     )
-    pd.testing.assert_frame_equal(one, four, rtol=1e-12)
+    pd.testing.assert_frame_equal(unsharded, sharded, rtol=1e-12)
 
 
 def test_contrast_of_coders_excludes_zero_only_with_planted_gap(tmp_path):

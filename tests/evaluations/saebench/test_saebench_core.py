@@ -102,9 +102,9 @@ def test_sae_bench_explained_variance_of_the_mean_is_wrong(tmp_path):
     ids[:, 0] = BOS
     values = 0.12 + 0.032 * torch.randn(contexts, context, d)
     ordinary = values[:, 1:].flatten(0, 1)
-    replay = core.Replay(ids, values, TAP)
+    replay = core.Replay(ids, values, TAP, {BOS, EOS, PAD})
     mean = ordinary.mean(dim=0)
-    theirs = core.sae_bench_metrics(Constant(mean), replay, {BOS, EOS, PAD}, batch, losses=False)
+    theirs = core.sae_bench_metrics(Constant(mean), replay, batch)
     predicted = mean.expand(len(ordinary), -1)
     assert metrics.variance_explained(ordinary.numpy(), predicted.numpy()) == pytest.approx(
         0.0, abs=1e-6
@@ -121,12 +121,7 @@ def test_sae_bench_explained_variance_of_the_mean_is_wrong(tmp_path):
 def test_density_difference_is_that_of_the_worst_latent():
     densities = {"feature_density": np.array([0.5, 0.1, 0.0])}
     other = {"feature_density": np.array([0.5, 0.11, 0.0])}
-    table = core.comparison_table(densities, other, ["feature_density"])
-    assert table["relative_difference"] == [pytest.approx(0.01 / 0.11)]
-    assert core.comparison_table(densities, densities, ["feature_density"])[
-        "relative_difference"
-    ] == [0.0]
     never = {"feature_density": np.array([0.5, 0.1, 0.2])}
-    assert core.comparison_table(densities, never, ["feature_density"])["relative_difference"] == [
-        1.0
-    ]
+    for theirs, expected in ((other, 0.01 / 0.11), (densities, 0.0), (never, 1.0)):
+        (row,) = core.comparison(densities, theirs, ["feature_density"])
+        assert row["relative_difference"] == pytest.approx(expected, rel=1e-12, abs=0)

@@ -50,8 +50,8 @@ def prefill(tokens, raw, out, **settings):
 
 def probed(folder, out, sae=None, sizes=None, **settings):
     out.mkdir()
-    found = {f"occupations/{size}": folder for size in sizes or [SIZE]}
-    sparse_probing.produce(PROBES | settings, sae or Identity(), found, out)
+    folders = {f"occupations/{size}": folder for size in sizes or [SIZE]}
+    sparse_probing.produce(PROBES | settings, sae or Identity(), folders, out)
     return {metric["name"]: metric for metric in read_json(out / "metrics.json")["metrics"]}
 
 
@@ -112,9 +112,9 @@ def test_prefilled_probing_equals_sae_bench_running_the_model_itself(tmp_path, n
         torch.load(folder / artifacts.file_name(name)) for folder in (tmp_path / "ours", theirs)
     ]
     for split in ("train", "test"):
-        for one in NAMES:
+        for label in NAMES:
             torch.testing.assert_close(
-                *(acts[split][one] for acts in written), rtol=1e-5, atol=1e-5
+                *(acts[split][label] for acts in written), rtol=1e-5, atol=1e-5
             )
     assert meta["baselines"] == written[1]["llm_results"]
     ours = sparse_probing.probe(PROBES, Identity(), meta, tmp_path / "ours")
@@ -130,19 +130,19 @@ def test_dimension_equal_to_the_class_is_selected_first(tmp_path):
         values[start : start + TRAIN + TEST, :, number] += 4.0
     tokens, raw = labelled(tmp_path / "planted", ids, values, split_rows(NAMES, TRAIN, TEST))
     prefill(tokens, raw, tmp_path / "artifact")
-    found = probed(tmp_path / "artifact", tmp_path / "out")
-    assert found["top_1"]["estimate"] > 0.95
-    assert (found["top_1"]["unit"], found["top_1"]["n"]) == ("concept", 3)
-    assert found["top_1"]["ci"][0] > 0.9
+    metrics = probed(tmp_path / "artifact", tmp_path / "out")
+    assert metrics["top_1"]["estimate"] > 0.95
+    assert (metrics["top_1"]["unit"], metrics["top_1"]["n"]) == ("concept", 3)
+    assert metrics["top_1"]["ci"][0] > 0.9
 
 
 def test_random_latents_stay_at_chance_and_close_no_gap(tmp_path):
     names = [f"class {number}" for number in range(6)]
     _, _, tokens, raw = world(tmp_path, d=40, names=names)
     prefill(tokens, raw, tmp_path / "artifact", concepts=names)
-    found = probed(tmp_path / "artifact", tmp_path / "out")
+    metrics = probed(tmp_path / "artifact", tmp_path / "out")
     for name, null in (("top_1", 0.5), ("gap_1", 0.0)):
-        low, high = found[name]["ci"]
+        low, high = metrics[name]["ci"]
         assert low <= null <= high, name
 
 
@@ -180,11 +180,11 @@ def test_equal_inputs_give_equal_bytes(tmp_path):
 def test_batch_size_changes_no_accuracy(tmp_path):
     _, _, tokens, raw = world(tmp_path)
     prefill(tokens, raw, tmp_path / "artifact")
-    found = [
+    metrics = [
         probed(tmp_path / "artifact", tmp_path / str(batch), batch=batch)
         for batch in (1, 7, 10_000)
     ]
-    assert found[0] == found[1] == found[2]
+    assert metrics[0] == metrics[1] == metrics[2]
 
 
 def test_sizes_have_own_metrics_and_few_classes_no_interval(tmp_path):
@@ -197,14 +197,14 @@ def test_sizes_have_own_metrics_and_few_classes_no_interval(tmp_path):
     folders = {f"occupations/{SIZE}": tmp_path / "a", f"occupations/{small}": tmp_path / "b"}
     settings = PROBES | {"sizes": [SIZE, small]}
     facts = sparse_probing.produce(settings, Identity(), folders, tmp_path / "out")
-    found = {m["name"]: m for m in read_json(tmp_path / "out" / "metrics.json")["metrics"]}
-    assert {"top_1", f"top_1/{small}", "llm_top_2", f"gap_2/{small}"} <= set(found)
-    assert found["top_1"]["ci"] is None and found["top_1"]["n"] == 2
+    metrics = {m["name"]: m for m in read_json(tmp_path / "out" / "metrics.json")["metrics"]}
+    assert {"top_1", f"top_1/{small}", "llm_top_2", f"gap_2/{small}"} <= set(metrics)
+    assert metrics["top_1"]["ci"] is None and metrics["top_1"]["n"] == 2
     sizes = {SIZE: {"train": 24, "test": 12}, small: {"train": 12, "test": 6}}
     assert facts["texts"] == {"occupations": sizes}
     table = pq.read_table(tmp_path / "out" / "classes.parquet").to_pandas()
     mean = table[table["size"] == small]["top_1"].mean()
-    assert found[f"top_1/{small}"]["estimate"] == pytest.approx(mean)
+    assert metrics[f"top_1/{small}"]["estimate"] == pytest.approx(mean)
     np.testing.assert_allclose(table["gap_1"], table["top_1"] - table["llm_top_1"])
 
 
@@ -217,12 +217,12 @@ def test_several_data_sets_are_the_units_and_keep_their_means(tmp_path):
     (tmp_path / "out").mkdir()
     settings = PROBES | {"datasets": names}
     facts = sparse_probing.produce(settings, Identity(), folders, tmp_path / "out")
-    found = {m["name"]: m for m in read_json(tmp_path / "out" / "metrics.json")["metrics"]}
-    each = [found[f"top_1/{name}"]["estimate"] for name in names]
-    assert found["top_1"]["estimate"] == pytest.approx(np.mean(each))
-    assert (found["top_1"]["unit"], found["top_1"]["n"]) == ("data set", 3)
-    assert found["top_1"]["ci"][0] >= min(each) - 1e-9
-    assert found["top_1/europarl"]["unit"] == "concept" and f"top_1/{SIZE}" not in found
+    metrics = {m["name"]: m for m in read_json(tmp_path / "out" / "metrics.json")["metrics"]}
+    each = [metrics[f"top_1/{name}"]["estimate"] for name in names]
+    assert metrics["top_1"]["estimate"] == pytest.approx(np.mean(each))
+    assert (metrics["top_1"]["unit"], metrics["top_1"]["n"]) == ("data set", 3)
+    assert metrics["top_1"]["ci"][0] >= min(each) - 1e-9
+    assert metrics["top_1/europarl"]["unit"] == "concept" and f"top_1/{SIZE}" not in metrics
     assert facts["classes"] == dict.fromkeys(names, NAMES)
 
 

@@ -60,9 +60,9 @@ def test_every_size_is_sae_benchs_own_draw_in_its_order(tmp_path, hub, dataset):
         theirs = dataset_utils.get_multi_label_train_test_data(dataset, train, test, 42)
         for split, classes in zip(("train", "test"), theirs, strict=True):
             for name in facts["classes"]:
-                own = table[(table["split"] == split) & (table["concept"] == name)]
-                own = own[own[order_column(size)] >= 0].sort_values(order_column(size))
-                assert own["text"].tolist() == classes[name], (size, split, name)
+                ours = table[(table["split"] == split) & (table["concept"] == name)]
+                ours = ours[ours[order_column(size)] >= 0].sort_values(order_column(size))
+                assert ours["text"].tolist() == classes[name], (size, split, name)
 
 
 def test_balanced_sets_of_a_smaller_size_are_captured_with_the_larger_one(tmp_path, hub):

@@ -5,23 +5,21 @@
     codes + token ids --count--> firings [latent, token] --> entropy, top token, context dependence
 
 *Token entropy* of a latent is the entropy, in bits, of the token at a position where it fires: 0
-for a latent of one token, the token entropy of the corpus for one that fires anywhere. The plug-in
-estimate of a latent with few firings is far too low, so this is the estimator of Chao, Wang & Jost
-(2013), which infers the unseen tokens from those seen once and twice: of 50 draws from a
-Zipf law of 6 bits the plug-in lacks 1.5 bits, Miller & Madow's correction 1.1, and this one 0.2.
-It serves the latents and the corpus alike. A latent below ``token_like_bits`` is a token detector.
+for a latent of one token, that of the corpus for one that fires anywhere. The estimator of Chao,
+Wang & Jost (2013) infers the unseen tokens from those seen once and twice: of 50 draws from a Zipf
+law of 6 bits the plug-in lacks 1.5 bits, Miller & Madow's correction 1.1, and this one 0.2.
+A latent below ``token_like_bits`` is a token detector.
 
 *Context dependence* tells a detector that always fires at its token from one that waits for the
-right context. Let r be the chance that a latent which fires at one occurrence of a token fires at
-another occurrence of the same token too (over the pairs of the corpus, which leaves no bias for
-rare tokens), and q the share of all positions at which it fires. Then the dependence is
-(1 - r) / (1 - q): 0 if the token alone decides, 1 if the token says nothing.
+right context. It is (1 - r) / (1 - q): r is the chance that a latent which fires at one occurrence
+of a token fires at another one too (over the pairs of the corpus, which leaves no bias for rare
+tokens), q the share of all positions at which it fires. 0: the token alone decides, 1: it says
+nothing.
 
 BOS, EOS and padding are left out. A latent without a firing is ``dead``, one below ``min_firings``
 ``rare``; neither enters a mean, and both have their rows in ``latents.parquet``.
 
-Chao, Wang & Jost, Entropy and the species accumulation curve, Methods in Ecology and Evolution 4
-(2013), eq. 5-7.
+Source: Chao, Wang & Jost 2013 (Methods in Ecology and Evolution 4), eq. 5-7.
 """
 
 from collections.abc import Mapping
@@ -42,33 +40,25 @@ from latent_ledger.statistics.records import Records
 TABLE = "latents.parquet"
 SAFE = 16.0
 """exp(-16) = 1e-7: what either way of summing :func:`unseen` may lose, relatively."""
-QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 
-MEANS = {
-    "token_entropy": (
-        "entropy",
-        "Token entropy in bits (Chao, Wang & Jost); mean over live latents.",
-    ),
-    "normalised_entropy": (
-        "normalised_entropy",
-        "Token entropy over that of the corpus; mean over live latents.",
-    ),
-    "token_share": ("token_like", "Share of live latents with a token entropy below {bits} bits."),
-    "top_token_share": (
+MEANS = (
+    ("token_entropy", "entropy", "Token entropy in bits (Chao, Wang & Jost); {mean}."),
+    ("normalised_entropy", "normalised_entropy", "Token entropy over that of the corpus; {mean}."),
+    ("token_share", "token_like", "Share of live latents with a token entropy below {bits} bits."),
+    (
+        "top_token_share",
         "top_share",
-        "Share of a latent's firings that are on its commonest token; mean over live latents.",
+        "Share of a latent's firings that are on its commonest token; {mean}.",
     ),
-    "top_token_mass": (
-        "top_mass",
-        "Share of a latent's activation that is on that token; mean over live latents.",
-    ),
-    "context_dependence": (
+    ("top_token_mass", "top_mass", "Share of a latent's activation that is on that token; {mean}."),
+    (
         "context_dependence",
-        "0: the token decides whether a latent fires, 1: it says nothing; mean over live latents "
-        "for which it is defined.",
+        "context_dependence",
+        "0: the token decides whether a latent fires, 1: it says nothing; {mean} for which it is "
+        "defined.",
     ),
-}
-"""Metric -> column of ``latents.parquet``, description."""
+)
+"""Metric, column of ``latents.parquet``, description."""
 
 
 def produce(settings: Mapping[str, Any], tokens: Path, codes: Path, out: Path) -> dict[str, Any]:
@@ -78,8 +68,10 @@ def produce(settings: Mapping[str, Any], tokens: Path, codes: Path, out: Path) -
     per latent, dead ones included. Returns facts: counts and the corpus' token entropy. Raises
     :class:`LedgerError` if codes and tokens do not belong together, or no latent is live.
     """
-    ids, is_text = rows_of(Path(tokens))
-    vocabulary = int(read_json(Path(tokens) / "meta.json")["vocab_size"])
+    arrays = load_file(tokens / "tokens.safetensors")
+    inside = np.arange(arrays["input_ids"].shape[1]) < arrays["lengths"][:, None]
+    ids, is_text = arrays["input_ids"][inside], (arrays["doc_ids"] >= 0)[inside]
+    vocabulary = int(read_json(tokens / "meta.json")["vocab_size"])
     latents = CodeShards(codes)
     if len(latents) != len(ids):
         raise LedgerError(
@@ -88,7 +80,7 @@ def produce(settings: Mapping[str, Any], tokens: Path, codes: Path, out: Path) -
     firings, mass = count(latents, ids, is_text, vocabulary)
     occurrences = np.bincount(ids[is_text], minlength=vocabulary)
     columns = describe(firings, mass, occurrences, settings)
-    live = columns["status"] == "live"
+    live = columns["is_live"]
     if not live.any():
         raise LedgerError(
             f"No latent fires {settings['min_firings']} times on these {int(is_text.sum()):,} "
@@ -108,28 +100,20 @@ def produce(settings: Mapping[str, Any], tokens: Path, codes: Path, out: Path) -
     return facts
 
 
-def rows_of(tokens: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Token id of every row of the codes [rows], and whether it is no special token [rows]."""
-    arrays = load_file(tokens / "tokens.safetensors")
-    ids = arrays["input_ids"]
-    inside = np.arange(ids.shape[1]) < arrays["lengths"][:, None]
-    return ids[inside], (arrays["doc_ids"] >= 0)[inside]
-
-
 def count(
     codes: CodeShards, ids: np.ndarray, is_text: np.ndarray, vocabulary: int
 ) -> tuple[csr_matrix, csr_matrix]:
     """Firings and summed activation of every latent on every token: [width, vocabulary] each.
 
-    `ids`, `is_text` [rows]: as :func:`rows_of` returns them. Both have the same sparsity pattern.
+    `ids` [rows]: token ids of the codes' rows; `is_text` [rows]: whether they are no special ones.
+    Both matrices have the same sparsity pattern.
     """
     shape = (codes.width, vocabulary)
     firings, mass = csr_matrix(shape), csr_matrix(shape)
-    start = 0
+    rows = slice(0, 0)
     with Progress("count firings", total=len(codes), unit="token") as progress:
         for shard in codes.shards():
-            rows = slice(start, start + shard.shape[0])
-            start = rows.stop
+            rows = slice(rows.stop, rows.stop + shard.shape[0])
             kept = shard[is_text[rows]].tocoo()
             at = (kept.col, ids[rows][is_text[rows]][kept.row])
             firings = firings + csr_matrix((np.ones(kept.nnz), at), shape)
@@ -147,8 +131,8 @@ def entropy(counts: csr_matrix) -> np.ndarray:
     function, plus what :func:`unseen` adds.
     """
     total = _per_row(counts, counts.data)
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    seen = counts.data * (digamma(total[rows]) - digamma(counts.data))
+    totals = np.repeat(total, np.diff(counts.indptr))
+    seen = counts.data * (digamma(totals) - digamma(counts.data))
     once, twice = (_per_row(counts, counts.data == times) for times in (1, 2))
     hidden = [unseen(*row) for row in zip(total.tolist(), once, twice, strict=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -182,10 +166,9 @@ def corpus_entropy(occurrences: np.ndarray) -> float:
 
 
 def context_dependence(firings: csr_matrix, occurrences: np.ndarray) -> np.ndarray:
-    """(1 - r) / (1 - q) per latent [width], see the module's docstring; NaN where undefined.
+    """(1 - r) / (1 - q) per latent [width], as above; NaN if no token of it occurs twice or q is 1.
 
-    `firings` [width, vocabulary], `occurrences` [vocabulary]. It is undefined for a latent none of
-    whose tokens occurs twice, and for one that fires everywhere.
+    `firings` [width, vocabulary], `occurrences` [vocabulary].
     """
     others = occurrences[firings.indices] - 1.0
     repeats = others > 0
@@ -202,13 +185,11 @@ def describe(
     """The columns of ``latents.parquet``, one entry per latent; -1 and NaN where nothing fired."""
     fired = _per_row(firings, firings.data)
     total = _per_row(mass, mass.data)
-    top, top_fired, top_mass = (np.full(len(fired), fill) for fill in (-1, np.nan, np.nan))
-    for latent in np.flatnonzero(fired):
-        entries = slice(firings.indptr[latent], firings.indptr[latent + 1])
-        best = int(firings.data[entries].argmax())  # ties: the lowest token id
-        top[latent] = firings.indices[entries][best]
-        top_fired[latent] = firings.data[entries][best]
-        top_mass[latent] = mass.data[entries][best]
+    top = np.asarray(firings.argmax(axis=1)).ravel()  # ties: the lowest token id
+    place = (np.arange(len(fired)), top)
+    top_fired, top_mass = (
+        np.where(fired > 0, np.asarray(matrix[place]).ravel(), np.nan) for matrix in (firings, mass)
+    )
     bits, context = entropy(firings), context_dependence(firings, occurrences)
     status = np.where(fired == 0, "dead", np.where(fired < settings["min_firings"], "rare", "live"))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -222,7 +203,7 @@ def describe(
             "entropy": bits,
             "normalised_entropy": bits / corpus_entropy(occurrences),
             "token_like": (bits < settings["token_like_bits"]).astype(np.float64),
-            "top_token": top.astype(np.int64),
+            "top_token": np.where(fired > 0, top, -1).astype(np.int64),
             "top_share": top_fired / fired,
             "top_mass": top_mass / total,
             "context_dependence": context,
@@ -232,8 +213,8 @@ def describe(
 
 def record(records: Records, columns: dict[str, np.ndarray], bits: float) -> None:
     """Record the means over live latents, the live share, and quantiles of their frequency."""
-    live = columns["status"] == "live"
-    for name, (column, description) in MEANS.items():
+    live = columns["is_live"]
+    for name, column, description in MEANS:
         where: dict[str, Any] = {"status": "live"}
         if name == "context_dependence":
             where["context_defined"] = True
@@ -245,7 +226,7 @@ def record(records: Records, columns: dict[str, np.ndarray], bits: float) -> Non
             TABLE,
             unit="latent",
             higher_is_better=None,
-            description=description.format(bits=f"{bits:g}"),
+            description=description.format(bits=f"{bits:g}", mean="mean over live latents"),
             where=where,
             unit_id="latent",
             value=column,
@@ -259,9 +240,9 @@ def record(records: Records, columns: dict[str, np.ndarray], bits: float) -> Non
         unit_id="latent",
         value="is_live",
     )
-    for name, quantile in QUANTILES.items():
+    for quantile in (0.1, 0.5, 0.9):
         records.add(
-            f"frequency_{name}",
+            f"frequency_p{100 * quantile:.0f}",
             np.quantile(columns["frequency"][live], quantile),
             unit="latent",
             n=int(live.sum()),

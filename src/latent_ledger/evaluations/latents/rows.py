@@ -1,32 +1,27 @@
 """Rows of latent statistics, read from their payloads, and their section of the ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import count, interval, per_coder, share
 from latent_ledger.evaluations.latents.plan import NAME
-from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
+from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:
     """Token entropy as the main metric; its null is the token entropy of the corpus."""
     metrics = metrics_of(payload)
     by, facts = named(metrics), payload.facts
-    bits = by["token_entropy"]
+    bits, dependence = by["token_entropy"], by.get("context_dependence")
+    context = f"context dependence {interval(dependence)}; " if dependence else ""
     text = (
         f"token entropy {interval(bits)} bits ({count(bits)}; the corpus has "
         f"{facts['corpus_entropy']:.2f}); token detectors {share(by['token_share'])} of live "
-        f"latents; {_context(by)}top token {share(by['top_token_share'])} of firings; "
+        f"latents; {context}top token {share(by['top_token_share'])} of firings; "
         f"{facts['live']:,} live, {facts['rare']:,} rare, {facts['dead']:,} dead latents"
     )
     return Finding(text, main=bits, null=facts["corpus_entropy"], metrics=metrics)
-
-
-def _context(by: Mapping[str, Metric]) -> str:
-    """The context dependence, if any latent has one."""
-    metric = by.get("context_dependence")
-    return f"context dependence {interval(metric)}; " if metric else ""
 
 
 def section(current: Sequence[Any]) -> str:

@@ -9,9 +9,8 @@ Four kinds of features, one vector per example, for each concept separately:
 * the raw activations that the coder reads, which bound what its codes can hold;
 * bag of tokens, the counts of the token ids, which needs no model.
 
-Everything that is chosen is chosen on the training split (see
-:mod:`latent_ledger.statistics.probes`): the latents, the scaling of the features, and the strength
-of the penalty of the probes with many of them. Test examples are only ever scored.
+Latents, scaling and penalty are chosen on the training split (see
+:mod:`latent_ledger.statistics.probes`); test examples are only ever scored.
 
 Source: SAEBench's sparse probing (arXiv 2503.09532), with examples instead of classes as units.
 """
@@ -75,13 +74,12 @@ def produce(
 
     `settings`: concepts, top_k, resamples, seed. `tokens`: a token set of layout "examples".
     `raw`: activations of the coder's input hook on it. `codes`: the coder's codes of it, or None to
-    probe the baselines alone. Tables: ``examples.parquet`` (one row per test example and probe);
-    with codes also ``gaps.parquet`` (all codes minus baseline, per test example) and
-    ``latents.parquet`` (the latents chosen). Returns facts: the probes, and per concept the numbers
-    of examples and the penalties.
+    probe the baselines alone. Tables: ``examples.parquet`` (per test example and probe); with codes
+    also ``gaps.parquet`` and ``latents.parquet``. Returns facts: the probes, and per concept the
+    numbers of examples and the penalties.
     """
-    tasks = read_tasks(Path(tokens), settings["concepts"])
-    features = pooled_features(Path(tokens), Path(raw), None if codes is None else Path(codes))
+    tasks = read_tasks(tokens, settings["concepts"])
+    features = pooled_features(tokens, raw, codes)
     results = []
     # One BLAS thread: these matrices are small, and the bytes must not depend on the core count.
     with threadpool_limits(1), Progress("probe", total=len(tasks), unit="concept") as progress:
@@ -100,29 +98,29 @@ def produce(
         records.table("latents.parquet", stacked(map(latent_rows, results)))
     probes = list(results[0].scores)
     for concept in (None, *settings["concepts"]):
-        where = {} if concept is None else {"concept": concept}
-        suffix = "" if concept is None else f"/{concept}"
-        for name, statistic, table, kept, text, columns in measurements(probes, concept):
+        for name, statistic, table, where, text, columns in measurements(probes, concept):
             records.measure(
-                name + suffix,
+                f"{name}/{concept}" if concept else name,
                 statistic,
                 table,
                 unit="example",
                 higher_is_better=True,
                 description=text,
-                where=kept | where,
+                where=where | {"concept": concept} if concept else where,
                 unit_id="unit_id",
                 **columns,
             )
-    concepts = {
-        result.task.concept: {
-            "train": len(result.task.train),
-            "test": len(result.task.test),
-            "penalties": result.penalties,
-        }
-        for result in results
+    facts = {
+        "probes": probes,
+        "concepts": {
+            result.task.concept: {
+                "train": len(result.task.train),
+                "test": len(result.task.test),
+                "penalties": result.penalties,
+            }
+            for result in results
+        },
     }
-    facts = {"probes": probes, "concepts": concepts}
     records.write(facts)
     return facts
 
@@ -140,13 +138,13 @@ def read_tasks(tokens: Path, concepts: Sequence[str]) -> list[Task]:
     tasks = []
     for name in concepts:
         train, test = (np.flatnonzero((concept == name) & (split == s)) for s in ("train", "test"))
-        for split_name, members in (("train", train), ("test", test)):
+        for side, members in (("train", train), ("test", test)):
             negative, positive = np.bincount(label[members], minlength=2)
             if min(negative, positive) < FOLDS:
                 raise LedgerError(
-                    f"Concept {name!r} has {positive} positive and {negative} negative "
-                    f"{split_name} examples; probing needs at least {FOLDS} of each: choose "
-                    "another concept or more examples."
+                    f"Concept {name!r} has {positive} positive and {negative} negative {side} "
+                    f"examples; probing needs at least {FOLDS} of each: choose another concept or "
+                    "more examples."
                 )
         tasks.append(Task(name, ids[train], ids[test], label[train], label[test]))
     return tasks
@@ -166,17 +164,19 @@ def pooled_features(tokens: Path, raw: Path, codes: Path | None) -> dict[str, Fe
     weights = 1.0 / np.bincount(examples, minlength=len(ids))[examples]
     pool = sparse.csc_matrix((weights, (examples, rows)), shape=(len(ids), len(contexts)))
     shape = (len(ids), int(ids.max()) + 1)
-    activations = (
-        shard["activations"].float().numpy().astype(np.float64)
-        for shard in ActivationShards(raw).shards()
-    )
     features: dict[str, Features] = {
-        "raw": _pooled(pool, activations, raw),
+        "raw": _pooled(pool, activation_rows(ActivationShards(raw)), raw),
         "bag_of_tokens": sparse.csr_matrix((np.ones(len(rows)), (examples, counted)), shape=shape),
     }
     if codes:
         features["codes"] = sparse.csr_matrix(_pooled(pool, CodeShards(codes).shards(), codes))
     return features
+
+
+def activation_rows(shards: ActivationShards) -> Iterator[np.ndarray]:
+    """The activations of every shard in float64, [shard rows, d]."""
+    for shard in shards.shards():
+        yield shard["activations"].float().numpy().astype(np.float64)
 
 
 def probe_concept(
@@ -186,23 +186,21 @@ def probe_concept(
     scores: dict[str, np.ndarray] = {}
     penalties: dict[str, float] = {}
 
-    def fit(name: str, features_name: str, columns: np.ndarray | None = None) -> None:
-        train, test = (
-            _dense(features[features_name][rows], columns) for rows in (task.train, task.test)
-        )
-        tune = columns is None
+    def fit(name: str, train: Features, test: Features, *, tune: bool = True) -> None:
+        dense = [rows if isinstance(rows, np.ndarray) else rows.toarray() for rows in (train, test)]
         scores[name], penalties[name] = fit_probe(
-            train, task.train_labels, test, tune=tune, seed=seed
+            dense[0], task.train_labels, dense[1], tune=tune, seed=seed
         )
 
     latents, differences = np.empty(0, np.int64), np.empty(0)
     if "codes" in features:
-        latents, differences = select_latents(features["codes"][task.train], task.train_labels)
+        train, test = (features["codes"][rows] for rows in (task.train, task.test))
+        latents, differences = select_latents(train, task.train_labels)
         for k in top_k:
-            fit(f"top{k}", "codes", latents[:k])
-        fit("all", "codes")
+            fit(f"top{k}", train[:, latents[:k]], test[:, latents[:k]], tune=False)
+        fit("all", train, test)
     for name in BASELINES:
-        fit(name, name)
+        fit(name, features[name][task.train], features[name][task.test])
     kept = slice(max(top_k))
     return ConceptProbes(task, scores, penalties, latents[kept], differences[kept])
 
@@ -272,10 +270,10 @@ def measurements(
         yield f"accuracy_{probe}", "mean", table, where, text, {"value": "correct"}
         text = f"AUROC of a logistic probe on {source}, {place}{averaged}."
         yield f"auroc_{probe}", "auroc" if concept else "mean", table, where, text, roc
-    for probe in BASELINES if "all" in probes else ():
-        for column, name in (("accuracy", "all"), ("auroc", "auroc")):
-            text = f"{column} of the probe on all codes minus that on {BASELINES[probe]}, {place}."
-            name = f"gap_{probe.split('_')[0]}_{name}"
+    for probe, source in BASELINES.items() if "all" in probes else ():
+        for column, end in (("accuracy", "all"), ("auroc", "auroc")):
+            text = f"{column} of the probe on all codes minus that on {source}, {place}."
+            name = f"gap_{probe.partition('_')[0]}_{end}"
             yield name, "mean", "gaps.parquet", {"baseline": probe}, text, {"value": column}
 
 
@@ -291,8 +289,3 @@ def _pooled(pool: sparse.csc_matrix, shards: Iterable[Features], folder: Path) -
             "texts; make the activations and codes again."
         )
     return total
-
-
-def _dense(rows: Features, columns: np.ndarray | None) -> np.ndarray:
-    rows = rows if columns is None else rows[:, columns]
-    return rows if isinstance(rows, np.ndarray) else rows.toarray()

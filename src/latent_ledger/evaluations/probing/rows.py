@@ -9,13 +9,11 @@ from latent_ledger.evaluations.formatting import count, interval, per_coder
 from latent_ledger.evaluations.probing.plan import NAME
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
-TOP = re.compile(r"accuracy_top(\d+)")
-"""Name of the accuracy on some best latents, over all concepts."""
-
 
 def sizes(names: Iterable[str]) -> list[int]:
-    """The numbers of latents that were probed, ascending."""
-    return sorted(int(match[1]) for match in map(TOP.fullmatch, names) if match)
+    """The numbers of latents that were probed for all concepts, ascending."""
+    top = re.compile(r"accuracy_top(\d+)")
+    return sorted(int(match[1]) for match in map(top.fullmatch, names) if match)
 
 
 def read(row: RowPlan, payload: Payload) -> Finding:

@@ -4,14 +4,12 @@
     means in training -> logistic regression, penalty chosen on validation examples -> test AUROC
 
 All of that is sae_probes' own ``run_sae_eval`` (setting "normal"), for every data set and seed. The
-unit of every metric is the data set: its value is the mean over the seeds, so an interval measures
-how far the benchmark's mean would move with other data sets. Equal data sets have equal unit ids in
-every coder, so the head-to-head pairs over data sets.
+unit of every metric is the data set, its value the mean over the seeds: an interval measures how
+far the benchmark's mean would move with other data sets, and the head-to-head pairs over them.
 """
 
-import json
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from sae_probes.run_sae_evals import get_save_metrics_path, run_sae_eval
 from threadpoolctl import threadpool_limits
 
 from latent_ledger.evaluations.sae_probes import upstream
+from latent_ledger.lib.files import read_json
 from latent_ledger.lib.progress import Progress
 from latent_ledger.statistics.records import Records, by_column
 
@@ -36,22 +35,24 @@ def produce(
     `settings`: top_k, penalty ("l1" | "l2"), seeds, resamples, seed. `sae`: the part of a
     SAELens object that sae_probes needs, ``encode([n, d]) -> [n, width]``. `baselines`: the
     artifact of :mod:`~latent_ledger.evaluations.sae_probes.baselines` for the hook point that the
-    coder reads. Tables: ``runs.parquet`` (one row per data set, seed and probe) and
-    ``datasets.parquet`` (means over seeds, one row per data set). Returns facts: hook point, data
-    sets with their examples, seeds.
+    coder reads. Tables: ``runs.parquet`` (per data set, seed and probe; `k` and `latent` are -1 for
+    the baseline) and ``datasets.parquet``. Returns facts: hook point, examples per data set, seeds.
     """
     labels = upstream.read_labels(tokens)
-    raw = pq.read_table(Path(baselines) / "baselines.parquet").to_pylist()
+    raw = pq.read_table(baselines / "baselines.parquet").to_pylist()
     runs: Runs = {}
     work = Progress("probe", total=len(labels) * len(settings["seeds"]), unit="data set")
     with threadpool_limits(1), work as progress:
-        for seed in settings["seeds"]:
-            for name in labels:
-                for k, result in fit(sae, name, labels, hook_point, seed, baselines, settings):
-                    runs[name, seed, k] = result
-                progress.update(1, dataset=name)
+        for seed, name in product(settings["seeds"], labels):
+            results = fit(sae, name, labels, hook_point, seed, baselines, settings)
+            runs |= {(name, seed, k): result for k, result in results.items()}
+            progress.update(1, dataset=name)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    records.table("runs.parquet", run_table(runs, raw))
+    rows = [
+        {"dataset": name, "seed": seed, "probe": f"top{k}", "k": k, **result}
+        for (name, seed, k), result in runs.items()
+    ] + [{"probe": "raw", "k": -1, "latent": -1, **row} for row in raw]
+    records.table("runs.parquet", by_column(rows))
     records.table("datasets.parquet", dataset_table(runs, raw, settings))
     record_metrics(records, runs, settings)
     facts = {
@@ -71,18 +72,13 @@ def fit(
     seed: int,
     cache: Path,
     settings: Mapping[str, Any],
-) -> Iterator[tuple[int, dict[str, float]]]:
-    """sae_probes' probes on one data set with one seed: (k, a value of :data:`Runs`) for each k."""
-    with tempfile.TemporaryDirectory() as results, upstream.data_sets(labels):
-        where = {
-            "dataset": name,
-            "hook_name": hook_point,
-            "reg_type": settings["penalty"],
-            "setting": "normal",
-        }
+) -> dict[int, dict[str, float]]:
+    """sae_probes' probes on one data set with one seed: k -> a value of :data:`Runs`."""
+    penalty = {"reg_type": settings["penalty"], "setting": "normal"}
+    where = {"dataset": name, "hook_name": hook_point, "model_name": upstream.MODEL, **penalty}
+    with upstream.data_sets(labels) as results:
         run_sae_eval(
             sae,
-            model_name=upstream.MODEL,
             model_cache_path=cache,
             device=str(getattr(sae, "device", "cpu")),
             ks=list(settings["top_k"]),
@@ -90,27 +86,11 @@ def fit(
             seed=seed,
             **where,
         )
-        path = get_save_metrics_path(model_name=upstream.MODEL, sae_results_path=results, **where)
-        results_by_k = json.loads(Path(path).read_text())
-    for metrics in results_by_k:
-        yield (
-            metrics["k"],
-            {
-                "auroc": metrics["test_auc"],
-                "accuracy": metrics["test_acc"],
-                "validation_auroc": metrics["val_auc"],
-                "latent": metrics["indices"][0],
-            },
-        )
-
-
-def run_table(runs: Runs, raw: list[dict[str, Any]]) -> dict[str, list]:
-    """The columns of ``runs.parquet``; `k` and `latent` are -1 for the baseline."""
-    rows = [
-        {"dataset": name, "seed": seed, "probe": f"top{k}", "k": k, **result}
-        for (name, seed, k), result in runs.items()
-    ] + [{"probe": "raw", "k": -1, "latent": -1, **row} for row in raw]
-    return by_column(rows)
+        results_by_k = read_json(get_save_metrics_path(sae_results_path=results, **where))
+    return {
+        metrics["k"]: upstream.scores(metrics) | {"latent": metrics["indices"][0]}
+        for metrics in results_by_k
+    }
 
 
 def dataset_table(
@@ -133,26 +113,24 @@ def dataset_table(
 def record_metrics(records: Records, runs: Runs, settings: Mapping[str, Any]) -> None:
     """Record the means over data sets, and the standard deviation of them between seeds."""
     count = len(settings["seeds"])
-    named: list[tuple[str, str, str, bool | None]] = [
-        ("auroc_raw", "auroc_raw", "AUROC of logistic regression on the raw activations", None)
-    ]
+    texts = {"auroc_raw": "AUROC of logistic regression on the raw activations"}
     for k in settings["top_k"]:
         probe = f"a probe on the {k} best latents"
-        named += [
-            (f"auroc_k{k}", f"auroc_k{k}", f"AUROC of {probe}", True),
-            (f"gap_raw_k{k}", f"gap_raw_k{k}", f"AUROC of {probe} minus that on raw", True),
-            (f"win_rate_k{k}", f"win_k{k}", f"Share of data sets where {probe} beats raw", True),
-        ]
-    for name, column, text, higher_is_better in named:
+        texts |= {
+            f"auroc_k{k}": f"AUROC of {probe}",
+            f"gap_raw_k{k}": f"AUROC of {probe} minus that on raw",
+            f"win_rate_k{k}": f"Share of data sets where {probe} beats raw",
+        }
+    for name, text in texts.items():
         records.measure(
             name,
             "mean",
             "datasets.parquet",
             unit="dataset",
-            higher_is_better=higher_is_better,
+            higher_is_better=None if name == "auroc_raw" else True,
             description=f"{text}; mean over data sets and {count} seeds, bootstrap over data sets.",
             unit_id="dataset",
-            value=column,
+            value=name.replace("win_rate", "win"),
         )
     for k in settings["top_k"]:
         means = [

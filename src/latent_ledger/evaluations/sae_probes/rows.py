@@ -6,11 +6,8 @@ from typing import Any
 from latent_ledger.artifacts.store import Payload
 from latent_ledger.evaluations.formatting import count, interval, per_coder, share
 from latent_ledger.evaluations.sae_probes.plan import NAME
-from latent_ledger.models.hook_points import HookPoint, HookPointName
+from latent_ledger.evaluations.saebench.rows import hook_point_note
 from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
-
-Columns = dict[str, Callable[[dict[str, Metric]], str]]
-"""Header of a column -> its cell, from a coder's metrics by name."""
 
 
 def sizes(names: Iterable[str]) -> list[int]:
@@ -32,16 +29,14 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"{interval(gap, signed=True)}, better on {share(win)} of the data sets"
     )
     notes = "Texts that trained the model or a coder, or share a passage with one, are left out."
-    hook_point = HookPoint.parse(payload.facts["hook_point"])
-    if hook_point.point != HookPointName.RESID_POST:
-        notes += f" Input hook {hook_point.point}; not comparable with SAEs on the residual."
+    notes += hook_point_note(payload)
     if len(seeds) > 1:
         notes += f" Seed sd {by[f'seed_sd_k{k}']['estimate']:.4f}."
     return Finding(text, main=main, null=0.5, notes=notes, metrics=metrics)
 
 
-def _columns(k: int) -> Columns:
-    """The columns of the probes on `k` latents."""
+def _columns(k: int) -> dict[str, Callable[[dict[str, Metric]], str]]:
+    """The columns of the probes on `k` latents: header -> cell, from a coder's metrics by name."""
     return {
         f"k={k}": lambda m: interval(m[f"auroc_k{k}"]),
         f"k={k} - raw": lambda m: interval(m[f"gap_raw_k{k}"], signed=True),
@@ -54,7 +49,7 @@ def section(current: Sequence[Any]) -> str:
     rows = [row for row in current if row.row_type == NAME and row.metrics]
     if not rows:
         return ""
-    columns: Columns = {}
+    columns: dict[str, Any] = {}
     for k in sizes(named(rows[0].metrics)):
         columns |= _columns(k)
     columns["raw"] = lambda m: interval(m["auroc_raw"])

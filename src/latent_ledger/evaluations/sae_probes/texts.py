@@ -3,15 +3,14 @@
     texts of one set -> one vote per text -> hash order -> without texts seen in training
                      -> the first n/2 of either label
 
-The embedded corpus comes from the same package, so a text of a probing set may have trained the
-model or the coders. A text is dropped when it equals a training text or shares a passage of 64
-bytes with one (:mod:`latent_ledger.text.corpora.passages`). The draw is a function of text and
-seed; the label is 1 for the second of a set's two values in sorted order, as in sae_probes'
-``LabelEncoder``.
-
-sae_probes splits into training and test with its own seed, so every row's ``split`` is "pool".
+The embedded corpus comes from the same package, so a text is dropped when it equals a text that
+trained the model or the coders, or shares a passage of 64 bytes with one
+(:mod:`latent_ledger.text.corpora.passages`). The draw is a function of text and seed; the label is
+1 for the second of a set's two values in sorted order, as in sae_probes' ``LabelEncoder``, which
+splits into training and test itself: every row's ``split`` is "pool".
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,6 @@ from latent_ledger.text.corpora.passages import Passages
 from latent_ledger.text.corpora.splits import position, text_digest
 from latent_ledger.text.tables import write_examples
 
-SPARE = 3
-"""Candidates per text to be drawn: bounds the work on large sets."""
-
 
 def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) -> dict[str, int]:
     """Write ``examples.parquet`` (the columns of ``text/tables.py``); return counts.
@@ -37,13 +33,21 @@ def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) 
     the coders. Raises :class:`LedgerError` for a set that has too few texts left.
     """
     salt, half = f"sae_probes {settings['seed']}", settings["examples"] // 2
-    pools = {name: candidates(name, SPARE * half, salt) for name in settings["datasets"]}
+    # Three candidates per text to be drawn bound the work on large sets.
+    pools = {name: candidates(name, 3 * half, salt) for name in settings["datasets"]}
     texts = sorted({text for pool in pools.values() for text, _ in pool})
     seen = seen_in_training(texts, trained_on)
     rows: list[tuple[str, int, str, str]] = []
     for name, pool in pools.items():
-        unseen = [(text, label) for text, label in pool if text not in seen]
-        rows += [(name, label, "pool", text) for text, label in balanced(name, unseen, half)]
+        drawn = first_of_either([row for row in pool if row[0] not in seen], half)
+        fewest = min(sum(label == value for _, label in drawn) for value in (0, 1))
+        if fewest < half:
+            raise LedgerError(
+                f"evaluations.sae_probes: {name} has {fewest} texts of a label that nothing here "
+                f"was trained on, and {half} are asked for: lower examples to {2 * fewest}, or "
+                "leave the set out."
+            )
+        rows += [(name, label, "pool", text) for text, label in drawn]
     write_examples(rows, out)
     return {
         "datasets": len(pools),
@@ -56,8 +60,7 @@ def produce(settings: Mapping[str, Any], trained_on: Sequence[Path], out: Path) 
 def candidates(name: str, per_label: int, salt: str) -> list[tuple[str, int]]:
     """Distinct texts of a set in hash order with their 0/1 label, at most `per_label` of each.
 
-    A text with both labels in the set is left out. Raises :class:`LedgerError` for a set that does
-    not have two labels.
+    A text with both labels is left out. Raises :class:`LedgerError` unless the set has two labels.
     """
     rows = [(text, value) for text, value in embedded.read_set(set_number(name)) if text]
     values = sorted({value for _, value in rows})
@@ -70,11 +73,17 @@ def candidates(name: str, per_label: int, salt: str) -> list[tuple[str, int]]:
     for text, value in rows:
         if text.strip():
             votes.setdefault(text, set()).add(values.index(value))
-    left = {0: per_label, 1: per_label}
-    drawn = []
-    for text in sorted(votes, key=lambda text: position(text_digest(text), salt)):
-        if len(votes[text]) == 1 and left[label := min(votes[text])]:
-            left[label] -= 1
+    ordered = sorted(votes, key=lambda text: position(text_digest(text), salt))
+    pool = [(text, min(votes[text])) for text in ordered if len(votes[text]) == 1]
+    return first_of_either(pool, per_label)
+
+
+def first_of_either(pool: Iterable[tuple[str, int]], count: int) -> list[tuple[str, int]]:
+    """The first `count` texts of either label, in the order of the pool."""
+    drawn, seen = [], Counter[int]()
+    for text, label in pool:
+        seen[label] += 1
+        if seen[label] <= count:
             drawn.append((text, label))
     return drawn
 
@@ -105,20 +114,3 @@ def seen_in_training(texts: Sequence[str], trained_on: Iterable[Path]) -> set[st
             hits = Passages(overlapping).found_in(texts)
             seen.update(texts[index] for index in np.flatnonzero(hits))
     return seen
-
-
-def balanced(name: str, pool: Sequence[tuple[str, int]], half: int) -> list[tuple[str, int]]:
-    """The first `half` texts of either label, in the order of the pool.
-
-    Raises :class:`LedgerError` if a label has fewer.
-    """
-    drawn = [[row for row in pool if row[1] == label][:half] for label in (0, 1)]
-    fewest = min(map(len, drawn))
-    if fewest == half:
-        keep = {text for rows in drawn for text, _ in rows}
-        return [row for row in pool if row[0] in keep]
-    raise LedgerError(
-        f"evaluations.sae_probes: {name} has {fewest} texts of a label that nothing here was "
-        f"trained on, and {half} are asked for: lower examples to {2 * fewest}, or leave the set "
-        "out."
-    )

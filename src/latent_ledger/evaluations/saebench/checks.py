@@ -7,59 +7,47 @@ from latent_ledger.config.coder_specs import coders_measured_by
 from latent_ledger.config.limits import within_context, within_width
 from latent_ledger.config.problems import Problem, needs_sections
 
-FEWEST = 2
-"""Fewest classes: the others are the negatives of a class."""
+WHERE = ("evaluations", "saebench")
 
 
 @needs_sections("evaluations")
 def _classes(config: dict[str, Any]) -> Iterator[Problem]:
     """The probing concepts give the classes, and enough texts for every size."""
-    block = config["evaluations"].get("saebench")
+    block, probing = (config["evaluations"].get(name) for name in ("saebench", "probing"))
     if block is None:
         return
-    if block["datasets"]:
-        yield from _divisible(block["sizes"])
-        return
-    probing = config["evaluations"].get("probing")
-    if probing is None:
-        yield Problem(
-            ("evaluations", "saebench"),
-            "missing evaluations.probing; its concepts are SAEBench's classes",
-        )
-        return
-    if len(probing["concepts"]) < FEWEST:
-        yield Problem(
-            ("evaluations", "saebench"),
-            "evaluations.probing has one concept; SAEBench needs two classes at least, because "
-            "the other classes are a class's negatives",
-        )
-    available = probing["examples"]
+    if not block["datasets"]:
+        if probing is None:
+            yield Problem(WHERE, "missing evaluations.probing; its concepts are SAEBench's classes")
+            return
+        if len(probing["concepts"]) < 2:
+            yield Problem(
+                WHERE,
+                "evaluations.probing has one concept; SAEBench needs two classes at least, because "
+                "the other classes are a class's negatives",
+            )
     for index, size in enumerate(block["sizes"]):
-        train, _, test = size.partition("-")
-        for split, wanted in (("train", int(train)), ("test", int(test))):
-            if wanted < 4 or wanted > available[split]:
-                yield Problem(
-                    ("evaluations", "saebench", "sizes", index),
-                    f"{wanted} {split} examples are not between 4 and the {available[split]} of "
-                    f"evaluations.probing.examples.{split}",
-                )
-
-
-def _divisible(sizes: list[str]) -> Iterator[Problem]:
-    """bias_in_bios is balanced over two columns, so a probe's examples come in fours."""
-    for index, size in enumerate(sizes):
-        for number in size.split("-"):
-            if int(number) % 4:
+        for split, number in zip(("train", "test"), map(int, size.split("-")), strict=True):
+            if block["datasets"]:
+                # bias_in_bios is balanced over two columns, so a probe's examples come in fours.
                 message = f"{number} examples do not divide by 4, in which SAEBench balances them"
-                yield Problem(("evaluations", "saebench", "sizes", index), message)
+                faulty = number % 4 != 0
+            else:
+                available = probing["examples"][split]
+                message = (
+                    f"{number} {split} examples are not between 4 and the {available} of "
+                    f"evaluations.probing.examples.{split}"
+                )
+                faulty = not 4 <= number <= available
+            if faulty:
+                yield Problem((*WHERE, "sizes", index), message)
 
 
 @needs_sections("model", "evaluations")
 def _context(config: dict[str, Any]) -> Iterator[Problem]:
     block = config["evaluations"].get("saebench")
     if block is not None and block["datasets"]:
-        where = ("evaluations", "saebench", "context")
-        yield from within_context(config, {where: block["context"]})
+        yield from within_context(config, {(*WHERE, "context"): block["context"]})
 
 
 @needs_sections("evaluations", "coders", "training")

@@ -4,10 +4,7 @@
     live model, two hooks          sae_bench ``get_downstream_reconstruction_metrics`` |
     codes, decoder, splice         statistics.metrics and models.splice                     | ours
 
-sae_bench's functions take a TransformerLens model and a stream of tokens. :class:`Replay` is
-both: it gives the token set's contexts in order and, for the first function, their stored
-activations; for the second it runs the Hugging Face model with sae_bench's hook function.
-
+sae_bench's functions take a TransformerLens model and a stream of tokens; :class:`Replay` is both.
 The two must agree on :data:`CORRECT`. sae_bench 0.6.0 is wrong in :data:`WRONG`:
 
 * ``explained_variance``: it subtracts the square of the mean *square* of an activation, averaged
@@ -19,14 +16,13 @@ The two must agree on :data:`CORRECT`. sae_bench 0.6.0 is wrong in :data:`WRONG`
 Conventions are sae_bench's own on both sides: special tokens are neither measured nor replaced, a
 loss counts by its predicting token, and ablation sets *every* position to zero. (The ledger's loss
 recovered ablates non-special positions only, and does not count the prediction of special tokens.)
-
-sae_bench has no output hook: it decodes a transcoder against its input. For transcoders only the
-metrics of latents are compared.
+sae_bench decodes a transcoder against its input, so there only the metrics of latents are compared.
 """
 
-from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+from latent_ledger.evaluations.saebench.upstream import quiet  # isort: skip
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +34,6 @@ from safetensors.torch import load_file
 from latent_ledger.coders.codes import CodeShards
 from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.evaluations.reconstruction.evaluation import decode
-from latent_ledger.evaluations.saebench.artifacts import quiet
 from latent_ledger.lib.files import read_json
 from latent_ledger.models import language_model, splice
 from latent_ledger.models.hook_points import HookPoint
@@ -51,14 +46,8 @@ LATENTS = ("l0", "l1", "feature_density")
 
 CORRECT = (
     *LATENTS,
-    "l2_norm_in",
-    "l2_norm_out",
-    "l2_ratio",
-    "cossim",
-    "ce_loss_without_sae",
-    "ce_loss_with_sae",
-    "ce_loss_with_ablation",
-    "ce_loss_score",
+    *("l2_norm_in", "l2_norm_out", "l2_ratio", "cossim"),
+    *("ce_loss_without_sae", "ce_loss_with_sae", "ce_loss_with_ablation", "ce_loss_score"),
     "kl_div_with_sae",
 )
 """Metrics on which sae_bench is right, so that ours must equal them."""
@@ -71,13 +60,22 @@ class Replay:
     """A stand-in for sae_bench's model and token stream, over whole contexts of a token set.
 
     `ids` [contexts, context] and `values` [contexts, context, d] are the tokens and one hook
-    point's stored activations; `network` is the live model, only needed for the losses.
+    point's stored activations, given in order; `special` are the tokens that are not measured.
+    Without `network`, the live model, there are no losses.
     """
 
     def __init__(
-        self, ids: torch.Tensor, values: torch.Tensor, hook_point: HookPoint, network: Any = None
+        self,
+        ids: torch.Tensor,
+        values: torch.Tensor,
+        hook_point: HookPoint,
+        special: set[int],
+        network: Any = None,
     ) -> None:
-        self.ids, self.values, self.hook_point, self.network = ids, values, hook_point, network
+        self.ids, self.values, self.hook_point = ids, values, hook_point
+        self.special, self.network = special, network
+        tokens = torch.tensor(sorted(special), device=ids.device)
+        self.ordinary = torch.isin(ids, tokens, invert=True)
         self.batch = slice(0, 0)
 
     def get_batch_tokens(self, contexts: int) -> torch.Tensor:
@@ -92,20 +90,18 @@ class Replay:
         """The stored activations of the last batch, under the hook's name."""
         return None, dict.fromkeys(names_filter, self.values[self.batch])
 
-    def __call__(self, tokens: torch.Tensor, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits, and losses [n, context - 1], of the model as it is."""
-        return self.run_with_hooks(tokens, fwd_hooks=[], **kwargs)
-
     def run_with_hooks(
-        self, tokens: torch.Tensor, fwd_hooks: list, **_kwargs: Any
+        self, tokens: torch.Tensor, fwd_hooks: Sequence = (), **_kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and losses with every hook's function in place of the hook point's value."""
+        """Logits, and losses [n, context - 1], with the hook's function at the hook point."""
         functions = [function for _, function in fwd_hooks]  # one at most: one hook name
         replace = {self.hook_point: lambda value, _: functions[0](value, None)} if functions else {}
         everywhere = torch.ones_like(tokens)
         logits = splice.forward_with(self.network, tokens, everywhere, replace)
         losses = splice.token_losses(logits, tokens, everywhere)
         return logits, losses[:, :-1]
+
+    __call__ = run_with_hooks
 
 
 def produce(
@@ -118,102 +114,76 @@ def produce(
     coder: Path,
     out: Path,
 ) -> dict[str, Any]:
-    """Compare on the first contexts of a packed token set; write ``metrics.json`` and a table.
+    """Compare on the first contexts of a packed token set; write metrics and ``core.parquet``.
 
     `settings`: contexts and batch (contexts at a time; whole batches are measured). `sae`: the
     coder as a SAELens object. `input_hook`, `codes`: stored activations and codes of the coder on
-    the token set `tokens`. Table: ``core.parquet`` (metric, ours, theirs, relative difference, and
-    whether theirs is right). Returns facts: architecture, hook point, contexts, tokens, and the
-    names of :data:`WRONG`.
+    `tokens`. Returns facts: architecture, hook point, contexts, tokens, and :data:`WRONG`.
     """
     device = torch.device(sae.device)  # all else goes to the adapter's device
     loaded = load_coder(coder, str(device))
-    shards = ActivationShards(input_hook)
-    arrays = load_file(Path(tokens) / "tokens.safetensors")
+    arrays = load_file(tokens / "tokens.safetensors")
     batch = min(settings["batch"], len(arrays["input_ids"]))
     count = min(settings["contexts"], len(arrays["input_ids"])) // batch * batch
     ids = arrays["input_ids"][:count].long().to(device)
-    rows = shards.read(0, ids.numel())["activations"]
+    rows = ActivationShards(input_hook).read(0, ids.numel())["activations"]
     values = rows.float().reshape(*ids.shape, -1).to(device)
-    special = special_ids(Path(tokens))
+    meta = read_json(tokens / "meta.json")
+    special = {meta[name] for name in ("bos_id", "eos_id", "pad_id")}
     autoencodes = loaded.site.autoencodes
     network = language_model.load_model(model, device=device) if autoencodes else None
-    replay = Replay(ids, values, loaded.site.input_hook, network)
+    replay = Replay(ids, values, loaded.site.input_hook, special, network)
     with torch.inference_mode():
-        theirs = sae_bench_metrics(sae, replay, special, batch, losses=autoencodes)
-        ours = ledger_metrics(loaded, replay, special, CodeShards(codes), losses=autoencodes)
+        theirs = sae_bench_metrics(sae, replay, batch)
+        ours = ledger_metrics(loaded, replay, CodeShards(codes))
     records = Records(out, resamples=1, seed=0)
-    table = comparison_table(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS)
-    records.table("core.parquet", table)
-    record_metrics(records, table)
+    record(records, list(comparison(ours, theirs, CORRECT + WRONG if autoencodes else LATENTS)))
     facts = {
         "architecture": loaded.architecture,
         "hook_point": str(loaded.site.input_hook),
         "wrong": list(WRONG),
         "contexts": count,
-        "tokens": int(ordinary_positions(ids, special).sum()),
+        "tokens": int(replay.ordinary.sum()),
     }
     records.write(facts)
     return facts
 
 
-def special_ids(tokens: Path) -> set[int]:
-    """BOS, EOS and PAD of a token set."""
-    meta = read_json(tokens / "meta.json")
-    return {meta[name] for name in ("bos_id", "eos_id", "pad_id")}
-
-
-def ordinary_positions(ids: torch.Tensor, special: set[int]) -> torch.Tensor:
-    """Bool, of the shape of `ids`: not one of the special tokens."""
-    return torch.isin(ids, torch.tensor(sorted(special), device=ids.device), invert=True)
-
-
-def sae_bench_metrics(
-    sae: Any, replay: Replay, special: set[int], batch: int, *, losses: bool
-) -> dict[str, Any]:
+def sae_bench_metrics(sae: Any, replay: Replay, batch: int) -> dict[str, Any]:
     """sae_bench's metrics, by its own names; ``feature_density`` is an array [width]."""
-    for name, value in (
-        ("hook_name", str(replay.hook_point)),
-        ("hook_layer", replay.hook_point.layer),
-        ("hook_head_index", None),
-    ):
-        setattr(sae.cfg, name, value)  # as its own loader does for SAELens objects
-    batches = len(replay.ids) // batch
+    # As its own loader does for SAELens objects.
+    sae.cfg.hook_name, sae.cfg.hook_layer = str(replay.hook_point), replay.hook_point.layer
+    sae.cfg.hook_head_index = None
+    subjects = (sae, replay, replay)  # a replay is the model and the stream of tokens
+    common = {
+        "n_batches": len(replay.ids) // batch,
+        "eval_batch_size_prompts": batch,
+        "ignore_tokens": replay.special,
+    }
     with quiet():
         values, per_latent = upstream.get_sparsity_and_variance_metrics(
-            sae,
-            replay,
-            replay,
-            n_batches=batches,
+            *subjects,
             compute_l2_norms=True,
             compute_sparsity_metrics=True,
             compute_variance_metrics=True,
             compute_featurewise_density_statistics=True,
-            eval_batch_size_prompts=batch,
             model_kwargs={},
-            ignore_tokens=special,
+            **common,
         )
-        if losses:
+        if replay.network is not None:
             values |= upstream.get_downstream_reconstruction_metrics(
-                sae,
-                replay,
-                replay,
+                *subjects,
                 compute_kl=True,
                 compute_ce_loss=True,
-                n_batches=batches,
-                eval_batch_size_prompts=batch,
-                ignore_tokens=special,
                 exclude_special_tokens_from_reconstruction=True,
+                **common,
             )
     return values | {"feature_density": np.array(per_latent["feature_density"])}
 
 
-def ledger_metrics(
-    coder: SparseCoder, replay: Replay, special: set[int], codes: CodeShards, *, losses: bool
-) -> dict[str, Any]:
+def ledger_metrics(coder: SparseCoder, replay: Replay, codes: CodeShards) -> dict[str, Any]:
     """The same metrics from our codes, decoder, metrics and splice."""
-    ordinary = ordinary_positions(replay.ids, special)
-    keep = np.flatnonzero(ordinary.flatten().cpu().numpy())
+    keep = np.flatnonzero(replay.ordinary.flatten().cpu().numpy())
     latents = codes.matrix()[keep]
     x = replay.values.cpu().flatten(0, 1)[torch.from_numpy(keep)]
     fired, _ = metrics.latent_activity(latents)
@@ -222,52 +192,43 @@ def ledger_metrics(
         "l1": latents.sum() / len(keep),
         "feature_density": metrics.densities(fired, len(keep)),
     }
-    if not losses:
+    if replay.network is None:
         return values
     target, output = x.numpy(), decode(coder, latents, x)
     norms = [np.linalg.norm(array.astype(np.float64), axis=1) for array in (target, output)]
     errors = metrics.squared_errors(target, output, target.mean(axis=0))[0]
     explained = metrics.variance_explained(target, output)
-    return (
-        values
-        | {
-            "l2_norm_in": norms[0].mean(),
-            "l2_norm_out": norms[1].mean(),
-            "l2_ratio": (norms[1] / norms[0]).mean(),
-            "cossim": metrics.cosine(target, output).mean(),
-            "explained_variance": explained,
-            "explained_variance_legacy": explained,
-            "mse": errors.mean(),
-        }
-        | splicing_losses(coder, replay, ordinary)
-    )
+    values |= {
+        "l2_norm_in": norms[0].mean(),
+        "l2_norm_out": norms[1].mean(),
+        "l2_ratio": (norms[1] / norms[0]).mean(),
+        "cossim": metrics.cosine(target, output).mean(),
+        "explained_variance": explained,
+        "explained_variance_legacy": explained,
+        "mse": errors.mean(),
+    }
+    return values | splicing_losses(coder, replay)
 
 
-def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) -> dict[str, float]:
+def splicing_losses(coder: SparseCoder, replay: Replay) -> dict[str, float]:
     """Losses and KL by our splice, under sae_bench's conventions (see the module's text)."""
-    totals: dict[str, list[torch.Tensor]] = {}
-
-    def zero(x: torch.Tensor) -> torch.Tensor:
-        return torch.zeros_like(x)
-
+    totals: dict[str, list[torch.Tensor]] = defaultdict(list)
     for low in range(0, len(replay.ids), 32):
-        ids, replaced = replay.ids[low : low + 32], ordinary[low : low + 32]
+        ids, replaced = replay.ids[low : low + 32], replay.ordinary[low : low + 32]
         everywhere = torch.ones_like(ids)
-        passes: dict[str, tuple[Callable[..., Any] | None, torch.Tensor]] = {
-            "without_sae": (None, everywhere),
-            "with_sae": (coder.reconstruct, replaced),
-            "with_ablation": (zero, everywhere),
-        }
         logits = {}
-        for name, (stand_in, positions) in passes.items():
-            replace = splice.at_site(coder.site, stand_in) if stand_in else {}
+        for name, replace, positions in (
+            ("without_sae", {}, everywhere),
+            ("with_sae", splice.at_site(coder.site, coder.reconstruct), replaced),
+            ("with_ablation", splice.at_site(coder.site, torch.zeros_like), everywhere),
+        ):
             logits[name] = splice.forward_with(
                 replay.network, ids, everywhere, replace, positions=positions
             )
             losses = splice.token_losses(logits[name], ids, everywhere)[:, :-1]
-            totals.setdefault(f"ce_loss_{name}", []).append(losses[replaced[:, :-1]])
+            totals[f"ce_loss_{name}"].append(losses[replaced[:, :-1]])
         divergence = splice.kl(logits["without_sae"], logits["with_sae"])
-        totals.setdefault("kl_div_with_sae", []).append(divergence[replaced])
+        totals["kl_div_with_sae"].append(divergence[replaced])
     means = {name: float(torch.cat(batches).double().mean()) for name, batches in totals.items()}
     clean, spliced, ablated = (
         means[f"ce_loss_{name}"] for name in ("without_sae", "with_sae", "with_ablation")
@@ -275,19 +236,13 @@ def splicing_losses(coder: SparseCoder, replay: Replay, ordinary: torch.Tensor) 
     return means | {"ce_loss_score": metrics.loss_recovered(clean, spliced, ablated)}
 
 
-def comparison_table(
+def comparison(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
-) -> dict[str, list]:
-    """The columns of ``core.parquet``. Densities give their means and largest gap.
+) -> Iterator[dict[str, Any]]:
+    """Rows of ``core.parquet``, one per metric. Densities give their means and largest gap.
 
     The relative difference is |ours - theirs| / max(|ours|, |theirs|): at most 1 for equal signs.
     """
-    return by_column(_rows(ours, theirs, names))
-
-
-def _rows(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any], names: Sequence[str]
-) -> Iterator[dict[str, Any]]:
     for name in names:
         left, right = (np.asarray(side[name], dtype=np.float64) for side in (ours, theirs))
         gap, scale = np.abs(left - right), np.maximum(np.abs(left), np.abs(right))
@@ -301,9 +256,9 @@ def _rows(
         }
 
 
-def record_metrics(records: Records, table: Mapping[str, list]) -> None:
-    """Record the largest difference over the correct metrics, and each of them."""
-    rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+def record(records: Records, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record the table, the largest difference over the correct metrics, and each metric."""
+    records.table("core.parquet", by_column(rows))
     right = [row for row in rows if row["upstream_is_right"]]
     worst = max(right, key=lambda row: row["relative_difference"])
     records.add(

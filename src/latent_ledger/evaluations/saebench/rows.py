@@ -9,9 +9,6 @@ from latent_ledger.evaluations.saebench.plan import CORE, NAME
 from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
 
-CORE_TOLERANCE = 1e-4
-"""Largest relative difference from SAEBench's core that counts as the same."""
-
 
 def read_probing(row: RowPlan, payload: Payload) -> Finding:
     """Accuracy of the probe on the best latent at the first size; then the other numbers."""
@@ -21,8 +18,7 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
     ks = [name.removeprefix("top_") for name in by if name.startswith("top_") and "/" not in name]
     parts = [
         f"k={k} {interval(by[f'top_{k}'])}, hook point itself "
-        f"{by[f'llm_top_{k}']['estimate']:.3f}, "
-        f"gap {interval(by[f'gap_{k}'], signed=True)}"
+        f"{by[f'llm_top_{k}']['estimate']:.3f}, gap {interval(by[f'gap_{k}'], signed=True)}"
         for k in ks
     ]
     text = f"accuracy at {first} examples ({count(by[f'top_{ks[0]}'])}): " + "; ".join(parts)
@@ -38,11 +34,17 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
         each = ", ".join(f"{name} {by[f'top_{ks[0]}/{name}']['estimate']:.3f}" for name in datasets)
         text += f"; k={ks[0]} by data set: {each}"
     units = "data sets" if len(datasets) > 1 else "classes"
-    notes = [f"SAEBench gives no values per example; the interval is over {units}."]
-    hook_point = HookPoint.parse(payload.facts["hook_point"])
-    if hook_point.point != HookPointName.RESID_POST:
-        notes.append(f"Input hook {hook_point.point}; not comparable with SAEs on the residual.")
-    return Finding(text, main=by[f"top_{ks[0]}"], null=0.5, notes=" ".join(notes), metrics=metrics)
+    notes = f"SAEBench gives no values per example; the interval is over {units}."
+    notes += hook_point_note(payload)
+    return Finding(text, main=by[f"top_{ks[0]}"], null=0.5, notes=notes, metrics=metrics)
+
+
+def hook_point_note(payload: Payload) -> str:
+    """Caveat for a coder that does not read the residual stream, after a space; else empty."""
+    point = HookPoint.parse(payload.facts["hook_point"]).point
+    if point == HookPointName.RESID_POST:
+        return ""
+    return f" Input hook {point}; not comparable with SAEs on the residual."
 
 
 def read_core(row: RowPlan, payload: Payload) -> Finding:
@@ -63,7 +65,7 @@ def read_core(row: RowPlan, payload: Payload) -> Finding:
             f"{name} (it says {theirs[name]:.4g}, true {ours[name]:.4g})" for name in wrong
         )
     notes = "" if wrong else "SAEBench decodes a transcoder against its input: latents only."
-    reference = {"value": 0.0, "tolerance": CORE_TOLERANCE}
+    reference = {"value": 0.0, "tolerance": 1e-4}  # smaller relative differences are the same
     return Finding(text, main=main, notes=notes, metrics=metrics, reference=reference)
 
 
@@ -85,16 +87,16 @@ def section(current: Sequence[Any]) -> str:
             "n": lambda m: count(next(iter(m.values())))[2:],
         },
     )
-    checked = [row for row in current if row.row_type == CORE and row.metrics]
-    if not checked:
-        return probed
+    compared = ("l0", "cossim", "ce_loss_score", "kl_div_with_sae", "explained_variance", "mse")
     lines = []
-    for row in checked:
-        by = named(row.metrics)
-        cells = (_both(by, name) for name in ("l0", "cossim", "ce_loss_score", "kl_div_with_sae"))
-        wrong = (_both(by, name) for name in ("explained_variance", "mse"))
-        worst = f"{by['largest_difference']['estimate']:.1e}"
-        lines.append((f"`{row.run_id.partition('-')[2]}`", worst, *cells, *wrong))
+    for row in current:
+        if row.row_type == CORE and row.metrics:
+            by = named(row.metrics)
+            worst = f"{by['largest_difference']['estimate']:.1e}"
+            cells = (_both(by, name) for name in compared)
+            lines.append((f"`{row.run_id.partition('-')[2]}`", worst, *cells))
+    if not lines:
+        return probed
     header = (
         *("coder", "largest difference", "L0", "cosine", "CE score", "KL"),
         *("explained variance (wrong there)", "MSE (wrong there)"),
@@ -105,7 +107,7 @@ def section(current: Sequence[Any]) -> str:
         "metrics in which SAEBench is right; its explained variance is nearly uncentred and its "
         "MSE divides by the batch's tokens twice.\n\n"
     )
-    tables = (probed, text + table(header, lines, range(1, 8)))
+    tables = (probed, text + table(header, lines, range(1, len(header))))
     return "\n\n".join(shown for shown in tables if shown)
 
 

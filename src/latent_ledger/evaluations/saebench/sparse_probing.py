@@ -5,18 +5,15 @@
 
 It is ``run_eval_single_dataset`` as it stands, called with ``model=None`` after the seeding that
 ``run_eval_single_sae`` does. sae_bench reports one accuracy per class and nothing per example, so
-the unit of every metric on one data set is the class. Over several data sets it is the data set,
-each with the mean over its classes. An interval, given from three units on, measures how far the
-mean would move with other classes or data sets, not the precision of one accuracy. A probe has as
-many negatives as positives, so chance is 0.5.
-
-The accuracy of sae_bench's probes on *all* latents is chosen on the test examples (early stopping);
-it is kept in the table under that name and is no metric.
+the unit of every metric is the class, or over several data sets the data set with the mean over its
+classes. An interval, given from three units on, measures how far the mean would move with other
+units, not the precision of one accuracy. Half of a probe's examples are negatives: chance is 0.5.
+The accuracy of probes on *all* latents, which stop early on the test examples, is no metric.
 """
 
-from latent_ledger.evaluations.saebench import jaxtyping_off  # noqa: F401  # isort: skip
+from latent_ledger.evaluations.saebench.upstream import quiet, seed_generators  # isort: skip
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,22 +24,15 @@ from sae_bench.evals.sparse_probing import main as upstream
 from sae_bench.evals.sparse_probing.eval_config import SparseProbingEvalConfig
 from threadpoolctl import threadpool_limits
 
-from latent_ledger.evaluations.saebench.artifacts import quiet, seed_generators
 from latent_ledger.lib.files import read_json
 from latent_ledger.lib.progress import Progress
-from latent_ledger.statistics.records import Records
-
-ENOUGH = 3
-"""Fewest classes or data sets for an interval over them."""
+from latent_ledger.statistics.records import Records, by_column, stacked
 
 CLASSES, DATA_SETS = "classes.parquet", "datasets.parquet"
 
 
 class Encoder:
-    """A coder in the form that sae_bench needs here: on any device, while artifacts are on the CPU.
-
-    `sae` is a SAELens object: ``encode([..., d]) -> [..., width]`` and ``dtype``.
-    """
+    """A SAELens object as sae_bench needs it: on any device, while artifacts are on the CPU."""
 
     def __init__(self, sae: Any) -> None:
         self.sae, self.dtype = sae, sae.dtype
@@ -57,43 +47,40 @@ def produce(
 ) -> dict[str, Any]:
     """Probe one coder on every data set and size; write ``metrics.json`` and tables into `out`.
 
-    `settings`: datasets (short names), sizes (plain metric names are of the first one;
-    names of the others end in their size, ``top_1/400-200``), top_k, batch (texts encoded at a
-    time), resamples, seed. `artifacts`: ``<data set>/<size>`` -> folder of
+    `settings`: datasets (short names), sizes, top_k, batch (texts encoded at a time), resamples,
+    seed. `artifacts`: ``<data set>/<size>`` -> folder of
     :mod:`~latent_ledger.evaluations.saebench.artifacts`, of the hook point that the coder reads.
-    Tables: ``classes.parquet`` and, for several data sets, ``datasets.parquet``; metrics of one of
-    them are called ``top_1/<data set>``. Returns facts: datasets, sizes, hook point, context, and
-    by data set its classes and texts per class.
+    Metrics of one of several data sets are called ``top_1/<data set>``; those of a size that is
+    not the first end in it. Returns facts: datasets, sizes, hook point, context, and by data set
+    its classes and texts per class.
     """
-    rows: dict[str, list] = {}
     facts: dict[str, Any] = {key: list(settings[key]) for key in ("datasets", "sizes")}
     facts |= {"classes": {}, "texts": {}}
+    parts = []
     work = Progress("sae_bench", total=len(artifacts), unit="artifact")
     with threadpool_limits(1), work as progress:
         for dataset, size in product(settings["datasets"], settings["sizes"]):
-            folder = Path(artifacts[f"{dataset}/{size}"])
+            folder = artifacts[f"{dataset}/{size}"]
             meta = read_json(folder / "meta.json")
-            columns = class_rows(size, meta, probe(settings, sae, meta, folder), settings["top_k"])
-            for column, values in columns.items():
-                rows.setdefault(column, []).extend(values)
+            accuracies = probe(settings, sae, meta, folder)
+            parts.append(class_rows(size, meta, accuracies, settings["top_k"]))
             facts["classes"][dataset] = meta["classes"]
             facts["texts"].setdefault(dataset, {})[size] = meta["texts"]
             facts |= {key: meta[key] for key in ("hook_point", "context")}
             progress.update(1, dataset=dataset, size=size)
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
-    records.table(CLASSES, rows)
+    records.table(CLASSES, stacked(parts))
     several = len(settings["datasets"]) > 1
     if several:
-        records.table(DATA_SETS, data_set_rows(rows, settings["top_k"]))
+        records.table(DATA_SETS, by_column(data_set_row(part, settings["top_k"]) for part in parts))
     for size in settings["sizes"]:
         end = "" if size == settings["sizes"][0] else f"/{size}"
         if several:
             record_metrics(records, settings, DATA_SETS, {"size": size}, end)
         for dataset in settings["datasets"]:
+            name = f"/{dataset}{end}" if several else end
             where = {"size": size, "dataset": dataset}
-            record_metrics(
-                records, settings, CLASSES, where, f"/{dataset}{end}" if several else end
-            )
+            record_metrics(records, settings, CLASSES, where, name)
     records.write(facts)
     return facts
 
@@ -131,49 +118,44 @@ def class_rows(
     size: str,
     meta: Mapping[str, Any],
     accuracies: Mapping[str, Mapping[str, float]],
-    top_k: list[int],
+    top_k: Sequence[int],
 ) -> dict[str, list]:
     """The columns of ``classes.parquet`` for one data set and size: one row per class."""
     classes = meta["classes"]
+
+    def column(name: str) -> list[float]:
+        return [float(accuracies[f"{name}_accuracy"][class_name]) for class_name in classes]
+
     rows: dict[str, list] = {
         "dataset": [meta["dataset"]] * len(classes),
         "size": [size] * len(classes),
         "class": list(classes),
     }
     for k in top_k:
-        ours = [float(accuracies[f"sae_top_{k}_test_accuracy"][name]) for name in classes]
-        baseline = [float(accuracies[f"llm_top_{k}_test_accuracy"][name]) for name in classes]
-        rows |= {
-            f"top_{k}": ours,
-            f"llm_top_{k}": baseline,
-            f"gap_{k}": np.subtract(ours, baseline).tolist(),
-        }
-    for name, key in (("all", "sae_test_accuracy"), ("llm_all", "llm_test_accuracy")):
-        rows[f"{name}_early_stopped_on_test"] = [
-            float(accuracies[key][class_name]) for class_name in classes
-        ]
+        ours, baseline = column(f"sae_top_{k}_test"), column(f"llm_top_{k}_test")
+        gap = np.subtract(ours, baseline).tolist()
+        rows |= {f"top_{k}": ours, f"llm_top_{k}": baseline, f"gap_{k}": gap}
+    rows["all_early_stopped_on_test"] = column("sae_test")
+    rows["llm_all_early_stopped_on_test"] = column("llm_test")
     return rows
 
 
-def data_set_rows(rows: Mapping[str, list], top_k: list[int]) -> dict[str, list]:
-    """The columns of ``datasets.parquet``: means over classes, one row per data set and size."""
-    keys = list(zip(rows["dataset"], rows["size"], strict=True))
-    columns: dict[str, list] = {"dataset": [], "size": []}
-    for key in dict.fromkeys(keys):
-        members = [index for index, row_key in enumerate(keys) if row_key == key]
-        columns["dataset"].append(key[0])
-        columns["size"].append(key[1])
-        for name in (f"{kind}_{k}" for k in top_k for kind in ("top", "llm_top", "gap")):
-            columns.setdefault(name, []).append(float(np.mean([rows[name][i] for i in members])))
-    return columns
+def data_set_row(classes: Mapping[str, list], top_k: Sequence[int]) -> dict[str, Any]:
+    """A row of ``datasets.parquet``: the means over the classes of one data set and size."""
+    names = (f"{kind}_{k}" for k in top_k for kind in ("top", "llm_top", "gap"))
+    means = {name: float(np.mean(classes[name])) for name in names}
+    return {name: classes[name][0] for name in ("dataset", "size")} | means
 
 
 def record_metrics(
     records: Records, settings: Mapping[str, Any], table: str, where: Mapping[str, str], end: str
 ) -> None:
     """Record the means over the units of `table` at one size, their names ending in `end`."""
-    unit_id = "class" if table == CLASSES else "dataset"
-    units = "classes" if table == CLASSES else "data sets"
+    unit, unit_id, units = (
+        ("concept", "class", "classes")
+        if table == CLASSES
+        else ("data set", "dataset", "data sets")
+    )
     for k in settings["top_k"]:
         for name, text, higher_is_better in (
             (f"top_{k}", f"accuracy of sae_bench's probe on the {k} best latents", True),
@@ -184,7 +166,7 @@ def record_metrics(
                 name + end,
                 "mean",
                 table,
-                unit="concept" if table == CLASSES else "data set",
+                unit=unit,
                 higher_is_better=higher_is_better,
                 description=(
                     f"Test {text}, mean over {units} at {where['size']} examples; sae_bench gives "
@@ -194,5 +176,5 @@ def record_metrics(
                 unit_id=unit_id,
                 value=name,
             )
-            if records.metrics[name + end]["n"] < ENOUGH:
+            if records.metrics[name + end]["n"] < 3:  # too few units for an interval
                 records.metrics[name + end]["ci"] = None

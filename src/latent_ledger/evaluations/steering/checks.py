@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from latent_ledger.config.coder_specs import coders_measured_by
-from latent_ledger.config.problems import Problem, needs_sections
+from latent_ledger.config.problems import Problem, Where, needs_sections
 from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.models.sources.registry import shape as model_shape
 
-WHERE = ("evaluations", "steering")
+WHERE: Where = ("evaluations", "steering")
 
 
 @needs_sections("evaluations")
@@ -20,12 +20,11 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
     if probing is None:
         yield Problem(WHERE, "learns from the examples of evaluations.probing, which is missing")
         return
-    for where, block in _protocols(steering):
-        for index, concept in enumerate(block.get("concepts", [])):
-            if concept not in probing["concepts"]:
-                hint = suggest(concept, probing["concepts"])
-                what = f"{show(concept)} is no concept of evaluations.probing; {hint}"
-                yield Problem((*where, "concepts", index), what)
+    known = probing["concepts"]
+    for path, concept in _listed(steering, "concepts"):
+        if concept not in known:
+            hint = suggest(concept, known)
+            yield Problem(path, f"{show(concept)} is no concept of evaluations.probing; {hint}")
     most = probing["context"] - 2  # BOS, and a prompt of at least one token
     if steering["new_tokens"] > most:
         what = (
@@ -35,11 +34,13 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem((*WHERE, "new_tokens"), what)
 
 
-def _protocols(steering: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Path and settings of the block, then of each further protocol."""
-    yield WHERE, steering
-    for name, variant in steering["variants"].items():
-        yield (*WHERE, "variants", name), variant
+def _listed(steering: dict[str, Any], key: str) -> Iterator[tuple[Where, str]]:
+    """Path and value of every entry of a list, in the block and then in each further protocol."""
+    blocks = {WHERE: steering}
+    blocks |= {(*WHERE, "variants", name): block for name, block in steering["variants"].items()}
+    for where, block in blocks.items():
+        for index, value in enumerate(block.get(key, [])):
+            yield (*where, key, index), value
 
 
 @needs_sections("evaluations", "coders", "training")
@@ -47,11 +48,10 @@ def _variants(config: dict[str, Any]) -> Iterator[Problem]:
     """A further protocol steers coders that the block steers."""
     steering = config["evaluations"].get("steering")
     known = list(dict.fromkeys(spec.coder for spec in coders_measured_by(config, "steering")))
-    for where, block in _protocols(steering) if steering else ():
-        for index, name in enumerate(block.get("coders", [])):
-            if name not in known:
-                what = f"{show(name)} is not steered by this evaluation; {suggest(name, known)}"
-                yield Problem((*where, "coders", index), what)
+    for path, name in _listed(steering, "coders") if steering else ():
+        if name not in known:
+            what = f"{show(name)} is not steered by this evaluation; {suggest(name, known)}"
+            yield Problem(path, what)
 
 
 @needs_sections("model", "evaluations")

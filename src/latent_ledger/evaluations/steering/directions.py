@@ -1,12 +1,11 @@
-"""Directions to steer along, each computed from the training examples of a concept.
+"""Unit vectors to steer along, from the training examples of a concept.
 
     latent   decoder direction of the latent whose mean code differs most between the classes
     dom      difference of class means of the raw activations at the coder's output hook
     random   a direction drawn uniformly, another one for every generation
 
-All are unit vectors. A coefficient of 1 adds one root-mean-square norm of the hook point's
-activations, so that coders at hook points of different scale are steered equally hard for where
-they write.
+A coefficient of 1 adds one root-mean-square norm of the hook point's activations, so that coders
+are steered equally hard for where they write.
 
 Source: difference of means as in Marks and Tegmark (arXiv 2310.06824); AxBench (arXiv 2501.17148)
 for its comparison with SAE latents.
@@ -24,8 +23,7 @@ def best_latent(codes: Features, labels: np.ndarray) -> tuple[int, float]:
     """The latent whose mean code rises most on the concept, and its difference of class means.
 
     `codes` [n, width] and 0/1 `labels` of training examples. A latent that falls silent on the
-    concept would steer away from it, so only positive differences count. Raises
-    :class:`LedgerError` if there is none.
+    concept would steer away from it. Raises :class:`LedgerError` if none rises.
     """
     latents, differences = select_latents(codes, labels)
     positive = np.flatnonzero(differences > 0)

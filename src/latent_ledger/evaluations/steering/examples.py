@@ -3,8 +3,7 @@
     stored rows (codes, activations, token ids) --mean over an example's tokens--> features
 
 BOS, EOS and padding never count. Codes and raw activations, which give the directions, are averaged
-over all tokens of an example. The features of the judges are averaged over as many leading tokens
-as a generation has, so that a judge scores texts of the length on which it was fit.
+over all tokens of an example, the features of the judges over as many as a generation has.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ from scipy import sparse
 
 from latent_ledger.coders.codes import CodeShards
 from latent_ledger.coders.sparse_coder import SparseCoder
-from latent_ledger.evaluations.probing.evaluation import Task, read_tasks
+from latent_ledger.evaluations.probing.evaluation import Task, activation_rows, read_tasks
 from latent_ledger.evaluations.steering.judge import bag
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
@@ -29,9 +28,8 @@ from latent_ledger.statistics.probes import Features
 class ExampleFeatures:
     """One row per example of the token set: [examples, features] each.
 
-    `codes` and `raw` are means over all tokens, at the coder's read and output hook; `judged` and
-    `bags` over the leading tokens. `rms`: root-mean-square norm at the output hook, over the
-    training examples. `meta`: the token set's.
+    `raw` is taken at the coder's output hook, where `rms` is the root-mean-square norm over the
+    training examples; `judged` and `bags` are of the leading tokens. `meta`: the token set's.
     """
 
     tasks: list[Task]
@@ -51,10 +49,9 @@ def pool_examples(
     codes: CodeShards,
     coder: SparseCoder,
 ) -> ExampleFeatures:
-    """Pool the labelled examples of the token set in `tokens`.
+    """Pool the labelled examples of `tokens`, for the `settings` concepts and new_tokens.
 
-    `settings`: concepts, new_tokens. Raises :class:`LedgerError` if the inputs do not belong
-    together.
+    Raises :class:`LedgerError` if the inputs do not belong together.
     """
     if output_hook.hook_point != str(coder.site.output_hook):
         raise LedgerError(
@@ -88,9 +85,8 @@ def example_means(
 ) -> Features:
     """Mean of `rows` over each example's tokens, special ones left out: [examples, features].
 
-    `rows` holds one matrix [shard rows, features] per shard of `shards`, whose side columns say
-    which example a row belongs to. `first` keeps only that many leading tokens of an example.
-    Examples without a token are zero rows.
+    `rows` holds one matrix [shard rows, features] per shard of `shards`. `first` keeps only that
+    many leading tokens of an example. Examples without a token are zero rows.
     """
     total: Features | int = 0
     counts = np.zeros(examples)
@@ -108,16 +104,9 @@ def example_means(
     return scale[:, None] * total
 
 
-def activation_rows(shards: ActivationShards) -> Iterator[np.ndarray]:
-    """The activations of every shard in float64, [shard rows, d]."""
-    for shard in shards.shards():
-        yield shard["activations"].float().numpy().astype(np.float64)
-
-
 def squared_norms(shards: ActivationShards) -> Iterator[np.ndarray]:
     """||x||^2 of every row, [shard rows, 1]."""
-    for rows in activation_rows(shards):
-        yield (rows**2).sum(axis=1, keepdims=True)
+    return ((rows**2).sum(axis=1, keepdims=True) for rows in activation_rows(shards))
 
 
 def token_rows(shards: ActivationShards, vocabulary: int) -> Iterator[sparse.csr_matrix]:

@@ -7,8 +7,8 @@ as a generation has, so that both average over texts of one length:
   hook point that is the same for every coder of a layer;
 * the second opinion reads the bag of tokens (the share of each token id) and needs no model.
 
-Success is a score above 0: the probe says the concept. How often a judge is right on test examples
-stands beside every success rate, because no success rate is more reliable than its judge.
+Success is a score above 0. No success rate is more reliable than its judge, whose accuracy on test
+examples stands beside it.
 """
 
 from dataclasses import dataclass

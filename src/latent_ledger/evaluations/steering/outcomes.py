@@ -1,10 +1,9 @@
 """Success at matched fluency: one half of the generations for choices, the other for results.
 
-Per arm, the coefficient is the one with the highest success among the admissible ones, and it is
-admissible if the mean perplexity of its texts is at most `cap` times that of the unsteered ones.
-Both are judged on the generations of even index alone; what is reported comes from the odd ones,
-which enter no choice. An arm without an admissible coefficient falls back to 0, the
-unsteered text, and then has no effect by definition.
+Per arm, the coefficient is the one with the highest success among the admissible ones, whose texts
+have a mean perplexity of at most `cap` times that of the unsteered ones. Both are judged on the
+generations of even index alone; what is reported comes from the odd ones. An arm without an
+admissible coefficient falls back to 0, the unsteered text, and then has no effect by definition.
 
 Contrasts are differences per generation: all arms write generation i on the same random numbers.
 """
@@ -12,9 +11,11 @@ Contrasts are differences per generation: all arms write generation i on the sam
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from statsmodels.stats.proportion import proportion_confint
 
 from latent_ledger.statistics import resampling
@@ -87,14 +88,11 @@ def choose(cells: Sequence[Cell], baseline: Cell, cap: float) -> Choice:
 
 
 def outcome_rows(concept: str, cells: Mapping[str, Cell]) -> dict[str, np.ndarray]:
-    """Rows of the outcomes table: the reported generations of one concept, every arm beside it.
-
-    `cells`: the reported cell of every arm and of the baseline.
-    """
+    """Rows of the outcomes table, one per reported generation; `cells`: those reported, by arm."""
     reported = np.flatnonzero(~selection_half(len(cells[BASELINE].success)))
     rows: dict[str, np.ndarray] = {
-        "unit_id": np.array([f"{concept}/{index}" for index in reported], dtype=object),
-        "concept": np.full(len(reported), concept, dtype=object),
+        "unit_id": np.array([f"{concept}/{index}" for index in reported]),
+        "concept": np.repeat(concept, len(reported)),
         "index": reported,
     }
     for arm, cell in cells.items():
@@ -110,72 +108,64 @@ def outcome_rows(concept: str, cells: Mapping[str, Cell]) -> dict[str, np.ndarra
 def cell_rows(
     concept: str, cells: Sequence[Cell], reported: Mapping[str, Cell], cap: float
 ) -> Iterator[dict[str, Any]]:
-    """Rows of ``cells.parquet``: every cell on either half, fluent or not, reported or not.
+    """Rows of ``cells.parquet``: every cell on either half; `cells` has the baseline first."""
+    selection = selection_half(len(cells[0].success))
+    for cell, (name, half) in product(cells, (("selection", selection), ("reported", ~selection))):
+        measured = ("success", "bag_success", "perplexity")
+        yield {
+            "concept": concept,
+            "arm": cell.arm,
+            "coefficient": cell.coefficient,
+            "half": name,
+            "n": int(half.sum()),
+            **{column: float(getattr(cell, column)[half].mean()) for column in measured},
+            "fluent": is_fluent(cell, cells[0], half, cap),
+            "chosen": reported[cell.arm] is cell,
+        }
 
-    `cells`: the baseline first; `reported`: the reported cell of every arm and of the baseline.
+
+def measurements(concept: str | None) -> Iterator[tuple[str, str, str, dict[str, str]]]:
+    """The metrics of one concept, or of all concepts together, from the outcomes table.
+
+    Yields (metric, statistic, description, columns).
     """
-    baseline = cells[0]
-    selection = selection_half(len(baseline.success))
-    for cell in cells:
-        for name, half in (("selection", selection), ("reported", ~selection)):
-            yield {
-                "concept": concept,
-                "arm": cell.arm,
-                "coefficient": cell.coefficient,
-                "half": name,
-                "n": int(half.sum()),
-                "success": float(cell.success[half].mean()),
-                "bag_success": float(cell.bag_success[half].mean()),
-                "perplexity": float(cell.perplexity[half].mean()),
-                "fluent": is_fluent(cell, baseline, half, cap),
-                "chosen": reported[cell.arm] is cell,
-            }
+    for arm, arm_text in ARM_DESCRIPTIONS.items():
+        text = f"Share of texts that the judge takes for the concept under {arm_text}"
+        yield f"success_{arm}", "mean", text, {"value": f"success_{arm}"}
+    for name, (a, b) in CONTRASTS.items():
+        arms = f"{ARM_DESCRIPTIONS[a]} minus that under {ARM_DESCRIPTIONS[b]}"
+        yield name, "mean", f"Success under {arms}, at matched fluency", {"value": name}
+    if concept is not None:
+        return
+    for name, (a, b) in CONTRASTS.items():
+        text = f"The same by the bag-of-tokens judge: {a} minus {b}"
+        yield f"{name}_bag", "mean", text, {"value": f"{name}_bag"}
+    for arm in ARMS:
+        text = f"Mean perplexity under {ARM_DESCRIPTIONS[arm]} over that of the unsteered texts"
+        columns = {"numerator": f"perplexity_{arm}", "denominator": f"perplexity_{BASELINE}"}
+        yield f"perplexity_ratio_{arm}", "ratio", text, columns
 
 
 def record(records: Records, concepts: Sequence[str]) -> None:
     """Record every metric of the outcomes table: over all concepts, then for each.
 
-    Contrasts carry the p of their paired bootstrap. Over all concepts Holm's correction runs over
-    the contrasts that were not declared; within a contrast it runs over the concepts.
+    Contrasts carry the p of their paired bootstrap. Holm's correction runs over the contrasts that
+    were not declared, and within each contrast over the concepts.
     """
     for concept in (None, *concepts):
-        where = {} if concept is None else {"concept": concept}
-        suffix = "" if concept is None else f"/{concept}"
-        place = "all concepts" if concept is None else concept
-
-        def measure(
-            name: str, statistic: str, better: bool | None, text: str, **columns: str
-        ) -> None:
+        for name, statistic, text, columns in measurements(concept):
             records.measure(
-                name + suffix,  # noqa: B023 (called within the iteration that defines it)
+                f"{name}/{concept}" if concept else name,
                 statistic,
                 TABLE,
                 unit="generation",
-                higher_is_better=better,
-                description=f"{text}, {place}; reported half of the generations.",  # noqa: B023
-                where=where,  # noqa: B023
+                higher_is_better=statistic != "ratio",
+                description=f"{text}, {concept or 'all concepts'}; reported half of the "
+                "generations.",
+                where={"concept": concept} if concept else {},
                 unit_id="unit_id",
                 **columns,
             )
-
-        for arm in (*ARMS, BASELINE):
-            text = (
-                f"Share of texts that the judge takes for the concept under {ARM_DESCRIPTIONS[arm]}"
-            )
-            measure(f"success_{arm}", "mean", True, text, value=f"success_{arm}")
-        for name, (a, b) in CONTRASTS.items():
-            arms = f"{ARM_DESCRIPTIONS[a]} minus that under {ARM_DESCRIPTIONS[b]}"
-            text = f"Success under {arms}, at matched fluency"
-            measure(name, "mean", True, text, value=name)
-        if concept is not None:
-            continue
-        for name, (a, b) in CONTRASTS.items():
-            text = f"The same by the bag-of-tokens judge: {a} minus {b}"
-            measure(f"{name}_bag", "mean", True, text, value=f"{name}_bag")
-        for arm in ARMS:
-            text = f"Mean perplexity under {ARM_DESCRIPTIONS[arm]} over that of the unsteered texts"
-            columns = {"numerator": f"perplexity_{arm}", "denominator": f"perplexity_{BASELINE}"}
-            measure(f"perplexity_ratio_{arm}", "ratio", False, text, **columns)
     for name in CONTRASTS:
         _test(records, [f"{name}/{concept}" for concept in concepts])
     _test(records, [DECLARED])
@@ -196,28 +186,22 @@ def record_judge(records: Records, concept: str, accuracy: float, n: int) -> Non
 
 
 def _test(records: Records, family: Sequence[str]) -> None:
-    """Add ``p`` and Holm's ``p_holm`` to the metrics of one family of contrasts."""
-    p_values = [_p_value(records, records.metrics[name]) for name in family]
+    """Add ``p`` and Holm's ``p_holm`` to the metrics of one family of contrasts.
+
+    p is two-sided, by the paired bootstrap that made the interval.
+    """
+    p_values = []
+    for name in family:
+        rows = records.tables[TABLE]
+        rows = rows.filter(pa.array(select(rows, records.metrics[name]["where"])))
+        a, b = (
+            resampling.Values(rows["unit_id"].to_numpy(), "mean", rows[f"success_{arm}"].to_numpy())
+            for arm in CONTRASTS[name.partition("/")[0]]
+        )
+        with warnings.catch_warnings():
+            # Welch's test, a part of every contrast, warns about an arm that always succeeds.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            options = {"resamples": records.resamples, "seed": records.seed}
+            p_values.append(resampling.compare(a, b, **options, paired=True).p)
     for name, p, adjusted in zip(family, p_values, resampling.holm(p_values), strict=True):
         records.metrics[name] |= {"p": p, "p_holm": float(adjusted)}
-
-
-def _p_value(records: Records, metric: Mapping[str, Any]) -> float:
-    """Two-sided p of a paired contrast, by the bootstrap that made its interval."""
-    rows = records.tables[TABLE]
-    keep = select(rows, metric["where"])
-
-    def column(name: str) -> np.ndarray:
-        return rows[name].to_numpy(zero_copy_only=False)[keep]
-
-    a, b = (
-        resampling.Values(column("unit_id"), "mean", column(f"success_{arm}"))
-        for arm in CONTRASTS[metric["name"].partition("/")[0]]
-    )
-    with warnings.catch_warnings():
-        # Welch's test, a part of every contrast, warns about an arm that always succeeds.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        contrast = resampling.compare(
-            a, b, resamples=records.resamples, seed=records.seed, paired=True
-        )
-    return contrast.p
