@@ -6,11 +6,10 @@ An evaluation is a folder with ``metrics.json`` and Parquet tables of per-unit v
                   statistic, table, columns, where, description}, ...],
      "facts": {...}}
 
-``statistic``, ``table``, ``columns`` and ``where`` say how the estimate follows from a table: keep
-the rows whose columns equal ``where``, then take the mean of ``value``, the ratio of the sums of
-``numerator`` and ``denominator``, or the AUROC of ``score`` against ``label``. :class:`Records`
-computes every estimate in just that way, so a head-to-head can compare any metric without knowing
-its evaluation.
+``statistic``, ``table``, ``columns`` and ``where`` say how :class:`Records` computes the estimate
+from a table, so that a head-to-head can compare any metric without knowing its evaluation: keep the
+rows whose columns equal ``where``, then take the mean of ``value``, the ratio of the sums of
+``numerator`` and ``denominator``, or the AUROC of ``score`` against ``label``.
 
 Equal content gives equal bytes: tables keep the order they are given in, JSON keys are sorted.
 """

@@ -13,7 +13,6 @@ and the recorded estimate is what the table gives. A comparison that is unfair b
 (`allow_unfair`) is made, and its record lists those fields.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,24 @@ from latent_ledger.statistics.reading import (
     values_and_column,
 )
 
-VERSION = 1
-
 SAME_MEASUREMENT = ("unit", "version", "statistic", "higher_is_better", "where")
+
+NUMBERS = (
+    *("estimate", "estimate_a", "estimate_b", "ci", "bca", "ci_excludes_zero", "se"),
+    *("p", "p_welch", "p_mannwhitney", "tests_note", "paired", "n", "n_a", "n_b", "excluded"),
+)
+"""Fields of a record that are those of its :class:`~.resampling.Contrast`."""
+
+COLUMNS = pa.schema(
+    [(name, pa.string()) for name in ("metric", "a", "b", "unit", "tests_note")]
+    + [(name, pa.float64()) for name in ("estimate", "estimate_a", "estimate_b", "low", "high")]
+    + [(name, pa.float64()) for name in ("bca_low", "bca_high", "se", "p", "p_holm")]
+    + [(name, pa.float64()) for name in ("p_welch", "p_mannwhitney", "level")]
+    + [(name, pa.bool_()) for name in ("paired", "ci_excludes_zero")]
+    + [(name, pa.int64()) for name in ("n_a", "n_b", "seed", "resamples", "excluded")]
+    + [("unfair", pa.list_(pa.string()))]
+)
+"""Columns of ``contrasts.parquet``."""
 
 
 def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -74,7 +88,14 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
         "smallest_p_holm": min(1.0, 2 * len(contrasts) / (settings["resamples"] + 1)),
     }
     write_json(out / "metrics.json", {"metrics": contrasts, "facts": facts})
-    pq.write_table(_table(contrasts), out / "contrasts.parquet", row_group_size=ROW_GROUP)
+    rows = [
+        contrast
+        | dict(zip(("low", "high"), contrast["ci"] or (None, None), strict=True))
+        | dict(zip(("bca_low", "bca_high"), contrast["bca"] or (None, None), strict=True))
+        for contrast in contrasts
+    ]
+    table = pa.Table.from_pylist(rows, schema=COLUMNS)
+    pq.write_table(table, out / "contrasts.parquet", row_group_size=ROW_GROUP)
     return facts
 
 
@@ -100,6 +121,7 @@ def _contrast(
     if match and unit not in OWN_UNITS:
         raise LedgerError(f"{metric} is over {unit}s, which need no match: both coders share them.")
     (a, key_a), (b, key_b) = (values_and_column(folder, name, match or "") for folder in folders)
+    bootstrap = {key: settings[key] for key in ("resamples", "seed", "level")}
     common = {
         "name": f"{metric}: {pair[0]} - {pair[1]}",
         "metric": metric,
@@ -107,10 +129,8 @@ def _contrast(
         "b": pair[1],
         "matched_on": match,
         "unit": f"{unit} pair" if match else unit,
-        "seed": settings["seed"],
-        "resamples": settings["resamples"],
-        "level": settings["level"],
-        "version": VERSION,
+        **bootstrap,
+        "version": 1,
         "higher_is_better": records[0].get("higher_is_better"),
         "statistic": None,
         "table": None,
@@ -125,32 +145,11 @@ def _contrast(
         except matching.TooFewAlike as error:
             return common | _not_made(a, b, f"{error}")
         likeness = f", alike in {match} within {np.median(ratios):.2f} (median)"
-    contrast = resampling.compare(
-        a,
-        b,
-        resamples=settings["resamples"],
-        seed=settings["seed"],
-        level=settings["level"],
-        paired=False if common["unit"] in OWN_UNITS else None,
-    )
-    count = contrast.n_pairs or f"{contrast.n_a} and {contrast.n_b}"
+    may_pair = common["unit"] not in OWN_UNITS
+    contrast = resampling.compare(a, b, **bootstrap, paired=None if may_pair else False)
+    count = contrast.n if contrast.paired else f"{contrast.n_a} and {contrast.n_b}"
     return common | {
-        "estimate": contrast.estimate,
-        "estimate_a": contrast.estimate_a,
-        "estimate_b": contrast.estimate_b,
-        "ci": _finite([contrast.low, contrast.high]),
-        "bca": _finite([contrast.bca_low, contrast.bca_high]),
-        "ci_excludes_zero": contrast.ci_excludes_zero,
-        "se": contrast.se,
-        "p": contrast.p,
-        "p_welch": contrast.p_welch,
-        "p_mannwhitney": contrast.p_mannwhitney,
-        "tests_note": contrast.tests_note,
-        "paired": contrast.paired,
-        "n": contrast.n_pairs or contrast.n_a + contrast.n_b,
-        "n_a": contrast.n_a,
-        "n_b": contrast.n_b,
-        "excluded": contrast.excluded,
+        **{field: getattr(contrast, field) for field in NUMBERS},
         "not_made": None,
         "description": f"{name} of {pair[0]} minus that of {pair[1]}; {contrast.pairing} bootstrap "
         f"over {count} {common['unit']}s{likeness}.",
@@ -162,11 +161,9 @@ def _not_made(a: resampling.Values, b: resampling.Values, reason: str) -> dict[s
 
     The contrast stays in its family with p = 1, so that Holm corrects for all that was declared.
     """
-    empty = ("estimate", "estimate_a", "estimate_b", "ci", "bca", "se", "p_welch", "p_mannwhitney")
-    return dict.fromkeys(empty) | {
+    return dict.fromkeys(NUMBERS) | {
         "ci_excludes_zero": False,
         "p": 1.0,
-        "tests_note": None,
         "paired": False,
         "n": 0,
         "n_a": len(a),
@@ -230,30 +227,3 @@ def _allows(entry: str | Mapping[str, Any], pair: tuple[str, str], field: str) -
         )
     fields = entry.get("fields")
     return {*entry["pair"]} == {*pair} and (fields is None or field in fields)
-
-
-def _finite(bounds: Sequence[float]) -> list[float] | None:
-    return list(bounds) if all(map(math.isfinite, bounds)) else None
-
-
-def _table(contrasts: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The contrasts as a flat table, intervals as two columns each."""
-    floats = [
-        *("estimate", "estimate_a", "estimate_b", "low", "high", "bca_low", "bca_high", "se"),
-        *("p", "p_holm", "p_welch", "p_mannwhitney", "level"),
-    ]
-    schema = pa.schema(
-        [(name, pa.string()) for name in ("metric", "a", "b", "unit", "tests_note")]
-        + [(name, pa.float64()) for name in floats]
-        + [(name, pa.bool_()) for name in ("paired", "ci_excludes_zero")]
-        + [(name, pa.int64()) for name in ("n_a", "n_b", "seed", "resamples", "excluded")]
-        + [("unfair", pa.list_(pa.string()))]
-    )
-    rows = []
-    for contrast in contrasts:
-        low, high = contrast["ci"] or (None, None)
-        bca_low, bca_high = contrast["bca"] or (None, None)
-        rows.append(
-            {**contrast, "low": low, "high": high, "bca_low": bca_low, "bca_high": bca_high}
-        )
-    return pa.Table.from_pylist(rows, schema=schema)
