@@ -15,17 +15,17 @@ output         |y_a - y_b|_2 / max(|y_b|_2, median over rows of |y_b|_2)        
 Values are relative to the row's own scale, because a BOS row can be a hundred times the others; the
 median keeps rows near zero from being judged by rounding alone.
 
-*Ties.* The order of two latents with equal pre-activations is arbitrary, and two correct
-implementations sum in different orders. A latent that is in one set only counts as agreed under two
+*Ties.* Two correct implementations sum in different orders, so the order of two latents with equal
+pre-activations is arbitrary. A latent that is in one set only counts as agreed under two
 conditions. *Our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the
 boundary (:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`): our k-th largest latent,
-0 where fewer are active, or the threshold of a JumpReLU. And where the latent is in their set,
-their value of it equals our pre-activation within the same bound. Rows with such a latent are
-counted and reported. The output is compared on one side's latents, so a tie does not affect it.
+0 where fewer are active, or the threshold of a JumpReLU. And where it is in their set, their value
+equals our pre-activation within the same bound. Rows with such a latent are counted. The output is
+compared on one side's latents, so a tie does not affect it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,13 @@ def compare(coder: SparseCoder, other: Implementation, x: Tensor, device: str = 
     )
 
 
+def compare_kinds(
+    coder: SparseCoder, other: Implementation, rows: dict[str, Tensor], device: str
+) -> dict[str, Agreement]:
+    """The outcome of :func:`compare` on each kind of rows."""
+    return {kind: compare(coder, other, x, device) for kind, x in rows.items()}
+
+
 def _rows(
     coder: SparseCoder, other: Implementation, x: Tensor, device: str
 ) -> dict[str, np.ndarray]:
@@ -172,6 +179,14 @@ def _rounded(error: float) -> float:
 # -- the rows to compare on -----------------------------------------------------------------------
 
 
+def rows_by_kind(
+    settings: Mapping[str, Any], activations: Path, coder: SparseCoder
+) -> dict[str, Tensor]:
+    """The rows that a gate compares on, "random" and "real"; settings: *_rows and seed."""
+    real = real_rows(activations, coder, settings["real_rows"])
+    return {"random": random_rows(real, settings["random_rows"], settings["seed"]), "real": real}
+
+
 def real_rows(activations: Path, coder: SparseCoder, rows: int) -> Tensor:
     """`rows` activations [rows, d] in fp32, evenly spaced over a token set, BOS and EOS included.
 
@@ -202,12 +217,13 @@ def random_rows(real: Tensor, rows: int, seed: int) -> Tensor:
 
 def require(agreements: dict[str, Agreement], subject: str) -> None:
     """Raise :class:`GateError` naming the first disagreement, if any. Keys: the kinds of rows."""
-    failures = {
-        name: agreement.failure for name, agreement in agreements.items() if agreement.failure
-    }
+    failures = [
+        f"{agreement.failure} on {kind} activations"
+        for kind, agreement in agreements.items()
+        if agreement.failure
+    ]
     if failures:
-        listed = "; ".join(f"{failure} on {name} activations" for name, failure in failures.items())
-        raise GateError(f"{GATE}, {listed}: {subject}")
+        raise GateError(f"{GATE}, {'; '.join(failures)}: {subject}")
 
 
 def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -218,27 +234,26 @@ def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) ->
     """
     rows = sum(agreement.rows for agreement in agreements.values())
     matched = sum(agreement.jaccard * agreement.rows for agreement in agreements.values())
-    mean = matched / rows
-    metrics = [_metric("jaccard", mean, rows, True, "Mean Jaccard of the active sets, all rows.")]
-    for name, agreement in agreements.items():
-        for metric, value, text in (
-            ("jaccard", agreement.jaccard, "Mean Jaccard of the active sets"),
-            ("cosine_error", agreement.cosine_error, "1 - the smallest cosine of latents"),
-            ("value_error", agreement.value_error, "Largest relative difference of a latent"),
-            ("output_error", agreement.output_error, "Largest relative difference of an output"),
+    text = "Mean Jaccard of the active sets, all rows"
+    metrics = [_metric("jaccard", matched / rows, rows, text)]
+    for kind, agreement in agreements.items():
+        for name, text in (
+            ("jaccard", "Mean Jaccard of the active sets"),
+            ("cosine_error", "1 - the smallest cosine of latents"),
+            ("value_error", "Largest relative difference of a latent"),
+            ("output_error", "Largest relative difference of an output"),
         ):
-            text = f"{text}, {name} activations."
-            higher = metric == "jaccard"
-            metrics.append(_metric(f"{metric}_{name}", value, agreement.rows, higher, text))
+            text, estimate = f"{text}, {kind} activations", getattr(agreement, name)
+            metrics.append(_metric(f"{name}_{kind}", estimate, agreement.rows, text))
     facts = facts | {
-        "rows": {name: agreement.rows for name, agreement in agreements.items()},
+        "rows": {kind: agreement.rows for kind, agreement in agreements.items()},
         "tied_rows": sum(agreement.tied_rows for agreement in agreements.values()),
     }
     write_json(Path(out) / "metrics.json", {"metrics": metrics, "facts": facts})
     return facts
 
 
-def _metric(name: str, estimate: float, n: int, higher: bool, description: str) -> dict[str, Any]:
+def _metric(name: str, estimate: float, n: int, description: str) -> dict[str, Any]:
     return {
         "name": name,
         "estimate": float(estimate),
@@ -246,6 +261,6 @@ def _metric(name: str, estimate: float, n: int, higher: bool, description: str) 
         "unit": "row",
         "n": n,
         "version": 1,
-        "higher_is_better": higher,
-        "description": description,
+        "higher_is_better": name.startswith("jaccard"),
+        "description": f"{description}.",
     }

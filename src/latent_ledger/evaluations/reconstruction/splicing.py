@@ -25,6 +25,9 @@ from latent_ledger.models.device import best_device
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.records import Sums, add_rows
 
+SPLICED_SUMS = ("spliced_tokens", "ce_clean", "ce_spliced", "ce_ablated", "kl")
+"""Sums per document that come from running the model."""
+
 LIVE_TOLERANCE = 0.02
 """Largest relative difference between live and stored inputs: rounding to bf16 gives 0.002."""
 
@@ -45,8 +48,7 @@ def splice_sums(
     device = best_device()
     network = language_model.load_model(model, device=device)
     n = min(settings["splice_contexts"], len(arrays["input_ids"]))
-    names = ("spliced_tokens", "ce_clean", "ce_spliced", "ce_ablated", "kl")
-    sums = {name: np.zeros(documents) for name in names}
+    sums = {name: np.zeros(documents) for name in SPLICED_SUMS}
     ablation = torch.from_numpy(constant).float().to(device)
     seen: list[torch.Tensor] = []
 
@@ -103,8 +105,7 @@ def check_live(live: torch.Tensor, sources: ActivationShards, contexts: int) -> 
     if not error <= LIVE_TOLERANCE:
         raise GateError(
             f"splice parity: the model's own {sources.hook_point} differs from the stored "
-            "activations by "
-            f"{error:.2g} relative; they belong to another model, token set or site."
+            f"activations by {error:.2g} relative; they belong to another model, token set or site."
         )
     return error
 
