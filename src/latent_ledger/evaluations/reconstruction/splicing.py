@@ -10,7 +10,8 @@ belongs to the document of the predicted token (the predicting one's too: an EOS
 documents).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,15 @@ def splice_sums(
             ids, docs, lengths = (
                 arrays[name][low:high] for name in ("input_ids", "doc_ids", "lengths")
             )
-            forward = _forward(network, ids.long().to(device), lengths.to(device))
-            replaced = docs.to(device) >= 0
-            clean = forward({}, replaced)
-            losses = {"ce_clean": splice.token_losses(clean, ids.to(device), replaced)}
+            ids, replaced = ids.to(device), docs.to(device) >= 0
+            mask = (torch.arange(ids.shape[1], device=device) < lengths.to(device)[:, None]).long()
+            forward = partial(splice.forward_with, network, ids.long(), mask, positions=replaced)
+            clean = forward({})
+            losses = {"ce_clean": splice.token_losses(clean, ids, replaced)}
             for name, replacement in (("spliced", reconstruct), ("ablated", ablate)):
                 # One pass at a time: with a large vocabulary the logits fill the memory.
-                logits = forward(splice.at_site(coder.site, replacement), replaced)
-                losses[f"ce_{name}"] = splice.token_losses(logits, ids.to(device), replaced)
+                logits = forward(splice.at_site(coder.site, replacement))
+                losses[f"ce_{name}"] = splice.token_losses(logits, ids, replaced)
                 if name == "spliced":
                     losses["kl"] = splice.kl(clean, logits)
             if low == 0:
@@ -82,10 +84,10 @@ def splice_sums(
             counted = ~losses["ce_clean"].isnan().cpu().numpy()
             predicted = np.full(counted.shape, -1)
             predicted[:, :-1] = docs[:, 1:]
-            values = {
-                name: loss.double().cpu().numpy()[counted] for name, loss in losses.items()
-            } | {"spliced_tokens": np.ones(counted.sum())}
-            add_rows(sums, predicted[counted], values)
+            values = {name: loss.double().cpu().numpy() for name, loss in losses.items()}
+            values["spliced_tokens"] = np.ones(counted.shape)
+            owner = predicted[counted]
+            add_rows(sums, owner, {name: value[counted] for name, value in values.items()})
             progress.update(high - low)
     return sums, live_error
 
@@ -93,8 +95,8 @@ def splice_sums(
 def check_live(live: torch.Tensor, sources: ActivationShards, contexts: int) -> float:
     """Relative difference ||live - stored|| / ||stored|| of the coder's inputs.
 
-    `live` [rows, d] are the non-special rows of the first `contexts` contexts in token order. An
-    index off by one, another model or another site give about 1. Raises :class:`GateError` above
+    `live` [rows, d] are the non-special rows of the first `contexts` contexts in token order.
+    Another index, model or site gives about 1. Raises :class:`GateError` above
     :data:`LIVE_TOLERANCE`.
     """
     side = sources.shard(0)
@@ -108,13 +110,3 @@ def check_live(live: torch.Tensor, sources: ActivationShards, contexts: int) -> 
             f"activations by {error:.2g} relative; they belong to another model, token set or site."
         )
     return error
-
-
-def _forward(
-    network: torch.nn.Module, ids: torch.Tensor, lengths: torch.Tensor
-) -> Callable[..., torch.Tensor]:
-    """``forward(replace, positions) -> logits`` for one batch of contexts."""
-    mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
-    return lambda replace, positions: splice.forward_with(
-        network, ids, mask, replace, positions=positions
-    )
