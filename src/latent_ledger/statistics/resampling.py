@@ -7,9 +7,9 @@ cumulative sum) per chunk of rows:
 
     unit indices -> counts [chunk, n] -> statistic [chunk] -> percentile and BCa interval
 
-Memory is bounded by :data:`CELLS_PER_CHUNK`, whatever B is. Two arms measured on the same units
-share each weight vector (paired); otherwise each arm draws separately (unpaired). Units are put in
-the order of their ids first, so the order of rows in a table cannot move a result.
+Two arms measured on the same units share each weight vector (paired); otherwise each arm draws
+separately (unpaired). Units are put in the order of their ids first, so the order of rows in a
+table cannot move a result.
 
 Sources: Efron & Tibshirani, An Introduction to the Bootstrap (1993), eq. 14.9-14.15 for BCa;
 Davison & Hinkley, Bootstrap Methods (1997), section 4.4 for the (1 + count) / (B + 1) p-value.
@@ -122,10 +122,10 @@ class Values:
             return _quotient(self.a.sum() - self.a, b.sum() - b)
         positive, negative, low, high = self._ranks()
         scores = np.sort(self.a[positive])
-        at_least = len(positive) - np.searchsorted(scores, self.a[negative], "left")
-        above = len(positive) - np.searchsorted(scores, self.a[negative], "right")
+        below = np.searchsorted(scores, self.a[negative], "left")
+        up_to = np.searchsorted(scores, self.a[negative], "right")
         wins = (low + high) / 2  # of each positive, against the negatives
-        losses = (at_least + above) / 2  # of each negative, to the positives
+        losses = len(positive) - (below + up_to) / 2  # of each negative, to the positives
         left_out = np.empty(len(self))
         with np.errstate(divide="ignore", invalid="ignore"):
             left_out[positive] = (wins.sum() - wins) / ((len(positive) - 1) * len(negative))
@@ -138,11 +138,11 @@ class Values:
 
     def _ranks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Positive units, negative units by score, negatives strictly below and up to each."""
-        positive, negative = np.flatnonzero(self._second == 1), np.flatnonzero(self._second == 0)
+        positive, negative = (np.flatnonzero(self._second == label) for label in (1, 0))
         negative = negative[np.argsort(self.a[negative], kind="stable")]
-        scores = self.a[negative]
-        low = np.searchsorted(scores, self.a[positive], "left")
-        high = np.searchsorted(scores, self.a[positive], "right")
+        low, high = (
+            np.searchsorted(self.a[negative], self.a[positive], side) for side in ("left", "right")
+        )
         return positive, negative, low, high
 
 
@@ -318,10 +318,7 @@ def acceleration(left_out: Sequence[np.ndarray]) -> float:
     their sample sizes. 0 where leaving a unit out changes nothing. |acceleration| <= 1/6.
     """
     cubes, squares = 0.0, 0.0
-    for values in left_out:
-        values = _defined(values)
-        if not len(values):
-            continue
+    for values in filter(len, map(_defined, left_out)):
         influence = (len(values) - 1) / len(values) * (values.mean() - values)
         cubes += (influence**3).sum()
         squares += (influence**2).sum()

@@ -29,14 +29,14 @@ def read_fidelity(payload: Payload) -> Finding:
         f"(bound 1e-04); {facts['tied_rows']:,} rows with a tie at the boundary"
     )
     wrong, notes = facts.get("wrong_variant"), ""
-    if wrong:
+    if wrong and wrong["fails"]:
         jaccards = " and ".join(f"{jaccard:.2f}" for jaccard in wrong["jaccard"].values())
         notes = f"With {wrong['option']} the same check fails: Jaccard {jaccards}."
-        if not wrong["fails"]:
-            notes = (
-                f"With {wrong['option']} the same check passes too: b_dec is only "
-                f"{wrong['b_dec_norm']:g} of a row's norm, so the two are one function."
-            )
+    elif wrong:
+        notes = (
+            f"With {wrong['option']} the same check passes too: b_dec is only "
+            f"{wrong['b_dec_norm']:g} of a row's norm, so the two are one function."
+        )
     reference = {"value": 1.0, "tolerance": 0.0}
     return Finding(text, main=by["jaccard"], notes=notes, metrics=metrics, reference=reference)
 

@@ -2,12 +2,10 @@
 
 On the first `splice_contexts` contexts of a token set the model runs three times: as it is, with
 the coder spliced in at its site, and with the target ablated (set to zero, or to its mean). Values
-are replaced at every non-special position; the coder reads the value at its input hook in the same
-pass, so a transcoder sees the MLP's actual input and its output replaces the MLP's.
+are replaced at every non-special position; the coder reads its input hook in the same pass.
 
 A loss counts if the predicting position was replaced and the predicted token is no special one. It
-belongs to the document of the predicted token (the predicting one's too: an EOS stands between
-documents).
+belongs to the document of both tokens: an EOS stands between documents.
 """
 
 from collections.abc import Mapping
@@ -81,13 +79,12 @@ def splice_sums(
                     losses["kl"] = splice.kl(clean, logits)
             if low == 0:
                 live_error = check_live(seen[0], sources, high)
-            counted = ~losses["ce_clean"].isnan().cpu().numpy()
-            predicted = np.full(counted.shape, -1)
-            predicted[:, :-1] = docs[:, 1:]
-            values = {name: loss.double().cpu().numpy() for name, loss in losses.items()}
-            values["spliced_tokens"] = np.ones(counted.shape)
-            owner = predicted[counted]
-            add_rows(sums, owner, {name: value[counted] for name, value in values.items()})
+            owner = np.full(ids.shape, -1)
+            owner[:, :-1] = docs[:, 1:]
+            owner[losses["ce_clean"].isnan().cpu().numpy()] = -1
+            values = {name: loss.double().cpu().numpy().ravel() for name, loss in losses.items()}
+            values["spliced_tokens"] = np.ones(owner.size)
+            add_rows(sums, owner.ravel(), values)
             progress.update(high - low)
     return sums, live_error
 
