@@ -69,10 +69,8 @@ class Agreement:
     def failure(self) -> str | None:
         """A description of the first agreement that does not hold; None if all do."""
         if self.equal_sets < self.rows:
-            return (
-                f"Jaccard {below_one(self.jaccard)} (equal active sets on {self.equal_sets:,} of "
-                f"{self.rows:,} rows; all must be)"
-            )
+            equal = f"equal active sets on {self.equal_sets:,} of {self.rows:,} rows; all must be"
+            return f"Jaccard {below_one(self.jaccard)} ({equal})"
         for name, error, bound in (
             ("cosine of latents", self.cosine_error, COSINE_ERROR),
             ("values", self.value_error, RELATIVE_ERROR),
@@ -93,7 +91,7 @@ def below_one(jaccard: float) -> str:
 def compare(coder: SparseCoder, other: Implementation, x: Tensor, device: str = "cpu") -> Agreement:
     """Compare our `coder`, which lives on `device`, with `other` on activations `x` [n, d] fp32."""
     blocks = [_rows(coder, other, block, device) for block in x.split(BLOCK_ROWS)]
-    row = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    row = {name: torch.cat([block[name] for block in blocks]).numpy() for name in blocks[0]}
     return Agreement(
         rows=len(x),
         equal_sets=int((row["jaccard"] == 1).sum()),
@@ -112,9 +110,7 @@ def compare_kinds(
     return {kind: compare(coder, other, x, device) for kind, x in rows.items()}
 
 
-def _rows(
-    coder: SparseCoder, other: Implementation, x: Tensor, device: str
-) -> dict[str, np.ndarray]:
+def _rows(coder: SparseCoder, other: Implementation, x: Tensor, device: str) -> dict[str, Tensor]:
     """The quantities of :func:`compare` per row of one block; [n] each."""
     ours = dense(coder.encode(x.to(device)), coder.width)
     theirs, output = (tensor.cpu() for tensor in other(x))
@@ -125,7 +121,7 @@ def _rows(
     either = ((ours > 0) | (theirs_untied > 0)).sum(1).double()
     indptr, indices, values = (array.to(device) for array in from_dense(theirs))
     decoded = coder.decode(indptr, indices, values, x.to(device)).cpu().double()
-    quantities = {
+    return {
         "jaccard": torch.where(either == 0, 1.0, both / either),
         "tied": ties.any(1),
         "cosine": _cosine(ours.double(), theirs_untied.double()),
@@ -134,7 +130,6 @@ def _rows(
         "output_difference": (decoded - output.double()).norm(dim=1),
         "output_norm": output.double().norm(dim=1),
     }
-    return {name: values.numpy() for name, values in quantities.items()}
 
 
 def _ties(coder: SparseCoder, ours: Tensor, theirs: Tensor, x: Tensor) -> Tensor:
@@ -176,9 +171,6 @@ def _rounded(error: float) -> float:
     return float(f"{error:.1e}") if not abs(error) < 1e-9 else 0.0
 
 
-# -- the rows to compare on -----------------------------------------------------------------------
-
-
 def rows_by_kind(
     settings: Mapping[str, Any], activations: Path, coder: SparseCoder
 ) -> dict[str, Tensor]:
@@ -212,11 +204,8 @@ def random_rows(real: Tensor, rows: int, seed: int) -> Tensor:
     return real.mean(0) + real.std(0) * torch.randn(rows, real.shape[1], generator=generator)
 
 
-# -- the verdict ----------------------------------------------------------------------------------
-
-
 def require(agreements: dict[str, Agreement], subject: str) -> None:
-    """Raise :class:`GateError` naming the first disagreement, if any. Keys: the kinds of rows."""
+    """Raise :class:`GateError` naming the disagreements, if any, by kind of rows."""
     failures = [
         f"{agreement.failure} on {kind} activations"
         for kind, agreement in agreements.items()
@@ -229,8 +218,8 @@ def require(agreements: dict[str, Agreement], subject: str) -> None:
 def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write ``metrics.json``, the agreements by kind of rows and overall; return the facts.
 
-    The file has the form of :mod:`latent_ledger.statistics.records`. That module is not imported:
-    all codes rest on this gate, and an edit of the statistics must not recompute them.
+    :mod:`latent_ledger.statistics.records`, whose form it has, is not imported: all codes rest on
+    this gate, and an edit of the statistics must not recompute them.
     """
     rows = sum(agreement.rows for agreement in agreements.values())
     matched = sum(agreement.jaccard * agreement.rows for agreement in agreements.values())
@@ -256,7 +245,7 @@ def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) ->
 def _metric(name: str, estimate: float, n: int, description: str) -> dict[str, Any]:
     return {
         "name": name,
-        "estimate": float(estimate),
+        "estimate": estimate,
         "ci": None,
         "unit": "row",
         "n": n,

@@ -6,10 +6,10 @@
 
 Both go through the functions that evaluate a coder
 (:mod:`latent_ledger.evaluations.reconstruction.evaluation`), on the real activations of one hook
-point: the same rows left out, sums per document, and ratio over documents. With BOS rows the mean
-is that of these rows too. The predicted mean is computed here, independently of the one that
-centres the variance. A variance that is not centred (0.935 where the truth is 0, in a peer), or
-centred on other rows than are summed, fails here, within :data:`TOLERANCE`.
+point. With BOS rows the mean is that of these rows too. The predicted mean is computed here,
+independently of the one that centres the variance. A variance that is not centred (0.935 where the
+truth is 0, in a peer), or centred on other rows than are summed, misses its score by more than
+:data:`TOLERANCE`.
 """
 
 from collections.abc import Iterator, Mapping

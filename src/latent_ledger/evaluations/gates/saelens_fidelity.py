@@ -5,9 +5,9 @@ gate against the coder's library. The comparison covers SAELens' ``encode`` and 
 adds the skip that ``decode`` omits.
 
 A check that cannot fail shows nothing. Where a format has a wrong variant of its adapter, such as
-``apply_b_dec_to_input=False`` for a sparsify SAE, the same check runs on it and must fail. Only a
-``b_dec`` that is next to nothing (below :data:`SMALL_B_DEC` of a row's norm) makes the two variants
-one function; the gate then reports that it cannot distinguish them.
+``apply_b_dec_to_input=False`` for a sparsify SAE, the same check runs on it and must fail, unless
+``b_dec`` is next to nothing (below :data:`SMALL_B_DEC` of a row's norm) and the gate reports that
+the two variants are one function.
 """
 
 from collections.abc import Mapping
@@ -45,11 +45,8 @@ def produce(
     rows = fidelity.rows_by_kind(settings, activations, ours)
     agreements = fidelity.compare_kinds(ours, implementation(adapted, device), rows, device)
     name = f"sae_lens.{type(adapted).__name__}"
-    fidelity.require(
-        agreements,
-        f"{name} made by coders/formats/{read_site(coder)[0]}/saelens.py does not encode as our "
-        "loader does.",
-    )
+    source = f"coders/formats/{read_site(coder)[0]}/saelens.py"
+    fidelity.require(agreements, f"{name} made by {source} does not encode as our loader does.")
     facts: dict[str, Any] = {"coder": settings["coder"], "against": name}
     if (wrong := wrong_variant(coder, device=device)) is not None:
         theirs = implementation(wrong.sae, device)

@@ -5,15 +5,14 @@
 Units that belong to one coder, such as latents, never pair by id. A family that says ``match``
 pairs them one to one by a column of their table, their firing frequency; others stay unpaired.
 
-The inputs are the metric records of other evaluations. Their `statistic`, `table`, `columns` and
-`where` say how an estimate is recomputed from per-unit values, so any metric with a per-unit table
-can be compared, and its evaluation needs no code for that. A number passes three gates:
-the two coders' recipes agree on the fairness fields, the two records describe the same measurement,
-and the recorded estimate is what the table gives. A comparison that is unfair by declaration
+The inputs are the metric records of other evaluations, and any metric with a per-unit table can be
+compared (:mod:`~latent_ledger.statistics.records`). A number passes three gates: the two coders'
+recipes agree on the fairness fields, the two records describe the same measurement, and the
+recorded estimate is what the table gives. A comparison that is unfair by declaration
 (`allow_unfair`) is made, and its record lists those fields.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +66,14 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     :class:`GateError` for coders or records that do not compare, and :class:`LedgerError` for a
     declaration that names what does not exist.
     """
-    contrasts = []
-    pairs = _family(settings["metrics"], settings["pairs"])
-    unfair = {pair: _unfair_fields(pair, settings) for pair in pairs}
-    for metric in settings["metrics"]:
-        contrasts += [_contrast(metric, pair, unfair[pair], settings, tables) for pair in pairs]
+    metrics, pairs = settings["metrics"], settings["pairs"]
+    _check_family(metrics, pairs)
+    unfair = [_unfair_fields(pair, settings) for pair in pairs]
+    contrasts = [
+        _contrast(metric, pair, fields, settings, tables)
+        for metric in metrics
+        for pair, fields in zip(pairs, unfair, strict=True)
+    ]
     adjusted = resampling.holm([contrast["p"] for contrast in contrasts])
     for contrast, p_holm in zip(contrasts, adjusted, strict=True):
         contrast["p_holm"] = float(p_holm)
@@ -101,8 +103,8 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
 
 def _contrast(
     metric: str,
-    pair: tuple[str, str],
-    unfair: Sequence[str],
+    pair: Sequence[str],
+    unfair: list[str],
     settings: Mapping[str, Any],
     tables: Mapping[str, Path],
 ) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _contrast(
         "table": None,
         "columns": {},
         "where": {},
-        "unfair": list(unfair),
+        "unfair": unfair,
     }
     likeness = ""
     if key_a is not None and key_b is not None:
@@ -174,25 +176,21 @@ def _not_made(a: resampling.Values, b: resampling.Values, reason: str) -> dict[s
     }
 
 
-def _family(metrics: Sequence[str], pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
-    """The declared pairs as tuples. Raises :class:`LedgerError` for an invalid family."""
-    declared = [tuple(pair) for pair in pairs]
-    if not metrics or not declared:
+def _check_family(metrics: Sequence[str], pairs: Sequence[Sequence[str]]) -> None:
+    if not metrics or not pairs:
         raise LedgerError("A comparison family needs at least one metric and one pair of coders.")
     for metric in metrics:
         if "." not in metric:
             raise LedgerError(f"Metric {metric!r} is not of the form <evaluation>.<metric>.")
-    for pair in declared:
+    for pair in pairs:
         if len(pair) != 2 or pair[0] == pair[1]:
             raise LedgerError(f"A pair is two different coders, not {list(pair)}.")
     # A contrast counted twice would make Holm's correction too strict for all others.
-    unordered = {frozenset(pair) for pair in declared}
-    if len(unordered) < len(declared) or len({*metrics}) < len(metrics):
+    if len({*map(frozenset, pairs)}) < len(pairs) or len({*metrics}) < len(metrics):
         raise LedgerError("A comparison family names a pair or a metric twice.")
-    return [(first, second) for first, second in declared]
 
 
-def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[str]:
+def _unfair_fields(pair: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
     """Fairness fields in which the pair's recipes differ.
 
     Raises :class:`GateError` for a field that `allow_unfair` does not cover.
@@ -201,23 +199,21 @@ def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[s
     for spec in pair:
         if spec not in recipes:
             raise LedgerError(f"No recipe is given for {spec}{nearest_of(spec, recipes)}")
-    first, second = (recipes[spec] for spec in pair)
-    differing = [
-        field
-        for field in sorted({*first, *second})
-        if first.get(field, "not stated") != second.get(field, "not stated")
-    ]
-    for field in differing:
+    differing = []
+    for field in sorted({field for spec in pair for field in recipes[spec]}):
+        first, second = (recipes[spec].get(field, "not stated") for spec in pair)
+        if first == second:
+            continue
         if not any(_allows(entry, pair, field) for entry in settings.get("allow_unfair") or ()):
             raise GateError(
-                f"fair comparison: {field} is {first.get(field, 'not stated')!r} for {pair[0]} and "
-                f"{second.get(field, 'not stated')!r} for {pair[1]}; make them equal or list "
-                f"{field} under allow_unfair."
+                f"fair comparison: {field} is {first!r} for {pair[0]} and {second!r} for "
+                f"{pair[1]}; make them equal or list {field} under allow_unfair."
             )
+        differing.append(field)
     return differing
 
 
-def _allows(entry: str | Mapping[str, Any], pair: tuple[str, str], field: str) -> bool:
+def _allows(entry: str | Mapping[str, Any], pair: Sequence[str], field: str) -> bool:
     """Whether an entry of `allow_unfair` covers this field of this pair, in either order."""
     if isinstance(entry, str):
         return entry == field
