@@ -119,25 +119,26 @@ class Records:
         name: str,
         table: str,
         *,
-        unit: str,
-        higher_is_better: bool | None,
-        description: str,
         unit_id: str,
         value: str,
+        description: str,
+        **about: Any,
     ) -> None:
-        """Record the share of rows of `table` whose column `value` is true; Wilson's interval."""
+        """Record the share of rows of `table` whose column `value` is true; Wilson's interval.
+
+        `about`: unit and higher_is_better, as :meth:`add` takes them.
+        """
         flags = self.tables[table][value].to_numpy()
         self.add(
             name,
             flags.mean(),
             ci=binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson"),
-            unit=unit,
             n=len(flags),
-            higher_is_better=higher_is_better,
             statistic="mean",
             table=table,
             columns={"unit_id": unit_id, "value": value},
             description=f"{description}; Wilson interval.",
+            **about,
         )
 
     def add(

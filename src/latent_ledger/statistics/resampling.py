@@ -248,9 +248,8 @@ def compare(
 
     Paired, with one resample shared by both arms, when the arms have the same set of unit ids;
     unpaired, with independent resamples, otherwise. `paired=False` forbids pairing where equal ids
-    do not mean equal units (latent 7 of one coder is not latent 7 of another); `paired=True`
-    demands it. Raises :class:`LedgerError` for arms of different statistics, arms of one unit,
-    and paired AUROCs whose labels disagree.
+    do not mean equal units (latent 7 of two coders); `paired=True` demands it. Raises
+    :class:`LedgerError` for arms that do not compare.
     """
     _check(resamples, level)
     if a.statistic != b.statistic:
@@ -262,7 +261,7 @@ def compare(
     if paired and not same:
         raise LedgerError("A paired comparison was asked for, but the arms' unit ids differ.")
     paired = same if paired is None else paired
-    if paired and a.statistic == "auroc" and not np.array_equal(a.b, b.b):
+    if paired and a.statistic == "auroc" and not np.array_equal(a._second, b._second):
         raise LedgerError("Paired AUROCs disagree on labels: the ids do not mean the same units.")
     sequence = np.random.SeedSequence(seed)
     if paired:
@@ -278,6 +277,7 @@ def compare(
     estimate_a, estimate_b = a.estimate(), b.estimate()
     difference = estimate_a - estimate_b
     p_welch, p_mannwhitney, note = _classical(a.per_unit(), b.per_unit())
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
     return Contrast(
         difference,
         *_bounds(drawn, difference, left_out, level),
@@ -286,7 +286,7 @@ def compare(
         seed=seed,
         level=level,
         excluded=resamples - len(drawn),
-        p=_p_value(drawn),
+        p=float(min(1.0, 2 * (1 + tail) / (len(drawn) + 1))),
         p_welch=p_welch,
         p_mannwhitney=p_mannwhitney,
         tests_note=note,
@@ -370,12 +370,6 @@ def _bounds(
     corrected = ndtr(bias + shifted / (1 - acceleration(left_out) * shifted))
     low, high, bca_low, bca_high = np.quantile(drawn, [*tails, *corrected])
     return float(low), float(high), float(bca_low), float(bca_high), float(drawn.std(ddof=1))
-
-
-def _p_value(drawn: np.ndarray) -> float:
-    """The two-sided bootstrap p of a difference of zero (:data:`P_METHOD`)."""
-    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    return float(min(1.0, 2 * (1 + tail) / (len(drawn) + 1)))
 
 
 def _classical(

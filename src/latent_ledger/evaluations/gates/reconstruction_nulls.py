@@ -78,19 +78,14 @@ def produce(
     mean, mean_with_bos = true_means(targets, doc_ids)
     perfect = {"variance_explained": 1.0, "variance_explained_with_bos": 1.0, "cosine": 1.0}
     bos_included = "the target's mean, BOS rows included"
+    codes, documents = NoCodes(targets.shard_rows), int(doc_ids.max()) + 1
     for name, constant, output, wanted in (
         ("mean", mean, "the target's mean", {"variance_explained": 0.0}),
         ("mean_with_bos", mean_with_bos, bos_included, {"variance_explained_with_bos": 0.0}),
         ("target", None, "the target itself", perfect),
     ):
         sums, _, _ = reconstruction.reconstruction_sums(
-            Predictor(constant),
-            targets,
-            targets,
-            NoCodes(targets.shard_rows),
-            owners,
-            means,
-            documents=int(doc_ids.max()) + 1,
+            Predictor(constant), targets, targets, codes, owners, means, documents
         )
         unspliced = {name: np.zeros_like(sums["tokens"]) for name in SPLICED_SUMS}
         table = f"{name}.parquet"

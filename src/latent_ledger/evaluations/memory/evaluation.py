@@ -46,8 +46,10 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
             ("fits_alone", alone.fits, "", "1 if the configured share works on an empty GPU"),
             ("sequences_alone", alone.sequences, "prompt", "prompts of full length at a time"),
         ):
-            about = {"higher_is_better": None, "description": f"{meaning}, {gpu.name}"}
-            records.add(f"{name}_{gpu.name}", value, unit=unit, n=1, **about)
+            text = f"{meaning}, {gpu.name}"
+            records.add(
+                f"{name}_{gpu.name}", value, unit=unit, n=1, higher_is_better=None, description=text
+            )
     facts = {"scorer": scorer["source"], "model": model["source"], "why": why}
     records.write(facts)
     return facts

@@ -63,13 +63,11 @@ def pareto_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list
     drawn = {}
     for axis in ("x", "y"):
         for number, row in enumerate(rows, 1):
-            folder = folder_of(settings[axis], row["name"], settings, tables)
-            record = metric_record(folder, settings[axis].partition(".")[2])
+            record, values = _measured(settings[axis], row["name"], settings, tables)
             unshared = record["unit"] in OWN_UNITS
+            seed = [settings["seed"], number] if unshared else settings["seed"]
             drawn[axis, row["name"]] = resampling.distribution(
-                values_of(folder, record["name"]),
-                resamples=settings["resamples"],
-                seed=[settings["seed"], number] if unshared else settings["seed"],
+                values, resamples=settings["resamples"], seed=seed
             )
             row[axis] = record["estimate"]
             row[f"{axis}_low"], row[f"{axis}_high"] = record["ci"] or (np.nan, np.nan)
@@ -100,21 +98,27 @@ def front(points: np.ndarray) -> np.ndarray:
 def sweep_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[dict[str, Any]]:
     """One row per metric and coder, contenders only, with the bootstrap's interval."""
     rows = []
-    for name, points in settings["sweep"].items():
-        metric = name.partition(".")[2]
+    bootstrap = {key: settings[key] for key in ("resamples", "seed")}
+    for metric, points in settings["sweep"].items():
         for point in points:
-            folder = folder_of(name, point["name"], settings, tables)
-            record = metric_record(folder, metric)
+            record, values = _measured(metric, point["name"], settings, tables)
             low, high = record["ci"] or (np.nan, np.nan)
-            spread = resampling.estimate(
-                values_of(folder, metric), resamples=settings["resamples"], seed=settings["seed"]
-            )
+            se = resampling.estimate(values, **bootstrap).se
             rows.append(
-                {"metric": name, **{key: point[key] for key in ("name", "coder", "k", "seed")}}
-                | {"estimate": record["estimate"], "low": low, "high": high, "se": spread.se}
+                {"metric": metric, **{key: point[key] for key in ("name", "coder", "k", "seed")}}
+                | {"estimate": record["estimate"], "low": low, "high": high, "se": se}
                 | {key: record[key] for key in ("n", "unit")}
             )
     return rows
+
+
+def _measured(
+    metric: str, coder: str, settings: Mapping[str, Any], tables: Mapping[str, Path]
+) -> tuple[dict[str, Any], resampling.Values]:
+    """The record of a coder's "<evaluation>.<metric>", and its per-unit values."""
+    folder = folder_of(metric, coder, settings, tables)
+    record = metric_record(folder, metric.partition(".")[2])
+    return record, values_of(folder, record["name"])
 
 
 def seed_rows(sweep: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

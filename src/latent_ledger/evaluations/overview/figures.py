@@ -63,8 +63,14 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
                 alpha=0.9,
             )
             if k is not None and (row["coder"], k) not in annotated:
-                place = {"xytext": (6, 5), "textcoords": "offset points"}
-                axes.annotate(f"k={k}", (row["x"], row["y"]), **place, color=colour, fontsize=7)
+                axes.annotate(
+                    f"k={k}",
+                    (row["x"], row["y"]),
+                    xytext=(6, 5),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=7,
+                )
             annotated.add((row["coder"], k))
         chain = sorted((row["x"], row["y"]) for row in rows if row["on_front"])
         if len(chain) > 1:
