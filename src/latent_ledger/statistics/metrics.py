@@ -26,8 +26,7 @@ DENSITY_EDGES = np.linspace(-6.0, 0.0, 25)
 class RunningMean:
     """Mean of rows that arrive in batches, in float64 and shifted by the first row.
 
-    The shift keeps the sums near zero when the mean is much larger than the spread, so the result
-    depends on the batch size only in the last bits (about 1e-16 of the spread).
+    The shift keeps the sums near zero, so batches move only the last bits (1e-16 of the spread).
     """
 
     def __init__(self) -> None:
@@ -106,16 +105,10 @@ def latent_activity(codes: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     return fired, total
 
 
-def densities(fired: np.ndarray, tokens: int) -> np.ndarray:
-    """Share of `tokens` on which each latent is active, from :func:`latent_activity`; [width]."""
-    return np.asarray(fired, dtype=np.float64) / tokens
-
-
 def density_histogram(density: np.ndarray) -> np.ndarray:
     """Live latents per bin of :data:`DENSITY_EDGES`, shape [24]; dead latents are in no bin.
 
-    Bins are closed on the left, the last on both sides; rarer latents fall into the first bin, so
-    that the counts and the dead latents always add up to the width.
+    Latents below the first bin count in it, so that counts and dead latents add up to the width.
     """
     live = np.log10(density[density > 0])
     return np.histogram(live.clip(DENSITY_EDGES[0], DENSITY_EDGES[-1]), bins=DENSITY_EDGES)[0]

@@ -314,8 +314,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def acceleration(left_out: Sequence[np.ndarray]) -> float:
     """The BCa acceleration from the jackknife values of one sample, or of each of several.
 
-    Efron & Tibshirani eq. 14.15; for several independent samples the influences are scaled by
-    their sample sizes. 0 where leaving a unit out changes nothing. |acceleration| <= 1/6.
+    Efron & Tibshirani eq. 14.15, influences scaled by sample size; 0 where no unit has influence.
     """
     cubes, squares = 0.0, 0.0
     for values in filter(len, map(_defined, left_out)):
@@ -334,8 +333,8 @@ def _drawn(sequence: np.random.SeedSequence, resamples: int, *arms: Values) -> n
 def _counts(rng: np.random.Generator, n: int, resamples: int) -> Iterator[np.ndarray]:
     """Chunks [<= chunk, n] of multinomial counts, `resamples` rows in all.
 
-    Indices are drawn and counted, which is ten times faster than `Generator.multinomial`; the
-    stream of indices does not depend on the size of the chunks.
+    Counting drawn indices is ten times faster than `Generator.multinomial`; their stream does not
+    depend on the size of the chunks.
     """
     chunk = max(1, CELLS_PER_CHUNK // n)
     for start in range(0, resamples, chunk):
@@ -357,7 +356,7 @@ def _defined(drawn: np.ndarray) -> np.ndarray:
 
 def _bounds(
     drawn: np.ndarray, point: float, left_out: Sequence[np.ndarray], level: float
-) -> tuple[float, float, float, float, float]:
+) -> tuple[float, ...]:
     """Percentile low and high, BCa low and high, standard error of a bootstrap distribution."""
     if len(drawn) < 2:
         return (np.nan,) * 5
@@ -368,8 +367,7 @@ def _bounds(
     bias = ndtri(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
     shifted = bias + ndtri(tails)
     corrected = ndtr(bias + shifted / (1 - acceleration(left_out) * shifted))
-    low, high, bca_low, bca_high = np.quantile(drawn, [*tails, *corrected])
-    return float(low), float(high), float(bca_low), float(bca_high), float(drawn.std(ddof=1))
+    return (*np.quantile(drawn, [*tails, *corrected]).tolist(), float(drawn.std(ddof=1)))
 
 
 def _classical(

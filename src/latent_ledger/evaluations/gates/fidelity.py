@@ -12,8 +12,8 @@ values         max |a - b| / max(max b, median over rows of max b)              
 output         |y_a - y_b|_2 / max(|y_b|_2, median over rows of |y_b|_2)         <= 1e-4
 =============  ================================================================  ==============
 
-Values are relative to the row's own scale, because a BOS row can be a hundred times the others; the
-median keeps rows near zero from being judged by rounding alone.
+A BOS row can be a hundred times the others, hence the row's own scale; the median keeps rows near
+zero from being judged by rounding alone.
 
 *Ties.* Two correct implementations sum in different orders, so the order of two latents with equal
 pre-activations is arbitrary. A latent that is in one set only counts as agreed under two

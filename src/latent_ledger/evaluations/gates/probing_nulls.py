@@ -1,17 +1,12 @@
 """Gate of the probing metrics: probes stay at chance on shuffled data.
 
 The functions that probe a coder (:mod:`latent_ledger.evaluations.probing.evaluation`) run on the
-real activations of one hook point, after one of two shuffles:
-
-* *labels*: every concept's labels are permuted among its training examples, and among its test
-  examples;
-* *latents*: every concept's labels stay, and the features are permuted over its examples.
-
-Either way the test AUROC of every probe has expectation 1/2 exactly, whatever the probe does, as
-long as it chooses nothing on test examples. A selection of latents, a scaling or a penalty that saw
-them, or a label among the features, raises it. A hook point has no latents; the positive and the
-negative part of every channel replace them. They are numerous enough to reveal a leak in their
-selection.
+real activations of one hook point, after one of two shuffles of a concept: its *labels* are
+permuted within each split, or its features (*latents*) over all its examples. Either way the test
+AUROC of every probe has expectation 1/2 exactly, as long as the probe chooses nothing on test
+examples. A selection of latents, a scaling or a penalty that saw them, or a label among the
+features, raises it. A hook point has no latents; the positive and the negative part of every
+channel replace them, numerous enough to reveal a leak in their selection.
 
 *Bound.* Pair the test examples of a concept, one of each label, k pairs (the smaller class): under
 a permutation each pair is won with probability 1/2, independently, and the AUROC is the mean over
@@ -21,7 +16,6 @@ k_1 ... k_S pairs satisfies, for any sample size::
     P(|mean - 1/2| >= t) <= 2 exp(-2 t^2 S^2 / (1/k_1 + ... + 1/k_S))
 
 The bound t makes this probability :data:`FALSE_ALARM` over all probes and both shuffles together.
-The shuffles are seeded, so the gate gives the same answer every time.
 
 Source: Hoeffding 1963 (JASA 58:13), section 5, for two-sample U-statistics.
 """
@@ -141,10 +135,9 @@ def aurocs(
 
 
 def bound(pairs: Sequence[int], checks: int) -> float:
-    """Deviation of a mean AUROC from 1/2 that a correct evaluation exceeds with small probability.
+    """The bound of the module's docstring for a mean over permutations, one of `checks` means.
 
-    `pairs`: their number in each permutation of the mean; `checks`: the number of means. See the
-    module's docstring for the inequality.
+    `pairs`: their number in each permutation.
     """
     inverse = sum(1 / count for count in pairs)
     return math.sqrt(math.log(2 * checks / FALSE_ALARM) * inverse / 2) / len(pairs)

@@ -66,8 +66,7 @@ def produce(
     """Score both predictors on one hook point; write ``metrics.json`` and tables into `out`.
 
     `settings`: resamples, seed. `activations`: one hook point over the packed token set `tokens`.
-    Returns facts: hook point, tolerance, and the largest deviation from the known scores. Raises
-    :class:`~latent_ledger.lib.errors.GateError` naming the first metric that misses it.
+    Raises :class:`~latent_ledger.lib.errors.GateError` naming the first metric that misses.
     """
     targets = ActivationShards(activations)
     doc_ids = load_file(Path(tokens) / "tokens.safetensors")["doc_ids"]

@@ -61,10 +61,9 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     ``allow_unfair``: a list of fields, allowed for every pair, or of {"pair": [a, b], "fields":
     [...]} (no ``fields``: all of them). `tables`: "<source>/<instance>" -> evaluation folder.
 
-    Writes ``metrics.json`` (one record per contrast a - b, in the order metrics x pairs) and
-    ``contrasts.parquet`` (one row per contrast); returns the facts of the family. Raises
-    :class:`GateError` for coders or records that do not compare, and :class:`LedgerError` for a
-    declaration that names what does not exist.
+    Writes ``metrics.json`` and ``contrasts.parquet``, one entry per contrast a - b in the order
+    metrics x pairs; returns the facts of the family. Raises :class:`GateError` for coders or
+    records that do not compare, and :class:`LedgerError` for a faulty declaration.
     """
     metrics, pairs = settings["metrics"], settings["pairs"]
     _check_family(metrics, pairs)

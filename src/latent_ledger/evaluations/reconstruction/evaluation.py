@@ -79,14 +79,11 @@ def produce(
 
     `settings`: resamples, ablation ("zero" | "mean"), splice_contexts, batch (contexts per forward
     pass), seed. `input_hook`, `output_hook`: activations of the coder's two hook points (one folder
-    for an SAE). Tables: ``documents.parquet`` (sums per document), ``latents.parquet`` (density and
-    mean activation per latent). Returns facts: counts, the density histogram, the cost of ablation.
-
-    Raises :class:`LedgerError` if the inputs do not belong together, and :class:`GateError` if the
-    live model does not give the stored activations.
+    for an SAE). Tables: ``documents.parquet`` (sums per document) and ``latents.parquet``. Raises
+    :class:`LedgerError` if the inputs do not belong together, and :class:`GateError` if the live
+    model does not give the stored activations.
     """
-    device = best_device()
-    loaded = load_coder(coder, device)
+    loaded = load_coder(coder, best_device())
     sources = ActivationShards(input_hook)
     targets = sources if loaded.site.autoencodes else ActivationShards(output_hook)
     latents = CodeShards(codes)
@@ -107,7 +104,7 @@ def produce(
     table = document_table(sums | spliced)
     records.table("documents.parquet", table)
     token_count = int(sums["tokens"].sum())
-    density = metrics.densities(fired, token_count)
+    density = fired / token_count
     records.table("latents.parquet", latent_table(fired, total, density))
     record_metrics(records, settings["ablation"])
     facts = {

@@ -220,7 +220,7 @@ def ledger_metrics(
     values: dict[str, Any] = {
         "l0": metrics.l0(latents).mean(),
         "l1": latents.sum() / len(keep),
-        "feature_density": metrics.densities(fired, len(keep)),
+        "feature_density": fired / len(keep),
     }
     if not losses:
         return values
