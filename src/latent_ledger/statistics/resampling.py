@@ -198,16 +198,6 @@ class Contrast(Interval):
     estimate_b: float
 
     @property
-    def n_pairs(self) -> int:
-        """Pairs of units; 0 for an unpaired contrast."""
-        return self.n_a if self.paired else 0
-
-    @property
-    def pairing(self) -> Literal["paired", "unpaired"]:
-        """The word the ledger's row prints."""
-        return "paired" if self.paired else "unpaired"
-
-    @property
     def ci_excludes_zero(self) -> bool:
         """Whether the percentile interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
@@ -356,10 +346,10 @@ def _defined(drawn: np.ndarray) -> np.ndarray:
 
 def _bounds(
     drawn: np.ndarray, point: float, left_out: Sequence[np.ndarray], level: float
-) -> tuple[float, ...]:
+) -> tuple[float, float, float, float, float]:
     """Percentile low and high, BCa low and high, standard error of a bootstrap distribution."""
     if len(drawn) < 2:
-        return (np.nan,) * 5
+        return np.nan, np.nan, np.nan, np.nan, np.nan
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     # The share of the distribution below the estimate, ties counted half, kept off 0 and 1 so that
     # an estimate outside its own bootstrap distribution still has an interval.
@@ -367,7 +357,8 @@ def _bounds(
     bias = ndtri(np.clip(below, 0.5 / len(drawn), 1 - 0.5 / len(drawn)))
     shifted = bias + ndtri(tails)
     corrected = ndtr(bias + shifted / (1 - acceleration(left_out) * shifted))
-    return (*np.quantile(drawn, [*tails, *corrected]).tolist(), float(drawn.std(ddof=1)))
+    low, high, bca_low, bca_high = np.quantile(drawn, [*tails, *corrected])
+    return float(low), float(high), float(bca_low), float(bca_high), float(drawn.std(ddof=1))
 
 
 def _classical(

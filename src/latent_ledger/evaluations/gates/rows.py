@@ -77,7 +77,6 @@ READERS: dict[str, Callable[[Payload], Finding]] = {
 }
 """Rule of a gate -> reader of its payload."""
 
-
 GATES = {
     "parity-": ("hook-point parity", "every captured row is TransformerLens' value"),
     "gate-reader-": ("encode fidelity, reader", "our reader is the library's coder: Jaccard 1"),

@@ -148,12 +148,15 @@ def _contrast(
         likeness = f", alike in {match} within {np.median(ratios):.2f} (median)"
     may_pair = common["unit"] not in OWN_UNITS
     contrast = resampling.compare(a, b, **bootstrap, paired=None if may_pair else False)
-    count = contrast.n if contrast.paired else f"{contrast.n_a} and {contrast.n_b}"
+    if contrast.paired:
+        design = f"paired bootstrap over {contrast.n}"
+    else:
+        design = f"unpaired bootstrap over {contrast.n_a} and {contrast.n_b}"
     return common | {
         **{field: getattr(contrast, field) for field in NUMBERS},
         "not_made": None,
-        "description": f"{name} of {pair[0]} minus that of {pair[1]}; {contrast.pairing} bootstrap "
-        f"over {count} {common['unit']}s{likeness}.",
+        "description": f"{name} of {pair[0]} minus that of {pair[1]}; "
+        f"{design} {common['unit']}s{likeness}.",
     }
 
 

@@ -26,14 +26,12 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"({pairing(contrast)}, {count(contrast)}; p={contrast['p']:.2g}, "
         f"Holm {contrast['p_holm']:.2g})"
     )
-    tests = [
+    tests = ["BCa [{:+.3f}, {:+.3f}]".format(*contrast["bca"])] if contrast["bca"] else []
+    tests += [
         f"{name} p={contrast[key]:.2g}"
         for name, key in (("Welch", "p_welch"), ("Mann-Whitney", "p_mannwhitney"))
         if contrast.get(key) is not None
     ]
-    if contrast["bca"]:
-        low, high = contrast["bca"]
-        tests.insert(0, f"BCa [{low:+.3f}, {high:+.3f}]")
     notes = "; ".join(tests) + "." if tests else ""
     if contrast.get("unfair"):
         differ = ", ".join(contrast["unfair"])

@@ -1,9 +1,9 @@
 """Overview of all coders: three views of the evaluations, without a new measurement.
 
 * **Pareto**: fidelity against interpretability, one point per coder. A coder is on the front when
-  no other contender is at least as good on both axes and better on one. Its *front share* is the
-  share of the bootstrap resamples in which that holds. Coders measured on the same units
-  (documents) share their resamples; coders with units of their own (latents) do not.
+  no other contender dominates it; its *front share* is the share of the bootstrap resamples in
+  which that holds. Coders measured on the same units (documents) share their resamples; coders
+  with units of their own (latents) do not.
 * **Sweep**: each metric against k.
 * **Seeds**: the spread of a metric over training seeds (sample standard deviation), and its
   sampling error on one seed (bootstrap, root mean square over seeds). A difference between coders
@@ -12,6 +12,7 @@
 Controls are drawn but never on the front: contenders should beat them.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,9 +124,9 @@ def _measured(
 
 def seed_rows(sweep: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row per metric, coder and k with several seeds: spread over seeds, sampling error."""
-    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    groups = defaultdict(list)
     for row in sweep:
-        groups.setdefault((row["metric"], row["coder"], row["k"]), []).append(row)
+        groups[row["metric"], row["coder"], row["k"]].append(row)
     return [
         {
             "metric": metric,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import table, titled_table
+from latent_ledger.evaluations.formatting import interval, table, titled_table
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of
 
 
@@ -89,6 +89,5 @@ def section(current: Sequence[Any]) -> str:
 
 
 def _with_interval(point: dict[str, Any], axis: str) -> str:
-    low, high = point[f"{axis}_low"], point[f"{axis}_high"]
-    text = f"{point[axis]:.3f}"
-    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
+    ci = (point[f"{axis}_low"], point[f"{axis}_high"])
+    return interval({"estimate": point[axis], "ci": None if None in ci else ci})

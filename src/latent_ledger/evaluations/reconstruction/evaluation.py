@@ -131,10 +131,8 @@ def check_inputs(
     coder: SparseCoder, sources: ActivationShards, targets: ActivationShards, codes: CodeShards
 ) -> None:
     """Raise :class:`LedgerError` unless activations and codes are the coder's and of one length."""
-    for role, shards, hook_point in (
-        ("reads", sources, coder.site.input_hook),
-        ("writes", targets, coder.site.output_hook),
-    ):
+    reads, writes = ("reads", coder.site.input_hook), ("writes", coder.site.output_hook)
+    for (role, hook_point), shards in ((reads, sources), (writes, targets)):
         if shards.hook_point != str(hook_point):
             raise LedgerError(
                 f"The coder {role} {hook_point}, but the activations are of {shards.hook_point}."
@@ -271,10 +269,8 @@ def record_metrics(records: Records, ablation: str) -> None:
             numerator=numerator,
             denominator=denominator,
         )
-    for name, text in (
-        ("dead", "that never fire on these tokens"),
-        ("dense", f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens"),
-    ):
+    dense = f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens"
+    for name, text in (("dead", "that never fire on these tokens"), ("dense", dense)):
         records.share(
             f"{name}_share",
             "latents.parquet",
