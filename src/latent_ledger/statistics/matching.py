@@ -35,11 +35,10 @@ def matched(
 ) -> tuple[Values, Values, np.ndarray]:
     """Pair the units of two arms one to one by a positive key, as alike as possible.
 
-    `key_a`, `key_b`: one per unit, in the order of `a` and `b`. The matching has the most
-    pairs within :data:`CALIPER`, and of such matchings the least sum of squared differences of
-    log keys. Returns both arms with a pair's number as unit id, and per pair the ratio of the
-    larger key to the smaller. Raises :class:`LedgerError` for a key that is not positive, and
-    :class:`TooFewAlike` for fewer than two pairs.
+    `key_a`, `key_b`: one per unit, in the order of `a` and `b`. The matching has the most pairs
+    within :data:`CALIPER`, and of such matchings the least sum of squared differences of log keys.
+    Returns both arms with a pair's number as unit id, and per pair the ratio of the larger key to
+    the smaller. Raises :class:`LedgerError` for a key that is not positive.
     """
     sides = []
     for values, key in ((a, key_a), (b, key_b)):

@@ -95,7 +95,7 @@ class Records:
             )
         roles = ("unit_id", *ARGUMENTS[statistic])
         ids, *arguments = (rows[columns[role]].to_numpy()[keep] for role in roles)
-        values = Values(ids, cast(Statistic, statistic), *arguments)  # refuses unknown statistics
+        values = Values(ids, cast(Statistic, statistic), *arguments)
         interval = estimate(values, resamples=self.resamples, seed=self.seed)
         self.add(
             name,
@@ -108,7 +108,7 @@ class Records:
             higher_is_better=higher_is_better,
             statistic=statistic,
             table=table,
-            columns=dict(columns),
+            columns=columns,
             where=where,
             description=description,
         )

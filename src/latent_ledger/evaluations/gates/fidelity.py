@@ -16,12 +16,11 @@ A BOS row can be a hundred times the others, hence the row's own scale; the medi
 zero from being judged by rounding alone.
 
 *Ties.* Two correct implementations sum in different orders, so the order of two latents with equal
-pre-activations is arbitrary. A latent that is in one set only counts as agreed under two
-conditions. *Our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the
-boundary (:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`): our k-th largest latent,
-0 where fewer are active, or the threshold of a JumpReLU. And where it is in their set, their value
-equals our pre-activation within the same bound. Rows with such a latent are counted. The output is
-compared on one side's latents, so a tie does not affect it.
+pre-activations is arbitrary. A latent in one set only counts as agreed if *our* pre-activation of
+it lies within :data:`TIE` (1e-5 of the row's scale) of the boundary
+(:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`), and where it is in their set,
+their value equals our pre-activation within the same bound. Rows with such a latent are counted.
+The output is compared on one side's latents, so a tie does not affect it.
 """
 
 import math
@@ -223,16 +222,16 @@ def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) ->
     """
     rows = sum(agreement.rows for agreement in agreements.values())
     matched = sum(agreement.jaccard * agreement.rows for agreement in agreements.values())
-    text = "Mean Jaccard of the active sets, all rows"
-    metrics = [_metric("jaccard", matched / rows, rows, text)]
+    sets = "Mean Jaccard of the active sets"
+    metrics = [_metric("jaccard", matched / rows, rows, f"{sets}, all rows.")]
     for kind, agreement in agreements.items():
         for name, text in (
-            ("jaccard", "Mean Jaccard of the active sets"),
+            ("jaccard", sets),
             ("cosine_error", "1 - the smallest cosine of latents"),
             ("value_error", "Largest relative difference of a latent"),
             ("output_error", "Largest relative difference of an output"),
         ):
-            text, estimate = f"{text}, {kind} activations", getattr(agreement, name)
+            text, estimate = f"{text}, {kind} activations.", getattr(agreement, name)
             metrics.append(_metric(f"{name}_{kind}", estimate, agreement.rows, text))
     facts = facts | {
         "rows": {kind: agreement.rows for kind, agreement in agreements.items()},
@@ -251,5 +250,5 @@ def _metric(name: str, estimate: float, n: int, description: str) -> dict[str, A
         "n": n,
         "version": 1,
         "higher_is_better": name.startswith("jaccard"),
-        "description": f"{description}.",
+        "description": description,
     }

@@ -24,9 +24,9 @@ def read_fidelity(payload: Payload) -> Finding:
     rows = " and ".join(f"{count:,} {kind}" for kind, count in facts["rows"].items())
     text = (
         f"Jaccard {by['jaccard']['estimate']:.3f} against {facts['against']} on {rows} rows "
-        f"(n={by['jaccard']['n']:,} rows); largest relative error of a value "
-        f"{value_error:.1e}, of an output {output_error:.1e} "
-        f"(bound 1e-04); {facts['tied_rows']:,} rows with a tie at the boundary"
+        f"(n={by['jaccard']['n']:,} rows); largest relative error of a value {value_error:.1e}, "
+        f"of an output {output_error:.1e} (bound 1e-04); {facts['tied_rows']:,} rows with a tie "
+        "at the boundary"
     )
     wrong, notes = facts.get("wrong_variant"), ""
     if wrong and wrong["fails"]:
