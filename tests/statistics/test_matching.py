@@ -30,7 +30,7 @@ def test_matched_removes_difference_explained_by_key():
     *pairs, _ = matched(*arms, rare, often)
     fair = compare(*pairs, resamples=500, seed=0)
     assert raw.estimate > 0.03 and raw.ci_excludes_zero
-    assert fair.paired and fair.n_pairs > 40 and abs(fair.estimate) < raw.estimate / 4
+    assert fair.paired and fair.n > 40 and abs(fair.estimate) < raw.estimate / 4
 
 
 def test_matched_refuses_invalid_keys_and_too_few_pairs():

@@ -161,10 +161,6 @@ class TestLatents:
         np.testing.assert_array_equal(fired, [3, 1, 0, 1])
         np.testing.assert_array_equal(total, [9, 1, 0, 2])
 
-    def test_densities_equal_hand_computation(self):
-        density = metrics.densities(np.array([3, 1, 0, 1]), 10)
-        np.testing.assert_allclose(density, [0.3, 0.1, 0, 0.1])
-
     def test_histogram_counts_every_live_latent_once(self):
         density = np.array([0.0, 1e-9, 1e-3, 0.5, 1.0])
         histogram = metrics.density_histogram(density)

@@ -45,6 +45,18 @@ def _cell(text: str) -> str:
     return " ".join(str(text).replace("|", "\\|").split())
 
 
+def titled_table(
+    title: str, header: Sequence[str], lines: Sequence[Sequence[str]], right: Iterable[int]
+) -> str:
+    """A :func:`table` below its title and explanation; empty without lines."""
+    return f"{title}\n\n{table(header, lines, right)}" if lines else ""
+
+
+def measured(current: Sequence[Any], row_type: str) -> list[Any]:
+    """The ledger's current rows of one type that carry numbers."""
+    return [row for row in current if row.row_type == row_type and row.metrics]
+
+
 def per_coder(
     current: Sequence[Any],
     row_type: str,
@@ -56,7 +68,7 @@ def per_coder(
     The first coder belongs to the model under study. The name of another model stands beside its
     coders.
     """
-    shown = [row for row in current if row.row_type == row_type and row.metrics]
+    shown = measured(current, row_type)
     main_model = shown[0].values["model"] if shown else ""
     lines = [
         (
@@ -66,6 +78,4 @@ def per_coder(
         )
         for row in shown
     ]
-    header = ("coder", *columns)
-    right = range(1, len(header))
-    return f"{title}\n\n{table(header, lines, right)}" if lines else ""
+    return titled_table(title, ("coder", *columns), lines, range(1, 1 + len(columns)))

@@ -2,9 +2,9 @@
 
     log keys of both arms -> admissible pairs (caliper) -> the assignment of least cost -> pairs
 
-Latents of different coders are different units, so their scores cannot be subtracted unit by unit.
-Where firing frequency moves a score, two samples that differ in it differ in the score without any
-coder being better. Matched on it, the pairs are units that a paired bootstrap can draw.
+Latents of different coders are different units. Where firing frequency moves a score, two samples
+that differ in it differ in the score without any coder being better; matched on it, the pairs are
+units that a paired bootstrap can draw.
 
 Sources: Rosenbaum, Optimal matching for observational studies (1989); Austin, Optimal caliper
 widths (2011).
@@ -35,11 +35,10 @@ def matched(
 ) -> tuple[Values, Values, np.ndarray]:
     """Pair the units of two arms one to one by a positive key, as alike as possible.
 
-    `key_a`, `key_b`: one per unit, in the order of `a` and `b`. The matching has the most
-    pairs within :data:`CALIPER`, and of such matchings the least sum of squared differences of
-    log keys. Returns both arms with a pair's number as unit id, and per pair the ratio of the
-    larger key to the smaller. Raises :class:`LedgerError` for a key that is not positive, and
-    :class:`TooFewAlike` for fewer than two pairs.
+    `key_a`, `key_b`: one per unit, in the order of `a` and `b`. The matching has the most pairs
+    within :data:`CALIPER`, and of such matchings the least sum of squared differences of log keys.
+    Returns both arms with a pair's number as unit id, and per pair the ratio of the larger key to
+    the smaller. Raises :class:`LedgerError` for a key that is not positive.
     """
     sides = []
     for values, key in ((a, key_a), (b, key_b)):
@@ -47,7 +46,7 @@ def matched(
         if not (key > 0).all():
             raise LedgerError("Units are matched by a positive number, and some have none.")
         order = np.argsort(values.unit_ids, kind="stable")
-        sides.append((values.ordered(), np.log(key[order])))
+        sides.append((values.take(order), np.log(key[order])))
     (a, log_a), (b, log_b) = sides
     distance = np.abs(log_a[:, None] - log_b[None, :])
     alike = distance <= np.log(CALIPER) + 1e-12
@@ -62,8 +61,5 @@ def matched(
             f"factor of {CALIPER:g}"
         )
     pairs = np.arange(len(rows))
-    first, second = (
-        replace(arm, unit_ids=pairs, a=arm.a[order], b=None if arm.b is None else arm.b[order])
-        for arm, order in ((a, rows), (b, columns))
-    )
-    return first, second, np.exp(distance[rows, columns])
+    a, b = (replace(arm.take(units), unit_ids=pairs) for arm, units in ((a, rows), (b, columns)))
+    return a, b, np.exp(distance[rows, columns])

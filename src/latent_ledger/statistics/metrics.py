@@ -5,10 +5,10 @@ The central quantity is the variance explained on the coder's own target ``y``::
     VE = 1 - FVU = 1 - sum_i ||y_i - yhat_i||^2 / sum_i ||y_i - mean(y)||^2
 
 Both sums run over every row of the evaluation and are centred at the mean of *all* its rows, so
-that predicting the mean scores exactly 0, the truth scores exactly 1, and the value cannot depend
-on how the rows were batched. To stay exact over shards the evaluation goes over the data twice:
-:class:`RunningMean` first, :func:`squared_errors` around that mean second, both in float64 (the
-mean of a residual stream can be 100 times its spread, where float32 sums of squares cancel).
+that predicting the mean scores exactly 0, the truth exactly 1, and batches do not matter. The
+evaluation goes over the data twice: :class:`RunningMean` first, :func:`squared_errors` around that
+mean second, both in float64 (the mean of a residual stream can be 100 times its spread, where
+float32 sums of squares cancel).
 
 Losses are in nats per predicted token; :mod:`latent_ledger.models.splice` measures them.
 """
@@ -26,14 +26,13 @@ DENSITY_EDGES = np.linspace(-6.0, 0.0, 25)
 class RunningMean:
     """Mean of rows that arrive in batches, in float64 and shifted by the first row.
 
-    The shift keeps the sums near zero when the mean is much larger than the spread, so the result
-    depends on the batch size only in the last bits (about 1e-16 of the spread).
+    The shift keeps the sums near zero, so batches move only the last bits (1e-16 of the spread).
     """
 
     def __init__(self) -> None:
         self.count = 0
         self._shift: np.ndarray | None = None
-        self._sum: np.ndarray | None = None
+        self._sum: np.ndarray | float = 0.0
 
     def update(self, rows: np.ndarray) -> None:
         """Add `rows`, shape [n, d]; n may be 0."""
@@ -41,14 +40,14 @@ class RunningMean:
             return
         rows = np.asarray(rows, dtype=np.float64)
         if self._shift is None:
-            self._shift, self._sum = rows[0].copy(), np.zeros(rows.shape[1])
-        self._sum += (rows - self._shift).sum(axis=0)
+            self._shift = rows[0].copy()
+        self._sum = self._sum + (rows - self._shift).sum(axis=0)
         self.count += len(rows)
 
     @property
     def mean(self) -> np.ndarray:
         """The mean so far, shape [d]. Raises ValueError before the first row."""
-        if self._shift is None or self._sum is None:
+        if self._shift is None:
             raise ValueError("The mean of no rows is not defined.")
         return self._shift + self._sum / self.count
 
@@ -106,20 +105,13 @@ def latent_activity(codes: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     return fired, total
 
 
-def densities(fired: np.ndarray, tokens: int) -> np.ndarray:
-    """Share of `tokens` on which each latent is active, from :func:`latent_activity`; [width]."""
-    return np.asarray(fired, dtype=np.float64) / tokens
+def density_histogram(density: np.ndarray) -> np.ndarray:
+    """Live latents per bin of :data:`DENSITY_EDGES`, shape [24]; dead latents are in no bin.
 
-
-def density_histogram(density: np.ndarray, edges: np.ndarray = DENSITY_EDGES) -> np.ndarray:
-    """Live latents per bin of log10 density, shape [len(edges) - 1]; dead latents are in no bin.
-
-    Bins are closed on the left, the last on both sides; rarer latents fall into the first bin, so
-    that the counts and the dead latents always add up to the width.
+    Latents below the first bin count in it, so that counts and dead latents add up to the width.
     """
-    density = np.asarray(density, dtype=np.float64)
     live = np.log10(density[density > 0])
-    return np.histogram(np.clip(live, edges[0], edges[-1]), bins=edges)[0]
+    return np.histogram(live.clip(DENSITY_EDGES[0], DENSITY_EDGES[-1]), bins=DENSITY_EDGES)[0]
 
 
 def loss_recovered(clean: float, spliced: float, ablated: float) -> float:

@@ -1,12 +1,6 @@
 """Logistic probes: selection of latents, fit, scores, and the components of their AUROC.
 
-Selection and fit see training examples only; test examples are only scored:
-
-* :func:`select_latents` ranks latents by their absolute difference of class means;
-* :func:`fit_probe` scales features by the training split and, for probes with many weights, takes
-  the L2 penalty with the lowest log loss in a three-fold cross-validation of the training split;
-* :func:`auroc_components` turns an AUROC into a mean over examples, so that it can be averaged over
-  concepts and bootstrapped.
+Selection and fit see training examples only; test examples are only scored.
 
 Sources: Gurnee et al. 2023 (arXiv 2305.01610) for selection by difference of means; DeLong, DeLong
 and Clarke-Pearson 1988 (Biometrics 44:837) for the components of the AUROC.
@@ -51,7 +45,8 @@ def fit_probe(
     """Logistic regression with an L2 penalty: (scores of `test` in log odds, the C that was used).
 
     Features are scaled to zero mean and unit variance on `train`; those constant on it are left
-    out. With `tune`, C is the value of :data:`PENALTIES` with the lowest cross-validated log loss.
+    out. With `tune`, meant for probes with many weights, C is the value of :data:`PENALTIES` with
+    the lowest log loss in a cross-validation of `train`.
     """
     varies = train.min(axis=0) < train.max(axis=0)
     if not varies.any():  # nothing to learn from: every example gets the base rate

@@ -28,15 +28,12 @@ def metric_record(folder: Path, metric: str) -> dict[str, Any]:
     Raises :class:`LedgerError` naming the nearest metric when there is none of that name.
     """
     records = read_json(Path(folder) / "metrics.json")["metrics"]
-    matches = [record for record in records if record["name"] == metric]
-    if not matches:
-        known = [record["name"] for record in records]
-        raise LedgerError(f"{folder} has no metric {metric!r}{nearest_of(metric, known)}")
-    if len(matches) > 1:
-        raise LedgerError(
-            f"{folder} records {metric!r} {len(matches)} times: names must be unique."
-        )
-    return matches[0]
+    names = [record["name"] for record in records]
+    if metric not in names:
+        raise LedgerError(f"{folder} has no metric {metric!r}{nearest_of(metric, names)}")
+    if (times := names.count(metric)) > 1:
+        raise LedgerError(f"{folder} records {metric!r} {times} times: names must be unique.")
+    return records[names.index(metric)]
 
 
 def folder_of(
@@ -57,9 +54,8 @@ def folder_of(
 def values_of(folder: Path, metric: str) -> resampling.Values:
     """The per-unit values from which `metric` of an evaluation folder is recomputed.
 
-    Reads the record's table, keeps the rows its `where` names, and checks that they give the
-    recorded estimate (1e-5 relative). Raises :class:`LedgerError` when the metric, its table or a
-    column is missing, and :class:`GateError` when the estimate is another one.
+    Raises :class:`LedgerError` when the metric, its table or a column is missing, and
+    :class:`GateError` when they do not give the recorded estimate (1e-5 relative).
     """
     return values_and_column(folder, metric)[0]
 
@@ -76,15 +72,13 @@ def values_and_column(
     missing = [role for role in roles if role not in record["columns"]]
     if missing:
         raise LedgerError(f"Metric {metric!r}, a {statistic}, names no column for {missing[0]!r}.")
-    columns = [record["columns"][role] for role in roles]
-    where = record.get("where") or {}
-    path = Path(folder) / name
+    columns = [*(record["columns"][role] for role in roles), *([match] if match else [])]
+    where, path = record.get("where") or {}, Path(folder) / name
     if not path.is_file():
         raise LedgerError(f"{path}, the table of metric {metric!r}, does not exist.")
     # ParquetFile, not read_table: the latter adds columns for folders named "key=value".
     with pq.ParquetFile(path) as file:
         known = file.schema_arrow.names
-        columns += [match] if match else []
         for column in [*columns, *where]:
             if column not in known:
                 raise LedgerError(f"{path} has no column {column!r}{nearest_of(column, known)}")

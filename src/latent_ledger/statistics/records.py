@@ -6,11 +6,10 @@ An evaluation is a folder with ``metrics.json`` and Parquet tables of per-unit v
                   statistic, table, columns, where, description}, ...],
      "facts": {...}}
 
-``statistic``, ``table``, ``columns`` and ``where`` say how the estimate follows from a table: keep
-the rows whose columns equal ``where``, then take the mean of ``value``, the ratio of the sums of
-``numerator`` and ``denominator``, or the AUROC of ``score`` against ``label``. :class:`Records`
-computes every estimate in just that way, so a head-to-head can compare any metric without knowing
-its evaluation.
+``statistic``, ``table``, ``columns`` and ``where`` say how :class:`Records` computes the estimate
+from a table, so that a head-to-head can compare any metric without knowing its evaluation: keep the
+rows whose columns equal ``where``, then take the mean of ``value``, the ratio of the sums of
+``numerator`` and ``denominator``, or the AUROC of ``score`` against ``label``.
 
 Equal content gives equal bytes: tables keep the order they are given in, JSON keys are sorted.
 """
@@ -96,7 +95,7 @@ class Records:
             )
         roles = ("unit_id", *ARGUMENTS[statistic])
         ids, *arguments = (rows[columns[role]].to_numpy()[keep] for role in roles)
-        values = Values(ids, cast(Statistic, statistic), *arguments)  # refuses unknown statistics
+        values = Values(ids, cast(Statistic, statistic), *arguments)
         interval = estimate(values, resamples=self.resamples, seed=self.seed)
         self.add(
             name,
@@ -109,7 +108,7 @@ class Records:
             higher_is_better=higher_is_better,
             statistic=statistic,
             table=table,
-            columns=dict(columns),
+            columns=columns,
             where=where,
             description=description,
         )
@@ -120,25 +119,26 @@ class Records:
         name: str,
         table: str,
         *,
-        unit: str,
-        higher_is_better: bool | None,
-        description: str,
         unit_id: str,
         value: str,
+        description: str,
+        **about: Any,
     ) -> None:
-        """Record the share of rows of `table` whose column `value` is true; Wilson's interval."""
+        """Record the share of rows of `table` whose column `value` is true; Wilson's interval.
+
+        `about`: unit and higher_is_better, as :meth:`add` takes them.
+        """
         flags = self.tables[table][value].to_numpy()
         self.add(
             name,
             flags.mean(),
             ci=binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson"),
-            unit=unit,
             n=len(flags),
-            higher_is_better=higher_is_better,
             statistic="mean",
             table=table,
             columns={"unit_id": unit_id, "value": value},
             description=f"{description}; Wilson interval.",
+            **about,
         )
 
     def add(

@@ -1,15 +1,15 @@
 """Bootstrap intervals, and contrasts between two coders.
 
 Every metric of the ledger is a function of *integer weights over units* (documents, examples,
-latents): a mean, a ratio of sums, or an area under the ROC curve. A bootstrap resample of n units
-is such a weight vector, so B resamples are a count matrix [B, n], and the whole bootstrap is one
-matrix product (or, for the ROC, one cumulative sum) per chunk of rows:
+latents): a mean, a ratio of sums, or an area under the ROC curve. B resamples of n units are a
+matrix of such weights [B, n], and the whole bootstrap is one matrix product (or, for the ROC, one
+cumulative sum) per chunk of rows:
 
     unit indices -> counts [chunk, n] -> statistic [chunk] -> percentile and BCa interval
 
-Memory is bounded by :data:`CELLS_PER_CHUNK`, whatever B is. Two arms measured on the same units
-share each weight vector (paired); otherwise each arm draws separately (unpaired). Units are put in
-the order of their ids first, so the order of rows in a table cannot move a result.
+Two arms measured on the same units share each weight vector (paired); otherwise each arm draws
+separately (unpaired). Units are put in the order of their ids first, so the order of rows in a
+table cannot move a result.
 
 Sources: Efron & Tibshirani, An Introduction to the Bootstrap (1993), eq. 14.9-14.15 for BCa;
 Davison & Hinkley, Bootstrap Methods (1997), section 4.4 for the (1 + count) / (B + 1) p-value.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 from scipy import stats as tests
@@ -55,17 +55,15 @@ class Values:
     def __post_init__(self) -> None:
         ids = np.asarray(self.unit_ids)
         ids = ids.astype(str) if ids.dtype == object else ids
-        columns = {"a": np.asarray(self.a, dtype=np.float64)}
         if self.statistic not in ("mean", "ratio", "auroc"):
             raise LedgerError(f"Unknown statistic {self.statistic!r}: use mean, ratio or auroc.")
         if (self.b is None) != (self.statistic == "mean"):
             wanted = "one column" if self.statistic == "mean" else "two columns"
             raise LedgerError(f"A {self.statistic} takes {wanted} of values per unit.")
-        if self.b is not None:
-            columns["b"] = np.asarray(self.b, dtype=np.float64)
         if ids.size == 0:
             raise LedgerError(f"A {self.statistic} needs at least one unit; there is none.")
-        for name, column in columns.items():
+        for name in ("a",) if self.b is None else ("a", "b"):
+            column = np.asarray(getattr(self, name), dtype=np.float64)
             if ids.ndim != 1 or column.shape != ids.shape:
                 raise LedgerError(f"{column.shape} values were given for {ids.shape} units.")
             if not np.isfinite(column).all():
@@ -75,9 +73,9 @@ class Values:
         if len(np.unique(ids)) != len(ids):
             raise LedgerError("A unit id occurs twice: aggregate the rows of a unit into one.")
         object.__setattr__(self, "unit_ids", ids)
-        if self.statistic == "auroc" and set(np.unique(columns["b"])) != {0.0, 1.0}:
+        if self.statistic == "auroc" and set(np.unique(self._second)) != {0.0, 1.0}:
             raise LedgerError("An AUROC needs labels 0 and 1, and at least one unit of each.")
-        if self.statistic == "ratio" and columns["b"].sum() == 0:
+        if self.statistic == "ratio" and self._second.sum() == 0:
             raise LedgerError("A ratio's denominators sum to zero, so it is undefined.")
 
     def __len__(self) -> int:
@@ -85,14 +83,17 @@ class Values:
 
     @property
     def _second(self) -> np.ndarray:
-        """`b` of a statistic of two columns, which has it."""
-        return cast(np.ndarray, self.b)
+        """`b`, or ones [n] for a mean, which is a ratio over the number of units."""
+        return np.ones(len(self)) if self.b is None else self.b
+
+    def take(self, units: np.ndarray) -> Values:
+        """The values of the units at these positions, in their order."""
+        b = None if self.b is None else self.b[units]
+        return replace(self, unit_ids=self.unit_ids[units], a=self.a[units], b=b)
 
     def ordered(self) -> Values:
         """The same values in ascending order of unit ids."""
-        order = np.argsort(self.unit_ids, kind="stable")
-        b = None if self.b is None else self.b[order]
-        return replace(self, unit_ids=self.unit_ids[order], a=self.a[order], b=b)
+        return self.take(np.argsort(self.unit_ids, kind="stable"))
 
     def estimate(self) -> float:
         """The statistic itself: every unit counted once."""
@@ -104,64 +105,53 @@ class Values:
         NaN where it is undefined: denominators that sum to zero, or only one class drawn.
         """
         counts = np.asarray(counts, dtype=np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if self.statistic == "mean":
-                return (counts @ self.a) / counts.sum(axis=1)
-            if self.statistic == "ratio":
-                denominator = counts @ self._second
-                return np.where(denominator != 0, (counts @ self.a) / denominator, np.nan)
-            positive, negative, low, high = self._ranks()
-            won, lost = counts[:, positive], counts[:, negative]
-            below = np.zeros((len(counts), len(negative) + 1))
-            np.cumsum(lost, axis=1, out=below[:, 1:])
-            # A tie counts half, hence the mean of "strictly below" and "below or equal".
-            wins = np.einsum("bp,bp->b", won, below[:, low] + below[:, high]) / 2
-            return wins / (won.sum(axis=1) * below[:, -1])
+        if self.statistic != "auroc":
+            return _quotient(counts @ self.a, counts @ self._second)
+        positive, negative, low, high = self._ranks()
+        won, lost = counts[:, positive], counts[:, negative]
+        below = np.zeros((len(counts), len(negative) + 1))
+        np.cumsum(lost, axis=1, out=below[:, 1:])
+        # A tie counts half, hence the mean of "strictly below" and "below or equal".
+        wins = np.einsum("bp,bp->b", won, below[:, low] + below[:, high]) / 2
+        return _quotient(wins, won.sum(axis=1) * below[:, -1])
 
     def jackknife(self) -> np.ndarray:
         """The statistic with each unit left out in turn, in closed form -> [n] (NaN: undefined)."""
+        if self.statistic != "auroc":
+            b = self._second
+            return _quotient(self.a.sum() - self.a, b.sum() - b)
+        positive, negative, low, high = self._ranks()
+        scores = np.sort(self.a[positive])
+        below = np.searchsorted(scores, self.a[negative], "left")
+        up_to = np.searchsorted(scores, self.a[negative], "right")
+        wins = (low + high) / 2  # of each positive, against the negatives
+        losses = len(positive) - (below + up_to) / 2  # of each negative, to the positives
+        left_out = np.empty(len(self))
         with np.errstate(divide="ignore", invalid="ignore"):
-            if self.statistic == "mean":
-                return (self.a.sum() - self.a) / (len(self) - 1)
-            if self.statistic == "ratio":
-                denominator = self._second.sum() - self._second
-                return np.where(denominator != 0, (self.a.sum() - self.a) / denominator, np.nan)
-            positive, negative, low, high = self._ranks()
-            scores = np.sort(self.a[positive])
-            above = len(positive) - np.searchsorted(scores, self.a[negative], "left")
-            over = len(positive) - np.searchsorted(scores, self.a[negative], "right")
-            wins = (low + high) / 2  # of each positive, over the negatives
-            losses = (above + over) / 2  # of each negative, to the positives
-            left_out = np.empty(len(self))
             left_out[positive] = (wins.sum() - wins) / ((len(positive) - 1) * len(negative))
             left_out[negative] = (wins.sum() - losses) / (len(positive) * (len(negative) - 1))
-            return left_out
+        return left_out
 
     def per_unit(self) -> np.ndarray | None:
         """One value per unit [n]: the value, a / b (NaN where b is 0), or None for an AUROC."""
-        if self.statistic == "auroc":
-            return None
-        if self.statistic == "mean":
-            return self.a
-        b = self._second
-        return np.divide(self.a, b, out=np.full(len(self), np.nan), where=b != 0)
+        return None if self.statistic == "auroc" else _quotient(self.a, self._second)
 
     def _ranks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Positive units, negative units by score, negatives strictly below and up to each."""
-        positive, negative = np.flatnonzero(self._second == 1), np.flatnonzero(self._second == 0)
+        positive, negative = (np.flatnonzero(self._second == label) for label in (1, 0))
         negative = negative[np.argsort(self.a[negative], kind="stable")]
-        scores = self.a[negative]
-        low = np.searchsorted(scores, self.a[positive], "left")
-        high = np.searchsorted(scores, self.a[positive], "right")
+        low, high = (
+            np.searchsorted(self.a[negative], self.a[positive], side) for side in ("left", "right")
+        )
         return positive, negative, low, high
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and its bootstrap intervals at `level`: percentile, and BCa beside it.
+    """An estimate over `n` units and its bootstrap intervals at `level`: percentile, and BCa.
 
-    `excluded` resamples of `resamples` had no defined statistic and were left out. With a single
-    unit nothing is known about the spread: bounds and `se` are NaN and :attr:`ci` is None.
+    `excluded` of the `resamples` had no defined statistic and were left out. With a single unit
+    nothing is known about the spread: bounds and `se` are NaN, :attr:`ci` and :attr:`bca` None.
     """
 
     estimate: float
@@ -173,31 +163,30 @@ class Interval:
     n: int
     resamples: int
     seed: int
-    level: float = 0.95
-    excluded: int = 0
+    level: float
+    excluded: int
 
     @property
     def ci(self) -> list[float] | None:
         """Percentile bounds as the `ci` of a metric record."""
         return [self.low, self.high] if np.isfinite(self.low) else None
 
+    @property
+    def bca(self) -> list[float] | None:
+        """BCa bounds in the form of :attr:`ci`."""
+        return [self.bca_low, self.bca_high] if np.isfinite(self.low) else None
 
-@dataclass(frozen=True)
-class Contrast:
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast(Interval):
     """The difference a - b of one statistic between two arms, with its intervals and tests.
 
-    `p` is the two-sided bootstrap p (:data:`P_METHOD`). `p_welch` and `p_mannwhitney` treat the
-    arms' per-unit values as independent samples; for a ratio they therefore test the per-unit
-    ratios, not the ratio of sums. They are None where undefined, and `tests_note` says why.
-    `n_pairs` is 0 for an unpaired contrast.
+    `n` counts pairs if `paired`, otherwise the units of both arms. `p` is the two-sided bootstrap p
+    (:data:`P_METHOD`). `p_welch` and `p_mannwhitney` treat the arms' per-unit values as independent
+    samples; for a ratio they therefore test the per-unit ratios, not the ratio of sums. They are
+    None where undefined, and `tests_note` says why.
     """
 
-    estimate: float
-    low: float
-    high: float
-    bca_low: float
-    bca_high: float
-    se: float
     p: float
     p_welch: float | None
     p_mannwhitney: float | None
@@ -205,18 +194,8 @@ class Contrast:
     paired: bool
     n_a: int
     n_b: int
-    n_pairs: int
     estimate_a: float
     estimate_b: float
-    resamples: int
-    seed: int
-    level: float
-    excluded: int
-
-    @property
-    def pairing(self) -> Literal["paired", "unpaired"]:
-        """The word the ledger's row prints."""
-        return "paired" if self.paired else "unpaired"
 
     @property
     def ci_excludes_zero(self) -> bool:
@@ -229,16 +208,11 @@ def estimate(
 ) -> Interval:
     """Bootstrap the statistic of `values` over its units; equal input gives equal output."""
     _check(resamples, level)
-    values = values.ordered()
-    point = values.estimate()
-    n = len(values)
-    if n == 1:
-        nan = np.nan
-        return Interval(point, nan, nan, nan, nan, nan, n, resamples, seed, level=level)
-    drawn = _defined(distribution(values, resamples=resamples, seed=seed))
-    bounds = _bounds(drawn, point, [values.jackknife()], level)
-    excluded = resamples - len(drawn)
-    return Interval(point, *bounds, n, resamples, seed, level=level, excluded=excluded)
+    values, n = values.ordered(), len(values)
+    drawn = distribution(values, resamples=resamples, seed=seed) if n > 1 else np.empty(0)
+    defined, point = _defined(drawn), values.estimate()
+    bounds = _bounds(defined, point, [values.jackknife()], level)
+    return Interval(point, *bounds, n, resamples, seed, level, len(drawn) - len(defined))
 
 
 def distribution(values: Values, *, resamples: int, seed: int | list[int]) -> np.ndarray:
@@ -248,9 +222,7 @@ def distribution(values: Values, *, resamples: int, seed: int | list[int]) -> np
     distributions belongs to one and the same draw.
     """
     _check(resamples, 0.5)
-    values = values.ordered()
-    rng = np.random.default_rng(np.random.SeedSequence(seed))
-    return np.concatenate([*map(values.weighted, _counts(rng, len(values), resamples))])
+    return _drawn(np.random.SeedSequence(seed), resamples, values.ordered())[0]
 
 
 def compare(
@@ -266,9 +238,8 @@ def compare(
 
     Paired, with one resample shared by both arms, when the arms have the same set of unit ids;
     unpaired, with independent resamples, otherwise. `paired=False` forbids pairing where equal ids
-    do not mean equal units (latent 7 of one coder is not latent 7 of another); `paired=True`
-    demands it. Raises :class:`LedgerError` for arms of different statistics, arms of one unit,
-    and paired AUROCs whose labels disagree.
+    do not mean equal units (latent 7 of two coders); `paired=True` demands it. Raises
+    :class:`LedgerError` for arms that do not compare.
     """
     _check(resamples, level)
     if a.statistic != b.statistic:
@@ -283,37 +254,37 @@ def compare(
     if paired and a.statistic == "auroc" and not np.array_equal(a._second, b._second):
         raise LedgerError("Paired AUROCs disagree on labels: the ids do not mean the same units.")
     sequence = np.random.SeedSequence(seed)
-    left_out = [a.jackknife(), -b.jackknife()]
     if paired:
-        shared = _counts(np.random.default_rng(sequence), len(a), resamples)
-        drawn = np.concatenate([a.weighted(counts) - b.weighted(counts) for counts in shared])
-        left_out = [left_out[0] + left_out[1]]
+        drawn_a, drawn_b = _drawn(sequence, resamples, a, b)
+        left_out = [a.jackknife() - b.jackknife()]
     else:
-        rng_a, rng_b = map(np.random.default_rng, sequence.spawn(2))
-        drawn_a = np.concatenate([*map(a.weighted, _counts(rng_a, len(a), resamples))])
-        drawn_b = np.concatenate([*map(b.weighted, _counts(rng_b, len(b), resamples))])
-        drawn = drawn_a - drawn_b
-    drawn = _defined(drawn)
+        (drawn_a,), (drawn_b,) = (
+            _drawn(stream, resamples, arm)
+            for stream, arm in zip(sequence.spawn(2), (a, b), strict=True)
+        )
+        left_out = [a.jackknife(), -b.jackknife()]
+    drawn = _defined(drawn_a - drawn_b)
     estimate_a, estimate_b = a.estimate(), b.estimate()
     difference = estimate_a - estimate_b
     p_welch, p_mannwhitney, note = _classical(a.per_unit(), b.per_unit())
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
     return Contrast(
         difference,
         *_bounds(drawn, difference, left_out, level),
-        p=_p_value(drawn),
+        n=len(a) if paired else len(a) + len(b),
+        resamples=resamples,
+        seed=seed,
+        level=level,
+        excluded=resamples - len(drawn),
+        p=float(min(1.0, 2 * (1 + tail) / (len(drawn) + 1))),
         p_welch=p_welch,
         p_mannwhitney=p_mannwhitney,
         tests_note=note,
         paired=paired,
         n_a=len(a),
         n_b=len(b),
-        n_pairs=len(a) if paired else 0,
         estimate_a=estimate_a,
         estimate_b=estimate_b,
-        resamples=resamples,
-        seed=seed,
-        level=level,
-        excluded=resamples - len(drawn),
     )
 
 
@@ -333,25 +304,27 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def acceleration(left_out: Sequence[np.ndarray]) -> float:
     """The BCa acceleration from the jackknife values of one sample, or of each of several.
 
-    Efron & Tibshirani eq. 14.15; for several independent samples the influences are scaled by
-    their sample sizes. 0 where leaving a unit out changes nothing. |acceleration| <= 1/6.
+    Efron & Tibshirani eq. 14.15, influences scaled by sample size; 0 where no unit has influence.
     """
     cubes, squares = 0.0, 0.0
-    for values in left_out:
-        values = _defined(values)
-        if not len(values):
-            continue
+    for values in filter(len, map(_defined, left_out)):
         influence = (len(values) - 1) / len(values) * (values.mean() - values)
         cubes += (influence**3).sum()
         squares += (influence**2).sum()
     return float(cubes / (6 * squares**1.5)) if squares > 0 else 0.0
 
 
+def _drawn(sequence: np.random.SeedSequence, resamples: int, *arms: Values) -> np.ndarray:
+    """The statistic of arms of equal size under the same resamples -> [arms, resamples]."""
+    chunks = _counts(np.random.default_rng(sequence), len(arms[0]), resamples)
+    return np.hstack([[arm.weighted(counts) for arm in arms] for counts in chunks])
+
+
 def _counts(rng: np.random.Generator, n: int, resamples: int) -> Iterator[np.ndarray]:
     """Chunks [<= chunk, n] of multinomial counts, `resamples` rows in all.
 
-    Indices are drawn and counted, which is ten times faster than `Generator.multinomial`; the
-    stream of indices does not depend on the size of the chunks.
+    Counting drawn indices is ten times faster than `Generator.multinomial`; their stream does not
+    depend on the size of the chunks.
     """
     chunk = max(1, CELLS_PER_CHUNK // n)
     for start in range(0, resamples, chunk):
@@ -359,6 +332,11 @@ def _counts(rng: np.random.Generator, n: int, resamples: int) -> Iterator[np.nda
         units = rng.integers(0, n, size=(rows, n))
         units += n * np.arange(rows)[:, None]
         yield np.bincount(units.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+
+
+def _quotient(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a / b, NaN where b is 0; [n] each."""
+    return np.divide(a, b, out=np.full(len(a), np.nan), where=b != 0)
 
 
 def _defined(drawn: np.ndarray) -> np.ndarray:
@@ -381,12 +359,6 @@ def _bounds(
     corrected = ndtr(bias + shifted / (1 - acceleration(left_out) * shifted))
     low, high, bca_low, bca_high = np.quantile(drawn, [*tails, *corrected])
     return float(low), float(high), float(bca_low), float(bca_high), float(drawn.std(ddof=1))
-
-
-def _p_value(drawn: np.ndarray) -> float:
-    """The two-sided bootstrap p of a difference of zero (:data:`P_METHOD`)."""
-    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    return float(min(1.0, 2 * (1 + tail) / (len(drawn) + 1)))
 
 
 def _classical(

@@ -47,13 +47,13 @@ def record(
 def write_evaluation(folder: Path, effect: float, seed: int, documents: int = DOCUMENTS) -> Path:
     """An evaluation whose three metrics are better by `effect`; documents are shared by seed 0."""
     folder.mkdir(parents=True)
-    shared, own = np.random.default_rng(0), np.random.default_rng(seed)
+    shared, noise = np.random.default_rng(0), np.random.default_rng(seed)
     ids = np.arange(documents)
     variance = shared.uniform(10, 90, documents)
     level = shared.uniform(0.4, 0.6, documents)
     label = shared.integers(0, 2, documents)
-    share = level + effect + own.normal(scale=0.02, size=documents)
-    score = own.normal(size=documents) + (1 + 50 * effect) * label
+    share = level + effect + noise.normal(scale=0.02, size=documents)
+    score = noise.normal(size=documents) + (1 + 50 * effect) * label
     table = {
         "doc_id": ids,
         "explained": variance * share,

@@ -169,5 +169,5 @@ def test_equal_inputs_give_equal_bytes(planted, tmp_path):
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert {"pareto.svg", "pareto.png", "sweep.svg", "sweep.png"} <= set(files)
     for name in files:
-        one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
-        assert one == two, name
+        first, second = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
+        assert first == second, name

@@ -12,20 +12,19 @@ values         max |a - b| / max(max b, median over rows of max b)              
 output         |y_a - y_b|_2 / max(|y_b|_2, median over rows of |y_b|_2)         <= 1e-4
 =============  ================================================================  ==============
 
-Values are relative to the row's own scale, because a BOS row can be a hundred times the others; the
-median keeps rows near zero from being judged by rounding alone.
+A BOS row can be a hundred times the others, hence the row's own scale; the median keeps rows near
+zero from being judged by rounding alone.
 
-*Ties.* The order of two latents with equal pre-activations is arbitrary, and two correct
-implementations sum in different orders. A latent that is in one set only counts as agreed under two
-conditions. *Our* pre-activation of it lies within :data:`TIE` (1e-5 of the row's scale) of the
-boundary (:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`): our k-th largest latent,
-0 where fewer are active, or the threshold of a JumpReLU. And where the latent is in their set,
-their value of it equals our pre-activation within the same bound. Rows with such a latent are
-counted and reported. The output is compared on one side's latents, so a tie does not affect it.
+*Ties.* Two correct implementations sum in different orders, so the order of two latents with equal
+pre-activations is arbitrary. A latent in one set only counts as agreed if *our* pre-activation of
+it lies within :data:`TIE` (1e-5 of the row's scale) of the boundary
+(:meth:`~latent_ledger.coders.sparse_coder.SparseCoder.boundary`), and where it is in their set,
+their value equals our pre-activation within the same bound. Rows with such a latent are counted.
+The output is compared on one side's latents, so a tie does not affect it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,10 +68,8 @@ class Agreement:
     def failure(self) -> str | None:
         """A description of the first agreement that does not hold; None if all do."""
         if self.equal_sets < self.rows:
-            return (
-                f"Jaccard {below_one(self.jaccard)} (equal active sets on {self.equal_sets:,} of "
-                f"{self.rows:,} rows; all must be)"
-            )
+            equal = f"equal active sets on {self.equal_sets:,} of {self.rows:,} rows; all must be"
+            return f"Jaccard {below_one(self.jaccard)} ({equal})"
         for name, error, bound in (
             ("cosine of latents", self.cosine_error, COSINE_ERROR),
             ("values", self.value_error, RELATIVE_ERROR),
@@ -93,7 +90,7 @@ def below_one(jaccard: float) -> str:
 def compare(coder: SparseCoder, other: Implementation, x: Tensor, device: str = "cpu") -> Agreement:
     """Compare our `coder`, which lives on `device`, with `other` on activations `x` [n, d] fp32."""
     blocks = [_rows(coder, other, block, device) for block in x.split(BLOCK_ROWS)]
-    row = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    row = {name: torch.cat([block[name] for block in blocks]).numpy() for name in blocks[0]}
     return Agreement(
         rows=len(x),
         equal_sets=int((row["jaccard"] == 1).sum()),
@@ -105,9 +102,14 @@ def compare(coder: SparseCoder, other: Implementation, x: Tensor, device: str = 
     )
 
 
-def _rows(
-    coder: SparseCoder, other: Implementation, x: Tensor, device: str
-) -> dict[str, np.ndarray]:
+def compare_kinds(
+    coder: SparseCoder, other: Implementation, rows: dict[str, Tensor], device: str
+) -> dict[str, Agreement]:
+    """The outcome of :func:`compare` on each kind of rows."""
+    return {kind: compare(coder, other, x, device) for kind, x in rows.items()}
+
+
+def _rows(coder: SparseCoder, other: Implementation, x: Tensor, device: str) -> dict[str, Tensor]:
     """The quantities of :func:`compare` per row of one block; [n] each."""
     ours = dense(coder.encode(x.to(device)), coder.width)
     theirs, output = (tensor.cpu() for tensor in other(x))
@@ -118,7 +120,7 @@ def _rows(
     either = ((ours > 0) | (theirs_untied > 0)).sum(1).double()
     indptr, indices, values = (array.to(device) for array in from_dense(theirs))
     decoded = coder.decode(indptr, indices, values, x.to(device)).cpu().double()
-    quantities = {
+    return {
         "jaccard": torch.where(either == 0, 1.0, both / either),
         "tied": ties.any(1),
         "cosine": _cosine(ours.double(), theirs_untied.double()),
@@ -127,7 +129,6 @@ def _rows(
         "output_difference": (decoded - output.double()).norm(dim=1),
         "output_norm": output.double().norm(dim=1),
     }
-    return {name: values.numpy() for name, values in quantities.items()}
 
 
 def _ties(coder: SparseCoder, ours: Tensor, theirs: Tensor, x: Tensor) -> Tensor:
@@ -169,7 +170,12 @@ def _rounded(error: float) -> float:
     return float(f"{error:.1e}") if not abs(error) < 1e-9 else 0.0
 
 
-# -- the rows to compare on -----------------------------------------------------------------------
+def rows_by_kind(
+    settings: Mapping[str, Any], activations: Path, coder: SparseCoder
+) -> dict[str, Tensor]:
+    """The rows that a gate compares on, "random" and "real"; settings: *_rows and seed."""
+    real = real_rows(activations, coder, settings["real_rows"])
+    return {"random": random_rows(real, settings["random_rows"], settings["seed"]), "real": real}
 
 
 def real_rows(activations: Path, coder: SparseCoder, rows: int) -> Tensor:
@@ -197,55 +203,52 @@ def random_rows(real: Tensor, rows: int, seed: int) -> Tensor:
     return real.mean(0) + real.std(0) * torch.randn(rows, real.shape[1], generator=generator)
 
 
-# -- the verdict ----------------------------------------------------------------------------------
-
-
 def require(agreements: dict[str, Agreement], subject: str) -> None:
-    """Raise :class:`GateError` naming the first disagreement, if any. Keys: the kinds of rows."""
-    failures = {
-        name: agreement.failure for name, agreement in agreements.items() if agreement.failure
-    }
+    """Raise :class:`GateError` naming the disagreements, if any, by kind of rows."""
+    failures = [
+        f"{agreement.failure} on {kind} activations"
+        for kind, agreement in agreements.items()
+        if agreement.failure
+    ]
     if failures:
-        listed = "; ".join(f"{failure} on {name} activations" for name, failure in failures.items())
-        raise GateError(f"{GATE}, {listed}: {subject}")
+        raise GateError(f"{GATE}, {'; '.join(failures)}: {subject}")
 
 
 def write(agreements: dict[str, Agreement], facts: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write ``metrics.json``, the agreements by kind of rows and overall; return the facts.
 
-    The file has the form of :mod:`latent_ledger.statistics.records`. That module is not imported:
-    all codes rest on this gate, and an edit of the statistics must not recompute them.
+    :mod:`latent_ledger.statistics.records`, whose form it has, is not imported: all codes rest on
+    this gate, and an edit of the statistics must not recompute them.
     """
     rows = sum(agreement.rows for agreement in agreements.values())
     matched = sum(agreement.jaccard * agreement.rows for agreement in agreements.values())
-    mean = matched / rows
-    metrics = [_metric("jaccard", mean, rows, True, "Mean Jaccard of the active sets, all rows.")]
-    for name, agreement in agreements.items():
-        for metric, value, text in (
-            ("jaccard", agreement.jaccard, "Mean Jaccard of the active sets"),
-            ("cosine_error", agreement.cosine_error, "1 - the smallest cosine of latents"),
-            ("value_error", agreement.value_error, "Largest relative difference of a latent"),
-            ("output_error", agreement.output_error, "Largest relative difference of an output"),
+    sets = "Mean Jaccard of the active sets"
+    metrics = [_metric("jaccard", matched / rows, rows, f"{sets}, all rows.")]
+    for kind, agreement in agreements.items():
+        for name, text in (
+            ("jaccard", sets),
+            ("cosine_error", "1 - the smallest cosine of latents"),
+            ("value_error", "Largest relative difference of a latent"),
+            ("output_error", "Largest relative difference of an output"),
         ):
-            text = f"{text}, {name} activations."
-            higher = metric == "jaccard"
-            metrics.append(_metric(f"{metric}_{name}", value, agreement.rows, higher, text))
+            text, estimate = f"{text}, {kind} activations.", getattr(agreement, name)
+            metrics.append(_metric(f"{name}_{kind}", estimate, agreement.rows, text))
     facts = facts | {
-        "rows": {name: agreement.rows for name, agreement in agreements.items()},
+        "rows": {kind: agreement.rows for kind, agreement in agreements.items()},
         "tied_rows": sum(agreement.tied_rows for agreement in agreements.values()),
     }
     write_json(Path(out) / "metrics.json", {"metrics": metrics, "facts": facts})
     return facts
 
 
-def _metric(name: str, estimate: float, n: int, higher: bool, description: str) -> dict[str, Any]:
+def _metric(name: str, estimate: float, n: int, description: str) -> dict[str, Any]:
     return {
         "name": name,
-        "estimate": float(estimate),
+        "estimate": estimate,
         "ci": None,
         "unit": "row",
         "n": n,
         "version": 1,
-        "higher_is_better": higher,
+        "higher_is_better": name.startswith("jaccard"),
         "description": description,
     }

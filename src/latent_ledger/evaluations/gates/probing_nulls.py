@@ -1,17 +1,12 @@
 """Gate of the probing metrics: probes stay at chance on shuffled data.
 
 The functions that probe a coder (:mod:`latent_ledger.evaluations.probing.evaluation`) run on the
-real activations of one hook point, after one of two shuffles:
-
-* *labels*: every concept's labels are permuted among its training examples, and among its test
-  examples;
-* *latents*: every concept's labels stay, and the features are permuted over its examples.
-
-Either way the test AUROC of every probe has expectation 1/2 exactly, whatever the probe does, as
-long as it chooses nothing on test examples. A selection of latents, a scaling or a penalty that saw
-them, or a label among the features, raises it. A hook point has no latents; the positive and the
-negative part of every channel replace them. They are numerous enough to reveal a leak in their
-selection.
+real activations of one hook point, after one of two shuffles of a concept: its *labels* are
+permuted within each split, or its features (*latents*) over all its examples. Either way the test
+AUROC of every probe has expectation 1/2 exactly, as long as the probe chooses nothing on test
+examples. A selection of latents, a scaling or a penalty that saw them, or a label among the
+features, raises it. A hook point has no latents; the positive and the negative part of every
+channel replace them, numerous enough to reveal a leak in their selection.
 
 *Bound.* Pair the test examples of a concept, one of each label, k pairs (the smaller class): under
 a permutation each pair is won with probability 1/2, independently, and the AUROC is the mean over
@@ -21,11 +16,11 @@ k_1 ... k_S pairs satisfies, for any sample size::
     P(|mean - 1/2| >= t) <= 2 exp(-2 t^2 S^2 / (1/k_1 + ... + 1/k_S))
 
 The bound t makes this probability :data:`FALSE_ALARM` over all probes and both shuffles together.
-The shuffles are seeded, so the gate gives the same answer every time.
 
 Source: Hoeffding 1963 (JASA 58:13), section 5, for two-sample U-statistics.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -51,87 +46,66 @@ FALSE_ALARM = 1e-6
 SHUFFLES = ("labels", "latents")
 BAG = "bag_of_tokens"
 
-AUROC = "auroc_shuffled_{}/{}"
-"""Name of the metric of a shuffle and a probe."""
-
 
 def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> dict[str, Any]:
     """Probe shuffled data; write ``metrics.json`` and ``shuffles.parquet`` into `out`.
 
     `settings`: concepts, top_k, examples (at most so many training examples per concept and class;
     their number sets the run time), shuffles (of each sort and concept), seed. `tokens`: a token
-    set of layout "examples"; `raw`: one hook point over it. Returns facts: hook point, bound,
-    false_alarm, largest_deviation, and the mean AUROC of the true labels, which shows that there
-    was something to shuffle away. Raises :class:`~latent_ledger.lib.errors.GateError` naming the
-    probe that is farthest from chance.
+    set of layout "examples"; `raw`: one hook point over it. Raises
+    :class:`~latent_ledger.lib.errors.GateError` naming the probe that is farthest from chance.
     """
-    tasks = [
-        limited(task, settings["examples"])
-        for task in probing.read_tasks(Path(tokens), settings["concepts"])
-    ]
+    tasks = probing.read_tasks(Path(tokens), settings["concepts"])
     pooled = probing.pooled_features(Path(tokens), Path(raw), None)["raw"]
     # The bag of tokens is no property of a hook point and takes half of the time: fit a constant.
     features = {"raw": pooled, "codes": halves(pooled), BAG: np.zeros((len(pooled), 1))}
     rows: list[dict[str, Any]] = []
     true: list[float] = []
-    draws = [(sort, number) for sort in SHUFFLES for number in range(settings["shuffles"])]
+    draws = list(itertools.product(SHUFFLES, range(settings["shuffles"])))
     total = len(tasks) * (len(draws) + 1)
     with threadpool_limits(1), Progress("shuffle", total=total, unit="probing") as progress:
         for index, task in enumerate(tasks):
-            selected = {name: matrix[examples(task)] for name, matrix in features.items()}
-            task = renumbered(task)
+            task, selected = reduced(task, features, settings["examples"])
             true.append(aurocs(task, selected, settings)["raw"])
             progress.update(1)
+            pairs = int(np.bincount(task.test_labels, minlength=2).min())
             for sort, number in draws:
                 # One stream per draw: leaving a concept out moves no other concept's shuffles.
                 key = [settings["seed"], index, SHUFFLES.index(sort), number]
-                rng = np.random.default_rng(key)
-                pairs = int(np.bincount(task.test_labels, minlength=2).min())
-                for probe, value in aurocs(*shuffled(task, selected, sort, rng), settings).items():
-                    rows.append(
-                        {
-                            "concept": task.concept,
-                            "shuffled": sort,
-                            "shuffle": number,
-                            "probe": probe,
-                            "auroc": value,
-                            "pairs": pairs,
-                        }
-                    )
+                probed = shuffled(task, selected, sort, np.random.default_rng(key))
+                draw = {"concept": task.concept, "shuffled": sort, "shuffle": number}
+                rows += [
+                    {**draw, "probe": probe, "auroc": auroc, "pairs": pairs}
+                    for probe, auroc in aurocs(*probed, settings).items()
+                ]
                 progress.update(1)
     records = Records(out, resamples=0, seed=settings["seed"])
     records.table("shuffles.parquet", by_column(rows))
-    facts = {
-        "hook_point": ActivationShards(raw).hook_point,
-        **record(records, rows, float(np.mean(true))),
-    }
-    check(records, facts["bound"])
+    facts = {"hook_point": ActivationShards(raw).hook_point}
+    facts |= record(records, rows, float(np.mean(true)))
     records.write(facts)
     return facts
 
 
-def limited(task: Task, per_class: int) -> Task:
-    """A concept with only its first `per_class` training examples of each class."""
+def reduced(
+    task: Task, features: Mapping[str, Features], per_class: int
+) -> tuple[Task, dict[str, Features]]:
+    """A concept with its first `per_class` training examples of each class, and its features.
+
+    Examples are numbered as the rows of these features are: training first, then test.
+    """
     members = [np.flatnonzero(task.train_labels == label)[:per_class] for label in (0, 1)]
     kept = np.sort(np.concatenate(members))
-    return replace(task, train=task.train[kept], train_labels=task.train_labels[kept])
+    examples = np.concatenate([task.train[kept], task.test])
+    train, test = np.split(np.arange(len(examples)), [len(kept)])
+    task = replace(task, train=train, test=test, train_labels=task.train_labels[kept])
+    return task, {name: matrix[examples] for name, matrix in features.items()}
 
 
 def halves(raw: np.ndarray) -> sparse.csr_matrix:
     """Stand-ins for latents [n, 2 d]: the positive and the negative part of centred channels."""
     centred = raw - raw.mean(axis=0)
     return sparse.csr_matrix(np.hstack([np.maximum(centred, 0), np.maximum(-centred, 0)]))
-
-
-def examples(task: Task) -> np.ndarray:
-    """Rows of a concept's examples in the features: training first, then test."""
-    return np.concatenate([task.train, task.test])
-
-
-def renumbered(task: Task) -> Task:
-    """The same concept, its examples numbered in the order of :func:`examples`."""
-    end = len(task.train) + len(task.test)
-    return replace(task, train=np.arange(len(task.train)), test=np.arange(len(task.train), end))
 
 
 def shuffled(
@@ -144,7 +118,7 @@ def shuffled(
             train_labels=rng.permutation(task.train_labels),
             test_labels=rng.permutation(task.test_labels),
         ), features
-    order = rng.permutation(len(examples(task)))
+    order = rng.permutation(len(task.train) + len(task.test))
     return task, {name: matrix[order] for name, matrix in features.items()}
 
 
@@ -161,40 +135,49 @@ def aurocs(
 
 
 def bound(pairs: Sequence[int], checks: int) -> float:
-    """Deviation of a mean AUROC from 1/2 that a correct evaluation exceeds with small probability.
+    """The bound of the module's docstring for a mean over permutations, one of `checks` means.
 
-    `pairs`: their number in each permutation of the mean; `checks`: the number of means. See the
-    module's docstring for the inequality.
+    `pairs`: their number in each permutation.
     """
     inverse = sum(1 / count for count in pairs)
     return math.sqrt(math.log(2 * checks / FALSE_ALARM) * inverse / 2) / len(pairs)
 
 
 def record(records: Records, rows: Sequence[Mapping[str, Any]], true: float) -> dict[str, Any]:
-    """Record the mean AUROC of every shuffle and probe; its interval is the bound around it."""
+    """Record the mean AUROC of every shuffle and probe, the bound around it as its interval.
+
+    Returns facts: the bound and its false_alarm, the largest_deviation, and `true`, the mean AUROC
+    of the true labels, which shows that there was something to shuffle away. Raises
+    :class:`GateError` naming the metric farthest from 0.5, if it exceeds its bound.
+    """
     probes = list(dict.fromkeys(row["probe"] for row in rows))
-    checks = len(probes) * len(SHUFFLES)
-    deviations = []
-    for sort in SHUFFLES:
-        for probe in probes:
-            group = [row for row in rows if row["shuffled"] == sort and row["probe"] == probe]
-            allowed = bound([row["pairs"] for row in group], checks)
-            mean = float(np.mean([row["auroc"] for row in group]))
-            deviations.append(abs(mean - 0.5))
-            records.add(
-                AUROC.format(sort, probe),
-                mean,
-                ci=(mean - allowed, mean + allowed),
-                unit="shuffle",
-                n=len(group),
-                seed=records.seed,
-                higher_is_better=None,
-                description=f"Mean test AUROC of probe {probe} with shuffled {sort}; a correct "
-                f"evaluation leaves 0.5 outside one of the gate's {checks} intervals with "
-                f"probability {FALSE_ALARM:g} at most.",
-            )
-    shuffles = len(rows) // len(probes)
-    largest = max(deviations)
+    checks, shuffles = len(probes) * len(SHUFFLES), len(rows) // len(probes)
+    for sort, probe in itertools.product(SHUFFLES, probes):
+        group = [row for row in rows if row["shuffled"] == sort and row["probe"] == probe]
+        allowed = bound([row["pairs"] for row in group], checks)
+        mean = float(np.mean([row["auroc"] for row in group]))
+        records.add(
+            f"auroc_shuffled_{sort}/{probe}",
+            mean,
+            ci=(mean - allowed, mean + allowed),
+            unit="shuffle",
+            n=len(group),
+            seed=records.seed,
+            higher_is_better=None,
+            description=f"Mean test AUROC of probe {probe} with shuffled {sort}; a correct "
+            f"evaluation leaves 0.5 outside one of the gate's {checks} intervals with "
+            f"probability {FALSE_ALARM:g} at most.",
+        )
+    limit = float(f"{allowed:.3g}")
+    worst = max(records.metrics.values(), key=lambda metric: abs(metric["estimate"] - 0.5))
+    low, high = worst["ci"]
+    if not low <= 0.5 <= high:
+        raise GateError(
+            f"{GATE}, {worst['name']} is {worst['estimate']:.3f} and must be 0.5 (within "
+            f"{limit:.3f}, n={worst['n']} shuffles): probing sees test labels; correct "
+            "evaluations/probing/evaluation.py or statistics/probes.py."
+        )
+    largest = abs(worst["estimate"] - 0.5)
     records.add(
         "largest_deviation",
         largest,
@@ -203,35 +186,19 @@ def record(records: Records, rows: Sequence[Mapping[str, Any]], true: float) -> 
         higher_is_better=False,
         description="Largest deviation of these mean AUROCs from 0.5, over probes and shuffles.",
     )
-    concepts = len({row["concept"] for row in rows})
     records.add(
         "auroc_true_labels/raw",
         true,
         unit="concept",
-        n=concepts,
+        n=len({row["concept"] for row in rows}),
         higher_is_better=True,
         description="Mean test AUROC of the raw activations with the true labels.",
     )
     return {
-        "bound": float(f"{allowed:.3g}"),
+        "bound": limit,
         "false_alarm": FALSE_ALARM,
         "largest_deviation": float(f"{largest:.3g}"),
         "checks": checks,
         "shuffles": shuffles,
         "true_auroc": float(f"{true:.3g}"),
     }
-
-
-def check(records: Records, allowed: float) -> None:
-    """Raise :class:`GateError` naming the metric farthest from 0.5, if it exceeds its bound."""
-    nulls = [
-        metric for metric in records.metrics.values() if metric["name"].startswith("auroc_shuffled")
-    ]
-    worst = max(nulls, key=lambda metric: abs(metric["estimate"] - 0.5))
-    low, high = worst["ci"]
-    if not low <= 0.5 <= high:
-        raise GateError(
-            f"{GATE}, {worst['name']} is {worst['estimate']:.3f} and must be 0.5 (within "
-            f"{allowed:.3f}, n={worst['n']} shuffles): probing sees test labels; correct "
-            "evaluations/probing/evaluation.py or statistics/probes.py."
-        )

@@ -14,7 +14,6 @@ from typing import Any
 from latent_ledger.coders.formats.site_file import read_site
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
-from latent_ledger.evaluations.gates.fidelity import Implementation
 from latent_ledger.models.device import best_device
 
 
@@ -28,19 +27,10 @@ def produce(
     """
     device = best_device()
     ours = load_coder(coder, device)
-    name, theirs = library(coder)
-    real = fidelity.real_rows(activations, ours, settings["real_rows"])
-    random = fidelity.random_rows(real, settings["random_rows"], settings["seed"])
-    agreements = {
-        kind: fidelity.compare(ours, theirs, rows, device)
-        for kind, rows in (("random", random), ("real", real))
-    }
-    fidelity.require(agreements, f"the reader of {ours.site} does not encode as {name} does.")
-    return fidelity.write(agreements, {"coder": settings["coder"], "against": name}, out)
-
-
-def library(folder: Path) -> tuple[str, Implementation]:
-    """The name of the library that a coder comes from, and its implementation of the coder."""
-    name, _ = read_site(folder)
+    name, _ = read_site(coder)
     reference = import_module(f"latent_ledger.coders.formats.{name}.reference")
-    return reference.library(Path(folder), load_coder(folder))
+    library, theirs = reference.library(Path(coder), load_coder(coder))
+    rows = fidelity.rows_by_kind(settings, activations, ours)
+    agreements = fidelity.compare_kinds(ours, theirs, rows, device)
+    fidelity.require(agreements, f"the reader of {ours.site} does not encode as {library} does.")
+    return fidelity.write(agreements, {"coder": settings["coder"], "against": library}, out)

@@ -6,13 +6,14 @@
 
 Both go through the functions that evaluate a coder
 (:mod:`latent_ledger.evaluations.reconstruction.evaluation`), on the real activations of one hook
-point: the same rows left out, sums per document, and ratio over documents. With BOS rows the mean
-is that of these rows too. The predicted mean is computed here, independently of the one that
-centres the variance. A variance that is not centred (0.935 where the truth is 0, in a peer), or
-centred on other rows than are summed, fails here, within :data:`TOLERANCE`.
+point. With BOS rows the mean is that of these rows too. The predicted mean is computed here,
+independently of the one that centres the variance. A variance that is not centred (0.935 where the
+truth is 0, in a peer), or centred on other rows than are summed, misses its score by more than
+:data:`TOLERANCE`.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from safetensors.torch import load_file
 from scipy.sparse import csr_matrix
 
 from latent_ledger.evaluations.reconstruction import evaluation as reconstruction
+from latent_ledger.evaluations.reconstruction.splicing import SPLICED_SUMS
 from latent_ledger.lib.errors import GateError
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.records import Records
@@ -29,17 +31,13 @@ from latent_ledger.statistics.records import Records
 GATE = "metric nulls"
 TOLERANCE = 1e-6
 
-SPLICES = ("spliced_tokens", "ce_clean", "ce_spliced", "ce_ablated", "kl")
-"""Sums of the part of the evaluation that runs the model; nothing is spliced here."""
 
-
+@dataclass
 class Predictor:
     """A coder without latents: it writes a constant [d], or exactly what it reads."""
 
+    constant: np.ndarray | None
     width = 1
-
-    def __init__(self, constant: np.ndarray | None) -> None:
-        self.constant = constant
 
     def decode(
         self, indptr: torch.Tensor, indices: torch.Tensor, values: torch.Tensor, x: torch.Tensor
@@ -50,11 +48,11 @@ class Predictor:
         return torch.as_tensor(self.constant).to(x).expand_as(x)
 
 
+@dataclass
 class NoCodes:
     """The codes of a :class:`Predictor`: no latent is active anywhere."""
 
-    def __init__(self, shard_rows: list[int]) -> None:
-        self.shard_rows = shard_rows
+    shard_rows: list[int]
 
     def shards(self) -> Iterator[csr_matrix]:
         """Empty codes [rows, 1], shard by shard."""
@@ -68,8 +66,7 @@ def produce(
     """Score both predictors on one hook point; write ``metrics.json`` and tables into `out`.
 
     `settings`: resamples, seed. `activations`: one hook point over the packed token set `tokens`.
-    Returns facts: hook point, tolerance, and the largest deviation from the known scores. Raises
-    :class:`~latent_ledger.lib.errors.GateError` naming the first metric that misses it.
+    Raises :class:`~latent_ledger.lib.errors.GateError` naming the first metric that misses.
     """
     targets = ActivationShards(activations)
     doc_ids = load_file(Path(tokens) / "tokens.safetensors")["doc_ids"]
@@ -78,25 +75,18 @@ def produce(
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     expected = {}
     mean, mean_with_bos = true_means(targets, doc_ids)
-    for name, constant, wanted in (
-        ("mean", mean, {"variance_explained": 0.0}),
-        ("mean_with_bos", mean_with_bos, {"variance_explained_with_bos": 0.0}),
-        (
-            "target",
-            None,
-            {"variance_explained": 1.0, "variance_explained_with_bos": 1.0, "cosine": 1.0},
-        ),
+    perfect = {"variance_explained": 1.0, "variance_explained_with_bos": 1.0, "cosine": 1.0}
+    bos_included = "the target's mean, BOS rows included"
+    codes, documents = NoCodes(targets.shard_rows), int(doc_ids.max()) + 1
+    for name, constant, output, wanted in (
+        ("mean", mean, "the target's mean", {"variance_explained": 0.0}),
+        ("mean_with_bos", mean_with_bos, bos_included, {"variance_explained_with_bos": 0.0}),
+        ("target", None, "the target itself", perfect),
     ):
         sums, _, _ = reconstruction.reconstruction_sums(
-            Predictor(constant),
-            targets,
-            targets,
-            NoCodes(targets.shard_rows),
-            owners,
-            means,
-            documents=int(doc_ids.max()) + 1,
+            Predictor(constant), targets, targets, codes, owners, means, documents
         )
-        unspliced = {splice: np.zeros_like(sums["tokens"]) for splice in SPLICES}
+        unspliced = {name: np.zeros_like(sums["tokens"]) for name in SPLICED_SUMS}
         table = f"{name}.parquet"
         records.table(table, reconstruction.document_table(sums | unspliced))
         for metric, value in wanted.items():
@@ -107,18 +97,13 @@ def produce(
                 table,
                 unit="document",
                 higher_is_better=higher_is_better,
-                description=f"{metric} of a coder that writes {_output(name)}; must be {value:g}.",
+                description=f"{metric} of a coder that writes {output}; must be {value:g}.",
                 unit_id="doc_id",
                 numerator=numerator,
                 denominator=denominator,
             )
             expected[f"{metric}_of_{name}"] = value
     deviation = check(records, expected)
-    facts = {
-        "hook_point": targets.hook_point,
-        "tolerance": TOLERANCE,
-        "largest_deviation": deviation,
-    }
     records.add(
         "largest_deviation",
         deviation,
@@ -127,6 +112,11 @@ def produce(
         higher_is_better=False,
         description="Largest deviation of these metrics from what must come out.",
     )
+    facts = {
+        "hook_point": targets.hook_point,
+        "tolerance": TOLERANCE,
+        "largest_deviation": deviation,
+    }
     records.write(facts)
     return facts
 
@@ -150,22 +140,13 @@ def true_means(targets: ActivationShards, doc_ids: torch.Tensor) -> tuple[np.nda
 
 def check(records: Records, expected: Mapping[str, float]) -> float:
     """The largest deviation from `expected`. Raises :class:`GateError` beyond the tolerance."""
-    deviations = {
-        name: abs(records.metrics[name]["estimate"] - value) for name, value in expected.items()
-    }
-    for name, deviation in deviations.items():
-        if not deviation <= TOLERANCE:
+    deviations = []
+    for name, value in expected.items():
+        estimate = records.metrics[name]["estimate"]
+        deviations.append(abs(estimate - value))
+        if not deviations[-1] <= TOLERANCE:
             raise GateError(
-                f"{GATE}, {name} is {records.metrics[name]['estimate']:.6g} and must be "
-                f"{expected[name]:g} (within {TOLERANCE:.0e}): correct "
-                "evaluations/reconstruction/evaluation.py."
+                f"{GATE}, {name} is {estimate:.6g} and must be {value:g} (within "
+                f"{TOLERANCE:.0e}): correct evaluations/reconstruction/evaluation.py."
             )
-    return round(max(deviations.values()), 9)  # the last bits differ between machines
-
-
-def _output(name: str) -> str:
-    return {
-        "mean": "the target's mean",
-        "mean_with_bos": "the target's mean, BOS rows included",
-        "target": "the target itself",
-    }[name]
+    return round(max(deviations), 9)  # the last bits differ between machines

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import table
+from latent_ledger.evaluations.formatting import titled_table
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
 
@@ -17,34 +17,33 @@ def read_fidelity(payload: Payload) -> Finding:
     """Jaccard first; then the errors of values and outputs, and the result of the wrong variant."""
     facts, metrics = payload.facts, metrics_of(payload)
     by = named(metrics)
+    value_error, output_error = (
+        max(metric["estimate"] for metric in metrics if metric["name"].startswith(name))
+        for name in ("value_error", "output_error")
+    )
     rows = " and ".join(f"{count:,} {kind}" for kind, count in facts["rows"].items())
     text = (
         f"Jaccard {by['jaccard']['estimate']:.3f} against {facts['against']} on {rows} rows "
-        f"(n={by['jaccard']['n']:,} rows); largest relative error of a value "
-        f"{worst(metrics, 'value_error'):.1e}, of an output {worst(metrics, 'output_error'):.1e} "
-        f"(bound 1e-04); {facts['tied_rows']:,} rows with a tie at the boundary"
+        f"(n={by['jaccard']['n']:,} rows); largest relative error of a value {value_error:.1e}, "
+        f"of an output {output_error:.1e} (bound 1e-04); {facts['tied_rows']:,} rows with a tie "
+        "at the boundary"
     )
     wrong, notes = facts.get("wrong_variant"), ""
-    if wrong:
+    if wrong and wrong["fails"]:
         jaccards = " and ".join(f"{jaccard:.2f}" for jaccard in wrong["jaccard"].values())
         notes = f"With {wrong['option']} the same check fails: Jaccard {jaccards}."
-        if not wrong["fails"]:
-            notes = (
-                f"With {wrong['option']} the same check passes too: b_dec is only "
-                f"{wrong['b_dec_norm']:g} of a row's norm, so the two are one function."
-            )
+    elif wrong:
+        notes = (
+            f"With {wrong['option']} the same check passes too: b_dec is only "
+            f"{wrong['b_dec_norm']:g} of a row's norm, so the two are one function."
+        )
     reference = {"value": 1.0, "tolerance": 0.0}
     return Finding(text, main=by["jaccard"], notes=notes, metrics=metrics, reference=reference)
 
 
-def worst(metrics: Sequence[dict[str, Any]], name: str) -> float:
-    """The largest estimate among the metrics of this name, over the kinds of rows."""
-    return max(metric["estimate"] for metric in metrics if metric["name"].startswith(name))
-
-
 def read_reconstruction_nulls(payload: Payload) -> Finding:
     """Variance explained of the mean and of the target itself, and the largest deviation."""
-    facts, metrics = payload.facts, metrics_of(payload)
+    metrics = metrics_of(payload)
     by = named(metrics)
     main = by["largest_deviation"]
     text = (
@@ -52,7 +51,7 @@ def read_reconstruction_nulls(payload: Payload) -> Finding:
         f"{by['variance_explained_of_target']['estimate']:.6f} for the target itself, with and "
         f"without BOS within {main['estimate']:.0e} (n={main['n']:,} documents)"
     )
-    reference = {"value": 0.0, "tolerance": facts["tolerance"]}
+    reference = {"value": 0.0, "tolerance": payload.facts["tolerance"]}
     return Finding(text, main=main, metrics=metrics, reference=reference)
 
 
@@ -78,7 +77,6 @@ READERS: dict[str, Callable[[Payload], Finding]] = {
 }
 """Rule of a gate -> reader of its payload."""
 
-
 GATES = {
     "parity-": ("hook-point parity", "every captured row is TransformerLens' value"),
     "gate-reader-": ("encode fidelity, reader", "our reader is the library's coder: Jaccard 1"),
@@ -100,22 +98,22 @@ def section(current: Sequence[Any]) -> str:
         held = sum(row.label == "reproduced" for row in rows)
         if rows:
             lines.append((name, must, f"{held} of {len(rows)}", _worst_held(rows)))
-    if not lines:
-        return ""
-    title = (
+    return titled_table(
         "## Gates\n\n"
         "What must hold before a number is measured. A gate that fails blocks what depends on it: "
-        "those rows say so and carry no number."
+        "those rows say so and carry no number.",
+        ("gate", "what must hold", "held", "worst of these"),
+        lines,
+        (2, 3),
     )
-    header = ("gate", "what must hold", "held", "worst of these")
-    return f"{title}\n\n{table(header, lines, {2, 3})}"
 
 
 def _worst_held(rows: Sequence[Any]) -> str:
     """The worst main number among the gates that were measured."""
-    by = [named(row.metrics) for row in rows if row.metrics]
-    jaccards = [metrics["jaccard"]["estimate"] for metrics in by if "jaccard" in metrics]
-    deviations = [m["largest_deviation"]["estimate"] for m in by if "largest_deviation" in m]
+    jaccards, deviations = (
+        [metric["estimate"] for row in rows for metric in row.metrics if metric["name"] == name]
+        for name in ("jaccard", "largest_deviation")
+    )
     if jaccards:
         return f"Jaccard {min(jaccards):.3f}"
     return f"{max(deviations):.2g} off" if deviations else ""

@@ -5,9 +5,9 @@ gate against the coder's library. The comparison covers SAELens' ``encode`` and 
 adds the skip that ``decode`` omits.
 
 A check that cannot fail shows nothing. Where a format has a wrong variant of its adapter, such as
-``apply_b_dec_to_input=False`` for a sparsify SAE, the same check runs on it and must fail. Only a
-``b_dec`` that is next to nothing (below :data:`SMALL_B_DEC` of a row's norm) makes the two variants
-one function; the gate then reports that it cannot distinguish them.
+``apply_b_dec_to_input=False`` for a sparsify SAE, the same check runs on it and must fail, unless
+``b_dec`` is next to nothing (below :data:`SMALL_B_DEC` of a row's norm) and the gate reports that
+the two variants are one function.
 """
 
 from collections.abc import Mapping
@@ -36,33 +36,22 @@ def produce(
     """Compare on random and real activations; write ``metrics.json`` into `out`; return facts.
 
     `settings`: coder (its name), random_rows, real_rows, seed. `activations`: of the coder's read
-    hook point. Facts: coder, against, rows, tied_rows and, where the format has one,
-    wrong_variant. Raises :class:`~latent_ledger.lib.errors.GateError` if the adapter differs, or if
+    hook point. Raises :class:`~latent_ledger.lib.errors.GateError` if the adapter differs, or if
     the wrong variant passes although ``b_dec`` is not small.
     """
     device = best_device()
     ours = load_coder(coder, device)
     adapted = to_saelens(coder, device=device)
-    real = fidelity.real_rows(activations, ours, settings["real_rows"])
-    random = fidelity.random_rows(real, settings["random_rows"], settings["seed"])
-    rows = {"random": random, "real": real}
-    agreements = {
-        kind: fidelity.compare(ours, implementation(adapted, device), x, device)
-        for kind, x in rows.items()
-    }
+    rows = fidelity.rows_by_kind(settings, activations, ours)
+    agreements = fidelity.compare_kinds(ours, implementation(adapted, device), rows, device)
     name = f"sae_lens.{type(adapted).__name__}"
-    fidelity.require(
-        agreements,
-        f"{name} made by coders/formats/{read_site(coder)[0]}/saelens.py does not encode as our "
-        "loader does.",
-    )
+    source = f"coders/formats/{read_site(coder)[0]}/saelens.py"
+    fidelity.require(agreements, f"{name} made by {source} does not encode as our loader does.")
     facts: dict[str, Any] = {"coder": settings["coder"], "against": name}
     if (wrong := wrong_variant(coder, device=device)) is not None:
-        wrong_agreements = {
-            kind: fidelity.compare(ours, implementation(wrong.sae, device), x, device)
-            for kind, x in rows.items()
-        }
-        facts["wrong_variant"] = judge_wrong_variant(wrong_agreements, wrong, real)
+        theirs = implementation(wrong.sae, device)
+        wrong_agreements = fidelity.compare_kinds(ours, theirs, rows, device)
+        facts["wrong_variant"] = judge_wrong_variant(wrong_agreements, wrong, rows["real"])
     return fidelity.write(agreements, facts, out)
 
 

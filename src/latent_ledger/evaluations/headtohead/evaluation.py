@@ -5,16 +5,14 @@
 Units that belong to one coder, such as latents, never pair by id. A family that says ``match``
 pairs them one to one by a column of their table, their firing frequency; others stay unpaired.
 
-The inputs are the metric records of other evaluations. Their `statistic`, `table`, `columns` and
-`where` say how an estimate is recomputed from per-unit values, so any metric with a per-unit table
-can be compared, and its evaluation needs no code for that. A number passes three gates:
-the two coders' recipes agree on the fairness fields, the two records describe the same measurement,
-and the recorded estimate is what the table gives. A comparison that is unfair by declaration
+The inputs are the metric records of other evaluations, and any metric with a per-unit table can be
+compared (:mod:`~latent_ledger.statistics.records`). A number passes three gates: the two coders'
+recipes agree on the fairness fields, the two records describe the same measurement, and the
+recorded estimate is what the table gives. A comparison that is unfair by declaration
 (`allow_unfair`) is made, and its record lists those fields.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +32,24 @@ from latent_ledger.statistics.reading import (
     values_and_column,
 )
 
-VERSION = 1
-
 SAME_MEASUREMENT = ("unit", "version", "statistic", "higher_is_better", "where")
+
+NUMBERS = (
+    *("estimate", "estimate_a", "estimate_b", "ci", "bca", "ci_excludes_zero", "se"),
+    *("p", "p_welch", "p_mannwhitney", "tests_note", "paired", "n", "n_a", "n_b", "excluded"),
+)
+"""Fields of a record that are those of its :class:`~.resampling.Contrast`."""
+
+COLUMNS = pa.schema(
+    [(name, pa.string()) for name in ("metric", "a", "b", "unit", "tests_note")]
+    + [(name, pa.float64()) for name in ("estimate", "estimate_a", "estimate_b", "low", "high")]
+    + [(name, pa.float64()) for name in ("bca_low", "bca_high", "se", "p", "p_holm")]
+    + [(name, pa.float64()) for name in ("p_welch", "p_mannwhitney", "level")]
+    + [(name, pa.bool_()) for name in ("paired", "ci_excludes_zero")]
+    + [(name, pa.int64()) for name in ("n_a", "n_b", "seed", "resamples", "excluded")]
+    + [("unfair", pa.list_(pa.string()))]
+)
+"""Columns of ``contrasts.parquet``."""
 
 
 def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -48,16 +61,18 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
     ``allow_unfair``: a list of fields, allowed for every pair, or of {"pair": [a, b], "fields":
     [...]} (no ``fields``: all of them). `tables`: "<source>/<instance>" -> evaluation folder.
 
-    Writes ``metrics.json`` (one record per contrast a - b, in the order metrics x pairs) and
-    ``contrasts.parquet`` (one row per contrast); returns the facts of the family. Raises
-    :class:`GateError` for coders or records that do not compare, and :class:`LedgerError` for a
-    declaration that names what does not exist.
+    Writes ``metrics.json`` and ``contrasts.parquet``, one entry per contrast a - b in the order
+    metrics x pairs; returns the facts of the family. Raises :class:`GateError` for coders or
+    records that do not compare, and :class:`LedgerError` for a faulty declaration.
     """
-    contrasts = []
-    pairs = _family(settings["metrics"], settings["pairs"])
-    unfair = {pair: _unfair_fields(pair, settings) for pair in pairs}
-    for metric in settings["metrics"]:
-        contrasts += [_contrast(metric, pair, unfair[pair], settings, tables) for pair in pairs]
+    metrics, pairs = settings["metrics"], settings["pairs"]
+    _check_family(metrics, pairs)
+    unfair = [_unfair_fields(pair, settings) for pair in pairs]
+    contrasts = [
+        _contrast(metric, pair, fields, settings, tables)
+        for metric in metrics
+        for pair, fields in zip(pairs, unfair, strict=True)
+    ]
     adjusted = resampling.holm([contrast["p"] for contrast in contrasts])
     for contrast, p_holm in zip(contrasts, adjusted, strict=True):
         contrast["p_holm"] = float(p_holm)
@@ -74,14 +89,21 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
         "smallest_p_holm": min(1.0, 2 * len(contrasts) / (settings["resamples"] + 1)),
     }
     write_json(out / "metrics.json", {"metrics": contrasts, "facts": facts})
-    pq.write_table(_table(contrasts), out / "contrasts.parquet", row_group_size=ROW_GROUP)
+    rows = [
+        contrast
+        | dict(zip(("low", "high"), contrast["ci"] or (None, None), strict=True))
+        | dict(zip(("bca_low", "bca_high"), contrast["bca"] or (None, None), strict=True))
+        for contrast in contrasts
+    ]
+    table = pa.Table.from_pylist(rows, schema=COLUMNS)
+    pq.write_table(table, out / "contrasts.parquet", row_group_size=ROW_GROUP)
     return facts
 
 
 def _contrast(
     metric: str,
-    pair: tuple[str, str],
-    unfair: Sequence[str],
+    pair: Sequence[str],
+    unfair: list[str],
     settings: Mapping[str, Any],
     tables: Mapping[str, Path],
 ) -> dict[str, Any]:
@@ -100,6 +122,7 @@ def _contrast(
     if match and unit not in OWN_UNITS:
         raise LedgerError(f"{metric} is over {unit}s, which need no match: both coders share them.")
     (a, key_a), (b, key_b) = (values_and_column(folder, name, match or "") for folder in folders)
+    bootstrap = {key: settings[key] for key in ("resamples", "seed", "level")}
     common = {
         "name": f"{metric}: {pair[0]} - {pair[1]}",
         "metric": metric,
@@ -107,16 +130,14 @@ def _contrast(
         "b": pair[1],
         "matched_on": match,
         "unit": f"{unit} pair" if match else unit,
-        "seed": settings["seed"],
-        "resamples": settings["resamples"],
-        "level": settings["level"],
-        "version": VERSION,
+        **bootstrap,
+        "version": 1,
         "higher_is_better": records[0].get("higher_is_better"),
         "statistic": None,
         "table": None,
         "columns": {},
         "where": {},
-        "unfair": list(unfair),
+        "unfair": unfair,
     }
     likeness = ""
     if key_a is not None and key_b is not None:
@@ -125,35 +146,17 @@ def _contrast(
         except matching.TooFewAlike as error:
             return common | _not_made(a, b, f"{error}")
         likeness = f", alike in {match} within {np.median(ratios):.2f} (median)"
-    contrast = resampling.compare(
-        a,
-        b,
-        resamples=settings["resamples"],
-        seed=settings["seed"],
-        level=settings["level"],
-        paired=False if common["unit"] in OWN_UNITS else None,
-    )
-    count = contrast.n_pairs or f"{contrast.n_a} and {contrast.n_b}"
+    may_pair = common["unit"] not in OWN_UNITS
+    contrast = resampling.compare(a, b, **bootstrap, paired=None if may_pair else False)
+    if contrast.paired:
+        design = f"paired bootstrap over {contrast.n}"
+    else:
+        design = f"unpaired bootstrap over {contrast.n_a} and {contrast.n_b}"
     return common | {
-        "estimate": contrast.estimate,
-        "estimate_a": contrast.estimate_a,
-        "estimate_b": contrast.estimate_b,
-        "ci": _finite([contrast.low, contrast.high]),
-        "bca": _finite([contrast.bca_low, contrast.bca_high]),
-        "ci_excludes_zero": contrast.ci_excludes_zero,
-        "se": contrast.se,
-        "p": contrast.p,
-        "p_welch": contrast.p_welch,
-        "p_mannwhitney": contrast.p_mannwhitney,
-        "tests_note": contrast.tests_note,
-        "paired": contrast.paired,
-        "n": contrast.n_pairs or contrast.n_a + contrast.n_b,
-        "n_a": contrast.n_a,
-        "n_b": contrast.n_b,
-        "excluded": contrast.excluded,
+        **{field: getattr(contrast, field) for field in NUMBERS},
         "not_made": None,
-        "description": f"{name} of {pair[0]} minus that of {pair[1]}; {contrast.pairing} bootstrap "
-        f"over {count} {common['unit']}s{likeness}.",
+        "description": f"{name} of {pair[0]} minus that of {pair[1]}; "
+        f"{design} {common['unit']}s{likeness}.",
     }
 
 
@@ -162,11 +165,9 @@ def _not_made(a: resampling.Values, b: resampling.Values, reason: str) -> dict[s
 
     The contrast stays in its family with p = 1, so that Holm corrects for all that was declared.
     """
-    empty = ("estimate", "estimate_a", "estimate_b", "ci", "bca", "se", "p_welch", "p_mannwhitney")
-    return dict.fromkeys(empty) | {
+    return dict.fromkeys(NUMBERS) | {
         "ci_excludes_zero": False,
         "p": 1.0,
-        "tests_note": None,
         "paired": False,
         "n": 0,
         "n_a": len(a),
@@ -177,25 +178,21 @@ def _not_made(a: resampling.Values, b: resampling.Values, reason: str) -> dict[s
     }
 
 
-def _family(metrics: Sequence[str], pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
-    """The declared pairs as tuples. Raises :class:`LedgerError` for an invalid family."""
-    declared = [tuple(pair) for pair in pairs]
-    if not metrics or not declared:
+def _check_family(metrics: Sequence[str], pairs: Sequence[Sequence[str]]) -> None:
+    if not metrics or not pairs:
         raise LedgerError("A comparison family needs at least one metric and one pair of coders.")
     for metric in metrics:
         if "." not in metric:
             raise LedgerError(f"Metric {metric!r} is not of the form <evaluation>.<metric>.")
-    for pair in declared:
+    for pair in pairs:
         if len(pair) != 2 or pair[0] == pair[1]:
             raise LedgerError(f"A pair is two different coders, not {list(pair)}.")
     # A contrast counted twice would make Holm's correction too strict for all others.
-    unordered = {frozenset(pair) for pair in declared}
-    if len(unordered) < len(declared) or len({*metrics}) < len(metrics):
+    if len({*map(frozenset, pairs)}) < len(pairs) or len({*metrics}) < len(metrics):
         raise LedgerError("A comparison family names a pair or a metric twice.")
-    return [(first, second) for first, second in declared]
 
 
-def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[str]:
+def _unfair_fields(pair: Sequence[str], settings: Mapping[str, Any]) -> list[str]:
     """Fairness fields in which the pair's recipes differ.
 
     Raises :class:`GateError` for a field that `allow_unfair` does not cover.
@@ -204,23 +201,21 @@ def _unfair_fields(pair: tuple[str, str], settings: Mapping[str, Any]) -> list[s
     for spec in pair:
         if spec not in recipes:
             raise LedgerError(f"No recipe is given for {spec}{nearest_of(spec, recipes)}")
-    first, second = (recipes[spec] for spec in pair)
-    differing = [
-        field
-        for field in sorted({*first, *second})
-        if first.get(field, "not stated") != second.get(field, "not stated")
-    ]
-    for field in differing:
+    differing = []
+    for field in sorted({field for spec in pair for field in recipes[spec]}):
+        first, second = (recipes[spec].get(field, "not stated") for spec in pair)
+        if first == second:
+            continue
         if not any(_allows(entry, pair, field) for entry in settings.get("allow_unfair") or ()):
             raise GateError(
-                f"fair comparison: {field} is {first.get(field, 'not stated')!r} for {pair[0]} and "
-                f"{second.get(field, 'not stated')!r} for {pair[1]}; make them equal or list "
-                f"{field} under allow_unfair."
+                f"fair comparison: {field} is {first!r} for {pair[0]} and {second!r} for "
+                f"{pair[1]}; make them equal or list {field} under allow_unfair."
             )
+        differing.append(field)
     return differing
 
 
-def _allows(entry: str | Mapping[str, Any], pair: tuple[str, str], field: str) -> bool:
+def _allows(entry: str | Mapping[str, Any], pair: Sequence[str], field: str) -> bool:
     """Whether an entry of `allow_unfair` covers this field of this pair, in either order."""
     if isinstance(entry, str):
         return entry == field
@@ -230,30 +225,3 @@ def _allows(entry: str | Mapping[str, Any], pair: tuple[str, str], field: str) -
         )
     fields = entry.get("fields")
     return {*entry["pair"]} == {*pair} and (fields is None or field in fields)
-
-
-def _finite(bounds: Sequence[float]) -> list[float] | None:
-    return list(bounds) if all(map(math.isfinite, bounds)) else None
-
-
-def _table(contrasts: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The contrasts as a flat table, intervals as two columns each."""
-    floats = [
-        *("estimate", "estimate_a", "estimate_b", "low", "high", "bca_low", "bca_high", "se"),
-        *("p", "p_holm", "p_welch", "p_mannwhitney", "level"),
-    ]
-    schema = pa.schema(
-        [(name, pa.string()) for name in ("metric", "a", "b", "unit", "tests_note")]
-        + [(name, pa.float64()) for name in floats]
-        + [(name, pa.bool_()) for name in ("paired", "ci_excludes_zero")]
-        + [(name, pa.int64()) for name in ("n_a", "n_b", "seed", "resamples", "excluded")]
-        + [("unfair", pa.list_(pa.string()))]
-    )
-    rows = []
-    for contrast in contrasts:
-        low, high = contrast["ci"] or (None, None)
-        bca_low, bca_high = contrast["bca"] or (None, None)
-        rows.append(
-            {**contrast, "low": low, "high": high, "bca_low": bca_low, "bca_high": bca_high}
-        )
-    return pa.Table.from_pylist(rows, schema=schema)

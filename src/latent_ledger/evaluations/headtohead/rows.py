@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import count, digits_for, interval, table
+from latent_ledger.evaluations.formatting import (
+    count,
+    digits_for,
+    interval,
+    measured,
+    titled_table,
+)
 from latent_ledger.evaluations.headtohead.plan import NAME
 from latent_ledger.planning.stage import Finding, RowPlan, by_name, metrics_of
 
@@ -20,14 +26,12 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"({pairing(contrast)}, {count(contrast)}; p={contrast['p']:.2g}, "
         f"Holm {contrast['p_holm']:.2g})"
     )
-    tests = [
+    tests = ["BCa [{:+.3f}, {:+.3f}]".format(*contrast["bca"])] if contrast["bca"] else []
+    tests += [
         f"{name} p={contrast[key]:.2g}"
         for name, key in (("Welch", "p_welch"), ("Mann-Whitney", "p_mannwhitney"))
         if contrast.get(key) is not None
     ]
-    if contrast["bca"]:
-        low, high = contrast["bca"]
-        tests.insert(0, f"BCa [{low:+.3f}, {high:+.3f}]")
     notes = "; ".join(tests) + "." if tests else ""
     if contrast.get("unfair"):
         differ = ", ".join(contrast["unfair"])
@@ -50,9 +54,7 @@ def family_of(values: Mapping[str, Any]) -> str:
 def section(current: Sequence[Any]) -> str:
     """The ledger's table of all contrasts."""
     lines = []
-    for row in current:
-        if row.row_type != NAME or not row.metrics:
-            continue
+    for row in measured(current, NAME):
         contrast = row.metrics[0]
         metric, _, pair = contrast["name"].partition(": ")
         if contrast["not_made"]:
@@ -63,19 +65,9 @@ def section(current: Sequence[Any]) -> str:
                 f"{contrast['p_holm']:.2g}",
                 f"{pairing(contrast)}, {count(contrast)[2:]}",
             )
-        lines.append(
-            (
-                family_of(row.values),
-                metric.partition(".")[2].replace("_", " "),
-                pair,
-                *cells,
-                row.label,
-            )
-        )
-    if not lines:
-        return ""
-    header = ("family", "metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict")
-    return (
+        short = metric.partition(".")[2].replace("_", " ")
+        lines.append((family_of(row.values), short, pair, *cells, row.label))
+    return titled_table(
         "## Head to head\n\nEvery declared contrast, whether it flatters or not. A verdict is "
         "*inconclusive* when the interval includes 0 or Holm's correction over its family says "
         "so. Families named *controls* say what is left of a number where there was nothing to "
@@ -83,5 +75,8 @@ def section(current: Sequence[Any]) -> str:
         "matched one to one on how often they fire. An interval answers for other documents, "
         "examples or latents, not for another training run: what you build on deserves a second "
         "seed, of the coders and of the model; `latent-ledger compare` lays the ledgers side by "
-        "side.\n\n" + table(header, lines, (3, 4))
+        "side.",
+        ("family", "metric", "contrast", "difference [95% CI]", "p (Holm)", "units", "verdict"),
+        lines,
+        (3, 4),
     )

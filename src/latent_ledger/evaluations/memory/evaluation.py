@@ -1,7 +1,7 @@
 """The memory plan of one scorer: the GPUs it fits on, alone and with the model under study.
 
 It predicts, before money is spent, a failure of the reference ledger: its 7B scorer did not start
-on a 24 GB GPU next to the resident model, and did on a 40 GB one. The plan is arithmetic only: see
+on a 24 GB GPU next to the resident model. It is arithmetic: see
 :mod:`latent_ledger.resources.memory`.
 """
 
@@ -46,10 +46,10 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
             ("fits_alone", alone.fits, "", "1 if the configured share works on an empty GPU"),
             ("sequences_alone", alone.sequences, "prompt", "prompts of full length at a time"),
         ):
+            text = f"{meaning}, {gpu.name}"
             records.add(
-                f"{name}_{gpu.name}", value, unit=unit, n=1, higher_is_better=None,
-                description=f"{meaning}, {gpu.name}",
-            )  # fmt: skip
+                f"{name}_{gpu.name}", value, unit=unit, n=1, higher_is_better=None, description=text
+            )
     facts = {"scorer": scorer["source"], "model": model["source"], "why": why}
     records.write(facts)
     return facts

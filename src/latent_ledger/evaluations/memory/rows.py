@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import table
+from latent_ledger.evaluations.formatting import measured, titled_table
 from latent_ledger.evaluations.memory.plan import NAME
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of, named
 
@@ -23,31 +23,29 @@ def read(row: RowPlan, payload: Payload) -> Finding:
 def section(current: Sequence[Any]) -> str:
     """The ledger's table of scorers and GPUs."""
     lines = []
-    for row in current:
-        if row.row_type != NAME or not row.metrics:
-            continue
+    for row in measured(current, NAME):
         by = named(row.metrics)
         for gpu in (why["gpu"] for why in row.facts["why"]):
-            verdicts = {
-                place: "fits" if by[f"fits_{place}_{gpu}"]["estimate"] else "does not fit"
+            beside, alone = (
+                "fits" if by[f"fits_{place}_{gpu}"]["estimate"] else "does not fit"
                 for place in ("beside_model", "alone")
-            }
-            free = by[f"free_beside_model_{gpu}"]["estimate"]
+            )
             lines.append(
                 (
                     f"`{row.facts['scorer']}`",
                     gpu,
                     f"{by['needed']['estimate']:.1f}",
                     f"{by[f'total_{gpu}']['estimate']:.1f}",
-                    f"{free:.1f}, {verdicts['beside_model']}",
-                    verdicts["alone"],
+                    f"{by[f'free_beside_model_{gpu}']['estimate']:.1f}, {beside}",
+                    alone,
                 )
             )
-    header = ("scorer", "GPU", "needs, GiB", "of", "free beside the model, GiB", "alone")
-    text = (
+    return titled_table(
         "## Where does a scorer fit?\n\n"
         "Computed from the models' sizes before anything is started. Beside the model: one process "
         "keeps the model under study on the same GPU; alone: explaining and scoring are jobs of "
-        "their own, as they are here.\n\n"
+        "their own, as they are here.",
+        ("scorer", "GPU", "needs, GiB", "of", "free beside the model, GiB", "alone"),
+        lines,
+        (2, 3),
     )
-    return text + table(header, lines, (2, 3)) if lines else ""

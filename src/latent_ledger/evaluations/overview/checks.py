@@ -9,6 +9,7 @@ from latent_ledger.config.problems import Problem, needs_sections
 from latent_ledger.lib.suggestions import show, suggest
 
 WHERE = ("comparisons", "overview")
+AXES = ("fidelity", "interpretability")
 
 
 @needs_sections("comparisons", "evaluations", "coders", "training")
@@ -17,20 +18,17 @@ def _overview(config: dict[str, Any]) -> Iterator[Problem]:
     if overview is None:
         return
     known = metrics(config)
-    named: dict[tuple[str | int, ...], str] = {
-        ("fidelity",): overview["fidelity"],
-        ("interpretability",): overview["interpretability"],
-    }
-    named |= {("sweep", index): metric for index, metric in enumerate(overview["sweep"])}
-    unknown = False
-    for path, metric in named.items():
-        if metric not in known:
-            unknown = True
-            message = f"unknown metric {show(metric)}; {suggest(metric, known)}"
-            yield Problem((*WHERE, *path), message)
+    places: list[tuple[tuple[str | int, ...], str]] = [((axis,), overview[axis]) for axis in AXES]
+    places += [(("sweep", index), metric) for index, metric in enumerate(overview["sweep"])]
+    unknown = [
+        Problem((*WHERE, *path), f"unknown metric {show(metric)}; {suggest(metric, known)}")
+        for path, metric in places
+        if metric not in known
+    ]
     if unknown:
+        yield from unknown
         return
-    axes = [overview[axis].partition(".")[0] for axis in ("fidelity", "interpretability")]
+    axes = [overview[axis].partition(".")[0] for axis in AXES]
     first, second = ({spec.name for spec in coders_measured_by(config, axis)} for axis in axes)
     if len(first & second) < 2:
         message = f"fewer than two coders are measured by both {axes[0]} and {axes[1]}"

@@ -1,9 +1,9 @@
 """Overview of all coders: three views of the evaluations, without a new measurement.
 
 * **Pareto**: fidelity against interpretability, one point per coder. A coder is on the front when
-  no other contender is at least as good on both axes and better on one. Its *front share* is the
-  share of the bootstrap resamples in which that holds. Coders measured on the same units
-  (documents) share their resamples; coders with units of their own (latents) do not.
+  no other contender dominates it; its *front share* is the share of the bootstrap resamples in
+  which that holds. Coders measured on the same units (documents) share their resamples; coders
+  with units of their own (latents) do not.
 * **Sweep**: each metric against k.
 * **Seeds**: the spread of a metric over training seeds (sample standard deviation), and its
   sampling error on one seed (bootstrap, root mean square over seeds). A difference between coders
@@ -12,6 +12,7 @@
 Controls are drawn but never on the front: contenders should beat them.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,15 @@ from latent_ledger.statistics import resampling
 from latent_ledger.statistics.reading import OWN_UNITS, folder_of, metric_record, values_of
 from latent_ledger.statistics.records import Records, by_column
 
-Points = Sequence[Mapping[str, Any]]
-"""Coder instances: {name, coder, architecture, k, seed, control}."""
-
 
 def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Write the three views and their figures into `out`; returns the facts.
 
     `settings`: ``sources`` (see :func:`~.reading.folder_of`), ``x`` and ``y``
-    ("<evaluation>.<metric>", higher is better), ``points`` (instances measured on both), ``sweep``
-    ({metric: instances}), ``resamples``, ``seed``. `tables`: "<source>/<instance>" -> evaluation
-    folder. Writes ``pareto.parquet``, ``sweep.parquet``, ``seeds.parquet``, ``metrics.json`` and
-    the figures as SVG and PNG.
+    ("<evaluation>.<metric>", higher is better), ``points`` (instances measured on both: {name,
+    coder, architecture, k, seed, control}), ``sweep`` ({metric: instances}), ``resamples``,
+    ``seed``. `tables`: "<source>/<instance>" -> evaluation folder. Writes ``pareto.parquet``,
+    ``sweep.parquet``, ``seeds.parquet``, ``metrics.json`` and the figures as SVG and PNG.
     """
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     pareto = pareto_rows(settings, tables)
@@ -62,34 +60,27 @@ def produce(settings: Mapping[str, Any], tables: Mapping[str, Path], out: Path) 
 
 def pareto_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[dict[str, Any]]:
     """One row per point: both metrics with intervals, membership of the front, front share."""
-    points: Points = settings["points"]
-    drawn, rows = {}, []
+    rows = [dict(point) for point in settings["points"]]
+    drawn = {}
     for axis in ("x", "y"):
-        metric = settings[axis].partition(".")[2]
-        for number, point in enumerate(points):
-            folder = folder_of(settings[axis], point["name"], settings, tables)
-            unshared = metric_record(folder, metric)["unit"] in OWN_UNITS
-            seed = [settings["seed"], number + 1] if unshared else settings["seed"]
-            drawn[axis, point["name"]] = resampling.distribution(
-                values_of(folder, metric), resamples=settings["resamples"], seed=seed
+        for number, row in enumerate(rows, 1):
+            record, values = _measured(settings[axis], row["name"], settings, tables)
+            unshared = record["unit"] in OWN_UNITS
+            seed = [settings["seed"], number] if unshared else settings["seed"]
+            drawn[axis, row["name"]] = resampling.distribution(
+                values, resamples=settings["resamples"], seed=seed
             )
-    contenders = [point["name"] for point in points if not point["control"]]
-    for point in points:
-        row = dict(point)
-        for axis in ("x", "y"):
-            folder = folder_of(settings[axis], point["name"], settings, tables)
-            record = metric_record(folder, settings[axis].partition(".")[2])
             row[axis] = record["estimate"]
             row[f"{axis}_low"], row[f"{axis}_high"] = record["ci"] or (np.nan, np.nan)
             row[f"{axis}_n"] = record["n"]
-        rows.append(row)
-    estimates = np.array([[[row["x"]], [row["y"]]] for row in rows if not row["control"]])
-    shares = np.array([[drawn["x", name], drawn["y", name]] for name in contenders])
-    on_front, share = (front(values).mean(axis=1) for values in (estimates, shares))
+    contenders = [row for row in rows if not row["control"]]
+    estimates = np.array([[[row["x"]], [row["y"]]] for row in contenders])
+    resampled = np.array([[drawn[axis, row["name"]] for axis in ("x", "y")] for row in contenders])
+    on_front, shares = front(estimates)[:, 0], front(resampled).mean(axis=1)
     for row in rows:
-        index = contenders.index(row["name"]) if not row["control"] else None
-        row["on_front"] = index is not None and bool(on_front[index])
-        row["front_share"] = 0.0 if index is None else float(share[index])
+        row |= {"on_front": False, "front_share": 0.0}
+    for row, holds, share in zip(contenders, on_front, shares, strict=True):
+        row |= {"on_front": bool(holds), "front_share": float(share)}
     return rows
 
 
@@ -108,35 +99,34 @@ def front(points: np.ndarray) -> np.ndarray:
 def sweep_rows(settings: Mapping[str, Any], tables: Mapping[str, Path]) -> list[dict[str, Any]]:
     """One row per metric and coder, contenders only, with the bootstrap's interval."""
     rows = []
-    for name, points in settings["sweep"].items():
-        metric = name.partition(".")[2]
+    bootstrap = {key: settings[key] for key in ("resamples", "seed")}
+    for metric, points in settings["sweep"].items():
         for point in points:
-            folder = folder_of(name, point["name"], settings, tables)
-            record = metric_record(folder, metric)
+            record, values = _measured(metric, point["name"], settings, tables)
             low, high = record["ci"] or (np.nan, np.nan)
-            spread = resampling.estimate(
-                values_of(folder, metric), resamples=settings["resamples"], seed=settings["seed"]
-            ).se
+            se = resampling.estimate(values, **bootstrap).se
             rows.append(
-                {
-                    "metric": name,
-                    **{key: point[key] for key in ("name", "coder", "k", "seed")},
-                    "estimate": record["estimate"],
-                    "low": low,
-                    "high": high,
-                    "se": spread,
-                    "n": record["n"],
-                    "unit": record["unit"],
-                }
+                {"metric": metric, **{key: point[key] for key in ("name", "coder", "k", "seed")}}
+                | {"estimate": record["estimate"], "low": low, "high": high, "se": se}
+                | {key: record[key] for key in ("n", "unit")}
             )
     return rows
 
 
+def _measured(
+    metric: str, coder: str, settings: Mapping[str, Any], tables: Mapping[str, Path]
+) -> tuple[dict[str, Any], resampling.Values]:
+    """The record of a coder's "<evaluation>.<metric>", and its per-unit values."""
+    folder = folder_of(metric, coder, settings, tables)
+    record = metric_record(folder, metric.partition(".")[2])
+    return record, values_of(folder, record["name"])
+
+
 def seed_rows(sweep: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row per metric, coder and k with several seeds: spread over seeds, sampling error."""
-    groups: dict[tuple, list[Mapping[str, Any]]] = {}
+    groups = defaultdict(list)
     for row in sweep:
-        groups.setdefault((row["metric"], row["coder"], row["k"]), []).append(row)
+        groups[row["metric"], row["coder"], row["k"]].append(row)
     return [
         {
             "metric": metric,

@@ -48,31 +48,30 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
         shapes = dict(zip(controls, itertools.cycle(SHAPES), strict=False))
         annotated = set()
         for row in rows:
-            colour = hues.get(row["coder"], GREY)
-            size = "" if row["k"] is None or row["control"] else f"k={row['k']}"
+            colour, k = hues.get(row["coder"], GREY), None if row["control"] else row["k"]
             axes.errorbar(
                 row["x"],
                 row["y"],
-                xerr=_whisker(row, "x"),
-                yerr=_whisker(row, "y"),
+                xerr=_whisker(row, "x", "x_"),
+                yerr=_whisker(row, "y", "y_"),
                 fmt=shapes.get(row["coder"], "o"),
-                markersize=5 + (0 if row["control"] else (row["k"] or 0) ** 0.5 / 2),
+                markersize=5 + (k or 0) ** 0.5 / 2,
                 color=colour,
                 markerfacecolor="white" if row["control"] else colour,
                 elinewidth=1,
                 capsize=0,
                 alpha=0.9,
             )
-            if size and (row["coder"], size) not in annotated:
+            if k is not None and (row["coder"], k) not in annotated:
                 axes.annotate(
-                    size,
+                    f"k={k}",
                     (row["x"], row["y"]),
                     xytext=(6, 5),
                     textcoords="offset points",
                     color=colour,
                     fontsize=7,
                 )
-            annotated.add((row["coder"], size))
+            annotated.add((row["coder"], k))
         chain = sorted((row["x"], row["y"]) for row in rows if row["on_front"])
         if len(chain) > 1:
             axes.step(*zip(*chain, strict=True), where="pre", color="#BBBBBB", lw=1, zorder=0)
@@ -92,15 +91,10 @@ def pareto(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str], out: Pa
 def sweep(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
     """``sweep.svg`` and ``sweep.png``: one panel per metric, one line per coder, seeds as dots."""
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    hues = _hues(row["coder"] for row in rows)
+    hues, columns = _hues(row["coder"] for row in rows), max(1, len(metrics))
     with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(
-            1,
-            max(1, len(metrics)),
-            figsize=(3.2 * max(1, len(metrics)), 3.2),
-            layout="constrained",
-            squeeze=False,
-        )
+        size = (3.2 * columns, 3.2)
+        figure, panels = plt.subplots(1, columns, figsize=size, layout="constrained", squeeze=False)
         for axes, metric in zip(panels[0], metrics, strict=False):
             _sweep_panel(axes, [row for row in rows if row["metric"] == metric], hues)
             axes.set_title(_label(metric), loc="left", fontsize=9)
@@ -122,7 +116,7 @@ def _sweep_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], hues: Mapping[st
             axes.errorbar(
                 offset[row["k"]],
                 row["estimate"],
-                yerr=[[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]],
+                yerr=_whisker(row, "estimate", ""),
                 fmt="o",
                 color=hue,
                 markersize=4,
@@ -138,12 +132,11 @@ def _sweep_panel(axes: Axes, rows: Sequence[Mapping[str, Any]], hues: Mapping[st
 
 
 def _hues(coders: Iterable[str]) -> dict[str, str]:
-    names = list(dict.fromkeys(coders))
-    return {name: HUES[index % len(HUES)] for index, name in enumerate(names)}
+    return dict(zip(dict.fromkeys(coders), itertools.cycle(HUES), strict=False))
 
 
-def _whisker(row: Mapping[str, Any], axis: str) -> list[list[float]]:
-    return [[row[axis] - row[f"{axis}_low"]], [row[f"{axis}_high"] - row[axis]]]
+def _whisker(row: Mapping[str, Any], estimate: str, axis: str) -> list[list[float]]:
+    return [[row[estimate] - row[f"{axis}low"]], [row[f"{axis}high"] - row[estimate]]]
 
 
 def _label(metric: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import table
+from latent_ledger.evaluations.formatting import interval, table, titled_table
 from latent_ledger.planning.stage import Finding, RowPlan, metrics_of
 
 
@@ -59,6 +59,21 @@ def section(current: Sequence[Any]) -> str:
         for point in facts["pareto"]
     ]
     header = ("coder", facts["x"], facts["y"], "on the front", "share of resamples")
+    spreads = [
+        (
+            *(entry["metric"], f"`{entry['coder']}`", str(entry["k"]), str(entry["seeds"])),
+            *(f"{entry['mean']:.3f}", f"{entry['seed_sd']:.4f}", f"{entry['sampling_se']:.4f}"),
+        )
+        for entry in facts["seeds"]
+    ]
+    seeds = titled_table(
+        "### How much do seeds matter?\n\n"
+        "A difference smaller than the spread over seeds is a difference between runs, not "
+        "between coders.",
+        ("metric", "coder", "k", "seeds", "mean", "sd over seeds", "sampling error"),
+        spreads,
+        range(2, 7),
+    )
     parts = [
         "## Who is on the Pareto front?",
         "![Fidelity against interpretability](figures/pareto.svg)",
@@ -68,34 +83,11 @@ def section(current: Sequence[Any]) -> str:
         table(header, lines, range(1, 5)),
         "### What does k change?",
         "![Metrics against k](figures/sweep.svg)",
+        seeds,
     ]
-    if facts["seeds"]:
-        seed_header = ("metric", "coder", "k", "seeds", "mean", "sd over seeds", "sampling error")
-        parts += [
-            "### How much do seeds matter?",
-            "A difference smaller than the spread over seeds is a difference between runs, not "
-            "between coders.",
-            table(
-                seed_header,
-                [
-                    (
-                        entry["metric"],
-                        f"`{entry['coder']}`",
-                        str(entry["k"]),
-                        str(entry["seeds"]),
-                        f"{entry['mean']:.3f}",
-                        f"{entry['seed_sd']:.4f}",
-                        f"{entry['sampling_se']:.4f}",
-                    )
-                    for entry in facts["seeds"]
-                ],
-                range(2, 7),
-            ),
-        ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _with_interval(point: dict[str, Any], axis: str) -> str:
-    low, high = point[f"{axis}_low"], point[f"{axis}_high"]
-    text = f"{point[axis]:.3f}"
-    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
+    ci = (point[f"{axis}_low"], point[f"{axis}_high"])
+    return interval({"estimate": point[axis], "ci": None if None in ci else ci})

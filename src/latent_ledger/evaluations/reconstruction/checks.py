@@ -32,14 +32,14 @@ def _measured(config: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(path, f"unknown slice {show(name)}; {hint}")
         for index, coder in enumerate(coders):
             if coder not in known:
-                what = f"unknown coder {show(coder)}; {suggest(coder, known)}"
-                yield Problem((*path, index), what)
+                hint = suggest(coder, known)
+                yield Problem((*path, index), f"unknown coder {show(coder)}; {hint}")
             elif not known[coder].pretrained:
-                what = (
+                yield Problem(
+                    (*path, index),
                     f"{coder} is trained on documents of this corpus, and a slice may hold them; "
-                    "its reconstruction is measured on the evaluation part"
+                    "its reconstruction is measured on the evaluation part",
                 )
-                yield Problem((*path, index), what)
 
 
 CHECKS = (_slices, _measured)

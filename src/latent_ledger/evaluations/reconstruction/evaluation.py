@@ -10,15 +10,14 @@ leaves out the special rows (BOS, EOS) except ``variance_explained_with_bos``, w
 rows: one BOS can have 100 times the norm of a token and then *is* the variance. A BOS row is
 counted for the first document of its context; EOS rows belong to no document and to no metric.
 
-*Documents.* Each sum is kept per document, so that every metric is a ratio of two sums over
-documents, and its interval a bootstrap over documents. Variances are centred at the mean over all
-documents.
+*Documents.* Every metric is a ratio of two sums over documents, and its interval a bootstrap over
+documents. Variances are centred at the mean over all documents.
 
 *Splices.* See :mod:`latent_ledger.evaluations.reconstruction.splicing`; documents outside the
 spliced contexts are left out of those metrics.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +79,11 @@ def produce(
 
     `settings`: resamples, ablation ("zero" | "mean"), splice_contexts, batch (contexts per forward
     pass), seed. `input_hook`, `output_hook`: activations of the coder's two hook points (one folder
-    for an SAE). Tables: ``documents.parquet`` (sums per document), ``latents.parquet`` (density and
-    mean activation per latent). Returns facts: counts, the density histogram, the cost of ablation.
-
-    Raises :class:`LedgerError` if the inputs do not belong together, and :class:`GateError` if the
-    live model does not give the stored activations.
+    for an SAE). Tables: ``documents.parquet`` (sums per document) and ``latents.parquet``. Raises
+    :class:`LedgerError` if the inputs do not belong together, and :class:`GateError` if the live
+    model does not give the stored activations.
     """
-    device = best_device()
-    loaded = load_coder(coder, device)
+    loaded = load_coder(coder, best_device())
     sources = ActivationShards(input_hook)
     targets = sources if loaded.site.autoencodes else ActivationShards(output_hook)
     latents = CodeShards(codes)
@@ -95,27 +91,27 @@ def produce(
     arrays = load_file(Path(tokens) / "tokens.safetensors")
 
     owners = [row_owners(shard, arrays["doc_ids"]) for shard in targets.shards()]
-    mean, mean_with_bos = target_means(targets, owners)
+    means = target_means(targets, owners)
     documents = int(arrays["doc_ids"].max()) + 1
     sums, fired, total = reconstruction_sums(
-        loaded, sources, targets, latents, owners, (mean, mean_with_bos), documents
+        loaded, sources, targets, latents, owners, means, documents
     )
-    constant = mean if settings["ablation"] == "mean" else np.zeros_like(mean)
+    constant = means[0] if settings["ablation"] == "mean" else np.zeros_like(means[0])
     spliced, live_error = splice_sums(
         settings, Path(model), arrays, loaded, constant, sources, documents
     )
     records = Records(out, resamples=settings["resamples"], seed=settings["seed"])
     table = document_table(sums | spliced)
     records.table("documents.parquet", table)
-    density = metrics.densities(fired, int(sums["tokens"].sum()))
+    token_count = int(sums["tokens"].sum())
+    density = fired / token_count
     records.table("latents.parquet", latent_table(fired, total, density))
     record_metrics(records, settings["ablation"])
-    record_shares(records)
     facts = {
         "architecture": loaded.architecture,
         "site": str(loaded.site),
         "width": loaded.width,
-        "tokens": int(sums["tokens"].sum()),
+        "tokens": token_count,
         "documents": len(table["doc_id"]),
         "spliced_tokens": int(spliced["spliced_tokens"].sum()),
         "ablation": settings["ablation"],
@@ -135,10 +131,8 @@ def check_inputs(
     coder: SparseCoder, sources: ActivationShards, targets: ActivationShards, codes: CodeShards
 ) -> None:
     """Raise :class:`LedgerError` unless activations and codes are the coder's and of one length."""
-    for role, shards, hook_point in (
-        ("reads", sources, coder.site.input_hook),
-        ("writes", targets, coder.site.output_hook),
-    ):
+    reads, writes = ("reads", coder.site.input_hook), ("writes", coder.site.output_hook)
+    for (role, hook_point), shards in ((reads, sources), (writes, targets)):
         if shards.hook_point != str(hook_point):
             raise LedgerError(
                 f"The coder {role} {hook_point}, but the activations are of {shards.hook_point}."
@@ -260,7 +254,7 @@ def latent_table(
 
 
 def record_metrics(records: Records, ablation: str) -> None:
-    """Record the metrics that are ratios of sums over documents."""
+    """Record the ratios of sums over documents, and the dead and dense shares of latents."""
     for name, (numerator, denominator, higher_is_better) in RATIOS.items():
         is_splice_metric = denominator in ("at_stake", "spliced_tokens")
         records.measure(
@@ -275,14 +269,8 @@ def record_metrics(records: Records, ablation: str) -> None:
             numerator=numerator,
             denominator=denominator,
         )
-
-
-def record_shares(records: Records) -> None:
-    """Record the dead and dense shares of latents."""
-    for name, text in (
-        ("dead", "that never fire on these tokens"),
-        ("dense", f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens"),
-    ):
+    dense = f"active on more than {metrics.DENSE_DENSITY:.0%} of the tokens"
+    for name, text in (("dead", "that never fire on these tokens"), ("dense", dense)):
         records.share(
             f"{name}_share",
             "latents.parquet",
@@ -294,7 +282,6 @@ def record_shares(records: Records) -> None:
         )
 
 
-def _blocks(rows: int) -> Iterator[slice]:
+def _blocks(rows: int) -> list[slice]:
     """Slices of at most :data:`BLOCK_ROWS` rows."""
-    for low in range(0, rows, BLOCK_ROWS):
-        yield slice(low, min(low + BLOCK_ROWS, rows))
+    return [slice(low, low + BLOCK_ROWS) for low in range(0, rows, BLOCK_ROWS)]

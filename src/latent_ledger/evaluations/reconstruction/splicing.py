@@ -2,15 +2,14 @@
 
 On the first `splice_contexts` contexts of a token set the model runs three times: as it is, with
 the coder spliced in at its site, and with the target ablated (set to zero, or to its mean). Values
-are replaced at every non-special position; the coder reads the value at its input hook in the same
-pass, so a transcoder sees the MLP's actual input and its output replaces the MLP's.
+are replaced at every non-special position; the coder reads its input hook in the same pass.
 
 A loss counts if the predicting position was replaced and the predicted token is no special one. It
-belongs to the document of the predicted token (the predicting one's too: an EOS stands between
-documents).
+belongs to the document of both tokens: an EOS stands between documents.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,9 @@ from latent_ledger.models import language_model, splice
 from latent_ledger.models.device import best_device
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.statistics.records import Sums, add_rows
+
+SPLICED_SUMS = ("spliced_tokens", "ce_clean", "ce_spliced", "ce_ablated", "kl")
+"""Sums per document that come from running the model."""
 
 LIVE_TOLERANCE = 0.02
 """Largest relative difference between live and stored inputs: rounding to bf16 gives 0.002."""
@@ -45,8 +47,7 @@ def splice_sums(
     device = best_device()
     network = language_model.load_model(model, device=device)
     n = min(settings["splice_contexts"], len(arrays["input_ids"]))
-    names = ("spliced_tokens", "ce_clean", "ce_spliced", "ce_ablated", "kl")
-    sums = {name: np.zeros(documents) for name in names}
+    sums = {name: np.zeros(documents) for name in SPLICED_SUMS}
     ablation = torch.from_numpy(constant).float().to(device)
     seen: list[torch.Tensor] = []
 
@@ -65,25 +66,25 @@ def splice_sums(
             ids, docs, lengths = (
                 arrays[name][low:high] for name in ("input_ids", "doc_ids", "lengths")
             )
-            forward = _forward(network, ids.long().to(device), lengths.to(device))
-            replaced = docs.to(device) >= 0
-            clean = forward({}, replaced)
-            losses = {"ce_clean": splice.token_losses(clean, ids.to(device), replaced)}
+            ids, replaced = ids.to(device), docs.to(device) >= 0
+            mask = (torch.arange(ids.shape[1], device=device) < lengths.to(device)[:, None]).long()
+            forward = partial(splice.forward_with, network, ids.long(), mask, positions=replaced)
+            clean = forward({})
+            losses = {"ce_clean": splice.token_losses(clean, ids, replaced)}
             for name, replacement in (("spliced", reconstruct), ("ablated", ablate)):
                 # One pass at a time: with a large vocabulary the logits fill the memory.
-                logits = forward(splice.at_site(coder.site, replacement), replaced)
-                losses[f"ce_{name}"] = splice.token_losses(logits, ids.to(device), replaced)
+                logits = forward(splice.at_site(coder.site, replacement))
+                losses[f"ce_{name}"] = splice.token_losses(logits, ids, replaced)
                 if name == "spliced":
                     losses["kl"] = splice.kl(clean, logits)
             if low == 0:
                 live_error = check_live(seen[0], sources, high)
-            counted = ~losses["ce_clean"].isnan().cpu().numpy()
-            predicted = np.full(counted.shape, -1)
-            predicted[:, :-1] = docs[:, 1:]
-            values = {
-                name: loss.double().cpu().numpy()[counted] for name, loss in losses.items()
-            } | {"spliced_tokens": np.ones(counted.sum())}
-            add_rows(sums, predicted[counted], values)
+            owner = np.full(ids.shape, -1)
+            owner[:, :-1] = docs[:, 1:]
+            owner[losses["ce_clean"].isnan().cpu().numpy()] = -1
+            values = {name: loss.double().cpu().numpy().ravel() for name, loss in losses.items()}
+            values["spliced_tokens"] = np.ones(owner.size)
+            add_rows(sums, owner.ravel(), values)
             progress.update(high - low)
     return sums, live_error
 
@@ -91,8 +92,8 @@ def splice_sums(
 def check_live(live: torch.Tensor, sources: ActivationShards, contexts: int) -> float:
     """Relative difference ||live - stored|| / ||stored|| of the coder's inputs.
 
-    `live` [rows, d] are the non-special rows of the first `contexts` contexts in token order. An
-    index off by one, another model or another site give about 1. Raises :class:`GateError` above
+    `live` [rows, d] are the non-special rows of the first `contexts` contexts in token order.
+    Another index, model or site gives about 1. Raises :class:`GateError` above
     :data:`LIVE_TOLERANCE`.
     """
     side = sources.shard(0)
@@ -103,17 +104,6 @@ def check_live(live: torch.Tensor, sources: ActivationShards, contexts: int) -> 
     if not error <= LIVE_TOLERANCE:
         raise GateError(
             f"splice parity: the model's own {sources.hook_point} differs from the stored "
-            "activations by "
-            f"{error:.2g} relative; they belong to another model, token set or site."
+            f"activations by {error:.2g} relative; they belong to another model, token set or site."
         )
     return error
-
-
-def _forward(
-    network: torch.nn.Module, ids: torch.Tensor, lengths: torch.Tensor
-) -> Callable[..., torch.Tensor]:
-    """``forward(replace, positions) -> logits`` for one batch of contexts."""
-    mask = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]).long()
-    return lambda replace, positions: splice.forward_with(
-        network, ids, mask, replace, positions=positions
-    )

@@ -190,7 +190,7 @@ def ledger_metrics(coder: SparseCoder, replay: Replay, codes: CodeShards) -> dic
     values: dict[str, Any] = {
         "l0": metrics.l0(latents).mean(),
         "l1": latents.sum() / len(keep),
-        "feature_density": metrics.densities(fired, len(keep)),
+        "feature_density": fired / len(keep),
     }
     if replay.network is None:
         return values
