@@ -132,9 +132,9 @@ def done(tmp_path_factory):
         env={**os.environ, "PYTHONPATH": f"{folder / 'src'}:{PROJECT}"},
     )
     assert run.returncode == 0, run.stderr
-    said = json.loads(run.stdout.splitlines()[-1])
-    assert said["file"].startswith(str(folder))
-    return said
+    answer = json.loads(run.stdout.splitlines()[-1])
+    assert answer["file"].startswith(str(folder))
+    return answer
 
 
 def test_page_fits_on_one_page():

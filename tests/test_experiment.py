@@ -43,16 +43,16 @@ def test_the_reference_experiment_is_the_declared_one():
     assert config["tokens"]["context"] == 1024
     assert config["tokens"]["budget"]["coder"] == 10_000_000
     every = coder_specs(config)
-    assert [one.name for one in every][:4] == [f"{name}-k64-s0" for name in KINDS]
-    ours = [one for one in every if one.base == "original"]
-    assert {one.width for one in ours} == {16_384}
-    assert {one.site.input_hook.layer for one in ours} == {5, 12, 19}
-    smoke = [one for one in every if one not in ours]
-    assert {one.base for one in smoke} == {"pythia-70m-deduped", "pythia-160m-deduped"}
-    assert {(one.width, one.k, one.site.input_hook.layer) for one in smoke} == {(4096, 32, 3)}
+    assert [spec.name for spec in every][:4] == [f"{name}-k64-s0" for name in KINDS]
+    ours = [spec for spec in every if spec.base == "original"]
+    assert {spec.width for spec in ours} == {16_384}
+    assert {spec.site.input_hook.layer for spec in ours} == {5, 12, 19}
+    smoke = [spec for spec in every if spec not in ours]
+    assert {spec.base for spec in smoke} == {"pythia-70m-deduped", "pythia-160m-deduped"}
+    assert {(spec.width, spec.k, spec.site.input_hook.layer) for spec in smoke} == {(4096, 32, 3)}
     steps = {
-        config["model"]["others"][one.base]["tokens"]["coder"] / one.recipe["batch_tokens"]
-        for one in smoke
+        config["model"]["others"][spec.base]["tokens"]["coder"] / spec.recipe["batch_tokens"]
+        for spec in smoke
     }
     assert steps == {30}
     assert set(config["references"]) == {
@@ -86,7 +86,7 @@ def test_every_control_is_there_and_measured_beside_the_coder_it_controls(path):
         "rerandomised": {"keep": "embeddings", "seed": 0},
         "random-model": {"keep": "nothing", "seed": 0},
     }
-    every = {one.coder: one for one in coder_specs(config)}  # the last instance: k 32 in tiny
+    every = {spec.coder: spec for spec in coder_specs(config)}  # the last instance: k 32 in tiny
     for name, (coder, model, weights) in {
         "sae-rerandomised": ("sae-resid", "rerandomised", "trained"),
         "sae-random-model": ("sae-resid", "random-model", "trained"),
@@ -189,10 +189,10 @@ def test_an_overlay_can_take_inherited_entries_out():
         "coders": {"transcoder": "absent"},
         "comparisons": {"families": "absent"},
     }
-    found = validate(merge(small(), overlay))
-    assert set(found["evaluations"]) == {"reconstruction"}
-    assert set(found["coders"]) == {"sae-resid", "sae-mlp", "skip-transcoder"}
-    assert found["comparisons"]["families"] == {}
+    validated = validate(merge(small(), overlay))
+    assert set(validated["evaluations"]) == {"reconstruction"}
+    assert set(validated["coders"]) == {"sae-resid", "sae-mlp", "skip-transcoder"}
+    assert validated["comparisons"]["families"] == {}
 
 
 def test_what_stays_absent_by_mistake_is_an_error():

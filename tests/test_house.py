@@ -68,7 +68,7 @@ def test_the_scorers_lock_has_its_own_torch_and_shares_what_results_pass_through
     for shared in ("snakemake", "pyarrow", "eai-delphi", "httpx"):
         assert scorer[shared] == ledger[shared]
     needs = [Requirement(line) for line in requires("eai-delphi")]
-    wanted = {one.name.lower().replace("_", "-") for one in needs if one.marker is None}
+    wanted = {need.name.lower().replace("_", "-") for need in needs if need.marker is None}
     assert wanted <= set(scorer), wanted - set(scorer)
 
 

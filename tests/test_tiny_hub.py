@@ -71,15 +71,15 @@ def run(hub: Path, code: str, out: Path) -> subprocess.CompletedProcess:
 def test_published_ids_resolve_offline_in_their_own_formats(hub, tmp_path):
     done = run(hub, LOADS, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert "model.safetensors.index.json" in found["files"]
-    assert sum(name.startswith("model-0") for name in found["files"]) > 1, "weights in shards"
-    assert found["layers"] > 19 and found["dtype"] == "torch.bfloat16"
-    assert found["caps"] == [50.0, 30.0]
-    assert found["sliding"] == ["full_attention", "sliding_attention"]
-    assert found["pile"] == [64, ["meta", "text"]]
-    assert found["bios"] == [["gender", "hard_text", "profession"], list(range(28))]
-    assert found["widths"] == {"5": [32, 256], "12": [32, 256], "19": [32, 256]}
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "model.safetensors.index.json" in loaded["files"]
+    assert sum(name.startswith("model-0") for name in loaded["files"]) > 1, "weights in shards"
+    assert loaded["layers"] > 19 and loaded["dtype"] == "torch.bfloat16"
+    assert loaded["caps"] == [50.0, 30.0]
+    assert loaded["sliding"] == ["full_attention", "sliding_attention"]
+    assert loaded["pile"] == [64, ["meta", "text"]]
+    assert loaded["bios"] == [["gender", "hard_text", "profession"], list(range(28))]
+    assert loaded["widths"] == {"5": [32, 256], "12": [32, 256], "19": [32, 256]}
 
 
 @pytest.mark.slow

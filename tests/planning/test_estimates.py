@@ -56,10 +56,10 @@ def test_the_schema_names_the_gpus_and_rules_there_are():
     hardware = schema()["properties"]["hardware"]["properties"]
     assert hardware["gpus"]["items"]["enum"] == list(gpus())
     assert list(hardware["names"]["properties"]) == list(gpus())
-    chosen = hardware["gpu"]["properties"]
+    named = hardware["gpu"]["properties"]
     served = {"explain", "score_latents"}
-    assert set(chosen) == {name for name, rule in COSTS.items() if rule.gpu} | served
-    assert all(part["enum"] == list(gpus()) for part in chosen.values())
+    assert set(named) == {name for name, rule in COSTS.items() if rule.gpu} | served
+    assert all(part["enum"] == list(gpus()) for part in named.values())
 
 
 def test_without_listed_gpus_no_job_has_one():

@@ -93,10 +93,14 @@ def test_evaluations_take_the_token_set_and_the_gates_that_they_declare(experime
     for stage in STAGES:
         if not isinstance(stage, Evaluation):
             continue
-        own = [job for job in jobs if job.rule in stage.costs and job.coders]
-        taken = {type(name) for job in own for name in job.manifests() if type(name) in gates}
-        assert not own or taken == set(stage.gates), stage.name
+        measured = [job for job in jobs if job.rule in stage.costs and job.coders]
+        taken = {type(name) for job in measured for name in job.manifests() if type(name) in gates}
+        assert not measured or taken == set(stage.gates), stage.name
         if stage.token_set is None:
-            over = (paths.Tokens, paths.Activations, paths.Codes)
-            assert not [name for job in own for name in job.manifests() if type(name) in over]
-        assert not own or (stage.token_set or "") in {job.token_set for job in own}, stage.name
+            of_tokens = (paths.Tokens, paths.Activations, paths.Codes)
+            assert not [
+                name for job in measured for name in job.manifests() if type(name) in of_tokens
+            ]
+        assert not measured or (stage.token_set or "") in {job.token_set for job in measured}, (
+            stage.name
+        )

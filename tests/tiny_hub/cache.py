@@ -28,8 +28,8 @@ def repository(hub: Path, kind: str, name: str) -> Path:
 
 def add(hub: Path, kind: str, name: str, files: Path, commit: str | None = None) -> Path:
     """Lay the files below `files` into the cache; returns the snapshot they now lie in."""
-    found = sorted(path for path in Path(files).rglob("*") if path.is_file())
-    digests = {path.relative_to(files).as_posix(): sha256_file(path) for path in found}
+    paths = sorted(path for path in Path(files).rglob("*") if path.is_file())
+    digests = {path.relative_to(files).as_posix(): sha256_file(path) for path in paths}
     commit = commit or _commit(digests)
     root = repository(hub, kind, name)
     snapshot, blobs = root / "snapshots" / commit, root / "blobs"

@@ -55,36 +55,36 @@ def write(root: Path, hub: Path, prepared: Path, commits: Mapping[str, str]) -> 
 
     `root` is a folder for what is on its way; `commits` names the commits that are pinned.
     """
-    for one in DATA_SETS:
-        folder = root / one.name
+    for dataset in DATA_SETS:
+        folder = root / dataset.name
         files = {
             configuration: {
-                split: _parquet(folder, one, configuration, split, rows)
+                split: _parquet(folder, dataset, configuration, split, rows)
                 for split, rows in splits().items()
             }
-            for configuration, (_, splits) in one.configurations.items()
+            for configuration, (_, splits) in dataset.configurations.items()
         }
         (folder / "README.md").write_text(_card(folder, files))
-        snapshot = cache.add(hub, "dataset", one.name, folder, commits.get(one.name))
+        snapshot = cache.add(hub, "dataset", dataset.name, folder, commits.get(dataset.name))
         for configuration, splits in files.items():
             placed = {
                 split: [str(snapshot / path.relative_to(folder))] for split, path in splits.items()
             }
-            _prepare(prepared, one, configuration, placed, snapshot.name)
+            _prepare(prepared, dataset, configuration, placed, snapshot.name)
         shutil.rmtree(folder)
     for lock in prepared.rglob("*.lock"):
         lock.unlink()
 
 
-def _parquet(folder: Path, one: DataSet, configuration: str, split: str, rows: Rows) -> Path:
+def _parquet(folder: Path, dataset: DataSet, configuration: str, split: str, rows: Rows) -> Path:
     """Write one split where the published one lies."""
-    features, _ = one.configurations[configuration]
+    features, _ = dataset.configurations[configuration]
     table = datasets.Dataset.from_list([dict(row) for row in rows], features=features)
     aside = folder / "aside.parquet"
     folder.mkdir(parents=True, exist_ok=True)
     table.to_parquet(aside)
     digest = sha256_file(aside)[:16]
-    path = folder / one.file.format(configuration=configuration, split=split, digest=digest)
+    path = folder / dataset.file.format(configuration=configuration, split=split, digest=digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     return aside.rename(path)
 
@@ -101,19 +101,19 @@ def _card(folder: Path, files: Mapping[str, Mapping[str, Path]]) -> str:
 
 def _prepare(
     prepared: Path,
-    one: DataSet,
+    dataset: DataSet,
     configuration: str,
     files: Mapping[str, Sequence[str]],
     commit: str,
 ) -> None:
     """What ``load_dataset`` does once it knows the files: the Arrow files of all splits."""
-    if one.options:  # a data set with a script is cached under its options
-        options = dict(one.options)
+    if dataset.options:  # a data set with a script is cached under its options
+        options = dict(dataset.options)
         configuration = datasets.BuilderConfig("default").create_config_id(options)
     builder = Parquet(
         cache_dir=str(prepared),
-        repo_id=one.name,
-        dataset_name=camelcase_to_snakecase(one.name.rpartition("/")[2]),
+        repo_id=dataset.name,
+        dataset_name=camelcase_to_snakecase(dataset.name.rpartition("/")[2]),
         config_name=configuration,
         data_files=dict(files),
         hash=commit,
@@ -132,11 +132,11 @@ def _half(text: str) -> int:
     return int(texts.place(f"half {text}") < 0.5)
 
 
-def _split(found: Sequence[str], counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+def _split(of_class: Sequence[str], counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """(split, text): the first texts of a class for training, the next for test, then dev."""
     begin = 0
     for split, count in counts.items():
-        yield from ((split, text) for text in found[begin : begin + count])
+        yield from ((split, text) for text in of_class[begin : begin + count])
         begin += count
 
 
@@ -153,13 +153,14 @@ def _labelled(
     counts: Mapping[str, int] = PER_CLASS,
 ) -> dict[str, list[dict[str, Any]]]:
     """Split -> rows of all classes, in the texts' own order."""
-    found: dict[str, list[dict[str, Any]]] = {split: [] for split in counts}
+    by_split: dict[str, list[dict[str, Any]]] = {split: [] for split in counts}
     for label, of_class in classes.items():
         for split, text in _split(of_class, counts):
-            found[split].append(row(label, text))
-    key = next(iter(found["train"][0]))
+            by_split[split].append(row(label, text))
+    key = next(iter(by_split["train"][0]))
     return {
-        split: sorted(rows, key=lambda row: texts.place(row[key])) for split, rows in found.items()
+        split: sorted(rows, key=lambda row: texts.place(row[key]))
+        for split, rows in by_split.items()
     }
 
 
@@ -188,8 +189,8 @@ def _reviews() -> dict[str, Rows]:
 def _news() -> dict[str, Rows]:
     sources = [(161, "1"), (162, "1"), (163, "1"), (97, "Technology")]
     classes = {label: texts.of(*source) for label, source in enumerate(sources)}
-    found = _labelled(classes, lambda label, text: {"text": text, "label": label})
-    return {split: found[split] for split in ("train", "test")}
+    by_split = _labelled(classes, lambda label, text: {"text": text, "label": label})
+    return {split: by_split[split] for split in ("train", "test")}
 
 
 def _code() -> dict[str, Rows]:
@@ -212,7 +213,7 @@ def _code() -> dict[str, Rows]:
 def _parliament(pair: str) -> dict[str, Rows]:
     left, right = pair.split("-")
     both = zip(sentences(left), sentences(right), strict=True)
-    return {"train": [{"translation": {left: one, right: other}} for one, other in both]}
+    return {"train": [{"translation": {left: a, right: b}} for a, b in both]}
 
 
 def _one(columns: Mapping[str, Any], splits: Callable[[], dict[str, Rows]]) -> Mapping:

@@ -129,6 +129,6 @@ def sentences(language: str) -> list[str]:
 
     Portuguese and Italian, which only fill the other half of a pair, borrow the Spanish ones.
     """
-    own = language if language in ENDS else "es"
-    pairs = itertools.product(BEGINNINGS[own], ENDS[own])
+    spoken = language if language in ENDS else "es"
+    pairs = itertools.product(BEGINNINGS[spoken], ENDS[spoken])
     return [f"{beginning} {end}" for beginning, end in pairs]

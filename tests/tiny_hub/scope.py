@@ -44,8 +44,8 @@ def fit(rows: Tensor, seed: int) -> dict[str, Tensor]:
         torch.linalg.svd(rows - rows.mean(0), full_matrices=False),
     )
     whiten = axes.T * (len(rows) ** 0.5 / scale.clamp(min=1e-6))  # [d, d]
-    chosen = rows[torch.randperm(len(rows), generator=generator)[:LATENTS]]
-    directions = torch.nn.functional.normalize((chosen - mean) @ whiten, dim=1)
+    drawn = rows[torch.randperm(len(rows), generator=generator)[:LATENTS]]
+    directions = torch.nn.functional.normalize((drawn - mean) @ whiten, dim=1)
     encoder = whiten @ directions.T  # [d, latents]
     bias = -mean @ encoder
     seen = rows @ encoder + bias

@@ -65,8 +65,10 @@ CODE_NEGATIVES = {"PHP": r"<\?php", "Java": r"^import java|^public class "}
 @functools.cache
 def of(number: int, label: str | None) -> tuple[str, ...]:
     """The distinct texts of one label of a set (None: of all labels), in a fixed random order."""
-    found = {text for text, given in embedded.read_set(number) if label in (None, given) and text}
-    return tuple(sorted((text for text in found if text.strip()), key=place))
+    distinct = {
+        text for text, given in embedded.read_set(number) if label in (None, given) and text
+    }
+    return tuple(sorted((text for text in distinct if text.strip()), key=place))
 
 
 def place(text: str) -> float:

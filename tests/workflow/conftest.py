@@ -96,13 +96,13 @@ class Checkout:
         """Names (without .json) of what the jobs that a dry run lists would make."""
         output = self.snakemake("-n", "--quiet", "host", *arguments).output
         lines = [line.strip() for line in output.splitlines()]
-        found = [line.removeprefix("output: ") for line in lines if line.startswith("output: ")]
+        outputs = [line.removeprefix("output: ") for line in lines if line.startswith("output: ")]
         return sorted(
             name.strip()
             .removeprefix("results/")
             .removeprefix(f"{self.name}/")
             .removesuffix(".json")
-            for line in set(found)
+            for line in set(outputs)
             for name in line.split(",")
         )
 

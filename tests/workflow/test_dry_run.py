@@ -98,9 +98,9 @@ def test_the_large_experiment_lists_every_job_with_gpu_minutes_and_dollars(call)
     assert float(total[-1]) > 1
     gpus = {row[0]: row[1] for row in by_rule}
     assert gpus["train_coder"] == "L4" and gpus["headtohead"] == gpus["probing"] == "-"
-    said = re.search(r"(\d+) jobs are expected .* cost \$([\d.]+) at the prices of (\S+)", rules)
-    assert said[1] == total[1] and said[2] == total[-1]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", said[3])
+    summary = re.search(r"(\d+) jobs are expected .* cost \$([\d.]+) at the prices of (\S+)", rules)
+    assert summary[1] == total[1] and summary[2] == total[-1]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", summary[3])
 
 
 def test_a_quiet_dry_run_has_the_sums_only(call):
@@ -138,12 +138,12 @@ def elsewhere(folder):
 
 def test_a_run_above_the_budget_does_not_start(call, elsewhere, folder):
     done = call(*elsewhere, "--config", "budget_usd=0.5", path=folder / "plugins")
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "SUBMITTED" not in said
-    (line,) = [line for line in said.splitlines() if "budget_usd is $0.50" in line]
+    assert "SUBMITTED" not in output
+    (line,) = [line for line in output.splitlines() if "budget_usd is $0.50" in line]
     assert "expected to cost $" in line and "snakemake -n" in line
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
 def test_a_run_within_the_budget_starts(call, elsewhere, folder):
@@ -166,10 +166,10 @@ def test_the_slurm_profile_gives_the_same_graph_with_gpus_that_sbatch_takes(call
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(bill_of(done.stdout)[-1][1]) > 300
     resources = [line for line in done.stdout.splitlines() if "resources:" in line]
-    words = {word for line in resources for word in re.findall(r"gpu_model=([^,\s]+)", line)}
-    assert words == {"l4", "a100"}
+    models = {word for line in resources for word in re.findall(r"gpu_model=([^,\s]+)", line)}
+    assert models == {"l4", "a100"}
     # what the plugin accepts as a model, and what sbatch cannot do without
-    assert all(re.fullmatch(r"[a-zA-Z0-9_.]+", word) for word in words)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_.]+", word) for word in models)
     asked = [line for line in resources if "expected_seconds" in line]
     assert all("mem_mb=" in line and "runtime=" in line for line in asked)
     assert all(("gpu=1" in line) == ("gpu_model=" in line) for line in asked)

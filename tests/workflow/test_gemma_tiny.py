@@ -74,11 +74,11 @@ def test_the_gemma_experiment_runs_whole_and_has_every_row_of_the_reference(hub,
     assert pids and not any(Path(f"/proc/{pid}").exists() for pid in pids)
     # Coders of other models read tokens of their own tokenizers, and load again.
     for name in ("pythia-70m-deduped", "pythia-160m-deduped"):
-        own, gemma = (
-            read_json(root / f"results/gemma-tiny/tokens/{over}.json")["facts"]
-            for over in (f"coder@{name}", "coder")
+        pythia, gemma = (
+            read_json(root / f"results/gemma-tiny/tokens/{token_set}.json")["facts"]
+            for token_set in (f"coder@{name}", "coder")
         )
-        assert own["bos_id"] != gemma["bos_id"] and own["n_bytes"] != gemma["n_bytes"]
+        assert pythia["bos_id"] != gemma["bos_id"] and pythia["n_bytes"] != gemma["n_bytes"]
     for coder in ("smoke-p70-sae", "smoke-p70-tc", "smoke-p160-sae", "smoke-p160-tc"):
         assert current[f"gate-reader-{coder}-k32-s0"]["label"] == "reproduced"
         assert "of 30 steps" in current[f"train-{coder}-k32-s0"]["key_results"]

@@ -31,9 +31,9 @@ def test_the_ledger_has_a_section_for_every_question(whole):
     for stage in STAGES:
         if stage.section:
             rows = [as_row(row, alpha) for row in whole.rows() if row["row_type"] in stage.readers]
-            told = stage.section(rows)
+            section = stage.section(rows)
             if rows or stage.name != "memory":  # nothing here needs a GPU, so nothing is planned
-                assert told.strip().splitlines()[0] in text, stage.name
+                assert section.strip().splitlines()[0] in text, stage.name
 
 
 def as_row(row: dict, alpha: float) -> Row:
