@@ -23,7 +23,7 @@ RENAMED: dict[tuple[str, ...], dict[str, str]] = {
 def with_new_names(config: dict[str, Any]) -> dict[str, Any]:
     """Rename old keys of a plain configuration in place, with a line each on standard error."""
     for pattern, names in RENAMED.items():
-        for path, mapping in _places(config, pattern):
+        for path, mapping in places(config, pattern):
             for old, new in names.items():
                 if old not in mapping or new in mapping:
                     continue
@@ -36,13 +36,10 @@ def with_new_names(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _places(value: Any, pattern: tuple[str, ...], path: Where = ()) -> Iterator[tuple[Where, dict]]:
-    """Every mapping that a pattern names, with its path."""
-    if not isinstance(value, dict):
-        return
-    if not pattern:
+def places(value: Any, pattern: tuple[str, ...], path: Where = ()) -> Iterator[tuple[Where, dict]]:
+    """Every mapping that a pattern of keys names, with its path; :data:`ANY` names every key."""
+    if isinstance(value, dict) and pattern:
+        for key in list(value) if pattern[0] == ANY else [pattern[0]]:
+            yield from places(value.get(key), pattern[1:], (*path, key))
+    elif isinstance(value, dict):
         yield path, value
-        return
-    first, *rest = pattern
-    for key in list(value) if first == ANY else [first]:
-        yield from _places(value.get(key), tuple(rest), (*path, key))
