@@ -22,15 +22,15 @@ from torch import Tensor
 
 from latent_ledger.coders import csr
 from latent_ledger.coders.csr import Csr
+from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import CoderSite
 
-FILE = "params.npz"
 ARRAYS = ("W_enc", "W_dec", "b_enc", "b_dec", "threshold")
 
 
-class GemmaScopeCoder:
-    """A JumpReLU :class:`~latent_ledger.coders.sparse_coder.SparseCoder` at a site.
+class GemmaScopeCoder(SparseCoder):
+    """A JumpReLU coder at a site.
 
     `weights` are named as in ``params.npz``. A coder that writes another hook point than it reads
     is a transcoder; the arithmetic is the same.
@@ -39,7 +39,8 @@ class GemmaScopeCoder:
     def __init__(self, weights: Mapping[str, Tensor], site: CoderSite) -> None:
         self.site, self.architecture = site, "sae" if site.autoencodes else "transcoder"
         self.weights = {name: value.float() for name, value in weights.items()}
-        self.d_in, self.width = self.weights["W_enc"].shape
+        self.encoder, self.decoder = self.weights["W_enc"].mT, self.weights["W_dec"]
+        self.width, self.d_in = self.encoder.shape
         self.k = None
 
     @torch.no_grad()
@@ -60,29 +61,14 @@ class GemmaScopeCoder:
     @torch.no_grad()
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:
         """CSR latents -> output [n, d_in]; there is no skip, so `x` is not read."""
-        weights = self.weights
-        return csr.decode((indptr, indices, values), weights["W_dec"], weights["b_dec"])
-
-    def encoder_rows(self, latents: Tensor | None = None) -> Tensor:
-        """Encoder rows [n, d_in] of the `latents` [n], or of all."""
-        rows = self.weights["W_enc"].mT
-        return rows if latents is None else rows[latents]
-
-    def decoder_rows(self, latents: Tensor | None = None) -> Tensor:
-        """Decoder rows [n, d_in] of the `latents` [n], or of all."""
-        rows = self.weights["W_dec"]
-        return rows if latents is None else rows[latents]
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """x [n, d_in] -> the coder's output [n, d_in] at its output hook."""
-        return self.decode(*self.encode(x), x)
+        return csr.decode((indptr, indices, values), self.decoder, self.weights["b_dec"])
 
 
 def load(folder: Path, site: CoderSite, device: str = "cpu") -> GemmaScopeCoder:
     """Load the ``params.npz`` in `folder`. Raises :class:`LedgerError` if it is not whole."""
-    path = Path(folder) / FILE
+    path = Path(folder) / "params.npz"
     if not path.exists():
-        raise LedgerError(f"{folder} is no Gemma Scope coder: {FILE} is missing.")
+        raise LedgerError(f"{folder} is no Gemma Scope coder: {path.name} is missing.")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             weights = {name: torch.from_numpy(arrays[name]).to(device) for name in arrays.files}
