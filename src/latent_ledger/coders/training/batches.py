@@ -1,9 +1,7 @@
 """Training batches from cached activations: whole contexts, special tokens left out, read ahead.
 
-A batch is ``batch_tokens / context`` contexts, consecutive in stored order, so that every coder
-sees the same tokens in the same order; an order seed shuffles whole contexts instead, the same way
-for every coder that has it. BOS, EOS and padding are dropped by id, as by sparsify's
-``exclude_tokens``.
+See :mod:`latent_ledger.coders.training.trainer` for what a batch is. BOS, EOS and padding are
+dropped by id.
 """
 
 import math
@@ -97,11 +95,11 @@ class Batches:
 
     def load(self, step: int) -> tuple[Tensor, Tensor]:
         """Read the batch of one step."""
-        chosen = self.order[step * self.per_step : (step + 1) * self.per_step]
-        breaks = np.flatnonzero(np.diff(chosen) != 1) + 1  # neighbours are read in one piece
+        contexts = self.order[step * self.per_step : (step + 1) * self.per_step]
+        breaks = np.flatnonzero(np.diff(contexts) != 1) + 1  # neighbours are read in one piece
         spans = [
             (int(self.starts[run[0]]), int(self.starts[run[-1] + 1]))
-            for run in np.split(chosen, breaks)
+            for run in np.split(contexts, breaks)
         ]
         sides = []
         for shards in self.shards:

@@ -46,8 +46,8 @@ MARGIN = 1e-7
 class Decoder:
     """The decoder of a coder in training, held by the setting `weights`.
 
-    Made right after the coder, whose random draw it may continue: nothing is drawn later, so a run
-    that goes on from a checkpoint finds the same first directions again.
+    Made right after the coder, whose random draw it may continue, so that a run that goes on from a
+    checkpoint finds the same first directions again.
     """
 
     def __init__(self, coder: SparseCoder, architecture: Architecture, weights: str) -> None:
@@ -58,12 +58,7 @@ class Decoder:
         learnt = architecture.parameters.with_roles(LEARNT[weights])
         for name, parameter in coder.named_parameters():
             parameter.requires_grad_(name in learnt)
-        self.drawn: Tensor | None = None if weights == "trained" else coder.W_dec.detach().clone()
-
-    @property
-    def learns(self) -> bool:
-        """Whether training changes the decoder at all."""
-        return self.coder.W_dec.requires_grad
+        self.drawn = None if weights == "trained" else coder.W_dec.detach().clone()
 
     def bind(self, optimizers: Iterable[Any]) -> None:
         """Keep a soft-frozen decoder within its bound after every step of `optimizers`."""

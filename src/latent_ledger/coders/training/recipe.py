@@ -115,11 +115,9 @@ def optimizers(coder: SparseCoder, recipe: Recipe, steps: int) -> tuple[list, li
     if recipe.optimizer == "adam":
         adam = torch.optim.Adam(parameters, lr=rate or 2e-4 / width_scale)
         return [adam], [get_linear_schedule_with_warmup(adam, warmup, steps)]
-    muon_and_adam, schedules = [], []
-    if matrices := [parameter for parameter in parameters if parameter.ndim >= 2]:
-        muon_and_adam.append(Muon(matrices, lr=rate or 2e-3))
-        schedules.append(get_linear_schedule_with_warmup(muon_and_adam[-1], 0, steps))
+    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
+    muon = [Muon(matrices, lr=rate or 2e-3)] if matrices else []
     biases = [parameter for parameter in parameters if parameter.ndim < 2]
-    muon_and_adam.append(torch.optim.Adam(biases, lr=rate or 2e-3))
-    schedules.append(get_linear_schedule_with_warmup(muon_and_adam[-1], warmup, steps))
-    return muon_and_adam, schedules
+    adam = torch.optim.Adam(biases, lr=rate or 2e-3)
+    schedules = [get_linear_schedule_with_warmup(each, 0, steps) for each in muon]
+    return [*muon, adam], [*schedules, get_linear_schedule_with_warmup(adam, warmup, steps)]
