@@ -26,7 +26,7 @@ def top_k(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if x.device.type != "cpu" or width % GROUP or groups < 2 * k:
         return torch.topk(x, k, dim=1, sorted=False)
     grouped = x.view(rows, GROUP, groups)  # a group is a column of this view: maxima go row by row
-    chosen = grouped.amax(1).topk(k, dim=1, sorted=False).indices
-    candidates = grouped.gather(2, chosen[:, None].expand(-1, GROUP, -1)).view(rows, GROUP * k)
+    highest = grouped.amax(1).topk(k, dim=1, sorted=False).indices
+    candidates = grouped.gather(2, highest[:, None].expand(-1, GROUP, -1)).view(rows, GROUP * k)
     values, places = candidates.topk(k, dim=1, sorted=False)
-    return values, places // k * groups + chosen.gather(1, places % k)
+    return values, places // k * groups + highest.gather(1, places % k)

@@ -14,9 +14,8 @@ Each module is imported where it is needed and nowhere else: a corrected bridge 
 all codes current. ``docs/add-a-coder.md`` adds a format step by step.
 """
 
-from difflib import get_close_matches
-
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.suggestions import nearest
 
 NAMES = (
     "gemma_scope",
@@ -31,8 +30,6 @@ def known(name: str, where: str) -> str:
     """
     if name in NAMES:
         return name
-    near = get_close_matches(str(name), NAMES, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
-    raise LedgerError(
-        f"{where}: unknown coder format {name!r}; known: {', '.join(NAMES)}{hint or '.'}"
-    )
+    near = nearest(str(name), NAMES)
+    hint = f'; did you mean "{near}"?' if near else "."
+    raise LedgerError(f"{where}: unknown coder format {name!r}; known: {', '.join(NAMES)}{hint}")
