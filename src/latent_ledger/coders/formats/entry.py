@@ -1,8 +1,6 @@
 """The description of a format of published coders."""
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,11 +17,3 @@ class Format:
     file: str
     activation: str
     hub: str | None = None
-
-    def fits_folder(self, folder: Path) -> bool:
-        """Whether a local folder holds a coder of this format."""
-        return (folder / self.file).is_file()
-
-    def fits_repository(self, repository: str) -> bool:
-        """Whether the id of a hub repository says that its coders are of this format."""
-        return self.hub is not None and re.fullmatch(self.hub, repository) is not None

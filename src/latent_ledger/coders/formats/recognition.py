@@ -1,5 +1,6 @@
 """Recognition of published coders: a folder by its files, a hub repository by its name."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -22,13 +23,12 @@ def recognise(source: str, path: str | None) -> str:
     if not Path(source).is_dir():
         return format_of_repository(source)
     folder = Path(source) / (path or "")
-    formats = [entry(name) for name in NAMES]
-    fitting = [format.name for format in formats if format.fits_folder(folder)]
+    files = {name: entry(name).file for name in NAMES}
+    fitting = [name for name, file in files.items() if (folder / file).is_file()]
     if len(fitting) != 1:
-        files = " or ".join(format.file for format in formats)
         raise LedgerError(
             f"{folder} holds {'several' if fitting else 'no'} coders: `path` must name a folder "
-            f"with one {files}."
+            f"with one {' or '.join(files.values())}."
         )
     return fitting[0]
 
@@ -38,7 +38,8 @@ def format_of_repository(repository: str) -> str:
 
     Raises :class:`LedgerError` where it stands for none or for several.
     """
-    fitting = [name for name in NAMES if entry(name).fits_repository(repository)]
+    patterns = {name: entry(name).hub for name in NAMES}
+    fitting = [name for name, hub in patterns.items() if hub and re.fullmatch(hub, repository)]
     if len(fitting) != 1:
         raise LedgerError(
             f"the format of the hub repository {repository} cannot be told from its name: set "

@@ -29,7 +29,9 @@ class Batches:
     """Batches (x, y) for a coder at `site`, each [rows, d] fp32; y is x for an autoencoder.
 
     `folders` maps "input_hook" (and "output_hook", unless the coder autoencodes) to activation
-    folders of one token set. Raises :class:`LedgerError` if they do not fit the site or each other.
+    folders of one token set, of `n_rows` rows with special tokens. `full` counts the full batches,
+    as sparsify's learning rate schedules do. Raises :class:`LedgerError` if the folders do not fit
+    the site or each other.
     """
 
     def __init__(
@@ -42,12 +44,10 @@ class Batches:
     ) -> None:
         sides = ("input_hook",) if site.autoencodes else ("input_hook", "output_hook")
         self.shards = [Shards(folders[side]) for side in sides]
-        for hook_point, shards in zip(site.hook_points, self.shards, strict=True):
-            if shards.hook_point != str(hook_point):
-                raise LedgerError(
-                    f"A coder at {site} needs {hook_point}; {shards.folder} holds "
-                    f"{shards.hook_point}."
-                )
+        for needed, shards in zip(site.hook_points, self.shards, strict=True):
+            if shards.hook_point != str(needed):
+                held = f"{shards.folder} holds {shards.hook_point}"
+                raise LedgerError(f"A coder at {site} needs {needed}; {held}.")
         first, last = self.shards[0], self.shards[-1]
         if first.meta["tokens"] != last.meta["tokens"] or len(first) != len(last):
             raise LedgerError(
@@ -57,8 +57,7 @@ class Batches:
         if first.d != last.d:
             raise LedgerError(
                 f"{first.hook_point} is {first.d} wide and {last.hook_point} {last.d}: "
-                "sparsify's coders need "
-                "equal widths."
+                "sparsify's coders need equal widths."
             )
         tokens = first.meta["tokens"]
         if batch_tokens % tokens["context"]:
@@ -73,25 +72,12 @@ class Batches:
         self.order = np.arange(len(self.starts) - 1)
         if order_seed is not None:
             np.random.default_rng(order_seed).shuffle(self.order)
-
-    @property
-    def d(self) -> int:
-        """Width of x and y."""
-        return self.shards[0].d
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of the token set, special tokens included."""
-        return len(self.shards[0])
+        self.d, self.n_rows = first.d, len(first)
+        self.full = len(self.order) // self.per_step
 
     def __len__(self) -> int:
         """Steps of one pass; the last one may be shorter, as in sparsify's loader."""
         return math.ceil(len(self.order) / self.per_step)
-
-    @property
-    def full(self) -> int:
-        """Full batches: what sparsify's learning rate schedules count."""
-        return len(self.order) // self.per_step
 
     def load(self, step: int) -> tuple[Tensor, Tensor]:
         """Read the batch of one step."""

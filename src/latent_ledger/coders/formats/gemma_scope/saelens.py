@@ -1,12 +1,4 @@
-"""Gemma Scope's coders as SAELens objects.
-
-==========  =====================  ===========================
-coder       becomes                ``b_dec`` subtracted at input
-==========  =====================  ===========================
-SAE         ``JumpReLUSAE``        no
-transcoder  ``JumpReLUTranscoder`` no
-==========  =====================  ===========================
-"""
+"""Gemma Scope's coders as SAELens objects, neither of which subtracts ``b_dec`` at its input."""
 
 from sae_lens import (
     SAE,
@@ -17,7 +9,7 @@ from sae_lens import (
 )
 
 from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder
-from latent_ledger.coders.formats.saelens_object import WrongVariant, filled, sizes
+from latent_ledger.coders.saelens import WrongVariant, filled, sizes
 
 
 def to_saelens(coder: GemmaScopeCoder, device: str = "cpu") -> SAE:

@@ -13,8 +13,8 @@ SAELens' own loader of sparsify folders is not used: it transposes ``W_dec`` and
 
 from sae_lens import SAE, TopKSAE, TopKSAEConfig
 
-from latent_ledger.coders.formats.saelens_object import WrongVariant, filled, sizes
 from latent_ledger.coders.formats.sparsify.loader import SparsifyCoder
+from latent_ledger.coders.saelens import WrongVariant, filled, sizes
 from latent_ledger.coders.topk_transcoder import TopK, TopKSkipTranscoder, TopKTranscoder
 
 APPLY_B_DEC_TO_INPUT = True
