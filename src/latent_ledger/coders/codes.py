@@ -5,8 +5,8 @@ One shard per activation shard, with the same rows (BOS and EOS included; consum
     codes-00000.safetensors   indptr, indices, values as in :mod:`latent_ledger.coders.csr`
     meta.json                 {width, n_rows, shards: [rows, ...]}
 
-Activations are brought to fp32 before they are encoded, in blocks of :data:`BLOCK_ROWS` rows, which
-bounds memory; the block size is no setting, so equal inputs give equal bytes.
+Activations are brought to fp32 before they are encoded, in blocks of fixed size, so that equal
+inputs give equal bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,8 +51,8 @@ def produce(
     """Encode the activations of the coder's input hook into `out`.
 
     `settings` is empty: the codes follow from the two inputs. Returns facts: n_rows, mean_l0, and
-    the number of latents that never fire here (dead) and that fire at least once (alive), all of
-    them over all rows. Raises :class:`LedgerError` if the activations are of another hook point.
+    the numbers of latents that never fire here (dead) and that do (alive). Raises
+    :class:`LedgerError` if the activations are of another hook point.
     """
     if settings:
         raise LedgerError(f"Codes have no settings, but got {', '.join(sorted(settings))}.")

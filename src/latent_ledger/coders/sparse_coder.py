@@ -3,8 +3,7 @@
     coder folder --site.json: format, site--> coders/formats/<format>/loader.py --> SparseCoder
 
 A coder folder holds the weights as their publisher wrote them, and ``site.json`` with the coder's
-format and hook points. :func:`load_coder` imports the loader of that format alone, so this module
-imports nothing heavy.
+format and hook points. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -29,11 +28,7 @@ class LatentDecoder(Protocol):
     """Number of latents."""
 
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:
-        """Output [n, d] at the output hook of latents in CSR form.
-
-        See :mod:`latent_ledger.coders.csr` for that form. A skip connection reads `x` [n, d_in],
-        the coder's input.
-        """
+        """Output [n, d] of latents as in :mod:`latent_ledger.coders.csr`; a skip reads `x`."""
 
 
 class SparseCoder(LatentDecoder, Protocol):
@@ -83,7 +78,7 @@ class SparseCoder(LatentDecoder, Protocol):
 
 
 def load_coder(folder: Path, device: str = "cpu") -> SparseCoder:
-    """Load the coder in `folder`.
+    """Load the coder in `folder`, with the loader of its format alone.
 
     Raises :class:`~latent_ledger.lib.errors.LedgerError` if its ``site.json`` does not say its site
     and a known format, or if its files are not of that format.

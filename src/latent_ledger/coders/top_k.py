@@ -3,10 +3,9 @@
     x [n, width] -> maxima of the columns' groups [n, width / 8]
         -> the k groups with the largest maxima -> their 8 k values -> the k largest of these
 
-Nothing can be missed: k groups with a larger maximum would be k larger values. On a CPU,
-``torch.topk`` moves every value of a row with its index, while the maxima are one vectorised pass:
-at a width of 1,024 and k = 32 this takes a little over half of its time. On other devices, and
-where groups are too few to save anything, it is ``torch.topk``.
+Nothing can be missed: k groups with a larger maximum would be k larger values. On a CPU this takes
+a little over half of the time of ``torch.topk`` at a width of 1,024 and k = 32. On other devices,
+and where groups are too few to save anything, it is ``torch.topk``.
 """
 
 import torch

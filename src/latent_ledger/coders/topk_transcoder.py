@@ -3,9 +3,8 @@
     latents = relu(top_k(W_enc^T x + b_enc))
     output  = W_dec^T latents + b_dec  [+ W_skip x]
 
-Both classes stand in SAELens' registry under their architecture's name, so ``save_model`` and
-``SAE.load_from_disk`` work after an import of this module. As in every SkipTranscoder of
-SAELens, ``decode`` leaves the skip out, because it does not see ``x``; ``forward`` adds it.
+Both are in SAELens' registry, so ``save_model`` and ``SAE.load_from_disk`` work after an import of
+this module. As in SAELens' SkipTranscoder, ``decode`` leaves the skip out; ``forward`` adds it.
 """
 
 from __future__ import annotations

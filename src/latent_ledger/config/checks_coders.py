@@ -49,34 +49,26 @@ def _sites(config: dict[str, Any]) -> Iterator[Problem]:
         kind = ARCHITECTURES[coder["architecture"]]
         input_hook, output_hook = coder["input_hook"], coder["output_hook"]
         later = list(HookPointName)[HookPointName(input_hook).depth + 1 :]
+        if output_hook in ([input_hook] if kind.autoencodes else later):
+            continue
+        key = "output_hook"
         if kind.autoencodes:
-            if output_hook != input_hook:
-                other = next(kind.label for kind in ARCHITECTURES.values() if not kind.autoencodes)
-                yield Problem(
-                    ("coders", name, "output_hook"),
-                    f"{kind.label} writes what it reads, {input_hook}; remove this key, or make "
-                    f"the coder {other}",
-                )
-        elif not later:
-            what = f"{kind.label} cannot read {input_hook}: nothing comes after it"
-            yield Problem(("coders", name, "input_hook"), what)
-        elif output_hook not in later:
-            yield Problem(
-                ("coders", name, "output_hook"),
-                f"{kind.label} that reads {input_hook} must write one of {comma_list(later)}, not "
-                f"{output_hook}",
-            )
+            other = next(kind.label for kind in ARCHITECTURES.values() if not kind.autoencodes)
+            what = f"writes what it reads, {input_hook}; remove this key, or make the coder {other}"
+        elif later:
+            known = comma_list(later)
+            what = f"that reads {input_hook} must write one of {known}, not {output_hook}"
+        else:
+            key, what = "input_hook", f"cannot read {input_hook}: nothing comes after it"
+        yield Problem(("coders", name, key), f"{kind.label} {what}")
 
 
 @needs_sections("coders")
 def _coder_names(config: dict[str, Any]) -> Iterator[Problem]:
     for name in config["coders"]:
         if ending := re.search(r"-k\d+(-s\d+)?$", name):
-            yield Problem(
-                ("coders", name),
-                f'a name may not end in "{ending[0]}", which would collide with the names of '
-                "coders",
-            )
+            what = f'may not end in "{ending[0]}", which would collide with the names of coders'
+            yield Problem(("coders", name), f"a name {what}")
 
 
 @needs_sections("model", "coders")
@@ -135,7 +127,7 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
             where = (*path, index)
             if k > width and where not in reported:
                 reported.add(where)
-                owner = "" if "width" not in coder else f" of {name}"
+                owner = f" of {name}" if "width" in coder else ""
                 yield Problem(where, f"{k} active latents exceed the width{owner}, {width}")
 
 
@@ -211,11 +203,9 @@ def _evaluation_selects(config: dict[str, Any]) -> Iterator[Problem]:
 
 def _of_another_model(config: dict[str, Any], coder: str, evaluation: str) -> str:
     """Why an evaluation cannot measure a coder of another model."""
-    model, capable = config["coders"][coder]["model"], comma_list(OF_ANY_MODEL)
-    return (
-        f"{coder} is of {model}, and only {capable} measures coders of other models, not "
-        f"{evaluation}"
-    )
+    model = config["coders"][coder]["model"]
+    others = f"only {comma_list(OF_ANY_MODEL)} measures coders of other models"
+    return f"{coder} is of {model}, and {others}, not {evaluation}"
 
 
 @needs_sections("model", "comparisons", "evaluations", "coders", "training")
@@ -297,11 +287,8 @@ def _fair(
             yield Problem(path, f"{first} and {second} have no {plural} in common{where}")
     for key, ours, theirs in unfair_fields(config, first, second):
         if key not in entry["allow_unfair"]:
-            yield Problem(
-                path,
-                f"{first} and {second} differ in {key} ({show(ours)}, {show(theirs)}); make them "
-                f"equal or add {key} to allow_unfair",
-            )
+            what = f"{first} and {second} differ in {key} ({show(ours)}, {show(theirs)})"
+            yield Problem(path, f"{what}; make them equal or add {key} to allow_unfair")
 
 
 CHECKS = tuple(check for check in vars().values() if isinstance(check, Check))

@@ -45,11 +45,10 @@ OF_ANY_MODEL = ("reconstruction",)
 class CoderSpec:
     """One coder: architecture, site, size, seed, recipe, and which control it is, if any.
 
-    `model` is the model it is trained on (``original``, a re-randomised one or another published
-    one). `base` is the published model behind that; the coder reads tokens of its tokenizer.
-    `weights` names the weights that are learnt (``trained``: all of them). A pretrained coder has a
-    `source`, a hub id or a folder, and a `place` in it (path, revision, format). Its k, seed and
-    perhaps width are None, and it has no recipe.
+    `model` is the model it is trained on, and `base` the published model behind that, whose
+    tokenizer its tokens are of. `weights` names the weights that are learnt (``trained``: all of
+    them). A pretrained coder has a `source`, a hub id or a folder, and a `place` in it
+    (:data:`PLACE`). Its k, seed and perhaps width are None, and it has no recipe.
     """
 
     name: str

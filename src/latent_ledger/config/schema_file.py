@@ -1,13 +1,10 @@
 """Closed schema: problems of a configuration, and its completion by defaults.
 
-Two passes over the same schema, both without side effects::
-
     raw configuration --problems()--> one line per problem
                       --complete()--> the same with defaults filled and numbers in one form
 
-A problem is a path and a sentence. For a key that does not exist the sentence names the nearest
-one that does, preferring keys the mapping does not have yet, because a misspelt key is usually the
-missing one.
+For a key that does not exist the problem names the nearest one that does, first among those that
+the mapping does not have yet, because a misspelt key is usually the missing one.
 """
 
 import math
@@ -31,7 +28,6 @@ from latent_ledger.lib.suggestions import comma_list, nearest, show
 FOLDER = Path(__file__).parent
 """Folder of ``schema.yaml`` and of the blocks that have separate files."""
 EVALUATIONS = FOLDER.parent / "evaluations"
-"""Folder of the evaluations, each a folder with the schema of its block."""
 
 
 @cache

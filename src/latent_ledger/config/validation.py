@@ -3,8 +3,7 @@
     merged YAML --> schema (closed) --defaults--> checks --> plain dict
 
 Every problem is one line, ``path: what is wrong and what would be right``, and all problems are
-reported at once. This module knows no evaluation: :mod:`latent_ledger.experiment` hands it the
-checks of all of them.
+reported at once. :mod:`latent_ledger.experiment` gives the checks of all evaluations.
 """
 
 from collections.abc import Iterable, Mapping
@@ -108,10 +107,6 @@ def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
 def _paths(value: Any, path: Where = ()) -> Iterable[Where]:
     """Every path of a configuration, in the order in which it is written."""
     yield path
-    children: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(value, Mapping):
-        children = value.items()
-    elif isinstance(value, list):
-        children = enumerate(value)
-    for key, below in children:
+    children = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, below in children.items() if isinstance(children, Mapping) else ():
         yield from _paths(below, (*path, key))

@@ -9,8 +9,8 @@ class Format:
 
     `name` is that of its folder. `file` holds the weights; a folder with it is a coder of this
     format. `activation` is the activation function of its coders, which the ledger shows for a
-    coder without k. `hub` is a regular expression that the whole id of a hub repository matches, if
-    its name alone says that its coders are of this format; None if no name does.
+    coder without k. `hub` is a regular expression that the whole id of a hub repository matches if
+    its coders are of this format; None if no name says so.
     """
 
     name: str

@@ -34,12 +34,11 @@ def find_file(file: str, settings: Mapping[str, Any]) -> Path:
     if Path(source).is_dir():
         return Path(source) / path / file
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     revision = settings.get("revision")
     try:
         return Path(hf_hub_download(source, file, subfolder=path or None, revision=revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # the hub's errors are OSErrors
         where = f"{path}/{file}" if path else file
         raise LedgerError(
             f"Coder {source!r} is neither a local folder nor is {where} of it reachable on the hub "

@@ -15,10 +15,9 @@ def entry(name: str) -> Format:
 
 
 def recognise(source: str, path: str | None) -> str:
-    """Name of the format of a source: a local folder, or the id of a hub repository.
+    """Name of the format of a local folder (in it, the folder `path`) or of a hub repository.
 
-    `path` is a folder inside the source. Raises :class:`LedgerError` that names the known formats
-    where none or several of them fit.
+    Raises :class:`LedgerError` where none or several of the known formats fit.
     """
     if not Path(source).is_dir():
         return format_of_repository(source)
@@ -34,10 +33,7 @@ def recognise(source: str, path: str | None) -> str:
 
 
 def format_of_repository(repository: str) -> str:
-    """Name of the format that the id of a hub repository stands for.
-
-    Raises :class:`LedgerError` where it stands for none or for several.
-    """
+    """Name of the format of a hub repository. Raises :class:`LedgerError` as :func:`recognise`."""
     patterns = {name: entry(name).hub for name in NAMES}
     fitting = [name for name, hub in patterns.items() if hub and re.fullmatch(hub, repository)]
     if len(fitting) != 1:

@@ -24,10 +24,7 @@ NAMES = (
 
 
 def known(name: str, where: str) -> str:
-    """`name`, if it is a format. `where` is the place of the name, for the error.
-
-    Raises :class:`LedgerError` that lists the known formats.
-    """
+    """`name`, if it is a format. Raises :class:`LedgerError` that starts with `where`."""
     if name in NAMES:
         return name
     near = nearest(str(name), NAMES)

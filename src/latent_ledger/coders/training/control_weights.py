@@ -13,9 +13,9 @@ much of a coder's score needs learnt decoder directions. The last does so for th
 sparsify draws an SAE's decoder (its encoder, rows of unit norm) but starts a transcoder's at zero,
 which has no directions to keep: the controls of a transcoder draw theirs, uniform and of unit norm.
 
-A row that leaves its cone is turned back to the nearest direction inside, and keeps its norm. This
-is done to the optimiser's own iterate, after its step and before Schedule-Free averages it: a cone
-of less than 90 degrees about an axis is convex, so averages of rows inside it lie inside.
+A row that leaves its cone is turned back to the nearest direction inside, and keeps its norm, after
+the optimiser's step and before Schedule-Free averages it: such a cone is convex, so averages of
+rows inside it lie inside.
 """
 
 import math

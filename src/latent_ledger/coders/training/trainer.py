@@ -4,11 +4,10 @@
            --> [SAE: unit-norm decoder rows] --> fvu + auxk_alpha * auxk + multi_topk / 8
            --> gradients (SAE: minus their part along the decoder rows) --> optimiser
 
-One step reads ``batch_tokens / context`` consecutive contexts in stored order, the batch that
-sparsify's loader makes of the same token set; every coder therefore sees the same tokens in the
-same order. (``order_seed``, absent by default, shuffles whole contexts instead.) Special tokens
-are left out as by sparsify's ``exclude_tokens``, so a batch holds slightly fewer rows. The last,
-shorter batch counts as a step, and the weights saved after it are the optimiser's averaged ones
+One step reads ``batch_tokens / context`` consecutive contexts in stored order, as sparsify's loader
+does, so that every coder sees the same tokens in the same order; an ``order_seed`` shuffles whole
+contexts instead. Special tokens are left out as by sparsify's ``exclude_tokens``. The last, shorter
+batch counts as a step, and the weights saved after it are the optimiser's averaged ones
 (Schedule-Free, arXiv 2405.15682), as in ``Trainer.save``.
 
 Training draws no random number after initialisation; a checkpoint holds the raw state between two
@@ -173,12 +172,11 @@ def produce(
     """Train one coder into `out`, on ``{"input_hook": folder, "output_hook": folder}``.
 
     Writes sparsify's ``cfg.json`` and ``sae.safetensors``, ``site.json``, and ``training.parquet``
-    (per step: step, tokens seen, fvu, auxk, multi_topk_fvu, dead_share). Returns facts: tokens,
-    steps, fvu (mean of the last tenth of the steps, on training tokens) and dead_share (latents
-    silent over the last ``dead_window`` tokens), weights (the setting), learnt (the parameters that
-    training changed) and, for a control, decoder_cosine (least and mean cosine of the decoder's
-    rows with themselves as drawn) or units (what the activations were divided by in training). The
-    caller clears `checkpoint` when it has kept the output.
+    (per step: step, tokens seen, :data:`LOSSES`). Returns facts: tokens, steps, fvu (mean of the
+    last tenth of the steps, on training tokens), dead_share (latents silent over the last
+    ``dead_window`` tokens), weights (the setting), learnt (the parameters that training changed)
+    and, for a control, decoder_cosine (least and mean cosine of the decoder's rows with themselves
+    as drawn) or units (what the activations were divided by). The caller clears `checkpoint`.
     """
     recipe = Recipe.from_settings(settings)
     batches = Batches(

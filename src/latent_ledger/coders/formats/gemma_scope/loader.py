@@ -5,8 +5,7 @@
     output  = W_dec^T latents + b_dec
 
 ``b_dec`` is not subtracted from the input. The file holds W_enc [d, width], W_dec [width, d],
-b_enc [width], b_dec [d] and threshold [width]. How many latents are active follows from the
-thresholds and differs from row to row. Reading takes torch and numpy alone.
+b_enc [width], b_dec [d] and threshold [width]. Reading takes torch and numpy alone.
 
 Source: Lieberum et al. 2024 (arXiv 2408.05147). Hook points of its coders: ``-res`` reads
 and writes ``resid_post``; ``-mlp`` reads and writes ``mlp_out_normed``, behind Gemma-2's post-norm.

@@ -4,10 +4,8 @@ An SAE encodes ``top_k(relu(W_enc (x - b_dec) + b_enc))``; a transcoder does not
 which lives at its output; a skip-transcoder adds ``W_skip x`` to what it decodes. Everything runs
 in fp32: bf16 alone changes about 1% of the active set.
 
-Reading a coder takes torch alone. Importing sparsify loads its trainer and, with it, all of
-transformers, datasets and torch.distributed: seconds in each of the many jobs that only encode. The
-arithmetic is therefore written out here, and tested to equal ``SparseCoder``'s for every
-architecture.
+Importing sparsify takes seconds in each of the many jobs that only encode. The arithmetic is
+therefore written out here, and tested to equal ``SparseCoder``'s for every architecture.
 """
 
 from collections.abc import Mapping

@@ -1,12 +1,4 @@
-"""sparsify's coders as SAELens objects.
-
-===============  =======================  ============================
-coder            becomes                  ``b_dec`` subtracted at input
-===============  =======================  ============================
-SAE              ``TopKSAE``              yes
-transcoder       ``TopKTranscoder``       no, it belongs to the output
-skip-transcoder  ``TopKSkipTranscoder``   no, it belongs to the output
-===============  =======================  ============================
+"""sparsify's coders as SAELens objects: ``TopKSAE``, ``TopKTranscoder``, ``TopKSkipTranscoder``.
 
 SAELens' own loader of sparsify folders is not used: it transposes ``W_dec`` and drops ``W_skip``.
 """
@@ -18,7 +10,7 @@ from latent_ledger.coders.saelens import WrongVariant, filled, sizes
 from latent_ledger.coders.topk_transcoder import TopK, TopKSkipTranscoder, TopKTranscoder
 
 APPLY_B_DEC_TO_INPUT = True
-"""sparsify's SAEs subtract ``b_dec`` from what they read. This line alone decides it."""
+"""sparsify's SAEs subtract ``b_dec`` from what they read; its transcoders do not."""
 
 
 def to_saelens(coder: SparsifyCoder, device: str = "cpu") -> SAE:
