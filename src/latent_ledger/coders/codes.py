@@ -39,10 +39,9 @@ def encode_rows(coder: SparseCoder, activations: Tensor, block_rows: int = BLOCK
         [tensor.cpu() for tensor in coder.encode(block.float())]
         for block in activations.split(block_rows)
     ]
-    counts = torch.cat([indptr.diff() for indptr, _, _ in blocks])
-    indptr = F.pad(counts.cumsum(0), (1, 0))
-    indices, values = (torch.cat([block[i] for block in blocks]) for i in (1, 2))
-    return indptr, indices, values
+    indptrs, indices, values = zip(*blocks, strict=True)
+    counts = torch.cat([indptr.diff() for indptr in indptrs])
+    return F.pad(counts.cumsum(0), (1, 0)), torch.cat(indices), torch.cat(values)
 
 
 def produce(

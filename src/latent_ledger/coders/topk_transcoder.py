@@ -45,10 +45,8 @@ class TopKTranscoderConfig(TranscoderConfig):
 
 
 @dataclass
-class TopKSkipTranscoderConfig(SkipTranscoderConfig):
+class TopKSkipTranscoderConfig(TopKTranscoderConfig, SkipTranscoderConfig):
     """A transcoder with a skip connection of which the `k` largest latents stay active."""
-
-    k: int = 32
 
     @classmethod
     def architecture(cls) -> str:

@@ -78,14 +78,12 @@ def _models(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
         if coder["model"] not in known:
             yield Problem(("coders", name, "model"), unknown("model", coder["model"], known))
-    for section in ("randomised", "others"):
-        if ORIGINAL in config["model"][section]:
-            what = "this name is taken by the model itself; choose another"
-            yield Problem(("model", section, ORIGINAL), what)
-    for name in others:
-        if name in randomised:
-            what = "this name is taken by a re-randomised model; choose another"
-            yield Problem(("model", "others", name), what)
+    taken = [(section, ORIGINAL, "the model itself") for section in ("randomised", "others")]
+    taken += [("others", name, "a re-randomised model") for name in randomised]
+    for section, name, owner in taken:
+        if name in config["model"][section]:
+            what = f"this name is taken by {owner}; choose another"
+            yield Problem(("model", section, name), what)
 
 
 @needs_sections("coders")

@@ -122,9 +122,8 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
                 "installed; install the environment again"
             )
         elif examples > data.rows:
-            what = (
-                f"{show(concept)} has {data.rows} examples, and train and test ask for {examples}"
-            )
+            asked = f"train and test ask for {examples}"
+            what = f"{show(concept)} has {data.rows} examples, and {asked}"
         else:
             continue
         yield Problem((*where, "concepts", index), what)

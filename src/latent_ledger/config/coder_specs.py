@@ -210,10 +210,8 @@ def fair_fields(spec: CoderSpec) -> dict[str, Any]:
 def unfair_fields(
     config: Mapping[str, Any], first: str, second: str
 ) -> Iterator[tuple[str, Any, Any]]:
-    """The :data:`FAIR` keys in which two coders differ, each with the values of both.
-
-    A difference in source stands for all recipe keys of a pair with a pretrained coder.
-    """
+    """The :data:`FAIR` keys in which two coders differ, each with the values of both."""
+    # a difference in source stands for all recipe keys
     fetched = any(is_pretrained(config["coders"][name]) for name in (first, second))
     for key in FAIR:
         values = [effective(config, name, key) for name in (first, second)]

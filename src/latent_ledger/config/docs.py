@@ -63,8 +63,7 @@ def _section(path: tuple[str, ...], part: Mapping[str, Any]) -> Iterator[str]:
 
 def _keys(path: tuple[str, ...], part: Mapping[str, Any]) -> Iterator[str]:
     """Table and metrics of one mapping, then the sections of the mappings inside it."""
-    scalars = [key for key, sub in part["properties"].items() if not _is_mapping(sub)]
-    if scalars:
+    if scalars := [key for key, sub in part["properties"].items() if not _is_mapping(sub)]:
         yield from _table(part, scalars)
     if "x-metrics" in part:
         yield from ("", "Metrics, as named in comparisons:", "")
@@ -85,10 +84,9 @@ def _table(part: Mapping[str, Any], keys: list[str]) -> Iterator[str]:
     for key in keys:
         sub = part["properties"][key]
         full = resolve(sub)
+        default = "" if key in part.get("required", []) else "*optional*"
         if "default" in sub:
             default = f"`{show(sub['default'])}`"
-        else:
-            default = "" if key in part.get("required", []) else "*optional*"
         examples = ", ".join(f"`{show(example)}`" for example in full["examples"])
         meaning = full["description"] + (f" {_only_for(sub)}" if "x-for" in sub else "")
         yield f"| `{key}` | {_values(full)} | {default} | {examples} | {meaning} |"

@@ -24,10 +24,8 @@ def within_width(
     Coders whose width only their file states are left out.
     """
     known = {name: width for name, width in widths.items() if width is not None}
-    if not known:
-        return
-    narrowest = min(known, key=known.__getitem__)
+    narrowest = min(known, key=known.__getitem__, default=None)
     for index, number in enumerate(numbers):
-        if number > known[narrowest]:
+        if narrowest is not None and number > known[narrowest]:
             what = f"{number} latents exceed the width of {narrowest}, {known[narrowest]}"
             yield Problem((*where, index), what)

@@ -27,10 +27,9 @@ def with_new_names(config: dict[str, Any]) -> dict[str, Any]:
             for old, new in names.items():
                 if old not in mapping or new in mapping:
                     continue
-                # rebuilt, so that the key keeps its place and problems their order
-                entries = [(new if key == old else key, value) for key, value in mapping.items()]
-                mapping.clear()
-                mapping.update(entries)
+                # taken out and put back, so that the key keeps its place and problems their order
+                for key in list(mapping):
+                    mapping[new if key == old else key] = mapping.pop(key)
                 where = dotted((*path, old))
                 print(f"{where} is now called {new}; the old name ends with 0.3.", file=sys.stderr)
     return config

@@ -89,11 +89,8 @@ def plain(value: Any) -> Any:
 
 def problems(config: dict[str, Any]) -> list[Problem]:
     """Everything in `config` that the schema does not allow, one problem each."""
-    return [
-        problem
-        for error in Draft202012Validator(schema()).iter_errors(config)
-        for problem in _explain(error)
-    ]
+    errors = Draft202012Validator(schema()).iter_errors(config)
+    return [problem for error in errors for problem in _explain(error)]
 
 
 def _explain(error: ValidationError) -> Iterator[Problem]:
@@ -243,10 +240,8 @@ def _complete_mapping(
         if origin and origin.name not in below.get("x-for", [origin.name]):
             if value.get(key) is not None and not below.get("x-ignored"):
                 fit = " or ".join(below["x-for"])
-                what = (
-                    f"only goes with the origin {fit}, and this source is {origin.name}; remove it"
-                )
-                misplaced.append(Problem((*path, key), what))
+                what = f"only goes with the origin {fit}, and this source is {origin.name}"
+                misplaced.append(Problem((*path, key), f"{what}; remove it"))
         elif key in value or ("default" in below and not overrides):
             entry = plain(value.get(key, below.get("default")))
             filled[key] = _complete(entry, below, (*path, key), misplaced)

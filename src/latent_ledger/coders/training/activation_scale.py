@@ -7,8 +7,7 @@ divided by their root mean square, and the units are folded back into its weight
 
     W_enc *= writes / reads    b_enc *= writes    W_skip *= writes / reads    b_dec *= writes
 
-which leaves the decoder as it is, and latents in the units of what they write. Units are powers of
-two, so neither division nor folding rounds anything.
+which leaves the decoder as it is. Units are powers of two, so that nothing is rounded.
 """
 
 from __future__ import annotations

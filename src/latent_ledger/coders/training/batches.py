@@ -19,8 +19,7 @@ from latent_ledger.models.shards import ActivationShards
 
 
 class Shards(ActivationShards):
-    """Maps a shard anew for every read: pages that were read stay resident while a mapping lives,
-    and a batch needs few of them."""
+    """Shards mapped anew for every read, because a mapping keeps the pages it read resident."""
 
     KEPT_MAPPED = 0
 

@@ -23,10 +23,8 @@ from latent_ledger.coders.training.control_weights import LEARNT
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import CoderSite
 
-TRAINER = "sparsify"
-"""The family of trainers that this recipe is for."""
 CHOICES: dict[str, Collection[str]] = {
-    "architecture": [name for name, kind in ARCHITECTURES.items() if kind.trainer == TRAINER],
+    "architecture": [name for name, kind in ARCHITECTURES.items() if kind.trainer == "sparsify"],
     "weights": LEARNT,
     "optimizer": ("signum", "adam", "muon"),
 }
@@ -34,10 +32,7 @@ CHOICES: dict[str, Collection[str]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of one training run.
-
-    `weights`: see :mod:`latent_ledger.coders.training.control_weights`.
-    """
+    """The settings of one training run."""
 
     architecture: str
     layer: int
@@ -47,7 +42,7 @@ class Recipe:
     batch_tokens: int
     output_hook: str | None = None
     seed: int = 0
-    weights: str = "trained"
+    weights: str = "trained"  # see control_weights.py
     unit_scale: bool = False  # train on activations of about unit size; see activation_scale.py
     optimizer: str = "signum"
     learning_rate: float | None = None  # None: sparsify's rule, by optimiser and width

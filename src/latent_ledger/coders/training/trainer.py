@@ -198,8 +198,7 @@ def produce(
             progress.update(1, fvu=fvu, dead=dead)
     training.finish()
     save(training.coder, recipe.site, out)
-    facts = write_history(training, Path(out) / "training.parquet")
-    return facts | learnt_facts(training)
+    return write_history(training, Path(out) / "training.parquet") | learnt_facts(training)
 
 
 def write_history(training: Training, path: Path) -> dict[str, Any]:

@@ -55,7 +55,8 @@ class GemmaScopeCoder(SparseCoder):
     @torch.no_grad()
     def encode(self, x: Tensor) -> Csr:
         """x [n, d_in] -> CSR latents (indptr [n + 1], indices [nnz], values [nnz] > 0)."""
-        return csr.above(self.pre_activations(x), self.weights["threshold"])
+        pre = self.pre_activations(x)
+        return csr.select(pre, (pre > self.weights["threshold"]) & (pre > 0))
 
     @torch.no_grad()
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:

@@ -10,10 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Parameters:
-    """Names of a coder's parameters in training, by role; controls hold some of them.
-
-    Without others they are those of sparsify's coders.
-    """
+    """Names of a coder's parameters in training, by role; the defaults are sparsify's."""
 
     encoder: tuple[str, ...] = ("encoder.weight",)
     decoder: tuple[str, ...] = ("W_dec",)
