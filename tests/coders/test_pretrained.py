@@ -53,17 +53,17 @@ def test_local_sparsify_folder_is_recognised_with_its_k(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("stated", "message"),
     [
         ({"width": WIDTH + 1}, f"has width {WIDTH}, and the configuration says {WIDTH + 1}"),
         ({"architecture": "transcoder"}, "architecture sae, and the configuration says transcoder"),
     ],
 )
-def test_coder_that_contradicts_the_configuration_is_refused(tmp_path, said, message):
+def test_coder_that_contradicts_the_configuration_is_refused(tmp_path, stated, message):
     gemma_scope_folder(tmp_path / "hub")
     (tmp_path / "out").mkdir()
     with pytest.raises(LedgerError, match=message):
-        pretrained.produce(settings(tmp_path / "hub", **said), tmp_path / "out")
+        pretrained.produce(settings(tmp_path / "hub", **stated), tmp_path / "out")
 
 
 def test_a_folder_without_a_coder_says_which_files_it_needs(tmp_path):

@@ -110,9 +110,9 @@ def test_adapting_consumes_no_random_numbers(tmp_path):
     folder = sparsify_folder(tmp_path, "skip-transcoder")
     torch.manual_seed(0)
     to_saelens(folder)
-    found = torch.rand(3)
+    after = torch.rand(3)
     torch.manual_seed(0)
-    assert torch.equal(found, torch.rand(3))
+    assert torch.equal(after, torch.rand(3))
 
 
 @pytest.mark.parametrize("architecture", [TopKTranscoder, TopKSkipTranscoder])

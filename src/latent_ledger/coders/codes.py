@@ -2,13 +2,11 @@
 
 One shard per activation shard, with the same rows (BOS and EOS included; consumers mask)::
 
-    codes-00000.safetensors   indptr  int64   [rows + 1]   CSR over rows
-                              indices int32   [nnz]        latents, ascending within a row
-                              values  float32 [nnz]        > 0
+    codes-00000.safetensors   indptr, indices, values as in :mod:`latent_ledger.coders.csr`
     meta.json                 {width, n_rows, shards: [rows, ...]}
 
-Activations are brought to fp32 before they are encoded, in blocks of :data:`BLOCK_ROWS` rows, which
-bounds memory; the block size is no setting, so equal inputs give equal bytes.
+Activations are brought to fp32 before they are encoded, in blocks of fixed size, so that equal
+inputs give equal bytes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,6 +21,7 @@ from safetensors.torch import save_file
 from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
+from latent_ledger.coders.csr import Csr
 from latent_ledger.coders.sparse_coder import SparseCoder, load_coder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import full_disk_in_one_line, read_json, write_json
@@ -34,18 +33,15 @@ BLOCK_ROWS = 2048
 """Rows encoded at a time: pre-activations of 2048 x 16k latents take 128 MiB."""
 
 
-def encode_rows(
-    coder: SparseCoder, activations: Tensor, block_rows: int = BLOCK_ROWS
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Encode activations [rows, d] of any float dtype: indptr [rows + 1], indices, values [nnz]."""
+def encode_rows(coder: SparseCoder, activations: Tensor, block_rows: int = BLOCK_ROWS) -> Csr:
+    """Sparse latents, on the CPU, of activations [rows, d] of any float dtype."""
     blocks = [
         [tensor.cpu() for tensor in coder.encode(block.float())]
         for block in activations.split(block_rows)
     ]
-    counts = torch.cat([indptr.diff() for indptr, _, _ in blocks])
-    indptr = F.pad(counts.cumsum(0), (1, 0))
-    indices, values = (torch.cat([block[i] for block in blocks]) for i in (1, 2))
-    return indptr, indices, values
+    indptrs, indices, values = zip(*blocks, strict=True)
+    counts = torch.cat([indptr.diff() for indptr in indptrs])
+    return F.pad(counts.cumsum(0), (1, 0)), torch.cat(indices), torch.cat(values)
 
 
 def produce(
@@ -54,8 +50,8 @@ def produce(
     """Encode the activations of the coder's input hook into `out`.
 
     `settings` is empty: the codes follow from the two inputs. Returns facts: n_rows, mean_l0, and
-    the number of latents that never fire here (dead) and that fire at least once (alive), all of
-    them over all rows. Raises :class:`LedgerError` if the activations are of another hook point.
+    the numbers of latents that never fire here (dead) and that do (alive). Raises
+    :class:`LedgerError` if the activations are of another hook point.
     """
     if settings:
         raise LedgerError(f"Codes have no settings, but got {', '.join(sorted(settings))}.")
@@ -81,10 +77,8 @@ def produce(
                 save_file({"indptr": indptr, "indices": indices, "values": values}, path)
             progress.update(len(indptr) - 1)
     n_rows, dead = len(shards), int((fired == 0).sum())
-    write_json(
-        Path(out) / "meta.json",
-        {"width": loaded.width, "n_rows": n_rows, "shards": list(shards.shard_rows)},
-    )
+    meta = {"width": loaded.width, "n_rows": n_rows, "shards": list(shards.shard_rows)}
+    write_json(Path(out) / "meta.json", meta)
     return {
         "n_rows": n_rows,
         "mean_l0": int(fired.sum()) / n_rows,
@@ -123,8 +117,7 @@ class CodeShards:
 
     def shards(self) -> Iterator[csr_matrix]:
         """Every shard, in token order."""
-        for number in range(len(self.meta["shards"])):
-            yield self.shard(number)
+        yield from map(self.shard, range(len(self.meta["shards"])))
 
     def matrix(self) -> csr_matrix:
         """All rows at once: 8 bytes per active latent."""

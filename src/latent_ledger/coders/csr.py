@@ -25,12 +25,6 @@ def largest(pre_activations: Tensor, k: int) -> Csr:
     return indptr, indices[active].int(), acts[active]
 
 
-def above(pre_activations: Tensor, threshold: Tensor) -> Csr:
-    """The rectified pre-activations [n, width] above their latent's `threshold` [width], and 0."""
-    active = (pre_activations > threshold) & (pre_activations > 0)
-    return select(pre_activations, active)
-
-
 def select(latents: Tensor, active: Tensor) -> Csr:
     """The entries of dense `latents` [n, width] where `active` [n, width] holds."""
     indptr = F.pad(active.sum(1).cumsum(0), (1, 0))

@@ -1,8 +1,5 @@
 """Coders trained elsewhere: fetched from a folder or the hub, in the publisher's format.
 
-    source + path + revision --format--> coder folder with its site    architecture and width
-                                                                       checked
-
 The file decides architecture, width and k; the configuration's values must agree with it.
 """
 
@@ -21,8 +18,8 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
 
     `settings`: source, path, revision, format (the last three may be None), architecture, layer,
     input_hook, output_hook, width (None: the file's). Facts: format, file, architecture, d_in,
-    width and, for TopK coders, k. Raises :class:`LedgerError` if the format is unknown or cannot be
-    recognised, and if the coder cannot be had or is not what the settings say.
+    width and, for TopK coders, k. Raises :class:`LedgerError` if the format cannot be recognised,
+    and if the coder cannot be had or is not what the settings say.
     """
     folder = Path(settings["source"]).expanduser()
     if folder.is_dir():

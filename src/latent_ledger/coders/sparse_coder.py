@@ -3,8 +3,7 @@
     coder folder --site.json: format, site--> coders/formats/<format>/loader.py --> SparseCoder
 
 A coder folder holds the weights as their publisher wrote them, and ``site.json`` with the coder's
-format and hook points. :func:`load_coder` imports the loader of that format alone, so this module
-imports nothing heavy.
+format and hook points. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -25,46 +24,40 @@ if TYPE_CHECKING:
 class LatentDecoder(Protocol):
     """The half of a coder that maps latents to an output."""
 
-    @property
-    def width(self) -> int:
-        """Number of latents."""
+    width: int
+    """Number of latents."""
 
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:
-        """Output [n, d] at the output hook of latents in CSR form.
-
-        See :mod:`latent_ledger.coders.csr` for that form. A skip connection reads `x` [n, d_in],
-        the coder's input.
-        """
+        """Output [n, d] of latents as in :mod:`latent_ledger.coders.csr`; a skip reads `x`."""
 
 
 class SparseCoder(LatentDecoder, Protocol):
-    """A trained coder at its site. All tensors are fp32 on the coder's device.
+    """A trained coder at its site, the base of every format's coder.
 
     ``encode`` selects some of the pre-activations, by a rule of the architecture. An active
-    latent's value is its encoder row times the input, and a bias.
+    latent's value is its encoder row times the input, and a bias. All tensors are fp32 on the
+    coder's device.
     """
 
-    @property
-    def site(self) -> CoderSite:
-        """Where it reads its input and where its output belongs."""
-
-    @property
-    def architecture(self) -> str:
-        """Name of its architecture, as in the configuration."""
-
-    @property
-    def d_in(self) -> int:
-        """Size of the activations it reads."""
-
-    @property
-    def k(self) -> int | None:
-        """Most latents that are active on a row; None where only thresholds limit them."""
+    site: CoderSite
+    """Where it reads its input and where its output belongs."""
+    architecture: str
+    """Name of its architecture, as in the configuration."""
+    d_in: int
+    """Size of the activations it reads."""
+    k: int | None
+    """Most latents that are active on a row; None where only thresholds limit them."""
+    encoder: Tensor
+    """Encoder rows [width, d_in]."""
+    decoder: Tensor
+    """Decoder rows [width, d]."""
 
     def encode(self, x: Tensor) -> Csr:
         """Sparse latents (indptr, indices, values) of activations `x` [n, d_in]."""
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """``decode(*encode(x), x)``: [n, d_in] -> [n, d]."""
+        """The output [n, d] of `x` [n, d_in]."""
+        return self.decode(*self.encode(x), x)
 
     def pre_activations(self, x: Tensor) -> Tensor:
         """Rectified pre-activations [n, width] of `x` [n, d_in]: what ``encode`` selects from."""
@@ -77,13 +70,15 @@ class SparseCoder(LatentDecoder, Protocol):
 
     def encoder_rows(self, latents: Tensor | None = None) -> Tensor:
         """Encoder rows [n, d_in] of the `latents` [n] (int64), or of all of them [width, d_in]."""
+        return self.encoder if latents is None else self.encoder[latents]
 
     def decoder_rows(self, latents: Tensor | None = None) -> Tensor:
         """Decoder rows [n, d] of the `latents` [n] (int64), or of all of them [width, d]."""
+        return self.decoder if latents is None else self.decoder[latents]
 
 
 def load_coder(folder: Path, device: str = "cpu") -> SparseCoder:
-    """Load the coder in `folder`.
+    """Load the coder in `folder`, with the loader of its format alone.
 
     Raises :class:`~latent_ledger.lib.errors.LedgerError` if its ``site.json`` does not say its site
     and a known format, or if its files are not of that format.

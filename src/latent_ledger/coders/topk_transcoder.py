@@ -3,16 +3,15 @@
     latents = relu(top_k(W_enc^T x + b_enc))
     output  = W_dec^T latents + b_dec  [+ W_skip x]
 
-Both classes stand in SAELens' registry under their architecture's name, so ``save_model`` and
-``SAE.load_from_disk`` work after an import of this module. As in every SkipTranscoder of
-SAELens, ``decode`` leaves the skip out, because it does not see ``x``; ``forward`` adds it.
+Both are in SAELens' registry, so ``save_model`` and ``SAE.load_from_disk`` work after an import of
+this module. As in SAELens' SkipTranscoder, ``decode`` leaves the skip out; ``forward`` adds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sae_lens import SkipTranscoder, SkipTranscoderConfig, Transcoder, TranscoderConfig
 from sae_lens.registry import register_sae_class
@@ -46,10 +45,8 @@ class TopKTranscoderConfig(TranscoderConfig):
 
 
 @dataclass
-class TopKSkipTranscoderConfig(SkipTranscoderConfig):
+class TopKSkipTranscoderConfig(TopKTranscoderConfig, SkipTranscoderConfig):
     """A transcoder with a skip connection of which the `k` largest latents stay active."""
-
-    k: int = 32
 
     @classmethod
     def architecture(cls) -> str:
@@ -57,38 +54,33 @@ class TopKSkipTranscoderConfig(SkipTranscoderConfig):
         return "topk_skip_transcoder"
 
 
-class TopKTranscoder(Transcoder):
+class WithTopK(Transcoder):
+    """A SAELens transcoder with the TopK activation; its configuration, a `config`, has a `k`."""
+
+    config: ClassVar[type[TranscoderConfig]]
+    cfg: Any
+
+    def get_activation_fn(self) -> Callable[[Tensor], Tensor]:
+        """TopK, then ReLU."""
+        return TopK(self.cfg.k)
+
+    @classmethod
+    def from_dict(cls, config_dict: Mapping[str, Any]) -> WithTopK:
+        """An untrained one from a configuration."""
+        return cls(cls.config.from_dict(dict(config_dict)))
+
+
+class TopKTranscoder(WithTopK):
     """SAELens' Transcoder with a TopK activation."""
 
-    cfg: TopKTranscoderConfig
-
-    def get_activation_fn(self) -> Callable[[Tensor], Tensor]:
-        """TopK, then ReLU."""
-        return TopK(self.cfg.k)
-
-    @classmethod
-    def from_dict(cls, config_dict: Mapping[str, Any]) -> TopKTranscoder:
-        """An untrained one from a configuration."""
-        return cls(TopKTranscoderConfig.from_dict(dict(config_dict)))
+    config = TopKTranscoderConfig
 
 
-class TopKSkipTranscoder(SkipTranscoder):
+class TopKSkipTranscoder(WithTopK, SkipTranscoder):
     """SAELens' SkipTranscoder with a TopK activation; only ``forward`` adds the skip."""
 
-    cfg: TopKSkipTranscoderConfig
-
-    def get_activation_fn(self) -> Callable[[Tensor], Tensor]:
-        """TopK, then ReLU."""
-        return TopK(self.cfg.k)
-
-    @classmethod
-    def from_dict(cls, config_dict: Mapping[str, Any]) -> TopKSkipTranscoder:
-        """An untrained one from a configuration."""
-        return cls(TopKSkipTranscoderConfig.from_dict(dict(config_dict)))
+    config = TopKSkipTranscoderConfig
 
 
-for coder_class, config_class in (
-    (TopKTranscoder, TopKTranscoderConfig),
-    (TopKSkipTranscoder, TopKSkipTranscoderConfig),
-):
-    register_sae_class(config_class.architecture(), coder_class, config_class)
+for coder_class in (TopKTranscoder, TopKSkipTranscoder):
+    register_sae_class(coder_class.config.architecture(), coder_class, coder_class.config)

@@ -10,6 +10,7 @@ from latent_ledger.config.coder_specs import (
     LEARNT_HERE,
     OF_ANY_MODEL,
     ORIGINAL,
+    PLACE,
     base,
     base_block,
     coders_measured_by,
@@ -19,14 +20,16 @@ from latent_ledger.config.coder_specs import (
     unfair_fields,
 )
 from latent_ledger.config.limits import within_width
-from latent_ledger.config.problems import Problem, Where, needs_sections
+from latent_ledger.config.problems import Check, Problem, Where, needs_sections, unknown
 from latent_ledger.config.schema_file import schema
 from latent_ledger.config.sources import coder_source
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.suggestions import comma_list, show, suggest
+from latent_ledger.lib.suggestions import comma_list, show
 from latent_ledger.models.hook_points import HookPointName
 from latent_ledger.models.sources import checks as source_checks
 from latent_ledger.models.sources.registry import shape as model_shape
+
+FAMILIES = ("comparisons", "families")
 
 
 @needs_sections("model", "coders")
@@ -34,13 +37,10 @@ def _layers(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
         base_name = base(config, coder["model"])
         shape = model_shape(base_block(config, base_name))
-        if shape is None or shape.layers is None or coder["layer"] < shape.layers:
-            continue
-        model = "the model" if base_name == ORIGINAL else base_name
-        yield Problem(
-            ("coders", name, "layer"),
-            f"{coder['layer']} is beyond {model}, whose layers are 0 to {shape.layers - 1}",
-        )
+        if shape and shape.layers is not None and coder["layer"] >= shape.layers:
+            model = "the model" if base_name == ORIGINAL else base_name
+            what = f"{coder['layer']} is beyond {model}, whose layers are 0 to {shape.layers - 1}"
+            yield Problem(("coders", name, "layer"), what)
 
 
 @needs_sections("coders")
@@ -49,37 +49,26 @@ def _sites(config: dict[str, Any]) -> Iterator[Problem]:
         kind = ARCHITECTURES[coder["architecture"]]
         input_hook, output_hook = coder["input_hook"], coder["output_hook"]
         later = list(HookPointName)[HookPointName(input_hook).depth + 1 :]
+        if output_hook in ([input_hook] if kind.autoencodes else later):
+            continue
+        key = "output_hook"
         if kind.autoencodes:
-            if output_hook != input_hook:
-                other = next(name for name, kind in ARCHITECTURES.items() if not kind.autoencodes)
-                yield Problem(
-                    ("coders", name, "output_hook"),
-                    f"{kind.label} writes what it reads, {input_hook}; remove this key, or make "
-                    f"the coder {ARCHITECTURES[other].label}",
-                )
-        elif not later:
-            yield Problem(
-                ("coders", name, "input_hook"),
-                f"{kind.label} cannot read {input_hook}: nothing comes after it",
-            )
-        elif output_hook not in later:
-            yield Problem(
-                ("coders", name, "output_hook"),
-                f"{kind.label} that reads {input_hook} must write one of {comma_list(later)}, not "
-                f"{output_hook}",
-            )
+            other = next(kind.label for kind in ARCHITECTURES.values() if not kind.autoencodes)
+            what = f"writes what it reads, {input_hook}; remove this key, or make the coder {other}"
+        elif later:
+            known = comma_list(later)
+            what = f"that reads {input_hook} must write one of {known}, not {output_hook}"
+        else:
+            key, what = "input_hook", f"cannot read {input_hook}: nothing comes after it"
+        yield Problem(("coders", name, key), f"{kind.label} {what}")
 
 
 @needs_sections("coders")
 def _coder_names(config: dict[str, Any]) -> Iterator[Problem]:
     for name in config["coders"]:
-        ending = re.search(r"-k\d+(-s\d+)?$", name)
-        if ending:
-            yield Problem(
-                ("coders", name),
-                f'a name may not end in "{ending[0]}", which would collide with the names of '
-                "coders",
-            )
+        if ending := re.search(r"-k\d+(-s\d+)?$", name):
+            what = f'may not end in "{ending[0]}", which would collide with the names of coders'
+            yield Problem(("coders", name), f"a name {what}")
 
 
 @needs_sections("model", "coders")
@@ -88,49 +77,40 @@ def _models(config: dict[str, Any]) -> Iterator[Problem]:
     known = [ORIGINAL, *randomised, *others]
     for name, coder in config["coders"].items():
         if coder["model"] not in known:
-            what = f"unknown model {show(coder['model'])}; {suggest(coder['model'], known)}"
-            yield Problem(("coders", name, "model"), what)
-    for section in ("randomised", "others"):
-        if ORIGINAL in config["model"][section]:
-            what = "this name is taken by the model itself; choose another"
-            yield Problem(("model", section, ORIGINAL), what)
-    for name in others:
-        if name in randomised:
-            what = "this name is taken by a re-randomised model; choose another"
-            yield Problem(("model", "others", name), what)
+            yield Problem(("coders", name, "model"), unknown("model", coder["model"], known))
+    taken = [(section, ORIGINAL, "the model itself") for section in ("randomised", "others")]
+    taken += [("others", name, "a re-randomised model") for name in randomised]
+    for section, name, owner in taken:
+        if name in config["model"][section]:
+            what = f"this name is taken by {owner}; choose another"
+            yield Problem(("model", section, name), what)
 
 
 @needs_sections("coders")
 def _pretrained(config: dict[str, Any]) -> Iterator[Problem]:
     """A coder is trained here or fetched, and has no keys of the other kind."""
     for name, coder in config["coders"].items():
-        if is_pretrained(coder):
-            for key in LEARNT_HERE:
-                if coder.get(key) not in (None, "trained"):
-                    what = "a coder with a source comes trained; remove this key, or the source"
+        if not is_pretrained(coder):
+            for key in PLACE:
+                if coder.get(key) is not None:
+                    what = "only goes with a source, from which the coder is fetched"
                     yield Problem(("coders", name, key), what)
-            if coder["model"] != "original":
-                what = "a pretrained coder is of the model itself; train one of this model instead"
-                yield Problem(("coders", name, "model"), what)
-            wrong = list(source_checks.coder_problems(coder["source"]))
-            for what in wrong:
-                yield Problem(("coders", name, "source"), what)
-            if not wrong and coder.get("format") is None and _on_the_hub(coder["source"]):
-                try:
-                    format_of_repository(coder["source"])
-                except LedgerError as error:
-                    yield Problem(("coders", name, "format"), str(error))
             continue
-        for key in ("path", "revision", "format"):
-            if coder.get(key) is not None:
-                what = "only goes with a source, from which the coder is fetched"
+        for key in LEARNT_HERE:
+            if coder.get(key) not in (None, "trained"):
+                what = "a coder with a source comes trained; remove this key, or the source"
                 yield Problem(("coders", name, key), what)
-
-
-def _on_the_hub(source: str) -> bool:
-    """Whether a pretrained coder is fetched from a repository, not read from a folder."""
-    origin = coder_source(source)
-    return origin is not None and origin.name == "hub"
+        if coder["model"] != ORIGINAL:
+            what = "a pretrained coder is of the model itself; train one of this model instead"
+            yield Problem(("coders", name, "model"), what)
+        for what in source_checks.coder_problems(coder["source"]):
+            yield Problem(("coders", name, "source"), what)
+        origin = coder_source(coder["source"])
+        if coder.get("format") is None and origin and origin.name == "hub":
+            try:
+                format_of_repository(coder["source"])
+            except LedgerError as error:
+                yield Problem(("coders", name, "format"), str(error))
 
 
 @needs_sections("coders", "training")
@@ -145,7 +125,7 @@ def _k_within_width(config: dict[str, Any]) -> Iterator[Problem]:
             where = (*path, index)
             if k > width and where not in reported:
                 reported.add(where)
-                owner = "" if "width" not in coder else f" of {name}"
+                owner = f" of {name}" if "width" in coder else ""
                 yield Problem(where, f"{k} active latents exceed the width{owner}, {width}")
 
 
@@ -165,10 +145,8 @@ def _whole_contexts(config: dict[str, Any]) -> Iterator[Problem]:
         batch = block.get("batch_tokens", context)
         if batch % context:
             near = max(1, round(batch / context)) * context
-            yield Problem(
-                (*path, "batch_tokens"),
-                f"{batch} is not a multiple of tokens.context, {context}; {near} would be",
-            )
+            what = f"{batch} is not a multiple of tokens.context, {context}; {near} would be"
+            yield Problem((*path, "batch_tokens"), what)
 
 
 def metrics(config: dict[str, Any]) -> dict[str, str]:
@@ -179,11 +157,9 @@ def metrics(config: dict[str, Any]) -> dict[str, str]:
         if settings is None:
             continue
         for name, meaning in block.get("x-metrics", {}).items():
-            over = re.search(r"\{(\w+)\}", name)
-            for entry in settings[over[1]] if over else [""]:
-                slot = over[0] if over else "{}"
-                full = f"{evaluation}.{name.replace(slot, str(entry))}"
-                known[full] = meaning.replace(slot, str(entry))
+            key = re.search(r"\{(\w+)\}", name)
+            for slot in [{key[1]: entry} for entry in settings[key[1]]] if key else [{}]:
+                known[f"{evaluation}.{name}".format(**slot)] = meaning.format(**slot)
     return known
 
 
@@ -193,48 +169,41 @@ def _metrics(config: dict[str, Any]) -> Iterator[Problem]:
     possible = schema()["properties"]["evaluations"]["properties"]
     for family, entry in config["comparisons"]["families"].items():
         for index, metric in enumerate(entry["metrics"]):
-            path = ("comparisons", "families", family, "metrics", index)
-            evaluation = metric.partition(".")[0]
             if metric in known:
                 continue
+            what = unknown("metric", metric, known)
+            evaluation = metric.partition(".")[0]
             if evaluation in possible and evaluation not in config["evaluations"]:
-                yield Problem(
-                    path, f"{show(metric)}: the evaluation {evaluation} is not configured"
-                )
-            else:
-                yield Problem(path, f"unknown metric {show(metric)}; {suggest(metric, known)}")
+                what = f"{show(metric)}: the evaluation {evaluation} is not configured"
+            yield Problem((*FAMILIES, family, "metrics", index), what)
 
 
 @needs_sections("model", "evaluations", "coders", "training")
 def _evaluation_selects(config: dict[str, Any]) -> Iterator[Problem]:
     """An evaluation's ``select`` names coders, k and seeds that exist, and at least one coder."""
     for evaluation, block in config["evaluations"].items():
-        select, where = block["select"], ("evaluations", evaluation, "select")
-        strangers = False
-        for index, name in enumerate(select.get("coders", [])):
-            if name not in config["coders"]:
-                strangers = True
-                hint = suggest(name, config["coders"])
-                yield Problem((*where, "coders", index), f"unknown coder {show(name)}; {hint}")
-            elif evaluation not in OF_ANY_MODEL and _stands_aside(config, name):
-                strangers = True
-                yield Problem((*where, "coders", index), _aside(config, name, evaluation))
-        if not strangers and not coders_measured_by(config, evaluation):
-            yield Problem(where, "no trained coder fits; give it a coder, k or seed that exists")
+        where = ("evaluations", evaluation, "select")
+        problems = []
+        for index, name in enumerate(block["select"].get("coders", [])):
+            coder = config["coders"].get(name)
+            if coder is None:
+                what = unknown("coder", name, config["coders"])
+            elif evaluation not in OF_ANY_MODEL and base(config, coder["model"]) != ORIGINAL:
+                what = _of_another_model(config, name, evaluation)
+            else:
+                continue
+            problems.append(Problem((*where, "coders", index), what))
+        if not problems and not coders_measured_by(config, evaluation):
+            what = "no trained coder fits; give it a coder, k or seed that exists"
+            problems.append(Problem(where, what))
+        yield from problems
 
 
-def _stands_aside(config: dict[str, Any], coder: str) -> bool:
-    """Whether a coder is of another model than the one under study."""
-    return base(config, config["coders"][coder]["model"]) != ORIGINAL
-
-
-def _aside(config: dict[str, Any], coder: str, evaluation: str) -> str:
+def _of_another_model(config: dict[str, Any], coder: str, evaluation: str) -> str:
     """Why an evaluation cannot measure a coder of another model."""
-    model, capable = config["coders"][coder]["model"], comma_list(OF_ANY_MODEL)
-    return (
-        f"{coder} is of {model}, and only {capable} measures coders of other models, not "
-        f"{evaluation}"
-    )
+    model = config["coders"][coder]["model"]
+    others = f"only {comma_list(OF_ANY_MODEL)} measures coders of other models"
+    return f"{coder} is of {model}, and {others}, not {evaluation}"
 
 
 @needs_sections("model", "comparisons", "evaluations", "coders", "training")
@@ -243,23 +212,21 @@ def _measured(config: dict[str, Any]) -> Iterator[Problem]:
     for family, entry in config["comparisons"]["families"].items():
         if any(name not in config["coders"] for pair in entry["pairs"] for name in pair):
             continue
-        known = {spec.name: spec for pair in pairs(config, family) for spec in pair}
-        for evaluation in dict.fromkeys(m.partition(".")[0] for m in entry["metrics"]):
-            if evaluation not in config["evaluations"]:
+        compared = {spec.name: spec for pair in pairs(config, family) for spec in pair}
+        for evaluation in dict.fromkeys(metric.partition(".")[0] for metric in entry["metrics"]):
+            measured = {spec.name for spec in coders_measured_by(config, evaluation)}
+            missing = sorted(compared.keys() - measured)
+            if not missing or evaluation not in config["evaluations"]:
                 continue
-            missing = sorted(
-                set(known) - {spec.name for spec in coders_measured_by(config, evaluation)}
-            )
-            aside = [name for name in missing if known[name].base != ORIGINAL]
-            if aside and evaluation not in OF_ANY_MODEL:
-                what = _aside(config, known[aside[0]].coder, evaluation)
-                yield Problem(("comparisons", "families", family), what)
-            elif missing:
-                yield Problem(
-                    ("comparisons", "families", family),
+            foreign = [name for name in missing if compared[name].base != ORIGINAL]
+            if foreign and evaluation not in OF_ANY_MODEL:
+                what = _of_another_model(config, compared[foreign[0]].coder, evaluation)
+            else:
+                what = (
                     f"{missing[0]} is not measured by {evaluation}; add it to "
-                    f"evaluations.{evaluation}.select, or limit the family by its own select",
+                    f"evaluations.{evaluation}.select, or limit the family by its own select"
                 )
+            yield Problem((*FAMILIES, family), what)
 
 
 @needs_sections("comparisons", "coders", "training")
@@ -269,10 +236,8 @@ def _family_selects(config: dict[str, Any]) -> Iterator[Problem]:
             trained = _trained(config, key)
             for index, value in enumerate(values):
                 if value not in trained:
-                    yield Problem(
-                        ("comparisons", "families", family, "select", key, index),
-                        f"no coder is trained at {value}; known: {comma_list(trained)}",
-                    )
+                    what = f"no coder is trained at {value}; known: {comma_list(trained)}"
+                    yield Problem((*FAMILIES, family, "select", key, index), what)
 
 
 def _trained(config: dict[str, Any], key: str) -> list[int]:
@@ -283,19 +248,19 @@ def _trained(config: dict[str, Any], key: str) -> list[int]:
 
 @needs_sections("model", "comparisons", "coders", "training")
 def _pairs(config: dict[str, Any]) -> Iterator[Problem]:
+    coders = config["coders"]
     for family, entry in config["comparisons"]["families"].items():
         seen: set[frozenset[str]] = set()
         for index, pair in enumerate(entry["pairs"]):
-            path = ("comparisons", "families", family, "pairs", index)
-            strangers = [side for side in (0, 1) if pair[side] not in config["coders"]]
-            for side in strangers:
-                hint = suggest(pair[side], config["coders"])
-                yield Problem((*path, side), f"unknown coder {show(pair[side])}; {hint}")
+            path = (*FAMILIES, family, "pairs", index)
+            for side, name in enumerate(pair):
+                if name not in coders:
+                    yield Problem((*path, side), unknown("coder", name, coders))
             if pair[0] == pair[1]:
                 yield Problem(path, f"{pair[0]} is compared with itself")
             elif frozenset(pair) in seen:
                 yield Problem(path, f"{pair[0]} and {pair[1]} are compared twice")
-            elif not strangers:
+            elif coders.keys() >= set(pair):
                 yield from _fair(config, entry, pair, path)
             seen.add(frozenset(pair))
 
@@ -312,33 +277,17 @@ def _fair(
         return
     elsewhere = any(is_pretrained(config["coders"][name]) for name in pair)
     for key, plural in () if elsewhere else (("k", "k"), ("seeds", "seed")):
-        ours, theirs = effective(config, first, key), effective(config, second, key)
         trained = _trained(config, key)
         allowed = [value for value in entry["select"].get(key, trained) if value in trained]
-        if allowed and not set(ours) & set(theirs) & set(allowed):
+        common = set(effective(config, first, key)) & set(effective(config, second, key))
+        if allowed and common.isdisjoint(allowed):
             where = f" among {comma_list(allowed)}" if key in entry["select"] else ""
             yield Problem(path, f"{first} and {second} have no {plural} in common{where}")
     for key, ours, theirs in unfair_fields(config, first, second):
         if key not in entry["allow_unfair"]:
-            yield Problem(
-                path,
-                f"{first} and {second} differ in {key} ({show(ours)}, {show(theirs)}); make them "
-                f"equal or add {key} to allow_unfair",
-            )
+            what = f"{first} and {second} differ in {key} ({show(ours)}, {show(theirs)})"
+            yield Problem(path, f"{what}; make them equal or add {key} to allow_unfair")
 
 
-CHECKS = (
-    _layers,
-    _sites,
-    _coder_names,
-    _models,
-    _pretrained,
-    _k_within_width,
-    _top_k_within_width,
-    _whole_contexts,
-    _metrics,
-    _evaluation_selects,
-    _measured,
-    _family_selects,
-    _pairs,
-)
+CHECKS = tuple(check for check in vars().values() if isinstance(check, Check))
+"""Every check above."""

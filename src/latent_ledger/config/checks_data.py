@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from latent_ledger.config.limits import within_context
-from latent_ledger.config.problems import Problem, Where, needs_sections
+from latent_ledger.config.problems import Check, Problem, Where, needs_sections
 from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.models.sources import checks as model_checks
 from latent_ledger.models.sources.registry import find, shape
@@ -20,11 +20,10 @@ RESERVED = ("figures", "records")
 
 @needs_sections("experiment")
 def _experiment(config: dict[str, Any]) -> Iterator[Problem]:
-    if config["experiment"] in RESERVED:
-        yield Problem(
-            ("experiment",),
-            f"{show(config['experiment'])} is the name of a folder in results/; choose another",
-        )
+    name = config["experiment"]
+    if name in RESERVED:
+        what = f"{show(name)} is the name of a folder in results/; choose another"
+        yield Problem(("experiment",), what)
 
 
 @needs_sections("store")
@@ -32,14 +31,14 @@ def _store(config: dict[str, Any]) -> Iterator[Problem]:
     store = config["store"]
     path, results = Path(store).resolve(), Path("results").resolve()
     if store.startswith("~"):
-        yield Problem(("store",), f"{show(store)}: ~ is not expanded here; write the whole path")
+        what = f"{show(store)}: ~ is not expanded here; write the whole path"
     elif results in (path, *path.parents):
-        yield Problem(
-            ("store",),
-            f"{show(store)} lies in results/, and the store must survive `rm -rf results`",
-        )
+        what = f"{show(store)} lies in results/, and the store must survive `rm -rf results`"
     elif any(folder.exists() and not folder.is_dir() for folder in (path, *path.parents)):
-        yield Problem(("store",), f"{show(store)} is or lies below a file; name a folder")
+        what = f"{show(store)} is or lies below a file; name a folder"
+    else:
+        return
+    yield Problem(("store",), what)
 
 
 @needs_sections("model")
@@ -61,18 +60,16 @@ def _corpus_source(config: dict[str, Any]) -> Iterator[Problem]:
 def _parts(config: dict[str, Any]) -> Iterator[Problem]:
     total = sum(config["corpus"]["parts"].values())
     if total > 1 + 1e-9:  # shares such as 0.7 + 0.2 + 0.1 sum to a little more than 1
-        yield Problem(
-            ("corpus", "parts"), f"the shares sum to {total:.6g}, and must sum to at most 1"
-        )
+        what = f"the shares sum to {total:.6g}, and must sum to at most 1"
+        yield Problem(("corpus", "parts"), what)
 
 
 @needs_sections("model", "corpus")
 def _model_part(config: dict[str, Any]) -> Iterator[Problem]:
     origin = find(config["model"]["source"])
-    corpus_split = origin.trained_on if origin else None
-    if origin and corpus_split and corpus_split not in config["corpus"]["parts"]:
+    if origin and origin.trained_on and origin.trained_on not in config["corpus"]["parts"]:
         what = f"missing; the {origin.name} model needs text to train on"
-        yield Problem(("corpus", "parts", corpus_split), what)
+        yield Problem(("corpus", "parts", origin.trained_on), what)
 
 
 @needs_sections("model", "tokens")
@@ -90,17 +87,15 @@ def _budgets(config: dict[str, Any]) -> Iterator[Problem]:
 
 @needs_sections("model", "tokens", "evaluations")
 def _contexts(config: dict[str, Any]) -> Iterator[Problem]:
+    context = config["tokens"]["context"]
     for name, other in config["model"]["others"].items():
-        other_shape, context = shape(other), config["tokens"]["context"]
+        other_shape = shape(other)
         if other_shape and other_shape.context and context > other_shape.context:
             what = f"its context of {other_shape.context} is shorter than tokens.context, {context}"
             yield Problem(("model", "others", name), what)
-    probing = config["evaluations"].get("probing", {})
-    contexts: dict[Where, int] = {
-        ("tokens", "context"): config["tokens"]["context"],
-        ("evaluations", "probing", "context"): probing.get("context", 0),
-    }
-    yield from within_context(config, contexts)
+    probing = config["evaluations"].get("probing", {}).get("context", 0)
+    where = ("evaluations", "probing", "context")
+    yield from within_context(config, {("tokens", "context"): context, where: probing})
 
 
 @needs_sections("evaluations")
@@ -108,43 +103,31 @@ def _concepts(config: dict[str, Any]) -> Iterator[Problem]:
     probing = config["evaluations"].get("probing")
     if probing is None:
         return
-    source = probing["source"]
+    source, where = probing["source"], ("evaluations", "probing")
     if not source_of(source).named_concepts:
         for what in corpus_checks.problems(source):
-            yield Problem(("evaluations", "probing", "source"), what)
+            yield Problem((*where, "source"), what)
         if "label_field" not in probing:
-            yield Problem(
-                ("evaluations", "probing", "label_field"),
-                "missing; name the column whose values are the concepts",
-            )
+            what = "missing; name the column whose values are the concepts"
+            yield Problem((*where, "label_field"), what)
         return
     examples = sum(probing["examples"].values())
     for index, concept in enumerate(probing["concepts"]):
-        path = ("evaluations", "probing", "concepts", index)
         data = CONCEPTS.get(concept)
         if data is None:
-            yield Problem(path, f"no data for {show(concept)}; {suggest(concept, CONCEPTS)}")
+            what = f"no data for {show(concept)}; {suggest(concept, CONCEPTS)}"
         elif not embedded.installed(data.number):
-            yield Problem(
-                path,
+            what = (
                 f"the data of {show(concept)} (set {data.number} of the sae-probes package) is not "
-                "installed; install the environment again",
+                "installed; install the environment again"
             )
         elif examples > data.rows:
-            yield Problem(
-                path,
-                f"{show(concept)} has {data.rows} examples, and train and test ask for {examples}",
-            )
+            asked = f"train and test ask for {examples}"
+            what = f"{show(concept)} has {data.rows} examples, and {asked}"
+        else:
+            continue
+        yield Problem((*where, "concepts", index), what)
 
 
-CHECKS = (
-    _experiment,
-    _store,
-    _models,
-    _corpus_source,
-    _parts,
-    _model_part,
-    _budgets,
-    _contexts,
-    _concepts,
-)
+CHECKS = tuple(check for check in vars().values() if isinstance(check, Check))
+"""Every check above."""

@@ -7,8 +7,10 @@ chose its k, seed and recipe.
 """
 
 import copy
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from latent_ledger.models.hook_points import CoderSite
@@ -29,6 +31,9 @@ FAIR = ("width", *RECIPE, "model", "weights", "source")
 LEARNT_HERE = (*RECIPE, "weights", "k", "seeds")
 """Keys that say how a coder is trained, so that a pretrained one has none of them."""
 
+PLACE = ("path", "revision", "format")
+"""Keys that say where in its source a pretrained coder is, so that a trained one has none."""
+
 ORIGINAL = "original"
 """Name of the model under study, beside its re-randomised controls and other published models."""
 
@@ -40,11 +45,10 @@ OF_ANY_MODEL = ("reconstruction",)
 class CoderSpec:
     """One coder: architecture, site, size, seed, recipe, and which control it is, if any.
 
-    `model` is the model it is trained on (``original``, a re-randomised one or another published
-    one). `base` is the published model behind that; the coder reads tokens of its tokenizer.
-    `weights` names the weights that are learnt (``trained``: all of them). A pretrained coder has a
-    `source`, a hub id or a folder, and a `place` in it (path, revision, format). Its k, seed and
-    perhaps width are None, and it has no recipe.
+    `model` is the model it is trained on, and `base` the published model behind that, whose
+    tokenizer its tokens are of. `weights` names the weights that are learnt (``trained``: all of
+    them). A pretrained coder has a `source`, a hub id or a folder, and a `place` in it
+    (:data:`PLACE`). Its k, seed and perhaps width are None, and it has no recipe.
     """
 
     name: str
@@ -74,18 +78,11 @@ class CoderSpec:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of the job that trains or fetches it, in one flat dict."""
+        settings = {"architecture": self.architecture, **self.site.as_dict(), "width": self.width}
         if self.pretrained:
-            where = {"source": self.source, **self.place}
-            return {
-                "architecture": self.architecture,
-                **self.site.as_dict(),
-                "width": self.width,
-                **where,
-            }
+            return {**settings, "source": self.source, **self.place}
         return {
-            "architecture": self.architecture,
-            **self.site.as_dict(),
-            "width": self.width,
+            **settings,
             "k": self.k,
             "seed": self.seed,
             "weights": self.weights,
@@ -95,11 +92,7 @@ class CoderSpec:
 
 
 def effective(config: Mapping[str, Any], coder: str, key: str) -> Any:
-    """A recipe key of one coder: the entry's value, or the common one.
-
-    A pretrained coder has its entry's value only; its publisher's recipe is None, with no list of
-    k.
-    """
+    """A recipe key of one coder: the entry's value, or for a trained one the common value."""
     entry = config["coders"][coder]
     common = {} if is_pretrained(entry) else config["training"]
     return entry.get(key, common.get(key))
@@ -146,9 +139,8 @@ def _make_specs(config: Mapping[str, Any]) -> list[CoderSpec]:
             "weights": entry["weights"],
         }
         if is_pretrained(entry):
-            place = {key: entry.get(key) for key in ("path", "revision", "format")}
-            published = {"source": entry["source"], "place": place, "recipe": {}}
-            specs.append(CoderSpec(name=coder, k=None, seed=None, **shared, **published))
+            shared |= {"source": entry["source"], "place": {key: entry.get(key) for key in PLACE}}
+            specs.append(CoderSpec(name=coder, k=None, seed=None, recipe={}, **shared))
             continue
         recipe = {key: effective(config, coder, key) for key in RECIPE}
         specs += [
@@ -186,22 +178,21 @@ def _within(select: Mapping[str, Any], spec: CoderSpec) -> bool:
 
 
 def pairs(config: Mapping[str, Any], family: str) -> list[tuple[CoderSpec, CoderSpec]]:
-    """The coders that meet in one comparison family: equal k and seed, limited by its
-    ``select``.
+    """The coders that meet in one comparison family, limited by its ``select``.
 
-    In the order of the family's pairs, then of the first coder's specs.
+    Trained coders meet at equal k and seed; a pretrained one meets every coder. In the order of the
+    family's pairs, then of the first coder's specs.
     """
     entry = config["comparisons"]["families"][family]
-    select = entry.get("select", {})
-    by_coder: dict[str, list[CoderSpec]] = {}
+    by_coder: dict[str, list[CoderSpec]] = defaultdict(list)
     for spec in coder_specs(config):
-        by_coder.setdefault(spec.coder, []).append(spec)
+        if _within(entry.get("select", {}), spec):
+            by_coder[spec.coder].append(spec)
     return [
         (left, right)
         for first, second in entry["pairs"]
-        for left in by_coder.get(first, [])
-        for right in by_coder.get(second, [])
-        if _meet(left, right) and _within(select, left) and _within(select, right)
+        for left, right in product(by_coder[first], by_coder[second])
+        if left.pretrained or right.pretrained or (left.k, left.seed) == (right.k, right.seed)
     ]
 
 
@@ -219,20 +210,10 @@ def fair_fields(spec: CoderSpec) -> dict[str, Any]:
 def unfair_fields(
     config: Mapping[str, Any], first: str, second: str
 ) -> Iterator[tuple[str, Any, Any]]:
-    """The :data:`FAIR` keys in which two coders differ, each with the values of both.
-
-    A difference in source says that the recipes differ, so a pair with a pretrained coder has no
-    entry per recipe key.
-    """
+    """The :data:`FAIR` keys in which two coders differ, each with the values of both."""
+    # a difference in source stands for all recipe keys
     fetched = any(is_pretrained(config["coders"][name]) for name in (first, second))
     for key in FAIR:
         values = [effective(config, name, key) for name in (first, second)]
         if values[0] != values[1] and not (fetched and key in RECIPE):
             yield key, *values
-
-
-def _meet(left: CoderSpec, right: CoderSpec) -> bool:
-    """Trained coders meet at equal k and seed; a pretrained one meets every coder."""
-    if left.pretrained or right.pretrained:
-        return True
-    return (left.k, left.seed) == (right.k, right.seed)

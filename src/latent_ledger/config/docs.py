@@ -43,37 +43,27 @@ Keys without a default are required, unless the table says *optional*.
 
 def describe(schema: Mapping[str, Any]) -> str:
     """The whole page, as Markdown."""
-    lines = [INTRODUCTION.format(description=schema["description"]), "## Top level", ""]
-    scalars = [key for key, part in schema["properties"].items() if part.get("type") != "object"]
-    lines += _table(schema, scalars)
-    for name, part in schema["properties"].items():
-        if part.get("type") == "object":
-            lines += _section((name,), part)
+    introduction = INTRODUCTION.format(description=schema["description"])
+    lines = [introduction, "## Top level", "", *_keys((), schema)]
     return re.sub("\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
 def _section(path: tuple[str, ...], part: Mapping[str, Any]) -> Iterator[str]:
-    """Heading, description and table of one mapping, then of the mappings inside it."""
-    yield from (
-        "",
-        f"{'#' * min(len(path) + 1, 4)} `{'.'.join(path)}`",
-        "",
-        part["description"],
-        "",
-    )
+    """Heading, description and keys of one mapping."""
+    heading = f"{'#' * min(len(path) + 1, 4)} `{'.'.join(path)}`"
+    yield from ("", heading, "", part["description"], "")
     if "x-for" in part:
         yield from (_only_for(part), "")
     if "propertyNames" in part:  # a mapping from free names to entries of one form
         example = next(iter(part["examples"][0]))
-        form = part["additionalProperties"]
         yield from (f"Names are free (small letters, digits, dashes), such as `{example}`.", "")
-        if _is_mapping(form):
-            yield from _section((*path, "<name>"), form)
-        else:
-            yield from _table({"properties": {"<name>": form}, "required": ["<name>"]}, ["<name>"])
-        return
-    scalars = [key for key, sub in part["properties"].items() if not _is_mapping(sub)]
-    if scalars:
+        part = {"properties": {"<name>": part["additionalProperties"]}, "required": ["<name>"]}
+    yield from _keys(path, part)
+
+
+def _keys(path: tuple[str, ...], part: Mapping[str, Any]) -> Iterator[str]:
+    """Table and metrics of one mapping, then the sections of the mappings inside it."""
+    if scalars := [key for key, sub in part["properties"].items() if not _is_mapping(sub)]:
         yield from _table(part, scalars)
     if "x-metrics" in part:
         yield from ("", "Metrics, as named in comparisons:", "")
@@ -94,10 +84,9 @@ def _table(part: Mapping[str, Any], keys: list[str]) -> Iterator[str]:
     for key in keys:
         sub = part["properties"][key]
         full = resolve(sub)
+        default = "" if key in part.get("required", []) else "*optional*"
         if "default" in sub:
             default = f"`{show(sub['default'])}`"
-        else:
-            default = "" if key in part.get("required", []) else "*optional*"
         examples = ", ".join(f"`{show(example)}`" for example in full["examples"])
         meaning = full["description"] + (f" {_only_for(sub)}" if "x-for" in sub else "")
         yield f"| `{key}` | {_values(full)} | {default} | {examples} | {meaning} |"

@@ -10,11 +10,10 @@ from latent_ledger.models.sources.registry import shape
 def within_context(config: Mapping[str, Any], contexts: Mapping[Where, int]) -> Iterator[Problem]:
     """A problem per context, by its path, that is longer than that of the model under study."""
     model = shape(config["model"])
-    if model is None or model.context is None:
-        return
+    limit = model.context if model else None
     for path, context in contexts.items():
-        if context > model.context:
-            yield Problem(path, f"{context} is longer than the model's context of {model.context}")
+        if limit is not None and context > limit:
+            yield Problem(path, f"{context} is longer than the model's context of {limit}")
 
 
 def within_width(
@@ -25,10 +24,8 @@ def within_width(
     Coders whose width only their file states are left out.
     """
     known = {name: width for name, width in widths.items() if width is not None}
-    if not known:
-        return
-    narrowest = min(known, key=known.__getitem__)
+    narrowest = min(known, key=known.__getitem__, default=None)
     for index, number in enumerate(numbers):
-        if number > known[narrowest]:
+        if narrowest is not None and number > known[narrowest]:
             what = f"{number} latents exceed the width of {narrowest}, {known[narrowest]}"
             yield Problem((*where, index), what)

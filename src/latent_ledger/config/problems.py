@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from latent_ledger.lib.suggestions import show, suggest
+
 Where = tuple[str | int, ...]
 """A path into a configuration: keys and list positions."""
 
@@ -22,28 +24,26 @@ class Problem:
         return f"{dotted(self.path)}: {self.what}" if self.path else self.what
 
 
+Find = Callable[[dict[str, Any]], Iterator[Problem]]
+"""The problems of a completed configuration."""
+
+
 @dataclass(frozen=True)
 class Check:
     """One condition over a completed configuration, and the sections it reads."""
 
     sections: frozenset[str]
-    find: Callable[[dict[str, Any]], Iterator[Problem]]
+    find: Find
 
 
-def needs_sections(
-    *sections: str,
-) -> Callable[[Callable[[dict[str, Any]], Iterator[Problem]]], Check]:
+def needs_sections(*sections: str) -> Callable[[Find], Check]:
     """Make a :class:`Check` of a generator of problems."""
     return lambda find: Check(frozenset(sections), find)
 
 
-def contradictions(
-    checks: Iterable[Check], config: dict[str, Any], broken: set[str]
-) -> list[Problem]:
-    """Problems that `checks` find; a check that reads a `broken` section is left out."""
-    return [
-        problem for check in checks if not check.sections & broken for problem in check.find(config)
-    ]
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The sentence about a `name` that is not among the `known` ones."""
+    return f"unknown {what} {show(name)}; {suggest(name, known)}"
 
 
 def dotted(path: Iterable[str | int]) -> str:

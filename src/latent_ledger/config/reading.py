@@ -12,10 +12,8 @@ import yaml
 
 from latent_ledger.lib.errors import LedgerError
 
-Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-
-class StrictLoader(Loader):  # type: ignore[misc, valid-type]  # one of two equal loaders
+class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """PyYAML's safe loader (the C one where it was built), refusing repeated keys."""
 
 

@@ -23,26 +23,22 @@ RENAMED: dict[tuple[str, ...], dict[str, str]] = {
 def with_new_names(config: dict[str, Any]) -> dict[str, Any]:
     """Rename old keys of a plain configuration in place, with a line each on standard error."""
     for pattern, names in RENAMED.items():
-        for path, mapping in _places(config, pattern):
+        for path, mapping in places(config, pattern):
             for old, new in names.items():
                 if old not in mapping or new in mapping:
                     continue
-                # rebuilt, so that the key keeps its place and problems their order
-                entries = [(new if key == old else key, value) for key, value in mapping.items()]
-                mapping.clear()
-                mapping.update(entries)
+                # taken out and put back, so that the key keeps its place and problems their order
+                for key in list(mapping):
+                    mapping[new if key == old else key] = mapping.pop(key)
                 where = dotted((*path, old))
                 print(f"{where} is now called {new}; the old name ends with 0.3.", file=sys.stderr)
     return config
 
 
-def _places(value: Any, pattern: tuple[str, ...], path: Where = ()) -> Iterator[tuple[Where, dict]]:
-    """Every mapping that a pattern names, with its path."""
-    if not isinstance(value, dict):
-        return
-    if not pattern:
+def places(value: Any, pattern: tuple[str, ...], path: Where = ()) -> Iterator[tuple[Where, dict]]:
+    """Every mapping that a pattern of keys names, with its path; :data:`ANY` names every key."""
+    if isinstance(value, dict) and pattern:
+        for key in list(value) if pattern[0] == ANY else [pattern[0]]:
+            yield from places(value.get(key), pattern[1:], (*path, key))
+    elif isinstance(value, dict):
         yield path, value
-        return
-    first, *rest = pattern
-    for key in list(value) if first == ANY else [first]:
-        yield from _places(value.get(key), tuple(rest), (*path, key))

@@ -1,18 +1,16 @@
 """Closed schema: problems of a configuration, and its completion by defaults.
 
-Two passes over the same schema, both without side effects::
-
     raw configuration --problems()--> one line per problem
                       --complete()--> the same with defaults filled and numbers in one form
 
-A problem is a path and a sentence. For a key that does not exist the sentence names the nearest
-one that does, preferring keys the mapping does not have yet, because a misspelt key is usually the
-missing one.
+For a key that does not exist the problem names the nearest one that does, first among those that
+the mapping does not have yet, because a misspelt key is usually the missing one.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+import operator
+from collections.abc import Iterator, Mapping
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +28,6 @@ from latent_ledger.lib.suggestions import comma_list, nearest, show
 FOLDER = Path(__file__).parent
 """Folder of ``schema.yaml`` and of the blocks that have separate files."""
 EVALUATIONS = FOLDER.parent / "evaluations"
-"""Folder of the evaluations, each a folder with the schema of its block."""
 
 
 @cache
@@ -77,10 +74,7 @@ def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow a local ``$ref``; any other part of the schema is returned as it is."""
     if "$ref" not in part:
         return part
-    target: Any = schema()
-    for step in part["$ref"].removeprefix("#/").split("/"):
-        target = target[step]
-    return target
+    return reduce(operator.getitem, part["$ref"].removeprefix("#/").split("/"), schema())
 
 
 def plain(value: Any) -> Any:
@@ -95,30 +89,23 @@ def plain(value: Any) -> Any:
 
 def problems(config: dict[str, Any]) -> list[Problem]:
     """Everything in `config` that the schema does not allow, one problem each."""
-    return [
-        problem
-        for error in Draft202012Validator(schema()).iter_errors(config)
-        for problem in _explain(error)
-    ]
+    errors = Draft202012Validator(schema()).iter_errors(config)
+    return [problem for error in errors for problem in _explain(error)]
 
 
 def _explain(error: ValidationError) -> Iterator[Problem]:
     path, value = tuple(error.absolute_path), error.instance
+    known = error.schema.get("properties", {})
     if error.validator == "additionalProperties":
         for key in value:
-            if key not in error.schema["properties"]:
-                yield Problem((*path, key), _unknown_key(key, value, error.schema["properties"]))
+            if key not in known:
+                yield Problem((*path, key), _unknown_key(key, value, known))
     elif error.validator == "required":
-        missing = [key for key in error.validator_value if key not in value]
-        misspelt = {
-            _intended(key, value, error.schema["properties"])
-            for key in value
-            if key not in error.schema["properties"]
-        }
+        misspelt = {_intended(key, value, known) for key in value if key not in known}
         # jsonschema raises one error per missing key; each is known by its message
-        key = next(key for key in missing if error.message.startswith(repr(key)))
+        key = next(key for key in error.validator_value if error.message.startswith(repr(key)))
         if key not in misspelt:
-            example = resolve(error.schema["properties"][key]).get("examples", [None])[0]
+            example = resolve(known[key]).get("examples", [None])[0]
             hint = f", for example {show(example)}" if example is not None else ""
             yield Problem((*path, key), f"missing; this key is required{hint}")
     elif "propertyNames" in error.absolute_schema_path:
@@ -127,22 +114,18 @@ def _explain(error: ValidationError) -> Iterator[Problem]:
         yield Problem(path, _sentence(error))
 
 
-def _intended(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str | None:
-    known = list(known)
+def _intended(key: str, mapping: Mapping[str, Any], known: Mapping[str, Any]) -> str | None:
     absent = [name for name in known if name not in mapping]
     return nearest(key, absent, cutoff=0.5) or nearest(key, known, cutoff=0.5)
 
 
-def _unknown_key(key: str, mapping: Mapping[str, Any], known: Iterable[str]) -> str:
+def _unknown_key(key: str, mapping: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     for names in RENAMED.values():
         if names.get(key) in mapping and names[key] in known:
             return f"the old name of {names[key]}, which stands beside it; remove one of them"
     near = _intended(key, mapping, known)
-    return (
-        f'unknown key; did you mean "{near}"?'
-        if near
-        else f"unknown key; known: {comma_list(known)}"
-    )
+    hint = f'did you mean "{near}"?' if near else f"known: {comma_list(known)}"
+    return f"unknown key; {hint}"
 
 
 _PATTERN = "a name is made of small letters, digits and dashes, and does not start with a dash"
@@ -166,24 +149,21 @@ def _sentence(error: ValidationError) -> str:
         near = nearest(value, limit) if isinstance(value, str) else None
         hint = f'; did you mean "{near}"?' if near else ""
         return f"{show(value)} is not one of {comma_list(limit)}{hint}"
+    entries = "1 entry" if limit == 1 else f"{limit} entries"
     sentences = {
         "pattern": f"{show(value)}: {_PATTERN}",
         "minimum": f"{show(value)} is below the least value {show(limit)}",
         "maximum": f"{show(value)} is above the greatest value {show(limit)}",
         "exclusiveMinimum": f"{show(value)} must be greater than {show(limit)}",
         "exclusiveMaximum": f"{show(value)} must be less than {show(limit)}",
-        "minItems": f"{show(value)} needs at least {_entries(limit)}",
+        "minItems": f"{show(value)} needs at least {entries}",
         "multipleOf": f"{show(value)} is not a multiple of {show(limit)}",
-        "maxItems": f"{show(value)} may have at most {_entries(limit)}",
+        "maxItems": f"{show(value)} may have at most {entries}",
         "uniqueItems": f"{show(value)} has an entry twice",
         "minLength": "empty text is not allowed",
         "minProperties": "empty; name at least one",
     }
     return sentences.get(error.validator, error.message)
-
-
-def _entries(count: int) -> str:
-    return f"{count} entry" if count == 1 else f"{count} entries"
 
 
 def _wrong_type(value: Any, allowed: list[str]) -> str:
@@ -213,44 +193,44 @@ def _number(text: str, *, whole: bool) -> str | None:
 # --- defaults ------------------------------------------------------------------------------------
 
 
-def complete(
-    value: Any, part: Mapping[str, Any] | None = None, path: Where = ()
-) -> tuple[Any, list[Problem]]:
-    """A copy of `value` with defaults filled, and the keys that do not go with their `source`.
+def complete(config: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """A copy of `config` with defaults filled, and the keys that do not go with their `source`.
 
     Whole numbers become ints and other numbers floats, as the schema has them, so that equal
     settings written differently (``1``, ``1.0``) stay equal in every key derived from them. Parts
     the schema does not allow are left as they are.
     """
-    part = resolve(schema() if part is None else part)
-    if isinstance(value, Mapping) and part.get("type") == "object":
-        return _complete_mapping(value, part, path)
-    if isinstance(value, list) and "items" in part:
-        items, misplaced = [], []
-        for index, entry in enumerate(value):
-            item, below = complete(entry, part["items"], (*path, index))
-            items.append(item)
-            misplaced += below
-        return items, misplaced
+    misplaced: list[Problem] = []
+    return _complete(config, schema(), (), misplaced), misplaced
+
+
+def _complete(value: Any, part: Mapping[str, Any], path: Where, misplaced: list[Problem]) -> Any:
+    part = resolve(part)
     types = part.get("type", ())
+    if isinstance(value, Mapping) and types == "object":
+        return _complete_mapping(value, part, path, misplaced)
+    if isinstance(value, list) and "items" in part:
+        return [
+            _complete(entry, part["items"], (*path, index), misplaced)
+            for index, entry in enumerate(value)
+        ]
     if isinstance(value, int | float) and not isinstance(value, bool):
         if types == "integer" and float(value).is_integer():
-            return int(value), []
-        if types == "number" or "number" in types:
-            return float(value), []
-    return value, []
+            return int(value)
+        if "number" in types:
+            return float(value)
+    return value
 
 
 def _complete_mapping(
-    value: Mapping[str, Any], part: Mapping[str, Any], path: Where
-) -> tuple[dict[str, Any], list[Problem]]:
+    value: Mapping[str, Any], part: Mapping[str, Any], path: Where, misplaced: list[Problem]
+) -> dict[str, Any]:
     known, others = part.get("properties", {}), part.get("additionalProperties")
     source = value.get("source", known.get("source", {}).get("default"))
     origin = origin_of(dotted(path), source)
-    filled, misplaced = {}, []
-    for key in [*known, *(key for key in value if key not in known)]:
+    filled = {}
+    for key in dict.fromkeys([*known, *value]):
         below = known.get(key, others)
-        present = key in value
         if not isinstance(below, Mapping):  # an unknown key: reported elsewhere, kept as it is
             filled[key] = value[key]
             continue
@@ -258,16 +238,11 @@ def _complete_mapping(
         overrides = below.get("$ref", "").startswith("#/properties/")
         below = resolve(below)
         if origin and origin.name not in below.get("x-for", [origin.name]):
-            if present and value[key] is not None and not below.get("x-ignored"):
+            if value.get(key) is not None and not below.get("x-ignored"):
                 fit = " or ".join(below["x-for"])
-                what = (
-                    f"only goes with the origin {fit}, and this source is {origin.name}; remove it"
-                )
-                misplaced.append(Problem((*path, key), what))
-            continue
-        if present or ("default" in below and not overrides):
-            filled[key], more = complete(
-                plain(value[key] if present else below["default"]), below, (*path, key)
-            )
-            misplaced += more
-    return filled, misplaced
+                what = f"only goes with the origin {fit}, and this source is {origin.name}"
+                misplaced.append(Problem((*path, key), f"{what}; remove it"))
+        elif key in value or ("default" in below and not overrides):
+            entry = plain(value.get(key, below.get("default")))
+            filled[key] = _complete(entry, below, (*path, key), misplaced)
+    return filled

@@ -28,9 +28,8 @@ SECTIONS: dict[str, Callable[[str], Origin | None]] = {
 
 def origin_of(section: str, source: Any) -> Origin | None:
     """Origin of the `source` of a configuration section; None where it has none or a wrong one."""
-    if section not in SECTIONS or not isinstance(source, str):
-        return None
-    return SECTIONS[section](source)
+    find = SECTIONS.get(section)
+    return find(source) if find and isinstance(source, str) else None
 
 
 def listing(section: str, source: str) -> dict[str, str]:

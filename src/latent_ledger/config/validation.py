@@ -3,23 +3,22 @@
     merged YAML --> schema (closed) --defaults--> checks --> plain dict
 
 Every problem is one line, ``path: what is wrong and what would be right``, and all problems are
-reported at once. This module knows no evaluation: :mod:`latent_ledger.experiment` hands it the
-checks of all of them.
+reported at once. :mod:`latent_ledger.experiment` gives the checks of all evaluations.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
-from latent_ledger.config.problems import Check, Problem, Where, contradictions
-from latent_ledger.config.renamed import with_new_names
+from latent_ledger.config.problems import Check, Problem, Where
+from latent_ledger.config.renamed import places, with_new_names
 from latent_ledger.config.schema_file import complete, plain, problems, schema
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.suggestions import comma_list
 from latent_ledger.models.hook_points import HookPointName
 
 ABSENT = "absent"
-REMOVABLE = (
+REMOVABLE: tuple[tuple[str, ...], ...] = (
     (),
     ("coders",),
     ("evaluations",),
@@ -45,9 +44,9 @@ class ConfigError(LedgerError):
 def validate(config: Mapping[str, Any], checks: Iterable[Check]) -> dict[str, Any]:
     """Check a configuration and return a copy with all defaults filled; the input stays as it is.
 
-    `checks` find contradictions. Validating the result again gives an equal result.
-    Local folders are looked up from the working directory. Raises :class:`ConfigError` with one
-    line per problem.
+    A check that reads a section with problems is left out. Validating the result again gives an
+    equal result. Local folders are looked up from the working directory. Raises
+    :class:`ConfigError` with one line per problem.
     """
     raw = with_new_names(without_absent(plain(config)))
     wrong = problems(raw)
@@ -57,7 +56,10 @@ def validate(config: Mapping[str, Any], checks: Iterable[Check]) -> dict[str, An
     if "coders" not in broken and (siteless := _complete_sites(completed["coders"])):
         wrong += siteless
         broken.add("coders")
-    wrong += misplaced + contradictions(checks, completed, broken)
+    wrong += misplaced
+    for check in checks:
+        if not check.sections & broken:
+            wrong += check.find(completed)
     if wrong:
         raise ConfigError(in_order(wrong, raw))
     return completed
@@ -66,8 +68,13 @@ def validate(config: Mapping[str, Any], checks: Iterable[Check]) -> dict[str, An
 def in_order(problems: Iterable[Problem], raw: Mapping[str, Any]) -> list[str]:
     """Problems as lines without repeats, in the order in which the configuration is written."""
     order = {path: index for index, path in enumerate(_paths(raw))}
-    ordered = sorted(problems, key=lambda problem: _position(problem, order))
-    return list(dict.fromkeys(str(problem) for problem in ordered))
+
+    def position(problem: Problem) -> int:
+        """That of its path, or of the nearest one above that is written."""
+        above = (problem.path[:depth] for depth in range(len(problem.path), -1, -1))
+        return next(order[path] for path in above if path in order)
+
+    return list(dict.fromkeys(str(problem) for problem in sorted(problems, key=position)))
 
 
 def without_absent(config: dict[str, Any]) -> dict[str, Any]:
@@ -75,21 +82,15 @@ def without_absent(config: dict[str, Any]) -> dict[str, Any]:
 
     Overlays are merged key by key, so that without this word nothing inherited could be left out.
     """
-    for path in REMOVABLE:
-        section: Any = config
-        for key in path:
-            section = section.get(key) if isinstance(section, dict) else None
-        if isinstance(section, dict):
+    for pattern in REMOVABLE:
+        for _, section in places(config, pattern):
             for name in [name for name, entry in section.items() if entry == ABSENT]:
                 del section[name]
     return config
 
 
 def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
-    """Fill the hook points that follow from a coder's architecture; a schema has no such default.
-
-    Returns one problem per coder that must name its input hook and does not.
-    """
+    """Fill the hook points that follow from an architecture; one problem per coder without one."""
     siteless = []
     for name, coder in coders.items():
         kind = ARCHITECTURES[coder["architecture"]]
@@ -106,18 +107,6 @@ def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
 def _paths(value: Any, path: Where = ()) -> Iterable[Where]:
     """Every path of a configuration, in the order in which it is written."""
     yield path
-    children: Iterable[tuple[str | int, Any]] = ()
-    if isinstance(value, Mapping):
-        children = value.items()
-    elif isinstance(value, list):
-        children = enumerate(value)
-    for key, below in children:
+    children = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, below in children.items() if isinstance(children, Mapping) else ():
         yield from _paths(below, (*path, key))
-
-
-def _position(problem: Problem, order: Mapping[Where, int]) -> int:
-    """Where a problem belongs in the order of the file: at its path, or the nearest one above."""
-    path = problem.path
-    while path not in order:
-        path = path[:-1]
-    return order[path]

@@ -111,9 +111,11 @@ def test_a_pretrained_coder_gets_its_site_and_keeps_its_bytes(hub, tmp_path):
 
 def test_unavailable_coder_is_one_line(hub, tmp_path):
     for wrong in ({"source": "nobody/nothing"}, {"path": "layer_12/width_16k/average_l0_1"}):
-        with pytest.raises(LedgerError, match="neither a local folder nor is .*params.npz") as told:
+        with pytest.raises(
+            LedgerError, match="neither a local folder nor is .*params.npz"
+        ) as error:
             produce_pretrained(SETTINGS | wrong, tmp_path)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(error.value)
     with pytest.raises(LedgerError, match="params.npz is missing"):
         produce_pretrained(SETTINGS | {"source": str(tmp_path), "path": None}, tmp_path)
     with pytest.raises(LedgerError, match="scaled embeddings"):

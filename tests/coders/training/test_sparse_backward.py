@@ -59,13 +59,13 @@ def test_outputs_and_gradients_equal_sparsifys(options, auxk):
         out = coder(x, y if coder.cfg.transcode else None, dead_mask=dead)
         (out.fvu + 0.3 * out.auxk_loss + out.multi_topk_fvu / 8).backward()
         results.append((out, {name: p.grad for name, p in coder.named_parameters()}))
-    (upstream, expected), (ours, found) = results
+    (upstream, expected), (ours, gradients) = results
     for name, value in upstream._asdict().items():
         assert torch.equal(getattr(ours, name), value), name
     assert (upstream.auxk_loss.item() > 0) == auxk
-    assert found.keys() == expected.keys()
+    assert gradients.keys() == expected.keys()
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-7, msg=name)
+        torch.testing.assert_close(gradients[name], gradient, rtol=1e-5, atol=1e-7, msg=name)
         assert gradient.abs().max() > 0
 
 

@@ -387,9 +387,9 @@ def dictionary_data(rows: int, d: int, latents: int, active: int) -> tuple[torch
     generator = torch.Generator().manual_seed(0)
     directions = torch.randn(latents, d, generator=generator)
     directions /= directions.norm(dim=1, keepdim=True)
-    chosen = torch.rand(rows, latents, generator=generator).topk(active).indices
+    active_latents = torch.rand(rows, latents, generator=generator).topk(active).indices
     strength = torch.zeros(rows, latents)
-    strength.scatter_(1, chosen, torch.rand(rows, active, generator=generator) + 0.5)
+    strength.scatter_(1, active_latents, torch.rand(rows, active, generator=generator) + 0.5)
     return strength @ directions, directions
 
 

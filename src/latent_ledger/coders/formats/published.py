@@ -21,25 +21,24 @@ def keep_file(entry: Format, load: Load, settings: Mapping[str, Any], out: Path)
     `settings`: source, path and revision (both may be None or absent), layer, input_hook,
     output_hook. Raises :class:`LedgerError` if the file cannot be had or `load` refuses it.
     """
-    path = (settings.get("path") or "").strip("/")
-    file = find_file(settings["source"], path, entry.file, settings.get("revision"))
-    site = site_of(settings)
+    file, site = find_file(entry.file, settings), site_of(settings)
     coder = load(file.parent, site, "cpu")
     shutil.copyfile(file, Path(out) / entry.file)
     write_site(out, entry.name, site)
     return facts_of(coder)
 
 
-def find_file(source: str, path: str, file: str, revision: str | None) -> Path:
-    """`file` in the folder `path` of a local folder, of the hub's cache, or of the hub."""
+def find_file(file: str, settings: Mapping[str, Any]) -> Path:
+    """`file` in the folder ``path`` of a local folder, of the hub's cache, or of the hub."""
+    source, path = settings["source"], (settings.get("path") or "").strip("/")
     if Path(source).is_dir():
         return Path(source) / path / file
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    revision = settings.get("revision")
     try:
         return Path(hf_hub_download(source, file, subfolder=path or None, revision=revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # the hub's errors are OSErrors
         where = f"{path}/{file}" if path else file
         raise LedgerError(
             f"Coder {source!r} is neither a local folder nor is {where} of it reachable on the hub "

@@ -1,5 +1,6 @@
 """Recognition of published coders: a folder by its files, a hub repository by its name."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -14,31 +15,27 @@ def entry(name: str) -> Format:
 
 
 def recognise(source: str, path: str | None) -> str:
-    """Name of the format of a source: a local folder, or the id of a hub repository.
+    """Name of the format of a local folder (in it, the folder `path`) or of a hub repository.
 
-    `path` is a folder inside the source. Raises :class:`LedgerError` that names the known formats
-    where none or several of them fit.
+    Raises :class:`LedgerError` where none or several of the known formats fit.
     """
     if not Path(source).is_dir():
         return format_of_repository(source)
     folder = Path(source) / (path or "")
-    formats = [entry(name) for name in NAMES]
-    fitting = [format.name for format in formats if format.fits_folder(folder)]
+    files = {name: entry(name).file for name in NAMES}
+    fitting = [name for name, file in files.items() if (folder / file).is_file()]
     if len(fitting) != 1:
-        files = " or ".join(format.file for format in formats)
         raise LedgerError(
             f"{folder} holds {'several' if fitting else 'no'} coders: `path` must name a folder "
-            f"with one {files}."
+            f"with one {' or '.join(files.values())}."
         )
     return fitting[0]
 
 
 def format_of_repository(repository: str) -> str:
-    """Name of the format that the id of a hub repository stands for.
-
-    Raises :class:`LedgerError` where it stands for none or for several.
-    """
-    fitting = [name for name in NAMES if entry(name).fits_repository(repository)]
+    """Name of the format of a hub repository. Raises :class:`LedgerError` as :func:`recognise`."""
+    patterns = {name: entry(name).hub for name in NAMES}
+    fitting = [name for name, hub in patterns.items() if hub and re.fullmatch(hub, repository)]
     if len(fitting) != 1:
         raise LedgerError(
             f"the format of the hub repository {repository} cannot be told from its name: set "

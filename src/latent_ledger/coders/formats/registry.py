@@ -14,9 +14,8 @@ Each module is imported where it is needed and nowhere else: a corrected bridge 
 all codes current. ``docs/add-a-coder.md`` adds a format step by step.
 """
 
-from difflib import get_close_matches
-
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.suggestions import nearest
 
 NAMES = (
     "gemma_scope",
@@ -25,14 +24,9 @@ NAMES = (
 
 
 def known(name: str, where: str) -> str:
-    """`name`, if it is a format. `where` is the place of the name, for the error.
-
-    Raises :class:`LedgerError` that lists the known formats.
-    """
+    """`name`, if it is a format. Raises :class:`LedgerError` that starts with `where`."""
     if name in NAMES:
         return name
-    near = get_close_matches(str(name), NAMES, n=1)
-    hint = f'; did you mean "{near[0]}"?' if near else ""
-    raise LedgerError(
-        f"{where}: unknown coder format {name!r}; known: {', '.join(NAMES)}{hint or '.'}"
-    )
+    near = nearest(str(name), NAMES)
+    hint = f'; did you mean "{near}"?' if near else "."
+    raise LedgerError(f"{where}: unknown coder format {name!r}; known: {', '.join(NAMES)}{hint}")

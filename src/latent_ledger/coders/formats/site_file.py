@@ -17,10 +17,7 @@ def write_site(folder: Path, name: str, site: CoderSite) -> None:
 
 
 def read_site(folder: Path) -> tuple[str, CoderSite]:
-    """Format and site of the coder in `folder`.
-
-    Raises :class:`LedgerError` if the file lacks a key or names an unknown format.
-    """
+    """Format and site of the coder in `folder`. Raises :class:`LedgerError` for a wrong file."""
     path = Path(folder) / FILE
     record = read_json(path)
     if missing := [key for key in KEYS if key not in record]:

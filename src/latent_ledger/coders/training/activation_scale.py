@@ -1,21 +1,19 @@
 """Units in which a coder is trained: the activations' own, or about one.
 
 Signum moves every weight by the same step whatever the size of the activations. A re-randomised
-model writes MLP outputs forty times smaller than a trained one does, and a transcoder of it ends
-worse than its target's mean. Such a control would fail by the recipe and not by the model. A coder
-of such a model is therefore trained on activations divided by their root mean square, and
-the units are folded back into its weights afterwards::
+model writes MLP outputs forty times smaller than a trained one does, so that its transcoder would
+fail by the recipe and not by the model. A coder of such a model is therefore trained on activations
+divided by their root mean square, and the units are folded back into its weights afterwards::
 
     W_enc *= writes / reads    b_enc *= writes    W_skip *= writes / reads    b_dec *= writes
 
-which leaves the decoder as it is, and latents in the units of what they write. Units are powers of
-two, so neither division nor folding rounds anything.
+which leaves the decoder as it is. Units are powers of two, so that nothing is rounded.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from sparsify import SparseCoder
@@ -46,10 +44,6 @@ class Units:
         coder.b_dec *= self.output_hook
         if coder.W_skip is not None:
             coder.W_skip *= self.output_hook / self.input_hook
-
-    def as_dict(self) -> dict[str, float]:
-        """JSON form, for the facts of a training run."""
-        return asdict(self)
 
 
 def spread(rows: Tensor) -> float:

@@ -1,9 +1,7 @@
 """Training batches from cached activations: whole contexts, special tokens left out, read ahead.
 
-A batch is ``batch_tokens / context`` contexts, consecutive in stored order, so that every coder
-sees the same tokens in the same order; an order seed shuffles whole contexts instead, the same way
-for every coder that has it. BOS, EOS and padding are dropped by id, as by sparsify's
-``exclude_tokens``.
+See :mod:`latent_ledger.coders.training.trainer` for what a batch is. BOS, EOS and padding are
+dropped by id.
 """
 
 import math
@@ -21,8 +19,7 @@ from latent_ledger.models.shards import ActivationShards
 
 
 class Shards(ActivationShards):
-    """Maps a shard anew for every read: pages that were read stay resident while a mapping lives,
-    and a batch needs few of them."""
+    """Shards mapped anew for every read, because a mapping keeps the pages it read resident."""
 
     KEPT_MAPPED = 0
 
@@ -31,7 +28,9 @@ class Batches:
     """Batches (x, y) for a coder at `site`, each [rows, d] fp32; y is x for an autoencoder.
 
     `folders` maps "input_hook" (and "output_hook", unless the coder autoencodes) to activation
-    folders of one token set. Raises :class:`LedgerError` if they do not fit the site or each other.
+    folders of one token set, of `n_rows` rows with special tokens. `full` counts the full batches,
+    as sparsify's learning rate schedules do. Raises :class:`LedgerError` if the folders do not fit
+    the site or each other.
     """
 
     def __init__(
@@ -44,12 +43,10 @@ class Batches:
     ) -> None:
         sides = ("input_hook",) if site.autoencodes else ("input_hook", "output_hook")
         self.shards = [Shards(folders[side]) for side in sides]
-        for hook_point, shards in zip(site.hook_points, self.shards, strict=True):
-            if shards.hook_point != str(hook_point):
-                raise LedgerError(
-                    f"A coder at {site} needs {hook_point}; {shards.folder} holds "
-                    f"{shards.hook_point}."
-                )
+        for needed, shards in zip(site.hook_points, self.shards, strict=True):
+            if shards.hook_point != str(needed):
+                held = f"{shards.folder} holds {shards.hook_point}"
+                raise LedgerError(f"A coder at {site} needs {needed}; {held}.")
         first, last = self.shards[0], self.shards[-1]
         if first.meta["tokens"] != last.meta["tokens"] or len(first) != len(last):
             raise LedgerError(
@@ -59,8 +56,7 @@ class Batches:
         if first.d != last.d:
             raise LedgerError(
                 f"{first.hook_point} is {first.d} wide and {last.hook_point} {last.d}: "
-                "sparsify's coders need "
-                "equal widths."
+                "sparsify's coders need equal widths."
             )
         tokens = first.meta["tokens"]
         if batch_tokens % tokens["context"]:
@@ -75,33 +71,20 @@ class Batches:
         self.order = np.arange(len(self.starts) - 1)
         if order_seed is not None:
             np.random.default_rng(order_seed).shuffle(self.order)
-
-    @property
-    def d(self) -> int:
-        """Width of x and y."""
-        return self.shards[0].d
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of the token set, special tokens included."""
-        return len(self.shards[0])
+        self.d, self.n_rows = first.d, len(first)
+        self.full = len(self.order) // self.per_step
 
     def __len__(self) -> int:
         """Steps of one pass; the last one may be shorter, as in sparsify's loader."""
         return math.ceil(len(self.order) / self.per_step)
 
-    @property
-    def full(self) -> int:
-        """Full batches: what sparsify's learning rate schedules count."""
-        return len(self.order) // self.per_step
-
     def load(self, step: int) -> tuple[Tensor, Tensor]:
         """Read the batch of one step."""
-        chosen = self.order[step * self.per_step : (step + 1) * self.per_step]
-        breaks = np.flatnonzero(np.diff(chosen) != 1) + 1  # neighbours are read in one piece
+        contexts = self.order[step * self.per_step : (step + 1) * self.per_step]
+        breaks = np.flatnonzero(np.diff(contexts) != 1) + 1  # neighbours are read in one piece
         spans = [
             (int(self.starts[run[0]]), int(self.starts[run[-1] + 1]))
-            for run in np.split(chosen, breaks)
+            for run in np.split(contexts, breaks)
         ]
         sides = []
         for shards in self.shards:

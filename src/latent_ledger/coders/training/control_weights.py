@@ -13,9 +13,9 @@ much of a coder's score needs learnt decoder directions. The last does so for th
 sparsify draws an SAE's decoder (its encoder, rows of unit norm) but starts a transcoder's at zero,
 which has no directions to keep: the controls of a transcoder draw theirs, uniform and of unit norm.
 
-A row that leaves its cone is turned back to the nearest direction inside, and keeps its norm. This
-is done to the optimiser's own iterate, after its step and before Schedule-Free averages it: a cone
-of less than 90 degrees about an axis is convex, so averages of rows inside it lie inside.
+A row that leaves its cone is turned back to the nearest direction inside, and keeps its norm, after
+the optimiser's step and before Schedule-Free averages it: such a cone is convex, so averages of
+rows inside it lie inside.
 """
 
 import math
@@ -46,8 +46,8 @@ MARGIN = 1e-7
 class Decoder:
     """The decoder of a coder in training, held by the setting `weights`.
 
-    Made right after the coder, whose random draw it may continue: nothing is drawn later, so a run
-    that goes on from a checkpoint finds the same first directions again.
+    Made right after the coder, whose random draw it may continue, so that a run that goes on from a
+    checkpoint finds the same first directions again.
     """
 
     def __init__(self, coder: SparseCoder, architecture: Architecture, weights: str) -> None:
@@ -58,12 +58,7 @@ class Decoder:
         learnt = architecture.parameters.with_roles(LEARNT[weights])
         for name, parameter in coder.named_parameters():
             parameter.requires_grad_(name in learnt)
-        self.drawn: Tensor | None = None if weights == "trained" else coder.W_dec.detach().clone()
-
-    @property
-    def learns(self) -> bool:
-        """Whether training changes the decoder at all."""
-        return self.coder.W_dec.requires_grad
+        self.drawn = None if weights == "trained" else coder.W_dec.detach().clone()
 
     def bind(self, optimizers: Iterable[Any]) -> None:
         """Keep a soft-frozen decoder within its bound after every step of `optimizers`."""

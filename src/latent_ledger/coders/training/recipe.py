@@ -23,10 +23,8 @@ from latent_ledger.coders.training.control_weights import LEARNT
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import CoderSite
 
-TRAINER = "sparsify"
-"""The family of trainers that this recipe is for."""
 CHOICES: dict[str, Collection[str]] = {
-    "architecture": [name for name, kind in ARCHITECTURES.items() if kind.trainer == TRAINER],
+    "architecture": [name for name, kind in ARCHITECTURES.items() if kind.trainer == "sparsify"],
     "weights": LEARNT,
     "optimizer": ("signum", "adam", "muon"),
 }
@@ -34,10 +32,7 @@ CHOICES: dict[str, Collection[str]] = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """The settings of one training run.
-
-    `weights`: see :mod:`latent_ledger.coders.training.control_weights`.
-    """
+    """The settings of one training run."""
 
     architecture: str
     layer: int
@@ -47,7 +42,7 @@ class Recipe:
     batch_tokens: int
     output_hook: str | None = None
     seed: int = 0
-    weights: str = "trained"
+    weights: str = "trained"  # see control_weights.py
     unit_scale: bool = False  # train on activations of about unit size; see activation_scale.py
     optimizer: str = "signum"
     learning_rate: float | None = None  # None: sparsify's rule, by optimiser and width
@@ -115,11 +110,9 @@ def optimizers(coder: SparseCoder, recipe: Recipe, steps: int) -> tuple[list, li
     if recipe.optimizer == "adam":
         adam = torch.optim.Adam(parameters, lr=rate or 2e-4 / width_scale)
         return [adam], [get_linear_schedule_with_warmup(adam, warmup, steps)]
-    muon_and_adam, schedules = [], []
-    if matrices := [parameter for parameter in parameters if parameter.ndim >= 2]:
-        muon_and_adam.append(Muon(matrices, lr=rate or 2e-3))
-        schedules.append(get_linear_schedule_with_warmup(muon_and_adam[-1], 0, steps))
+    matrices = [parameter for parameter in parameters if parameter.ndim >= 2]
+    muon = [Muon(matrices, lr=rate or 2e-3)] if matrices else []
     biases = [parameter for parameter in parameters if parameter.ndim < 2]
-    muon_and_adam.append(torch.optim.Adam(biases, lr=rate or 2e-3))
-    schedules.append(get_linear_schedule_with_warmup(muon_and_adam[-1], warmup, steps))
-    return muon_and_adam, schedules
+    adam = torch.optim.Adam(biases, lr=rate or 2e-3)
+    schedules = [get_linear_schedule_with_warmup(each, 0, steps) for each in muon]
+    return [*muon, adam], [*schedules, get_linear_schedule_with_warmup(adam, warmup, steps)]

@@ -4,11 +4,10 @@ In a top-k coder the gradient of either weight matrix is a sum over active laten
 
     grad_W[m] = sum over (row n, slot j) with indices[n, j] == m of  weights[n, j] * rows[n]
 
-Upstream (``sparsify.fused_encoder.FusedEncoder.backward``, and ``embedding_bag``'s dense backward
-for the decoder) either materialises every summand, rows x k x d_in numbers (gigabytes at the size
-of Gemma), or scatters them one by one. The same sum is the product of a sparse [latents, rows]
-matrix with ``rows`` [rows, d_in], so one CSR product does it, in the same order of summation. The
-forward pass, and which gradients flow where, stay upstream's to the letter.
+Upstream (``FusedEncoder.backward``, and ``embedding_bag``'s dense backward for the decoder) either
+materialises every summand, gigabytes at the size of Gemma, or scatters them one by one. One CSR
+product of a [latents, rows] matrix with ``rows`` [rows, d_in] does it in the same order of
+summation. The forward pass, and which gradients flow where, stay upstream's to the letter.
 """
 
 import warnings

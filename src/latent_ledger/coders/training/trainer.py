@@ -4,11 +4,10 @@
            --> [SAE: unit-norm decoder rows] --> fvu + auxk_alpha * auxk + multi_topk / 8
            --> gradients (SAE: minus their part along the decoder rows) --> optimiser
 
-One step reads ``batch_tokens / context`` consecutive contexts in stored order, the batch that
-sparsify's loader makes of the same token set; every coder therefore sees the same tokens in the
-same order. (``order_seed``, absent by default, shuffles whole contexts instead.) Special tokens
-are left out as by sparsify's ``exclude_tokens``, so a batch holds slightly fewer rows. The last,
-shorter batch counts as a step, and the weights saved after it are the optimiser's averaged ones
+One step reads ``batch_tokens / context`` consecutive contexts in stored order, as sparsify's loader
+does, so that every coder sees the same tokens in the same order; an ``order_seed`` shuffles whole
+contexts instead. Special tokens are left out as by sparsify's ``exclude_tokens``. The last, shorter
+batch counts as a step, and the weights saved after it are the optimiser's averaged ones
 (Schedule-Free, arXiv 2405.15682), as in ``Trainer.save``.
 
 Training draws no random number after initialisation; a checkpoint holds the raw state between two
@@ -42,6 +41,11 @@ from latent_ledger.lib.numbers import ROW_GROUP
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models.device import best_device
 
+LOSSES = ("fvu", "auxk", "multi_topk_fvu", "dead_share")
+"""Columns of the losses of a step."""
+PARTS = ("optimizers", "schedulers")
+COUNTERS = ("step", "tokens", "losses", "silent")
+
 
 class Training:
     """Coder, optimisers and the counters that a step changes."""
@@ -56,26 +60,21 @@ class Training:
         self.decoder.bind(self.optimizers)
         self.step = 0
         self.tokens = torch.zeros(steps, dtype=torch.int64)
-        self.losses = torch.zeros(steps, 4, device=device)  # fvu, auxk, multi_topk, dead share
-        self.silent = torch.zeros(
-            recipe.width, dtype=torch.int64, device=device
-        )  # tokens since fired
+        self.losses = torch.zeros(steps, len(LOSSES), device=device)
+        # tokens since a latent fired
+        self.silent = torch.zeros(recipe.width, dtype=torch.int64, device=device)
         self.silent_long = min(recipe.dead_feature_threshold, batches.n_rows // 10)
-
-    def first_biases(self, x: Tensor, y: Tensor) -> None:
-        """Centre the pre-activations and the output on the first batch."""
-        coder = self.coder
-        if not self.recipe.kind.autoencodes:
-            coder.encoder.bias.data = -x.mean(0) @ coder.encoder.weight.data.T
-        coder.b_dec.data = y.mean(0)
 
     def learn(self, x: Tensor, y: Tensor) -> None:
         """One optimiser step on a batch x, y [rows, d]."""
         coder, recipe = self.coder, self.recipe
         x, y = self.units.divide(x, y)
-        if self.step == 0:
-            self.first_biases(x, y)
-        unit_norm = coder.cfg.normalize_decoder and recipe.kind.autoencodes and self.decoder.learns
+        autoencodes = recipe.kind.autoencodes
+        if self.step == 0:  # centre the pre-activations and the output
+            if not autoencodes:
+                coder.encoder.bias.data = -x.mean(0) @ coder.encoder.weight.data.T
+            coder.b_dec.data = y.mean(0)
+        unit_norm = coder.cfg.normalize_decoder and autoencodes and coder.W_dec.requires_grad
         if unit_norm:
             coder.set_decoder_norm_to_unit_norm()
             self.decoder.turn_back()
@@ -99,8 +98,7 @@ class Training:
         self.step += 1
 
     def finish(self) -> None:
-        """Put the final weights into the coder: averaged ones, if the optimiser averages, in the
-        activations' own units."""
+        """Put the final weights, averaged if the optimiser averages, into the coder."""
         for optimizer in self.optimizers:
             if isinstance(optimizer, ScheduleFreeWrapper):
                 optimizer.eval()
@@ -109,26 +107,18 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """Everything the next step depends on, raw: no switch to averaged weights and back."""
-        return {
-            "step": self.step,
-            "coder": self.coder.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
-            "tokens": self.tokens,
-            "losses": self.losses,
-            "silent": self.silent,
-        }
+        parts = {name: [part.state_dict() for part in getattr(self, name)] for name in PARTS}
+        counters = {name: getattr(self, name) for name in COUNTERS}
+        return {"coder": self.coder.state_dict(), **parts, **counters}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from :meth:`state`."""
-        self.step = state["step"]
         self.coder.load_state_dict(state["coder"])
-        for name in ("optimizers", "schedulers"):
-            for item, saved in zip(getattr(self, name), state[name], strict=True):
-                item.load_state_dict(saved)
-        self.tokens, self.losses, self.silent = (
-            state[name] for name in ("tokens", "losses", "silent")
-        )
+        for name in PARTS:
+            for part, saved in zip(getattr(self, name), state[name], strict=True):
+                part.load_state_dict(saved)
+        for name in COUNTERS:
+            setattr(self, name, state[name])
 
 
 class Checkpoint:
@@ -163,10 +153,10 @@ class Checkpoint:
 
 
 @contextmanager
-def matmul_precision(precision: str) -> Iterator[None]:
-    """sparsify trains with fp32 matmul precision "high"; nothing after training should."""
+def high_matmul_precision() -> Iterator[None]:
+    """sparsify's fp32 matmul precision in training, which nothing after it should have."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
+    torch.set_float32_matmul_precision("high")
     try:
         yield
     finally:
@@ -179,16 +169,14 @@ def produce(
     out: Path,
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
-    """Train one coder on the activations ``{"input_hook": folder, "output_hook":
-    folder}`` into `out`.
+    """Train one coder into `out`, on ``{"input_hook": folder, "output_hook": folder}``.
 
     Writes sparsify's ``cfg.json`` and ``sae.safetensors``, ``site.json``, and ``training.parquet``
-    (per step: step, tokens seen, fvu, auxk, multi_topk_fvu, dead_share). Returns facts: tokens,
-    steps, fvu (mean of the last tenth of the steps, on training tokens) and dead_share (latents
-    silent over the last ``dead_window`` tokens), weights (the setting), learnt (the parameters that
-    training changed) and, for a control, decoder_cosine (least and mean cosine of the decoder's
-    rows with themselves as drawn) or units (what the activations were divided by in training). The
-    caller clears `checkpoint` when it has kept the output.
+    (per step: step, tokens seen, :data:`LOSSES`). Returns facts: tokens, steps, fvu (mean of the
+    last tenth of the steps, on training tokens), dead_share (latents silent over the last
+    ``dead_window`` tokens), weights (the setting), learnt (the parameters that training changed)
+    and, for a control, decoder_cosine (least and mean cosine of the decoder's rows with themselves
+    as drawn) or units (what the activations were divided by). The caller clears `checkpoint`.
     """
     recipe = Recipe.from_settings(settings)
     batches = Batches(
@@ -201,7 +189,7 @@ def produce(
         training.restore(state)
     steps = len(batches)
     progress = Progress("train coder", total=steps, unit="step", start=training.step)
-    with matmul_precision("high"), progress:
+    with high_matmul_precision(), progress:
         for x, y in batches.stream(training.step, device):
             training.learn(x, y)
             if training.step % recipe.checkpoint_steps == 0 and training.step < steps:
@@ -210,31 +198,21 @@ def produce(
             progress.update(1, fvu=fvu, dead=dead)
     training.finish()
     save(training.coder, recipe.site, out)
-    facts = write_history(training, Path(out) / "training.parquet")
-    return facts | learnt_facts(training)
+    return write_history(training, Path(out) / "training.parquet") | learnt_facts(training)
 
 
 def write_history(training: Training, path: Path) -> dict[str, Any]:
     """Write the per-step table and sum it up."""
-    fvu, auxk, multi_topk, dead = training.losses.cpu().numpy().T
-    seen = training.tokens.cumsum(0).numpy()
-    table = pa.table(
-        {
-            "step": np.arange(len(fvu), dtype=np.int64),
-            "tokens": seen,
-            "fvu": fvu,
-            "auxk": auxk,
-            "multi_topk_fvu": multi_topk,
-            "dead_share": dead,
-        }
-    )
+    losses = dict(zip(LOSSES, training.losses.cpu().numpy().T, strict=True))
+    steps, seen = len(training.losses), training.tokens.cumsum(0).numpy()
+    table = pa.table({"step": np.arange(steps, dtype=np.int64), "tokens": seen, **losses})
     with full_disk_in_one_line(path):
         pq.write_table(table, path, row_group_size=ROW_GROUP)
     return {
         "tokens": int(seen[-1]),
-        "steps": len(fvu),
-        "fvu": float(fvu[-math.ceil(len(fvu) / 10) :].mean(dtype=np.float64)),
-        "dead_share": float(dead[-1]),
+        "steps": steps,
+        "fvu": float(losses["fvu"][-math.ceil(steps / 10) :].mean(dtype=np.float64)),
+        "dead_share": float(losses["dead_share"][-1]),
         "dead_window": training.silent_long,
     }
 
@@ -247,8 +225,7 @@ def learnt_facts(training: Training) -> dict[str, Any]:
         "learnt": [name for name, parameter in parameters if parameter.requires_grad],
     }
     if training.recipe.unit_scale:
-        facts["units"] = training.units.as_dict()
-    cosines = training.decoder.cosines()
-    if cosines is not None:
+        facts["units"] = asdict(training.units)
+    if (cosines := training.decoder.cosines()) is not None:
         facts["decoder_cosine"] = {"least": float(cosines.min()), "mean": float(cosines.mean())}
     return facts

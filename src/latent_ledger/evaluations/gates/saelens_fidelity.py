@@ -17,9 +17,8 @@ from typing import Any
 import torch
 from sae_lens import SAE
 
-from latent_ledger.coders.formats.saelens_object import WrongVariant
 from latent_ledger.coders.formats.site_file import read_site
-from latent_ledger.coders.saelens import to_saelens, wrong_variant
+from latent_ledger.coders.saelens import WrongVariant, to_saelens, wrong_variant
 from latent_ledger.coders.sparse_coder import load_coder
 from latent_ledger.evaluations.gates import fidelity
 from latent_ledger.evaluations.gates.fidelity import Implementation

@@ -13,11 +13,9 @@ from latent_ledger.lib.errors import LedgerError
 def produce_pretrained(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
     """Write a Gemma Scope coder, as published and with its site, into `out`.
 
-    `settings`: source (a hub id such as ``google/gemma-scope-2b-pt-res``, or a local folder), path
-    (the folder in it, such as ``layer_12/width_16k/average_l0_82``; may be absent), revision (may
-    be absent), layer, input_hook, output_hook. Returns facts: architecture, d_in, width. Raises
-    :class:`LedgerError` if the file cannot be had, and for embedding coders, which were trained on
-    scaled inputs.
+    `settings` and errors are those of :func:`~latent_ledger.coders.formats.published.keep_file`; a
+    source is ``google/gemma-scope-2b-pt-res``, a path ``layer_12/width_16k/average_l0_82``. Returns
+    facts: architecture, d_in, width. Refuses embedding coders, which read scaled inputs.
     """
     path = (settings.get("path") or "").strip("/")
     if "embedding" in path:

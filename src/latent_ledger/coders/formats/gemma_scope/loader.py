@@ -5,8 +5,7 @@
     output  = W_dec^T latents + b_dec
 
 ``b_dec`` is not subtracted from the input. The file holds W_enc [d, width], W_dec [width, d],
-b_enc [width], b_dec [d] and threshold [width]. How many latents are active follows from the
-thresholds and differs from row to row. Reading takes torch and numpy alone.
+b_enc [width], b_dec [d] and threshold [width]. Reading takes torch and numpy alone.
 
 Source: Lieberum et al. 2024 (arXiv 2408.05147). Hook points of its coders: ``-res`` reads
 and writes ``resid_post``; ``-mlp`` reads and writes ``mlp_out_normed``, behind Gemma-2's post-norm.
@@ -22,15 +21,15 @@ from torch import Tensor
 
 from latent_ledger.coders import csr
 from latent_ledger.coders.csr import Csr
+from latent_ledger.coders.sparse_coder import SparseCoder
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import CoderSite
 
-FILE = "params.npz"
 ARRAYS = ("W_enc", "W_dec", "b_enc", "b_dec", "threshold")
 
 
-class GemmaScopeCoder:
-    """A JumpReLU :class:`~latent_ledger.coders.sparse_coder.SparseCoder` at a site.
+class GemmaScopeCoder(SparseCoder):
+    """A JumpReLU coder at a site.
 
     `weights` are named as in ``params.npz``. A coder that writes another hook point than it reads
     is a transcoder; the arithmetic is the same.
@@ -39,7 +38,8 @@ class GemmaScopeCoder:
     def __init__(self, weights: Mapping[str, Tensor], site: CoderSite) -> None:
         self.site, self.architecture = site, "sae" if site.autoencodes else "transcoder"
         self.weights = {name: value.float() for name, value in weights.items()}
-        self.d_in, self.width = self.weights["W_enc"].shape
+        self.encoder, self.decoder = self.weights["W_enc"].mT, self.weights["W_dec"]
+        self.width, self.d_in = self.encoder.shape
         self.k = None
 
     @torch.no_grad()
@@ -55,34 +55,20 @@ class GemmaScopeCoder:
     @torch.no_grad()
     def encode(self, x: Tensor) -> Csr:
         """x [n, d_in] -> CSR latents (indptr [n + 1], indices [nnz], values [nnz] > 0)."""
-        return csr.above(self.pre_activations(x), self.weights["threshold"])
+        pre = self.pre_activations(x)
+        return csr.select(pre, (pre > self.weights["threshold"]) & (pre > 0))
 
     @torch.no_grad()
     def decode(self, indptr: Tensor, indices: Tensor, values: Tensor, x: Tensor) -> Tensor:
         """CSR latents -> output [n, d_in]; there is no skip, so `x` is not read."""
-        weights = self.weights
-        return csr.decode((indptr, indices, values), weights["W_dec"], weights["b_dec"])
-
-    def encoder_rows(self, latents: Tensor | None = None) -> Tensor:
-        """Encoder rows [n, d_in] of the `latents` [n], or of all."""
-        rows = self.weights["W_enc"].mT
-        return rows if latents is None else rows[latents]
-
-    def decoder_rows(self, latents: Tensor | None = None) -> Tensor:
-        """Decoder rows [n, d_in] of the `latents` [n], or of all."""
-        rows = self.weights["W_dec"]
-        return rows if latents is None else rows[latents]
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """x [n, d_in] -> the coder's output [n, d_in] at its output hook."""
-        return self.decode(*self.encode(x), x)
+        return csr.decode((indptr, indices, values), self.decoder, self.weights["b_dec"])
 
 
 def load(folder: Path, site: CoderSite, device: str = "cpu") -> GemmaScopeCoder:
     """Load the ``params.npz`` in `folder`. Raises :class:`LedgerError` if it is not whole."""
-    path = Path(folder) / FILE
+    path = Path(folder) / "params.npz"
     if not path.exists():
-        raise LedgerError(f"{folder} is no Gemma Scope coder: {FILE} is missing.")
+        raise LedgerError(f"{folder} is no Gemma Scope coder: {path.name} is missing.")
     try:
         with np.load(path, allow_pickle=False) as arrays:
             weights = {name: torch.from_numpy(arrays[name]).to(device) for name in arrays.files}

@@ -1,32 +1,20 @@
-"""Gemma Scope's coders as SAELens objects.
+"""Gemma Scope's coders as SAELens objects, neither of which subtracts ``b_dec`` at its input."""
 
-==========  =====================  ===========================
-coder       becomes                ``b_dec`` subtracted at input
-==========  =====================  ===========================
-SAE         ``JumpReLUSAE``        no
-transcoder  ``JumpReLUTranscoder`` no
-==========  =====================  ===========================
-"""
-
-from sae_lens import (
-    SAE,
-    JumpReLUSAE,
-    JumpReLUSAEConfig,
-    JumpReLUTranscoder,
-    JumpReLUTranscoderConfig,
-)
+import sae_lens
 
 from latent_ledger.coders.formats.gemma_scope.loader import GemmaScopeCoder
-from latent_ledger.coders.formats.saelens_object import WrongVariant, filled, sizes
+from latent_ledger.coders.saelens import WrongVariant, filled, sizes
 
 
-def to_saelens(coder: GemmaScopeCoder, device: str = "cpu") -> SAE:
+def to_saelens(coder: GemmaScopeCoder, device: str = "cpu") -> sae_lens.SAE:
     """An fp32 SAELens object on `device` with the latents and the output of `coder`."""
     config = sizes(coder) | {"apply_b_dec_to_input": False}
     if coder.site.autoencodes:
-        return filled(JumpReLUSAE(JumpReLUSAEConfig(**config)), coder.weights, device)
-    transcoder = JumpReLUTranscoder(JumpReLUTranscoderConfig(**config, d_out=coder.d_in))
-    return filled(transcoder, coder.weights, device)
+        sae: sae_lens.SAE = sae_lens.JumpReLUSAE(sae_lens.JumpReLUSAEConfig(**config))
+    else:
+        config["d_out"] = coder.d_in
+        sae = sae_lens.JumpReLUTranscoder(sae_lens.JumpReLUTranscoderConfig(**config))
+    return filled(sae, coder.weights, device)
 
 
 def wrong_variant(coder: GemmaScopeCoder, device: str = "cpu") -> WrongVariant | None:

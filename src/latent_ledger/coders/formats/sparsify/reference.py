@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from sparsify import SparseCoder
 from torch import Tensor
 
 from latent_ledger.coders import sparse_coder
@@ -13,8 +14,6 @@ def library(
     folder: Path, coder: sparse_coder.SparseCoder
 ) -> tuple[str, Callable[[Tensor], tuple[Tensor, Tensor]]]:
     """Name of the library's class, and its dense latents [n, width] and output [n, d] of x."""
-    from sparsify import SparseCoder
-
     upstream = SparseCoder.load_from_disk(folder).float()
 
     def compute(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,30 +1,16 @@
-"""sparsify's coders as SAELens objects.
-
-===============  =======================  ============================
-coder            becomes                  ``b_dec`` subtracted at input
-===============  =======================  ============================
-SAE              ``TopKSAE``              yes
-transcoder       ``TopKTranscoder``       no, it belongs to the output
-skip-transcoder  ``TopKSkipTranscoder``   no, it belongs to the output
-===============  =======================  ============================
+"""sparsify's coders as SAELens objects: ``TopKSAE``, ``TopKTranscoder``, ``TopKSkipTranscoder``.
 
 SAELens' own loader of sparsify folders is not used: it transposes ``W_dec`` and drops ``W_skip``.
 """
 
 from sae_lens import SAE, TopKSAE, TopKSAEConfig
 
-from latent_ledger.coders.formats.saelens_object import WrongVariant, filled, sizes
 from latent_ledger.coders.formats.sparsify.loader import SparsifyCoder
-from latent_ledger.coders.topk_transcoder import (
-    TopK,
-    TopKSkipTranscoder,
-    TopKSkipTranscoderConfig,
-    TopKTranscoder,
-    TopKTranscoderConfig,
-)
+from latent_ledger.coders.saelens import WrongVariant, filled, sizes
+from latent_ledger.coders.topk_transcoder import TopK, TopKSkipTranscoder, TopKTranscoder
 
 APPLY_B_DEC_TO_INPUT = True
-"""sparsify's SAEs subtract ``b_dec`` from what they read. This line alone decides it."""
+"""sparsify's SAEs subtract ``b_dec`` from what they read; its transcoders do not."""
 
 
 def to_saelens(coder: SparsifyCoder, device: str = "cpu") -> SAE:
@@ -34,12 +20,9 @@ def to_saelens(coder: SparsifyCoder, device: str = "cpu") -> SAE:
     """
     if not coder.transcodes:
         return _sae(coder, APPLY_B_DEC_TO_INPUT, device)
-    weights, config = _weights(coder), sizes(coder) | {"k": coder.k}
-    config |= {"apply_b_dec_to_input": False, "d_out": coder.d_in}
-    if "W_skip" not in coder.weights:
-        return filled(TopKTranscoder(TopKTranscoderConfig(**config)), weights, device)
-    weights["W_skip"] = coder.weights["W_skip"]
-    return filled(TopKSkipTranscoder(TopKSkipTranscoderConfig(**config)), weights, device)
+    config = sizes(coder) | {"k": coder.k, "apply_b_dec_to_input": False, "d_out": coder.d_in}
+    kind = TopKSkipTranscoder if "W_skip" in coder.weights else TopKTranscoder
+    return filled(kind(kind.config(**config)), _weights(coder), device)
 
 
 def wrong_variant(coder: SparsifyCoder, device: str = "cpu") -> WrongVariant | None:
@@ -58,10 +41,7 @@ def _sae(coder: SparsifyCoder, apply_b_dec_to_input: bool, device: str) -> SAE:
 
 
 def _weights(coder: SparsifyCoder) -> dict:
-    """The weights under SAELens' names."""
-    return {
-        "W_enc": coder.weights["encoder.weight"].T.contiguous(),
-        "b_enc": coder.weights["encoder.bias"],
-        "W_dec": coder.weights["W_dec"],
-        "b_dec": coder.weights["b_dec"],
-    }
+    """The weights under SAELens' names, which differ from sparsify's for the encoder alone."""
+    weights = {name: w for name, w in coder.weights.items() if not name.startswith("encoder.")}
+    bias = coder.weights["encoder.bias"]
+    return {"W_enc": coder.encoder.T.contiguous(), "b_enc": bias, **weights}

@@ -10,11 +10,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Parameters:
-    """Names of a coder's parameters in training, by role; controls hold some of them."""
+    """Names of a coder's parameters in training, by role; the defaults are sparsify's."""
 
-    encoder: tuple[str, ...]
-    decoder: tuple[str, ...]
-    biases: tuple[str, ...]
+    encoder: tuple[str, ...] = ("encoder.weight",)
+    decoder: tuple[str, ...] = ("W_dec",)
+    biases: tuple[str, ...] = ("encoder.bias", "b_dec")
     skip: tuple[str, ...] = ()
 
     def with_roles(self, roles: tuple[str, ...]) -> frozenset[str]:
@@ -37,8 +37,8 @@ class Architecture:
     name: str
     label: str
     autoencodes: bool
-    parameters: Parameters
     options: Mapping[str, Any] = field(hash=False)
+    parameters: Parameters = Parameters()
     trainer: str = "sparsify"
     draws_decoder: bool = True
     input_hook: str | None = None

@@ -15,11 +15,8 @@ MODULES = (
 )
 
 
-def _entry(module: str) -> Architecture:
-    return import_module(f"latent_ledger.coders.training.architectures.{module}").ARCHITECTURE
-
-
-ARCHITECTURES: dict[str, Architecture] = {
-    entry.name: entry for entry in (_entry(module) for module in MODULES)
-}
+ARCHITECTURES: dict[str, Architecture] = {}
 """Architectures by their names in a configuration."""
+for module in MODULES:
+    entry = import_module(f"latent_ledger.coders.training.architectures.{module}").ARCHITECTURE
+    ARCHITECTURES[entry.name] = entry

@@ -6,12 +6,7 @@ ARCHITECTURE = Architecture(
     name="skip-transcoder",
     label="a skip-transcoder",
     autoencodes=False,
-    parameters=Parameters(
-        encoder=("encoder.weight",),
-        decoder=("W_dec",),
-        biases=("encoder.bias", "b_dec"),
-        skip=("W_skip",),
-    ),
+    parameters=Parameters(skip=("W_skip",)),
     options={"transcode": True, "skip_connection": True},
     draws_decoder=False,
     input_hook="mlp_in",

@@ -1,14 +1,11 @@
 """The TopK transcoder, which predicts the MLP's output from its input."""
 
-from latent_ledger.coders.training.architectures.entry import Architecture, Parameters
+from latent_ledger.coders.training.architectures.entry import Architecture
 
 ARCHITECTURE = Architecture(
     name="transcoder",
     label="a transcoder",
     autoencodes=False,
-    parameters=Parameters(
-        encoder=("encoder.weight",), decoder=("W_dec",), biases=("encoder.bias", "b_dec")
-    ),
     options={"transcode": True, "skip_connection": False},
     draws_decoder=False,
     input_hook="mlp_in",
