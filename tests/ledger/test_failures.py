@@ -41,7 +41,7 @@ def test_a_failed_job_is_named_by_every_row_that_loses_its_number(experiment, tm
     ]
     assert len(planted) > 5
     for name in planted:
-        record = tmp_path / ledger.folder / "records" / graph.record_name(name, ledger.jobs[name])
+        record = ledger.path(f"records/{graph.record_name(name, ledger.jobs[name])}")
         write_json(record, {"status": "failed", "reason": "planted"})
         lost = below[name]
         for gone in lost:

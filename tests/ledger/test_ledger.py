@@ -13,7 +13,7 @@ from latent_ledger.artifacts.store import Store
 from latent_ledger.cli import main
 from latent_ledger.ledger import ledger, references, report
 from latent_ledger.ledger.row import COLUMNS, Row
-from latent_ledger.ledger.verdicts import Reference, verdict
+from latent_ledger.ledger.verdicts import holds, verdict
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import canonical, read_json, write_json
 from latent_ledger.planning import graph, paths
@@ -375,8 +375,9 @@ def test_verdicts_against_a_null(ci, p_holm, expected):
 
 
 def test_a_reference_holds_within_its_tolerance_inclusive():
-    assert Reference(0.8, 0.1).holds(0.9) is (abs(0.9 - 0.8) <= 0.1)
-    assert Reference(0.5, 0.25).holds(0.75) and not Reference(0.5, 0.25).holds(0.76)
+    assert holds({"value": 0.8, "tolerance": 0.1}, 0.9) is (abs(0.9 - 0.8) <= 0.1)
+    quarter = {"value": 0.5, "tolerance": 0.25}
+    assert holds(quarter, 0.75) and not holds(quarter, 0.76)
 
 
 def test_equal_rows_give_equal_text_and_cells_cannot_break_the_table(planted):

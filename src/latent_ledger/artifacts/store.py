@@ -74,6 +74,14 @@ class Manifest:
             raise LedgerError(f"{path} is no complete manifest: delete it, run again.")
         return manifest
 
+    @classmethod
+    def read_if_readable(cls, path: Path) -> Manifest | None:
+        """The manifest at `path`; None if it is absent or unreadable."""
+        try:
+            return cls.read(path)
+        except LedgerError:
+            return None
+
     def write(self, path: Path) -> None:
         """Write the manifest; equal content gives equal bytes."""
         write_json(path, asdict(self))

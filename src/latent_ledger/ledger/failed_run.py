@@ -18,22 +18,18 @@ from latent_ledger.lib.files import read_json
 from latent_ledger.planning import paths
 
 CONFIG = "failed-run.json"
-"""The configuration of a failed run, as it travels to the Sandbox that renders its ledger."""
+"""The configuration of the failed run, as it travels to the Sandbox."""
 
 
 def render(config: Mapping[str, Any]) -> int:
-    """Render the ledger of a failed run in a Sandbox; returns how many rows failed.
-
-    Raises a LedgerError, in one line, when that could not be done.
-    """
+    """Number of failed rows in the ledger, rendered in a Sandbox; a LedgerError if that failed."""
     from snakemake_executor_plugin_modal.oneoff import run_in_sandbox
     from snakemake_interface_common.exceptions import ApiError
 
-    results = [
-        path for path in Path(paths.folder(config["experiment"])).rglob("*") if path.is_file()
-    ]
     sends: dict[str, Path | bytes] = {
-        str(path): path for path in results if path.suffix in (".json", ".jsonl")
+        str(path): path
+        for path in Path(paths.folder(config["experiment"])).rglob("*")
+        if path.is_file() and path.suffix in (".json", ".jsonl")
     }
     sends[CONFIG] = json.dumps(config).encode()
     try:
@@ -49,13 +45,12 @@ def render(config: Mapping[str, Any]) -> int:
     return sum(row["label"] == "failed" for row in read_json(Path(paths.LEDGER[1]))["rows"])
 
 
-def main(path: str) -> int:
-    """In the Sandbox: write the ledger of the configuration at `path`."""
+def main(path: str) -> None:
+    """Entry point in the Sandbox: write the ledger of the configuration at `path`."""
     config = read_json(Path(path))
     project, store = Project(Path.cwd()), Store(default_root(config["store"]))
     write_ledger(config, store, project.code_digest, project.environment, finished=False)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -3,10 +3,9 @@
     ledger.json, ledger.json, ... -> per contrast: its difference in each, and how often it is found
 
 The interval of a head-to-head covers other documents, examples or latents of the same training run.
-It does not cover another model, seed or machine. For those the experiment runs there, and the
-ledgers are compared. A difference is *found* in a ledger when its verdict
-there is not inconclusive, that is, when it survives Holm's correction; it *holds* when every ledger
-finds it, in the same direction.
+For another model, seed or machine the experiment runs there, and the ledgers are compared. A
+difference is *found* in a ledger when its verdict there is not inconclusive, that is, when it
+survives Holm's correction; it *holds* when every ledger finds it, in the same direction.
 """
 
 from collections import Counter
@@ -23,8 +22,6 @@ from latent_ledger.lib.files import read_json
 
 FOUND, NOT_FOUND = "novel", "inconclusive"
 """Verdicts of a head-to-head; reference values have rows of their own."""
-
-HEADER = ("family", "contrast")
 
 
 def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
@@ -75,13 +72,13 @@ def page(ledgers: Sequence[Path]) -> str:
         lines.append((family_of(example), example["metrics"][0]["name"], *cells, result))
     if not lines:
         raise LedgerError(f"{ledgers[0]} and the others hold no contrast with a number.")
-    right = range(len(HEADER), len(HEADER) + len(ledgers))
+    header = ("family", "contrast", *letters, "found")
     return "\n".join(
         [
             *(f"{letter}: {path}  " for letter, path in zip(letters, ledgers, strict=True)),
             "(* found: the verdict is not inconclusive)",
             "",
-            table((*HEADER, *letters, "found"), lines, right),
+            table(header, lines, right=range(2, 2 + len(ledgers))),
             "",
             f"{len(lines)} contrasts: {outcomes['holds']} hold in every ledger, "
             f"{outcomes['in some']} are found in some of them, {outcomes['opposite']} in opposite "
