@@ -1,9 +1,8 @@
 """Fork server: a process that has the heavy libraries loaded, and forks jobs from itself.
 
 A job of the laptop experiment computes for seconds and would import torch, transformers and SAELens
-for just as long. The first job that has to compute therefore starts a *fork server* in the
-background. The server imports those libraries once and listens on a socket. A later job whose key
-the store lacks hands its script over::
+for just as long. The first job that has to compute starts a *fork server* in the background, which
+imports them once. A later job whose key the store lacks hands its script over::
 
     script (store missed) --script, cwd, environment, stdout, stderr--> server --fork--> child
     script ends with the child's exit code  <-------------------------- server <--exit--
@@ -61,17 +60,8 @@ LIBRARIES = (
 """Modules that are loaded ahead, in this order. A job that needs a missing one imports it itself,
 and its error names the module."""
 
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "JAXTYPING_DISABLE": "1",
-}
-"""Environment variables that the libraries read when they load."""
-
-FORK_SAFE = {"python", "jemalloc_bg_thd"}
-"""Threads that may exist at a fork: our own, and jemalloc's, which restarts itself in the child."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables from which the libraries take their number of threads as they load."""
 
 SOCKET = "socket"
 DIE_WITH_PARENT = 1
@@ -100,16 +90,15 @@ def run_script() -> int | None:
         except OSError:
             _start(Path(folder), pid)
             return None
-        request = json.dumps(
-            {
-                "script": sys.argv[0],
-                "cwd": str(Path.cwd()),
-                "path": sys.path,
-                "environment": {k: v for k, v in os.environ.items() if k != PLACE},
-            }
-        ).encode()
-        socket.send_fds(connection, [struct.pack("!I", len(request))], [1, 2])
-        connection.sendall(request)
+        request = {
+            "script": sys.argv[0],
+            "cwd": str(Path.cwd()),
+            "path": sys.path,
+            "environment": {k: v for k, v in os.environ.items() if k != PLACE},
+        }
+        content = json.dumps(request).encode()
+        socket.send_fds(connection, [struct.pack("!I", len(content))], [1, 2])
+        connection.sendall(content)
         answer = connection.recv(4)
     # Without an answer the server died, and its child with it: this process does the work itself.
     return struct.unpack("!i", answer)[0] if len(answer) == 4 else None
@@ -121,9 +110,10 @@ def _start(folder: Path, main_process: str) -> None:
         folder.mkdir(mode=0o700)  # for this user alone; the job that makes it starts the server
     except FileExistsError:
         return
+    loading = {"TOKENIZERS_PARALLELISM": "false", "JAXTYPING_DISABLE": "1"}
     subprocess.Popen(
         [sys.executable, "-m", __name__, str(folder), main_process],
-        env={**os.environ, **ONE_THREAD},
+        env={**os.environ, **dict.fromkeys(THREADS, "1"), **loading},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -168,12 +158,7 @@ class ForkServer:
         if len(head) < 4 or len(streams) < 2:
             connection.close()
             return
-        request = b""
-        while len(request) < struct.unpack("!I", head)[0]:
-            chunk = connection.recv(1 << 20)
-            if not chunk:
-                break
-            request += chunk
+        request = connection.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
         pid = os.fork()
         if pid == 0:
             for inherited in (self.listener, connection, *self.children.values()):
@@ -234,9 +219,11 @@ def main(folder: str, main_process: str) -> None:
     for name in LIBRARIES:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    names = {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+    threads = {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+    # jemalloc's thread restarts itself in the child.
+    fork_safe = {"python", Path(sys.executable).name, "jemalloc_bg_thd"}
     try:
-        if names <= FORK_SAFE | {Path(sys.executable).name}:
+        if threads <= fork_safe:
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(str(Path(folder, SOCKET)))
                 listener.listen(64)
