@@ -2,6 +2,7 @@
 
 import pytest
 
+from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Store
 from latent_ledger.experiment import load
 from latent_ledger.ledger.ledger import Ledger
@@ -31,7 +32,7 @@ def downstream(jobs) -> dict[str, set[str]]:
 def test_a_failed_job_is_named_by_every_row_that_loses_its_number(experiment, tmp_path):
     first, *overlays = (PROJECT / name for name in EXPERIMENTS[experiment])
     config = load(first, overlays)
-    ledger = Ledger(config, Store(tmp_path / "store"), str, str, tmp_path)
+    ledger = Ledger(config, Store(tmp_path / "store"), Project(PROJECT), tmp_path)
     rows, below = graph.rows(config, ledger.jobs), downstream(ledger.jobs)
     for name in ledger.jobs:
         ledger.path(name).parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ PLANTED = {
 
 
 class Planted:
-    """Manifests made by hand, as the jobs of the configuration would have made them."""
+    """Manifests made by hand, as the jobs would have made them, and the project behind them."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.store = root, Store(root / "store")
@@ -94,6 +94,9 @@ class Planted:
 
     def code_digest(self, rule: str) -> str:
         return self.code.get(rule, f"code of {rule}")
+
+    def environment(self, _settings) -> str:
+        return "env"
 
     def at(self, name: str) -> Path:
         """Where a manifest of the experiment lies."""
@@ -128,9 +131,7 @@ class Planted:
             self.make(name, *(PLANTED | changed).get(jobs[name].rule, (None, None)))
 
     def write(self) -> list[Row]:
-        return ledger.write_ledger(
-            self.config, self.store, self.code_digest, lambda _: "env", self.root
-        )
+        return ledger.write_ledger(self.config, self.store, self, self.root)
 
     def row(self, run_id: str = f"recon-{CODER}") -> Row:
         return next(row for row in self.write() if row.run_id == run_id)

@@ -9,4 +9,4 @@ from latent_ledger.ledger.ledger import write_ledger
 
 project = Project(Path(snakemake.scriptdir).parents[1])
 store = Store(default_root(snakemake.params.store.partition(":")[2]))
-write_ledger(validate(snakemake.config), store, project.code_digest, project.environment)
+write_ledger(validate(snakemake.config), store, project)

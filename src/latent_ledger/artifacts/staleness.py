@@ -13,7 +13,7 @@ is touched, so a dry run, ``--lint`` and ``--summary`` leave it as it was.
 import json
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -45,25 +45,24 @@ RECORD_FORMAT = 6
 
 
 def why_stale(
-    manifest: Manifest, rule: str, settings: Mapping[str, Any], code: str, env: str
+    manifest: Manifest, rule: str, settings: Mapping[str, Any], project: Project
 ) -> str | None:
     """The first of rule, settings, code and environment that differs from `manifest`; or None."""
-    made_by = manifest.made_by
-    if made_by.get("rule") != rule:
-        return "rule"
-    if made_by["settings"] != canonical(dict(settings)):
-        return "settings"
-    if made_by["code"] != code:
-        return "code"
-    return "environment" if made_by["env"] != env else None
+    now = _ingredients_now(rule, settings, project)
+    for name in ("rule", "settings", "code", "env"):
+        if manifest.made_by[name] != now[name]:
+            return "environment" if name == "env" else name
+    return None
+
+
+def _ingredients_now(rule: str, settings: Mapping[str, Any], project: Project) -> dict[str, Any]:
+    """Ingredients of a job's action key in this checkout, without its inputs."""
+    code, env = project.code_digest(rule), project.environment(settings)
+    return ingredients(rule, canonical(dict(settings)), code, env, {})
 
 
 def outdated(
-    jobs: Jobs,
-    code_digest: Callable[[str], str],
-    env: Callable[[Mapping[str, Any]], str],
-    store: Store | None,
-    root: Path = Path(),
+    jobs: Jobs, project: Project, store: Store | None, root: Path = Path()
 ) -> dict[str, str]:
     """Manifests that must be made again although Snakemake would see no reason to, and why.
 
@@ -85,10 +84,8 @@ def outdated(
         if store is not None and not store.payload_folder(manifest.digest).is_dir():
             return f"its payload {manifest.digest[:12]} is not in the store"
         made, record = jobs[path], root / _record_path(path)
-        code, environment = code_digest(made.rule), env(made.settings)
-        return _why_stale_unseen(manifest, made, code, environment, record) or _why_other_inputs(
-            manifest, made, manifests
-        )
+        unseen = _why_stale_unseen(manifest, made, project, record)
+        return unseen or _why_other_inputs(manifest, made, manifests)
 
     reasons = {path: why(path, manifest) for path, manifest in manifests.items()}
     return {path: reason for path, reason in reasons.items() if reason}
@@ -102,17 +99,15 @@ def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> 
     """
     changes: Counter[tuple[str, str]] = Counter()
     for path, made in jobs.items():
-        rule, settings = made.rule, made.settings
         manifest = Manifest.read_if_readable(root / path)
         if manifest is None:
-            continue  # absent or unreadable: there is nothing to compare with
-        code, env = project.code_digest(rule), project.environment(settings)
+            continue  # there is nothing to compare with
         # A changed input is explained by the line of the job that made it.
-        now = ingredients(rule, canonical(dict(settings)), code, env, {})
         then = {**manifest.made_by, "inputs": {}}
+        now = _ingredients_now(made.rule, made.settings, project)
         if now != then:
-            before, after = store.functions_of(manifest.made_by["code"]), project.functions(rule)
-            changes[rule, describe_change(then, now, before, after)] += 1
+            functions = store.functions_of(then["code"]), project.functions(made.rule)
+            changes[made.rule, describe_change(then, now, *functions)] += 1
 
     return [
         f"{rule} ({count} result{'s' if count > 1 else ''}): {change}"
@@ -150,15 +145,16 @@ def _why_other_inputs(
     return None
 
 
-def _why_stale_unseen(
-    manifest: Manifest, made: Made, code: str, env: str, record: Path
-) -> str | None:
+def _why_stale_unseen(manifest: Manifest, made: Made, project: Project, record: Path) -> str | None:
     """Why a manifest is stale although Snakemake's record of it does not show it, or None."""
-    stale = why_stale(manifest, made.rule, made.settings, code, env)
+    stale = why_stale(manifest, made.rule, made.settings, project)
     if stale is None:
         return None
-    # The params of a rule that hold these, as rules/common.smk names them.
-    now = {"settings": dict(made.settings), "environment": f"env:{env}"}.get(stale, f"code:{code}")
+    # The param of a rule that holds it, as rules/common.smk names them.
+    now = {
+        "settings": dict(made.settings),
+        "environment": f"env:{project.environment(made.settings)}",
+    }.get(stale, f"code:{project.code_digest(made.rule)}")
     try:
         params = json.loads(record.read_text(encoding="utf-8"))["params"]
     except FileNotFoundError:

@@ -48,8 +48,7 @@ def render(config: Mapping[str, Any]) -> int:
 def main(path: str) -> None:
     """Entry point in the Sandbox: write the ledger of the configuration at `path`."""
     config = read_json(Path(path))
-    project, store = Project(Path.cwd()), Store(default_root(config["store"]))
-    write_ledger(config, store, project.code_digest, project.environment, finished=False)
+    write_ledger(config, Store(default_root(config["store"])), Project(Path.cwd()), finished=False)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ For every row the configuration plans (:func:`latent_ledger.planning.graph.rows`
 :mod:`latent_ledger.ledger.report` turns the rows into Markdown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from latent_ledger.artifacts import cloud_attempts
+from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.staleness import why_stale
 from latent_ledger.artifacts.store import Manifest, Store
 from latent_ledger.evaluations.overview import plan as overview
@@ -35,15 +36,9 @@ class Ledger:
     """Collects rows for one configuration from ``results/`` and the store."""
 
     def __init__(
-        self,
-        config: Mapping[str, Any],
-        store: Store,
-        code_digest: Callable[[str], str],
-        env: Callable[[Mapping[str, Any]], str],
-        root: Path = Path(),
+        self, config: Mapping[str, Any], store: Store, project: Project, root: Path = Path()
     ) -> None:
-        self.config, self.store, self.root = config, store, root
-        self.code_digest, self.env = code_digest, env
+        self.config, self.store, self.project, self.root = config, store, project, root
         self.jobs = graph.jobs(config)
         self.placed = partial(paths.placed, experiment=config["experiment"])
         self.references = config.get("references") or {}
@@ -69,11 +64,10 @@ class Ledger:
         manifest, placed = Manifest.read_if_readable(self.path(name)), self.placed(name)
         if manifest is None:
             return f"{placed} is missing or unreadable"
-        rule, settings = self.jobs[name].rule, self.jobs[name].settings
-        stale = why_stale(manifest, rule, settings, self.code_digest(rule), self.env(settings))
-        if stale:
+        job = self.jobs[name]
+        if stale := why_stale(manifest, job.rule, job.settings, self.project):
             return f"the {stale} of {placed} changed since it was made"
-        made_from, inputs = manifest.made_by["inputs"], self.jobs[name].named_inputs()
+        made_from, inputs = manifest.made_by["inputs"], job.named_inputs()
         for key in made_from | inputs:
             if key not in inputs:
                 return f"{placed} was made from {key!r}, no longer an input of it"
@@ -186,8 +180,7 @@ class Ledger:
 def write_ledger(
     config: Mapping[str, Any],
     store: Store,
-    code_digest: Callable[[str], str],
-    env: Callable[[Mapping[str, Any]], str],
+    project: Project,
     root: Path = Path(),
     finished: bool = True,
 ) -> list[Row]:
@@ -196,7 +189,7 @@ def write_ledger(
     The ledger of a run that did not finish carries no fingerprint, so that the next run renders it
     again.
     """
-    ledger = Ledger(config, store, code_digest, env, root)
+    ledger = Ledger(config, store, project, root)
     rows = ledger.rows()
     ledger.put_figures(rows)
     page, machine = (root / path for path in paths.LEDGER)
