@@ -26,7 +26,7 @@ def store(tmp_path) -> Store:
     (staged / "table.txt").write_text("1")
     made_by = ingredients("probing", {"k": 1}, "c", "e", {})
     key = action_key(made_by)
-    manifest = store.commit(staged, rule="probing", facts={}, key=key, made_by=made_by)
+    manifest = store.commit(staged, facts={}, key=key, made_by=made_by)
     manifest.write(tmp_path / PATH)
     return store
 

@@ -117,9 +117,7 @@ class Planted:
         if metrics:
             write_json(staged / "metrics.json", {"metrics": metrics, "facts": {}})
         key = action_key(made_by)
-        manifest = self.store.commit(
-            staged, rule=rule, facts=facts or {"tokens": 5}, key=key, made_by=made_by
-        )
+        manifest = self.store.commit(staged, facts=facts or {"tokens": 5}, key=key, made_by=made_by)
         self.store.record(key, manifest, RUN)
         manifest.write(self.at(path))
         write_json(self.at(f"records/{path}"), RUN)

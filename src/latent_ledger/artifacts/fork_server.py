@@ -138,7 +138,8 @@ class ForkServer:
         self.listener, self.main_process = listener, main_process
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
-        self.children: dict[int, socket.socket] = {}
+        self.children: dict[socket.socket, int] = {}
+        """Connection of a waiting script -> pid of its child."""
 
     def serve(self) -> None:
         """Serve until the main process is gone."""
@@ -149,7 +150,7 @@ class ForkServer:
                 else:  # a waiting script sends nothing: it was killed
                     self.end(cast(socket.socket, key.fileobj))
             self.reap()
-        for connection in list(self.children.values()):
+        for connection in self.children:
             self.end(connection)
 
     def fork(self, connection: socket.socket) -> None:
@@ -161,22 +162,22 @@ class ForkServer:
         request = connection.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
         pid = os.fork()
         if pid == 0:
-            for inherited in (self.listener, connection, *self.children.values()):
+            for inherited in (self.listener, connection, *self.children):
                 inherited.close()
             _run_as_script(json.loads(request), streams)
         for stream in streams:
             os.close(stream)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
-        self.children[pid] = connection
+        self.children[connection] = pid
         self.selector.register(connection, selectors.EVENT_READ)
 
     def reap(self) -> None:
         """Send the exit codes of the children that ended to their scripts."""
-        for pid in list(self.children):
+        for connection, pid in list(self.children.items()):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
-                connection = self.children.pop(pid)
+                del self.children[connection]
                 self.selector.unregister(connection)
                 with contextlib.suppress(OSError):
                     connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
@@ -184,9 +185,8 @@ class ForkServer:
 
     def end(self, connection: socket.socket) -> None:
         """Kill the child, and what it started, of a script that no longer waits."""
-        pid = next(pid for pid, waiting in self.children.items() if waiting is connection)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(self.children[connection], signal.SIGKILL)
 
 
 def _run_as_script(request: dict, streams: list[int]) -> None:

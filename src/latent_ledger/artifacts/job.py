@@ -6,10 +6,8 @@ A rule's script unpacks Snakemake's object into a :class:`Job` and hands it a fu
 
 ``compute(job, folders)`` gets verified input payloads (``job.input("model").folder()``) and the
 empty folder(s) to fill, and returns the facts. It imports heavy libraries inside, so a job whose
-key is in the store ends without loading torch.
-
-A rule with several outputs (an activation artifact per hook point, a corpus part per split) names
-a *part* per output. Each part has a key, and only the missing parts are computed.
+key is in the store ends without loading torch. A rule with several outputs (an activation artifact
+per hook point, a corpus part per split) names a *part* per output: only the missing are computed.
 
 The record of a run (when, where, how long, how much memory, which versions) is written to the
 rule's log path, never into a manifest: on failure too, with the reason, which becomes a ledger row.
@@ -126,7 +124,7 @@ class Job:
             missing = [part for part in self.outputs if part not in held]
             run = self._restore(held)
             if missing and self.threads == 1 and (code := fork_server.run_script()) is not None:
-                return self._end_as(code)
+                return _end_as(code)
             write_json(self.record, self._compute(compute, missing) if missing else run)
         except CorruptPayload as error:
             # Its manifest was forgotten here; in a container that is a copy of the caller's.
@@ -142,20 +140,8 @@ class Job:
             self._fail(f"{type(error).__name__}: {error}")
             raise
 
-    def _end_as(self, code: int) -> None:
-        """Exit as the process did that ran this script; a killed one left no record."""
-        if code < 0:
-            signal_name = signal.Signals(-code).name
-            hint = "; out of memory, most likely: give the rule more mem_mb" if code == -9 else ""
-            self._fail(f"the job's process was killed ({signal_name}){hint}")
-        if code != 0:
-            raise SystemExit(1)
-
     def restore_all(self, lookup: Lookup) -> bool:
-        """Restore every part and write the record; False, with nothing written, if one lacks.
-
-        The Modal executor's hook calls it with a `lookup` of its own, without this job's process.
-        """
+        """Restore every part and write the record; False, with nothing written, if one lacks."""
         held = {}
         for part in self.outputs:
             action = self._look_up(part, lookup)
@@ -188,9 +174,7 @@ class Job:
             for part, folder in staged.items():
                 made_by = self.made_by(part)
                 key = action_key(made_by)
-                manifest = self.store.commit(
-                    folder, rule=self.rule, facts=facts[part], key=key, made_by=made_by
-                )
+                manifest = self.store.commit(folder, facts=facts[part], key=key, made_by=made_by)
                 earlier = self.store.record(key, manifest, run)
                 if earlier:
                     run["nondeterminism"] = (
@@ -234,7 +218,7 @@ class Job:
             "rule": self.rule,
             "started": self._began.isoformat(timespec="seconds"),
             "seconds": round(seconds, 2),
-            "cpu_seconds": round(_cpu_seconds(), 2),
+            "cpu_seconds": round(sum(os.times()[:4]), 2),  # with the processes it has waited for
             "host": platform.node(),
             "device": torch.cuda.get_device_name() if on_gpu else "CPU",
             "threads": self.threads,
@@ -252,21 +236,25 @@ def fill(produce: Callable[[Job, Path], Facts]) -> Compute:
     return lambda job, folders: {"": produce(job, folders[""])}
 
 
+def _end_as(code: int) -> None:
+    """End as the process did that ran this script; a killed one left no record."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = "; out of memory, most likely: give the rule more mem_mb" if code == -9 else ""
+        raise LedgerError(f"the job's process was killed ({name}){hint}")
+    if code != 0:
+        raise SystemExit(1)
+
+
 def _limit_threads(threads: int) -> None:
     """Give numeric libraries, not loaded yet, the threads Snakemake reserved for this job."""
     os.environ.update(dict.fromkeys(fork_server.THREADS, str(threads)))
-    # How long a waiting OpenMP thread spins. Measured on two cores, steps/s of the embedded model:
-    # 7.4 with this, 4.0 without spinning, 1.1 with libgomp's default of spinning for long.
+    # Spins of a waiting OpenMP thread. Steps/s of the embedded model on two cores: 7.4 with this,
+    # 4.0 without spinning, 1.1 with libgomp's default of spinning for long.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("JAXTYPING_DISABLE", "1")
-
-
-def _cpu_seconds() -> float:
-    """Processor time of this process and of those it has waited for."""
-    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _versions() -> dict[str, str]:
@@ -288,10 +276,9 @@ def _git_commit() -> str:
     if os.environ.get("SOURCE_COMMIT"):
         return os.environ["SOURCE_COMMIT"]
 
-    def git(*arguments: str) -> str:
-        return subprocess.check_output(
-            ["git", *arguments], stderr=subprocess.DEVNULL, text=True
-        ).strip()
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", *command], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
 
     try:
         changed = git("status", "--porcelain", "--untracked-files=no")

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,8 @@ from latent_ledger.lib.files import digest_json
 
 PACKAGE = "latent_ledger"
 CARRIERS = frozenset(
-    f"{PACKAGE}.{name}"
-    for name in (
-        "artifacts.fork_server",
-        "artifacts.job",
-        "artifacts.provenance",
-        "artifacts.store",
-        "lib.errors",
-        "lib.files",
-        "lib.progress",
-        "lib.suggestions",
-    )
+    [f"{PACKAGE}.artifacts.{name}" for name in ("fork_server", "job", "provenance", "store")]
+    + [f"{PACKAGE}.lib.{name}" for name in ("errors", "files", "progress", "suggestions")]
 )
 """Modules that move or announce results but never make one."""
 
@@ -78,7 +70,8 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
         tree = ast.parse(path.read_text(), filename=str(path))
     except SyntaxError as error:
         raise LedgerError(f"{path}:{error.lineno}: {error.msg}; correct the syntax.") from None
-    imports = frozenset(_imports(tree, name, is_package=path.name == "__init__.py"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imports = frozenset(_imports(tree, name, package))
     _strip_docstrings(tree)
     definitions: dict[str, list[ast.AST]] = defaultdict(list)
     for node in tree.body:
@@ -112,18 +105,14 @@ def _is_text(node: ast.AST) -> bool:
     )
 
 
-def _imports(tree: ast.Module, module: str, *, is_package: bool) -> set[str]:
+def _imports(tree: ast.Module, module: str, package: str) -> set[str]:
     """Every project module named by an import anywhere in the tree, lazy imports included."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                anchor = module.split(".")
-                anchor = anchor[: len(anchor) - node.level + is_package]
-                base = ".".join([*anchor, base] if base else anchor)
+            base = resolve_name("." * node.level + (node.module or ""), package)
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _called(node) == "import_module":

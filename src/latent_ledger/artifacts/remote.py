@@ -1,12 +1,8 @@
 """Workflow with its store on a Modal Volume instead of this machine.
 
-The caller then has manifests and records, and no payload. Two tasks differ:
-
-* :func:`complete`: a job whose keys the store has is completed here, from one small file per part;
-* :func:`elsewhere`: manifests that were made with another store, whose payloads the Volume lacks.
-
-The ledger of a failed run reads payloads, so it is rendered there:
-:mod:`latent_ledger.ledger.failed_run`. Nothing here loads torch.
+The caller then has manifests and records, and no payload. A job whose keys the store has is
+completed here, from one small file per part. The ledger of a failed run reads payloads, so it is
+rendered there: :mod:`latent_ledger.ledger.failed_run`. Nothing here loads torch.
 """
 
 import json
@@ -56,7 +52,7 @@ def complete(job: Any, read: Read) -> bool:
 def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:
     """Remove manifests whose payload a job found corrupt in a container; returns their paths.
 
-    `paths` are run records. Where the store is, the job itself has done so.
+    `paths` are run records.
     """
     gone = []
     for file in (root / path for path in paths):

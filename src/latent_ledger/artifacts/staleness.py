@@ -25,21 +25,18 @@ from latent_ledger.lib.numbers import canonical
 
 
 class Made(NamedTuple):
-    """What a manifest should have been made with.
-
-    `inputs` are paths of manifests, by name. The job of a `shared` manifest makes others too, and
-    shows Snakemake the settings of them all.
-    """
+    """What a manifest should have been made with."""
 
     rule: str
     settings: Mapping[str, Any]
     inputs: Mapping[str, str] = MappingProxyType({})
+    """Paths of manifests, by name."""
     shared: bool = False
+    """Whether its job makes others too, and shows Snakemake the settings of them all."""
 
 
 Jobs = Mapping[str, Made]
 """Path of a manifest -> what it should have been made with."""
-
 RECORD_FORMAT = 6
 """Version of Snakemake's own records: it compares params from this one on."""
 
@@ -131,10 +128,7 @@ def mark_outdated(reasons: Mapping[str, str], root: Path = Path()) -> None:
 def _why_other_inputs(
     manifest: Manifest, made: Made, manifests: Mapping[str, Manifest | None]
 ) -> str | None:
-    """Which input a manifest was made with another version of; None for none.
-
-    Inputs that are absent are not judged: their jobs run, and so does this one.
-    """
+    """Which input a manifest was made with another version of. An absent one runs its job."""
     made_from = manifest.made_by["inputs"]
     if made_from.keys() != made.inputs.keys():
         return "it was made from other inputs"

@@ -14,7 +14,7 @@ or path, so equal content gives equal bytes. An *action* maps a key (see
     staging/, quarantine/             being written; found corrupt
 
 Everything is written aside and renamed, so several workflows may share one store. Nothing here
-imports more than the standard library: a job that hits the store is done before torch would load.
+imports more than the standard library, so a job that hits the store never loads torch.
 """
 
 from __future__ import annotations
@@ -130,15 +130,15 @@ class Store:
     # -- places ---------------------------------------------------------------------------------
 
     def payload_folder(self, digest: str) -> Path:
-        """Where the payload with this tree digest lives."""
+        """Folder of the payload with this tree digest."""
         return self.root / "payloads" / digest[:2] / digest
 
     def action_path(self, key: str) -> Path:
-        """Where the action of this key is recorded."""
+        """File of the action of this key."""
         return self.root / "actions" / key[:2] / f"{key}.json"
 
     def checkpoint_folder(self, key: str) -> Path:
-        """Where the job of this key may keep its state for a next attempt."""
+        """Folder in which the job of this key may keep its state for a next attempt."""
         return self.root / "checkpoints" / key
 
     # -- reading --------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class Store:
         return folder
 
     def commit(
-        self, staged: Path, *, rule: str, facts: dict[str, Any], key: str, made_by: dict[str, Any]
+        self, staged: Path, *, facts: dict[str, Any], key: str, made_by: dict[str, Any]
     ) -> Manifest:
         """Turn a staged folder into a payload and return its manifest.
 
@@ -196,6 +196,7 @@ class Store:
             name, size = path.relative_to(staged).as_posix(), path.stat().st_size
             files.append({"path": name, "sha256": sha256_file(path), "size": size})
             path.chmod(0o444)
+        rule = made_by["rule"]
         digest = digest_json({"rule": rule, "files": files})
         manifest = Manifest(rule, digest, files, read_json(staged / FACTS), key, made_by)
         folder = self.payload_folder(digest)

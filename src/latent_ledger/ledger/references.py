@@ -48,19 +48,13 @@ def apply(references: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
 
 def earlier(name: str, entry: Mapping[str, Any]) -> list[Row]:
     """The entry's own earlier versions, newest first, as superseded rows."""
-    return [
-        make_row(
-            name,
-            KIND,
-            {
-                "date": version["date"],
-                "key_results": f"reference: {version['said']}",
-                "label": SUPERSEDED,
-                "notes": f"Superseded by its author: {version['reason']}",
-            },
-        )
-        for version in reversed(entry["history"])
-    ]
+    rows = []
+    for version in reversed(entry["history"]):
+        values = {"date": version["date"], "label": SUPERSEDED}
+        values["key_results"] = f"reference: {version['said']}"
+        values["notes"] = f"Superseded by its author: {version['reason']}"
+        rows.append(make_row(name, KIND, values))
+    return rows
 
 
 def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
@@ -100,10 +94,10 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
 
 
 def measure(name: str, measurement: Mapping[str, Any], rows: Mapping[str, Row]) -> dict[str, Any]:
-    """One measurement with our number, or with the reason why there is none.
+    """The measurement with our number, or with the reason why there is none.
 
-    Keys: row, metric, value and tolerance (None: nothing was reported), metric_record (ours, or
-    None), holds (None: nothing to hold), reason (empty: there is a number).
+    It gets the keys metric_record (ours, or None), holds (None: nothing to hold) and reason (empty:
+    there is a number).
     """
     run_id, metric = measurement["row"] or name, measurement["metric"]
     row, reported = rows[run_id], measurement["value"] is not None
