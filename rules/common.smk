@@ -162,7 +162,7 @@ def render_ledger_of_a_failed_run():
     It has no fingerprint, so that the next run finds it outdated and finishes it.
     """
     if STORE_IS_HERE:
-        rows = ledger.write_ledger(CONFIG, STORE, PROJECT, finished=False)
+        rows = ledger.Ledger(CONFIG, STORE, PROJECT).write(finished=False)
         failed = sum(row.label == "failed" for row in rows)
     else:
         remote.forget_corrupt({at(f"records/{name}") for name in RECORDS.values()})

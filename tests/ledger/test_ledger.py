@@ -129,7 +129,7 @@ class Planted:
             self.make(name, *(PLANTED | changed).get(jobs[name].rule, (None, None)))
 
     def write(self) -> list[Row]:
-        return ledger.write_ledger(self.config, self.store, self, self.root)
+        return ledger.Ledger(self.config, self.store, self, self.root).write()
 
     def row(self, run_id: str = f"recon-{CODER}") -> Row:
         return next(row for row in self.write() if row.run_id == run_id)

@@ -1,7 +1,7 @@
 """Ledger of a failed run whose store is on a Modal Volume, rendered in a Sandbox there.
 
 here     results, configuration --> Sandbox: python -m latent_ledger.ledger.failed_run <file>
-Sandbox  write_ledger --> results/ledger.md, ledger.json, figures --> here
+Sandbox  Ledger.write --> results/ledger.md, ledger.json, figures --> here
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Store, default_root
-from latent_ledger.ledger.ledger import write_ledger
+from latent_ledger.ledger.ledger import Ledger
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
 from latent_ledger.planning import paths
@@ -48,7 +48,8 @@ def render(config: Mapping[str, Any]) -> int:
 def main(path: str) -> None:
     """Entry point in the Sandbox: write the ledger of the configuration at `path`."""
     config = read_json(Path(path))
-    write_ledger(config, Store(default_root(config["store"])), Project(Path.cwd()), finished=False)
+    store = Store(default_root(config["store"]))
+    Ledger(config, store, Project(Path.cwd())).write(finished=False)
 
 
 if __name__ == "__main__":

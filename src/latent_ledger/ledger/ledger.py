@@ -33,7 +33,7 @@ from latent_ledger.planning.stage import Jobs
 
 
 class Ledger:
-    """Collects rows for one configuration from ``results/`` and the store."""
+    """Rows of one configuration, collected from ``results/`` and the store, and their files."""
 
     def __init__(
         self, config: Mapping[str, Any], store: Store, project: Project, root: Path = Path()
@@ -164,7 +164,33 @@ class Ledger:
             record = {**record, "cost_usd": cloud_attempts.cost(record, attempts)}
         return record
 
-    def put_figures(self, rows: list[Row]) -> None:
+    # -- files ----------------------------------------------------------------------------------
+
+    def write(self, finished: bool = True) -> list[Row]:
+        """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows.
+
+        The ledger of a run that did not finish carries no fingerprint, so that the next run renders
+        it again.
+        """
+        rows = self.rows()
+        self._put_figures(rows)
+        page, machine = (self.root / path for path in paths.LEDGER)
+        write_text(page, report.markdown(self.config, rows))
+        shown = [paths.LEDGER[0], *(f"{paths.FIGURES}/{name}" for name in sorted(overview.FIGURES))]
+        files = {name: self.root / name for name in shown if (self.root / name).exists()}
+        content = {
+            "experiment": self.config["experiment"],
+            "plan": graph.fingerprint(self.config, self.jobs) if finished else None,
+            "files": {name: sha256_file(path) for name, path in files.items()},
+            "rows": [as_json(row) for row in rows],
+        }
+        write_json(machine, content)
+        for row in rows:
+            if row.label != "superseded":
+                self.history.append(row)
+        return rows
+
+    def _put_figures(self, rows: list[Row]) -> None:
         """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
         shown = any(row.row_type == "pareto" and row.facts for row in rows)
         payload = self.store.open(self.path(overview.PATH)).folder() if shown else None
@@ -177,48 +203,16 @@ class Ledger:
                 write_bytes(folder / name, (payload / name).read_bytes())
 
 
-def write_ledger(
-    config: Mapping[str, Any],
-    store: Store,
-    project: Project,
-    root: Path = Path(),
-    finished: bool = True,
-) -> list[Row]:
-    """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows.
-
-    The ledger of a run that did not finish carries no fingerprint, so that the next run renders it
-    again.
-    """
-    ledger = Ledger(config, store, project, root)
-    rows = ledger.rows()
-    ledger.put_figures(rows)
-    page, machine = (root / path for path in paths.LEDGER)
-    write_text(page, report.markdown(config, rows))
-    pages = [paths.LEDGER[0], *(f"{paths.FIGURES}/{name}" for name in sorted(overview.FIGURES))]
-    content = {
-        "experiment": config["experiment"],
-        "plan": graph.fingerprint(config, ledger.jobs) if finished else None,
-        "files": {name: sha256_file(root / name) for name in pages if (root / name).exists()},
-        "rows": [as_json(row) for row in rows],
-    }
-    write_json(machine, content)
-    for row in rows:
-        if row.label != "superseded":
-            ledger.history.append(row)
-    return rows
-
-
 def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> str | None:
     """Why the ledger in ``results/`` is not that of this configuration; None if it is, or is none.
 
     Its content decides, not its time: it may be of another experiment, of other settings, copied
     without its manifests, written by hand, or rendered after a run that failed.
     """
-    page, machine = (root / path for path in paths.LEDGER)
-    if not page.exists() and not machine.exists():
+    if not any((root / path).exists() for path in paths.LEDGER):
         return None
     try:
-        content = read_json(machine)
+        content = read_json(root / paths.LEDGER[1])
     except LedgerError:
         return "it has no readable ledger.json beside it"
     if not isinstance(content, dict) or content.get("experiment") != config["experiment"]:
