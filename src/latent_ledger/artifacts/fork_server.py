@@ -10,10 +10,8 @@ imports them once. A later job whose key the store lacks hands its script over::
 * The server loads no module of this project but this one, so the child reads the code as it is.
 * No job waits for the server. While it loads, or where it cannot run, the job imports by itself.
 * The server takes jobs of one thread, because OpenMP's threads do not survive a fork. It serves
-  only the machine and the main process that started it (:func:`offer`).
+  only the machine and the main process that started it; without :data:`PLACE` nothing changes.
 * A child ends with the script that waits for it, the server with the workflow's main process.
-
-Other workflows and executors do not use it: without the variable :data:`PLACE` nothing changes.
 """
 
 import contextlib
@@ -57,15 +55,12 @@ LIBRARIES = (
     "sae_probes",
     "snakemake.script",
 )
-"""Modules that are loaded ahead, in this order. A job that needs a missing one imports it itself,
-and its error names the module."""
+"""Modules that are loaded ahead, in this order; a missing one is left to the job that needs it."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Environment variables from which the libraries take their number of threads as they load."""
 
 SOCKET = "socket"
-DIE_WITH_PARENT = 1
-"""prctl's PR_SET_PDEATHSIG."""
 
 
 def offer() -> None:
@@ -194,7 +189,7 @@ def _run_as_script(request: dict, streams: list[int]) -> None:
     code = 1
     try:
         os.setpgid(0, 0)
-        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the parent
         for target, stream in enumerate(streams, start=1):
             os.dup2(stream, target)
         os.chdir(request["cwd"])

@@ -65,8 +65,10 @@ class Manifest:
         except TypeError as error:
             raise LedgerError(f"{path} is no manifest ({error}): delete it, run again.") from None
         texts = (manifest.rule, manifest.digest, manifest.key)
-        if not all(isinstance(text, str) for text in texts) or not (
-            isinstance(manifest.made_by, dict) and manifest.made_by.keys() >= INGREDIENTS
+        ingredients = manifest.made_by if isinstance(manifest.made_by, dict) else {}
+        if (
+            not all(isinstance(text, str) for text in texts)
+            or not ingredients.keys() >= INGREDIENTS
         ):
             raise LedgerError(f"{path} is no complete manifest: delete it, run again.")
         return manifest
@@ -89,10 +91,11 @@ INGREDIENTS = {"rule", "settings", "code", "env", "inputs"}
 
 
 class Payload:
-    """Verified access to the files of a manifest."""
+    """Verified access to the files behind the manifest at a path."""
 
-    def __init__(self, store: Store, manifest: Manifest, path: Path | None = None) -> None:
-        self.store, self.manifest, self.manifest_path = store, manifest, path
+    def __init__(self, store: Store, manifest_path: Path) -> None:
+        self.store, self.manifest_path = store, manifest_path
+        self.manifest = Manifest.read(manifest_path)
         self._verified = False
 
     @property
@@ -108,12 +111,11 @@ class Payload:
         """
         if not self._verified and (wrong := self.store.first_wrong_file(self.manifest)):
             self.store.set_aside(self.manifest)
-            if self.manifest_path is not None:
-                self.manifest_path.unlink(missing_ok=True)
+            self.manifest_path.unlink(missing_ok=True)
             error = CorruptPayload(
-                f"corrupt payload: {wrong} of {self.manifest_path or self.manifest.rule} is not "
-                "what its manifest promises; it was set aside and will be recomputed when you run "
-                "the same command again."
+                f"corrupt payload: {wrong} of {self.manifest_path} is not what its manifest "
+                "promises; it was set aside and will be recomputed when you run the same command "
+                "again."
             )
             error.manifest = self.manifest_path
             raise error
@@ -163,7 +165,7 @@ class Store:
 
     def open(self, manifest_path: Path) -> Payload:
         """The payload behind a manifest in ``results/``."""
-        return Payload(self, Manifest.read(manifest_path), Path(manifest_path))
+        return Payload(self, Path(manifest_path))
 
     def first_wrong_file(self, manifest: Manifest) -> str | None:
         """Name of the first file that is absent or whose sha256 differs; None if all is well."""
@@ -186,10 +188,7 @@ class Store:
     def commit(
         self, staged: Path, *, facts: dict[str, Any], key: str, made_by: dict[str, Any]
     ) -> Manifest:
-        """Turn a staged folder into a payload and return its manifest.
-
-        Content that the store already holds is not written twice.
-        """
+        """The manifest of a staged folder, which becomes a payload unless the store has it."""
         write_json(staged / FACTS, facts)
         files = []
         for path in sorted(path for path in staged.rglob("*") if path.is_file()):
@@ -266,10 +265,9 @@ class Store:
         return complaints
 
     def collect_garbage(self, keep: set[str]) -> tuple[int, int]:
-        """Delete payloads whose digest is not in `keep`, and all leftovers.
+        """Delete payloads whose digest is not in `keep`, and all leftovers; actions stay.
 
-        Returns (payloads deleted, bytes freed). Actions stay as a history; a missing payload makes
-        a lookup miss.
+        Returns (payloads deleted, bytes freed).
         """
         freed = 0
         doomed = [self.payload_folder(d) for d in self.payload_digests() if d not in keep]

@@ -1,9 +1,4 @@
-"""Planned job as the input of an estimate, and the work that the job does.
-
-:class:`Planned` holds the numbers that the cost formulas read (sizes of model, coder, token set).
-:class:`Work` is the result of a formula, in operations, bytes and seconds; the planner turns it
-into a machine and a time.
-"""
+"""Planned job, as a cost formula reads it, and its work, which the planner turns into a time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
