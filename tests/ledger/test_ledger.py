@@ -456,12 +456,12 @@ def test_cli_collects_nothing_where_no_manifest_lies(planted, capsys, monkeypatc
     monkeypatch.chdir(planted.root)
     before = list(planted.store.payload_digests())
     (planted.root / "empty").mkdir()
-    for folder, said in (
+    for folder, message in (
         ("nowhere", "There is no nowhere/ here"),
         ("empty", "No manifest lies in"),
     ):
         assert main(["--store", "store", "gc", "--results", folder]) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     below = planted.root / "records/copy"
     shutil.copytree(planted.root / "results", below)
     assert main(["--store", "store", "gc", "--results", str(below)]) == 0

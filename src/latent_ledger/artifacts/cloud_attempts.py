@@ -28,9 +28,9 @@ def read(record: Path) -> list[Attempt]:
 
 
 def cost(record: Mapping[str, Any], attempts: Sequence[Attempt]) -> float:
-    """USD of a record's run: its own attempt and the failed ones directly before it.
+    """USD of a record's run: its attempt and the failed ones directly before it.
 
-    A record without an attempt (a local run, or one of another checkout) keeps its own figure.
+    A record without an attempt (a local run, or one of another checkout) keeps its figure.
     """
     sandbox = record.get("sandbox")
     back = list(dropwhile(lambda attempt: attempt["sandbox"] != sandbox, reversed(attempts)))

@@ -160,8 +160,8 @@ class Job:
         """Write the manifests of the parts whose actions are given; returns their run record."""
         for part, action in held.items():
             Manifest(**action["manifest"]).write(self.outputs[part])
-        first = next(iter(held.values()), {"run": {}})
-        return {**first["run"], "status": "restored"}
+        runs = [action["run"] for action in held.values()]
+        return {**runs[0], "status": "restored"} if runs else {}
 
     def _compute(self, compute: Compute, missing: list[str]) -> dict[str, Any]:
         """Compute and commit the missing parts; returns the run record."""

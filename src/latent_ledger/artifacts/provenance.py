@@ -133,8 +133,7 @@ OPEN = "*"
 
 
 def _imported_name(call: ast.Call) -> str | None:
-    """The name that ``import_module`` is called with, open steps as :data:`OPEN`; None if it hides
-    more than whole steps inside the package."""
+    """The name that is imported, with :data:`OPEN` steps; None if more than whole ones are hidden."""
     argument = call.args[0] if call.args else None
     parts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
     name = ""
@@ -175,11 +174,7 @@ def environment_digest(lock: Path) -> str:
 
 
 def lock_of(settings: Mapping[str, Any]) -> str:
-    """Name of the lock file, below envs/, of a job with these settings.
-
-    All jobs share one environment but those whose settings name another, as the plan writes it for
-    a scorer that brings its own torch.
-    """
+    """Name of a job's lock file, below envs/: the common one, or that of a scorer's own torch."""
     return settings.get("environment", "ledger")
 
 
@@ -219,10 +214,7 @@ def ingredients(
 
 
 def named_inputs(items: Any) -> dict[str, str]:
-    """Name -> manifest of each named input; a named list becomes ``name/stem`` for each of them.
-
-    `items` is a job's inputs, as Snakemake or the plan has them: name -> manifest or manifests.
-    """
+    """Name -> manifest of each input, as Snakemake or the plan has it; of a list ``name/stem``."""
     named: dict[str, str] = {}
     for name, value in items.items():
         if isinstance(value, str):

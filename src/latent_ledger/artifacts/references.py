@@ -27,10 +27,7 @@ REFERENCE = "reference.json"
 
 
 def write(out: Path, source: str, revision: str | None, files: Iterable[Path]) -> dict:
-    """Write the ``reference.json`` of some files into `out`; return its content.
-
-    `revision` is the commit of a hub repository, and None for a local folder.
-    """
+    """Write the ``reference.json`` of files; `revision` is a commit, None for a local folder."""
     digests = {path.name: sha256_file(path) for path in files}
     reference = {"source": source, "revision": revision, "files": digests}
     write_json(Path(out) / REFERENCE, reference)
@@ -77,8 +74,7 @@ def download(
 ) -> Path:
     """The local snapshot of a hub model, downloaded where the cache lacks it.
 
-    `small` are the patterns of the files to take. `weights` are patterns too, best first: the first
-    that the repository has is taken.
+    `small` are patterns of files to take; of the patterns `weights` the first that has files.
     """
     with refusals_in_one_line(source, revision):
         for pattern in weights:

@@ -34,9 +34,9 @@ def _action(read: Read, key: str) -> dict[str, Any] | None:
 
 
 def complete(job: Any, read: Read) -> bool:
-    """Hook of the Modal executor: complete `job` from the store's actions; False to run it.
+    """Hook of the Modal executor: complete Snakemake's `job` from the store; False to run it.
 
-    `job` is Snakemake's. A job that a person forced (-R, -F) is not completed.
+    A job that a person forced (-R, -F) is not completed.
     """
     if not hasattr(job.params, "settings") or not hasattr(job.log, "record"):
         return False  # no job of the store's: the ledger
@@ -49,13 +49,10 @@ def complete(job: Any, read: Read) -> bool:
     return task.restore_all(partial(_action, read))
 
 
-def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:
-    """Remove manifests whose payload a job found corrupt in a container; returns their paths.
-
-    `paths` are run records.
-    """
+def forget_corrupt(records: Iterable[str], root: Path = Path()) -> list[str]:
+    """Remove manifests whose payload a container found corrupt, by run records; their paths."""
     gone = []
-    for file in (root / path for path in paths):
+    for file in (root / path for path in records):
         record = read_json(file) if file.exists() and file.stat().st_size else {}
         manifest = record.get("corrupt")
         if manifest and (root / manifest).exists():

@@ -113,10 +113,7 @@ def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> 
 
 
 def mark_outdated(reasons: Mapping[str, str], root: Path = Path()) -> None:
-    """Write Snakemake's record of each file so that its params differ from any that a rule has.
-
-    `reasons`: path -> why, which Snakemake prints as the old value of the params.
-    """
+    """Write Snakemake's record of each path with its reason, which it prints, as the old params."""
     for path, reason in reasons.items():
         record = root / _record_path(path)
         record.parent.mkdir(parents=True, exist_ok=True)

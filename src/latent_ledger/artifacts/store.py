@@ -211,10 +211,7 @@ class Store:
         return manifest
 
     def record(self, key: str, manifest: Manifest, run: dict[str, Any]) -> str | None:
-        """Record that `key` gave `manifest`. Returns the earlier digest if that was different.
-
-        A different digest under an equal key is nondeterminism: the caller has to report it.
-        """
+        """Record that `key` gave `manifest`; the earlier digest if it differs (nondeterminism)."""
         path = self.action_path(key)
         try:
             earlier = self._action(path)[1].digest

@@ -46,10 +46,7 @@ class History:
         write_json(self.root / row.run_id / f"{len(before):06d}.json", entry)
 
     def predecessors(self, row: Row) -> list[Row]:
-        """Superseded rows of `row`, newest first, each with a line saying what changed after it.
-
-        Entries with the current key are the current row, not a predecessor.
-        """
+        """Superseded rows of `row`, newest first, each with a line saying what changed after it."""
         if not row.key and row.label != "failed":
             return []
         entries = self.entries(row.run_id)

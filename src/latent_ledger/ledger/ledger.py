@@ -8,8 +8,6 @@ For every row the configuration plans (:func:`latent_ledger.planning.graph.rows`
 3. read metrics from the verified payload, compute the verdict;
 4. compare with the row's history in the store: an older record under another key becomes a
    ``superseded`` row that states what changed.
-
-:mod:`latent_ledger.ledger.report` turns the rows into Markdown.
 """
 
 from collections.abc import Mapping
@@ -52,10 +50,7 @@ class Ledger:
         return self.root / self.placed(name)
 
     def stale_reason(self, name: str) -> str | None:
-        """Why the manifest of this name must not be shown as current; None if it may.
-
-        Checks its own ingredients and, by the digests of its planned inputs, everything above it.
-        """
+        """Why this manifest, or one above it, must not be shown as current; None if it may."""
         if name not in self._reasons:
             self._reasons[name] = self._judge(name)
         return self._reasons[name]
@@ -169,8 +164,7 @@ class Ledger:
     def write(self, finished: bool = True) -> list[Row]:
         """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows.
 
-        The ledger of a run that did not finish carries no fingerprint, so that the next run renders
-        it again.
+        The ledger of an unfinished run has no fingerprint, so that the next run renders it again.
         """
         rows = self.rows()
         self._put_figures(rows)

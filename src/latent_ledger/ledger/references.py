@@ -24,17 +24,14 @@ from latent_ledger.ledger.row import Row, make_row
 from latent_ledger.ledger.verdicts import holds
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import digest_json
-from latent_ledger.planning.stage import by_name
+from latent_ledger.planning.stage import by_name, each
 
 KIND = "reference"
 SUPERSEDED = "superseded"
 
 
 def apply(references: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
-    """The ledger's rows with every reference judged: entries without a ledger row first, in order.
-
-    `rows` are the current rows of the ledger. Equal input gives equal rows.
-    """
+    """The current rows with every reference judged; entries without a ledger row come first."""
     current = {row.run_id: row for row in rows}
     added: list[Row] = []
     for name, entry in references.items():
@@ -69,7 +66,10 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
         notes = " ".join(filter(None, (row.values["notes"], quoted(entry))))
         values = {**row.values, "label": label, "notes": notes}
         return dataclasses.replace(row, values=values, facts={**row.facts, KIND: facts})
-    columns = {key: _shared(row.values[key] for row in sources) for key in sources[0].values}
+    columns = {
+        name: each(filter(None, (row.values[name] for row in sources)), " + ")
+        for name in sources[0].values
+    }
     listed = ", ".join(f"`{row.run_id}`" for row in sources)
     key = digest_json([dict(entry), [row.key for row in sources]]) if not reason else ""
     values = {
@@ -196,8 +196,3 @@ def _in_words(measurement: Mapping[str, Any]) -> str:
         return text
     outcome = "holds" if measurement["holds"] else "does not hold"
     return f"{text}, reported {_reported(measurement)}: {outcome}"
-
-
-def _shared(texts: Any) -> str:
-    """A column of several rows: one text where they agree, else all of them."""
-    return " + ".join(dict.fromkeys(text for text in texts if text))

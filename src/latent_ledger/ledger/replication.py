@@ -45,9 +45,8 @@ def outcome(rows: Sequence[Mapping[str, Any] | None]) -> str:
 
     "holds", "opposite" (found in both directions), "in n of m" or "nowhere".
     """
-    directions = [
-        row["metrics"][0]["estimate"] > 0 for row in rows if row and row["label"] == FOUND
-    ]
+    shown = [row["metrics"][0]["estimate"] for row in rows if row and row["label"] == FOUND]
+    directions = [estimate > 0 for estimate in shown]
     if len(set(directions)) > 1:
         return "opposite"
     if directions and len(directions) == len(rows):
@@ -68,8 +67,8 @@ def page(ledgers: Sequence[Path]) -> str:
         example = next(row for row in rows if row)
         result = outcome(rows)
         outcomes["in some" if result.startswith("in ") else result] += 1
-        cells = [_difference(row) for row in rows]
-        lines.append((family_of(example), example["metrics"][0]["name"], *cells, result))
+        name = example["metrics"][0]["name"]
+        lines.append((family_of(example), name, *map(_difference, rows), result))
     if not lines:
         raise LedgerError(f"{ledgers[0]} and the others hold no contrast with a number.")
     header = ("family", "contrast", *letters, "found")

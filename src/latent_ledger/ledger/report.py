@@ -1,7 +1,4 @@
-"""Ledger as Markdown: a summary first, then every row in full.
-
-Deterministic: equal rows give equal text; no time of rendering appears anywhere.
-"""
+"""Ledger as Markdown: a summary, then every row in full; equal rows give equal text."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -21,7 +21,7 @@ from latent_ledger.resources.prices import Prices
 
 @dataclass(frozen=True)
 class RowCost:
-    """One reference row: the GPUs its jobs run on, their minutes, and USD alone and added."""
+    """One reference row: the GPUs of its jobs, their minutes, and USD alone and added."""
 
     run_id: str
     gpus: tuple[str, ...]

@@ -13,11 +13,7 @@ EVERY = 5.0
 
 
 class Progress:
-    """Counts units of work and reports rate, time left and a few running values.
-
-    >>> with Progress("train coder", total=2, unit="step") as progress:
-    ...     progress.update(1, loss=0.5)
-    """
+    """Counter of units of work that reports rate, time left and a few running values."""
 
     def __init__(self, task: str, total: int, unit: str, start: int = 0) -> None:
         self.task, self.total, self.unit = task, total, unit
