@@ -133,7 +133,7 @@ OPEN = "*"
 
 
 def _imported_name(call: ast.Call) -> str | None:
-    """The name that is imported, with :data:`OPEN` steps; None if more than whole ones are hidden."""
+    """The name that is imported, with :data:`OPEN` steps; None where it hides more than these."""
     argument = call.args[0] if call.args else None
     parts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
     name = ""
