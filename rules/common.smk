@@ -19,22 +19,9 @@ PROJECT = Project(Path(workflow.basedir))
 STORE = Store(default_root(CONFIG["store"]))
 # Without a shared file system (profiles/modal) the payloads are elsewhere, on a Volume.
 STORE_IS_HERE = SharedFSUsage.INPUT_OUTPUT in workflow.storage_settings.shared_fs_usage
-RESULTS = paths.folder(CONFIG["experiment"])
 JOBS = graph.jobs(CONFIG)
 LEDGER = list(paths.LEDGER)
 FIGURES = paths.FIGURES
-# Path of a manifest -> rule, settings and inputs that it should have been made with.
-MADE = {
-    f"{RESULTS}/{name}": staleness.Made(
-        job.rule,
-        job.settings,
-        {one: f"{RESULTS}/{manifest}" for one, manifest in job.named_inputs().items()},
-        shared=bool(job.record),
-    )
-    for name, job in JOBS.items()
-}
-# Path of a manifest -> run record of its job, which several manifests may share.
-RECORDS = {f"{RESULTS}/{name}": graph.record_name(name, job) for name, job in JOBS.items()}
 
 # Snakemake compares params as a set of values and prints them without names: hence the labels.
 ENV = f"env:{PROJECT.environment({})}"
@@ -44,12 +31,26 @@ STORE_PARAM = f"store:{CONFIG['store']}"
 
 def at(name):
     """The path of a manifest, or the pattern of several, by its name in the plan."""
-    return f"{RESULTS}/{name}"
+    return paths.placed(name, CONFIG["experiment"])
 
 
 def name_of(path):
     """A manifest's name in the plan, by its path; the ledger is called by its path."""
-    return path.removeprefix(f"{RESULTS}/")
+    return path.removeprefix(at(""))
+
+
+# Path of a manifest -> rule, settings and inputs that it should have been made with.
+MADE = {
+    at(name): staleness.Made(
+        job.rule,
+        job.settings,
+        {key: at(manifest) for key, manifest in job.named_inputs().items()},
+        shared=bool(job.record),
+    )
+    for name, job in JOBS.items()
+}
+# Path of a manifest -> run record of its job, which several manifests may share.
+RECORDS = {at(name): graph.record_name(name, job) for name, job in JOBS.items()}
 
 
 def job_of(pattern):
@@ -63,8 +64,8 @@ def inputs_of(pattern):
 
     def placed(wildcards):
         return {
-            name: at(manifest) if isinstance(manifest, str) else [at(one) for one in manifest]
-            for name, manifest in job(wildcards).inputs.items()
+            key: at(names) if isinstance(names, str) else [at(name) for name in names]
+            for key, names in job(wildcards).inputs.items()
         }
 
     return placed
@@ -161,9 +162,7 @@ def render_ledger_of_a_failed_run():
     It has no fingerprint, so that the next run finds it outdated and finishes it.
     """
     if STORE_IS_HERE:
-        rows = ledger.write_ledger(
-            CONFIG, STORE, PROJECT.code_digest, PROJECT.environment, finished=False
-        )
+        rows = ledger.Ledger(CONFIG, STORE, PROJECT).write(finished=False)
         failed = sum(row.label == "failed" for row in rows)
     else:
         remote.forget_corrupt({at(f"records/{name}") for name in RECORDS.values()})
@@ -189,9 +188,7 @@ def mark_outdated(reasons, of_ledger=None):
 
 def tell_what_is_outdated():
     """Look for manifests and for a ledger that Snakemake would wrongly take for current."""
-    outdated = staleness.outdated(
-        MADE, PROJECT.code_digest, PROJECT.environment, STORE if STORE_IS_HERE else None
-    )
+    outdated = staleness.outdated(MADE, PROJECT, STORE if STORE_IS_HERE else None)
     of_ledger = ledger.why_outdated(CONFIG, JOBS)
     if outdated or of_ledger:
         mark_outdated(outdated, of_ledger)

@@ -72,9 +72,8 @@ rule randomised_model:
 
 
 for (token_set, model), hook_points in graph.capture_groups(JOBS).items():
-    over = paths.over(token_set, model)
     # A rule's name is a Python name: "capture_probing" or "capture_probing_on_rerandomised".
-    name = f"capture_{over.replace('@', '_on_').replace('-', '_')}"
+    name = f"capture_{paths.over(token_set, model).replace('@', '_on_').replace('-', '_')}"
     OUT = at(paths.Activations(token_set, hook_points[0], model))
     parts = {str(hook_point): {"hook_point": str(hook_point)} for hook_point in hook_points}
 

@@ -20,13 +20,13 @@ def resources_of(rule_name, pattern):
     def estimate(wildcards):
         return PLANNER.job(name_of(pattern.format(**wildcards)))
 
-    def scheduler_word(wildcards):
+    def gpu_model(wildcards):
         gpu = estimate(wildcards).gpu
         return CONFIG["hardware"]["names"].get(gpu, gpu)
 
     gpu = {
         "gpu": lambda wildcards: 1 if estimate(wildcards).gpu else None,
-        "gpu_model": scheduler_word,
+        "gpu_model": gpu_model,
     }
     return {
         "mem_mb": lambda wildcards, attempt: estimate(wildcards).mem_mb * attempt,
@@ -39,7 +39,7 @@ def resources_of(rule_name, pattern):
 
 def billed():
     """The jobs that this run will execute, with what they ask for, in the order of the rules."""
-    words = {word: gpu for gpu, word in CONFIG["hardware"]["names"].items()}
+    gpus = {gpu_model: gpu for gpu, gpu_model in CONFIG["hardware"]["names"].items()}
     order = {rule.name: index for index, rule in enumerate(workflow.rules)}
     items = []
     for job in workflow.dag.needrun_jobs(exclude_finished=False):
@@ -49,8 +49,8 @@ def billed():
         estimate = PLANNER.job(name)
         # Where nothing is priced, no job's resources are looked at: Snakemake takes .4 ms for each.
         asked = job.resources if PRICED else {"mem_mb": estimate.mem_mb}
-        word = asked.get("gpu_model")
-        gpu = words.get(word, word) if word else estimate.gpu
+        gpu_model = asked.get("gpu_model")
+        gpu = gpus.get(gpu_model, gpu_model) if gpu_model else estimate.gpu
         items.append(
             bill.Item(
                 job.rule.name,

@@ -37,45 +37,50 @@ def main(arguments: list[str] | None = None) -> int:
     collect.add_argument("--dry-run", action="store_true", help="only say what would go")
     compare = commands.add_parser("compare", help="which contrasts hold in several ledgers")
     compare.add_argument("ledgers", type=Path, nargs="+", help="ledger.json of each")
-    for name, description in (
-        ("check", "check a configuration"),
-        ("costs", "cost of every reference"),
-    ):
-        command = commands.add_parser(name, help=description)
+    for name, what in (("check", "check a configuration"), ("costs", "cost of every reference")):
+        command = commands.add_parser(name, help=what)
         command.add_argument("configuration", type=Path)
         command.add_argument("overlays", type=Path, nargs="*")
     commands.add_parser("docs", help="write docs/configuration.md from the schema")
     options = parser.parse_args(arguments)
-    store = Store(options.store or default_root(None))
     try:
-        if options.command == "compare":
-            print(replication.page(options.ledgers))
-            return 0
-        if options.command in ("check", "costs", "docs"):
-            return describe(options)
-        if not (store.root / "payloads").is_dir():
-            raise LedgerError(f"There is no store at {store.root}: name it with --store.")
-        return verify(store) if options.command == "verify" else gc(store, options)
+        return run(options)
     except LedgerError as error:
         print(f"latent-ledger: {error}", file=sys.stderr)
         return 1
 
 
-def describe(options: argparse.Namespace) -> int:
-    """Write the page of all keys, check a configuration, or print what its references cost."""
-    if options.command == "docs":
-        if not docs.PAGE.parent.is_dir():
-            raise LedgerError(f"There is no {docs.PAGE.parent}/ here: go to the top of a checkout.")
-        write_text(docs.PAGE, docs.describe(schema()))
-        print(f"{docs.PAGE} is written")
-        return 0
-    config = experiment.load(options.configuration, options.overlays)
-    if options.command == "costs":
-        print(row_costs.page(config, prices()), end="")
-    else:
-        names = " + ".join(map(str, [options.configuration, *options.overlays]))
-        print(f"{names}: nothing wrong")
+def run(options: argparse.Namespace) -> int:
+    """Run one command; returns its exit code."""
+    match options.command:
+        case "verify":
+            return verify(existing(options.store))
+        case "gc":
+            gc(existing(options.store), options)
+        case "compare":
+            print(replication.page(options.ledgers))
+        case "check":
+            experiment.load(options.configuration, options.overlays)
+            names = " + ".join(map(str, [options.configuration, *options.overlays]))
+            print(f"{names}: nothing wrong")
+        case "costs":
+            config = experiment.load(options.configuration, options.overlays)
+            print(row_costs.page(config, prices()), end="")
+        case "docs":
+            folder = docs.PAGE.parent
+            if not folder.is_dir():
+                raise LedgerError(f"There is no {folder}/ here: go to the top of a checkout.")
+            write_text(docs.PAGE, docs.describe(schema()))
+            print(f"{docs.PAGE} is written")
     return 0
+
+
+def existing(folder: str | None) -> Store:
+    """The store that was named, or the usual one; a LedgerError if it is not there."""
+    store = Store(folder or default_root(None))
+    if not (store.root / "payloads").is_dir():
+        raise LedgerError(f"There is no store at {store.root}: name it with --store.")
+    return store
 
 
 def verify(store: Store) -> int:
@@ -83,12 +88,11 @@ def verify(store: Store) -> int:
     complaints = store.verify()
     for line in complaints:
         print(f"wrong: {line}")
-    count = len(list(store.payload_digests()))
-    print(f"{count} payloads read, {len(complaints)} wrong.")
+    print(f"{len(list(store.payload_digests()))} payloads read, {len(complaints)} wrong.")
     return 1 if complaints else 0
 
 
-def gc(store: Store, options: argparse.Namespace) -> int:
+def gc(store: Store, options: argparse.Namespace) -> None:
     """Delete what nothing in results/ refers to."""
     for folder in options.results:
         if not folder.is_dir():
@@ -108,7 +112,6 @@ def gc(store: Store, options: argparse.Namespace) -> int:
     if options.dry_run:
         doomed = [digest for digest in store.payload_digests() if digest not in keep]
         print(f"{len(doomed)} payloads would go, {len(keep)} stay.")
-        return 0
+        return
     count, freed = store.collect_garbage(keep)
     print(f"{count} payloads deleted, {freed / 2**20:.1f} MiB freed.")
-    return 0

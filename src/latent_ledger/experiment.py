@@ -1,12 +1,10 @@
 """Whole experiment: its configuration read, merged and checked. Nothing below imports this.
 
-    YAML files and overlays --merge--> schema, checks of all evaluations --> references --> dict
-
-The Snakefile calls :func:`validate` on what Snakemake merged; :func:`load` does the same from
-files.
+YAML files and overlays --merge--> schema, checks of all evaluations --> references --> dict
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from latent_ledger.config.reading import merge, read_yaml
 from latent_ledger.config.validation import ConfigError
 from latent_ledger.ledger import reference_checks
 from latent_ledger.planning.registry import STAGES
-from latent_ledger.resources import checks as hardware
+from latent_ledger.resources.devices import gpus
 
 
 @needs_sections("evaluations")
@@ -26,11 +24,29 @@ def _registered(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem(("evaluations", name), "has a schema and no line in planning/registry.py")
 
 
+@needs_sections("hardware")
+def _cheapest_first(config: dict[str, Any]) -> Iterator[Problem]:
+    """Jobs take the first GPU they fit on: a large one in front would take them all."""
+    for index, (first, other) in enumerate(pairwise(config["hardware"]["gpus"]), start=1):
+        if gpus()[first].memory_gib > gpus()[other].memory_gib:
+            what = f"{other} is smaller than {first} before it, so no job would get it; swap them"
+            yield Problem(("hardware", "gpus", index), what)
+
+
+@needs_sections("hardware")
+def _listed(config: dict[str, Any]) -> Iterator[Problem]:
+    """The GPU of a rule means nothing where no job has one."""
+    if not config["hardware"]["gpus"]:
+        what = "hardware.gpus is empty, so that no job has a GPU; list it there"
+        yield from (Problem(("hardware", "gpu", name), what) for name in config["hardware"]["gpu"])
+
+
 CHECKS = (
     _registered,
     *checks_data.CHECKS,
     *checks_coders.CHECKS,
-    *hardware.CHECKS,
+    _cheapest_first,
+    _listed,
     *(check for stage in STAGES for check in stage.checks),
 )
 
@@ -39,8 +55,6 @@ def load(path: Path, overlays: Iterable[Path | Mapping[str, Any]] = ()) -> dict[
     """Read a configuration file, lay `overlays` over it in order, and validate the result.
 
     Overlays are YAML files or mappings; mappings are merged key by key, all else is replaced.
-    Raises :class:`~latent_ledger.lib.errors.LedgerError` as :func:`validate` and
-    :func:`~latent_ledger.config.reading.read_yaml` do.
     """
     config = read_yaml(path)
     for overlay in overlays:

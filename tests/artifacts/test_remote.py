@@ -20,7 +20,7 @@ def volume(tmp_path, monkeypatch):
     (staged / "table.txt").write_text("1")
     made_by = ingredients("probing", {"k": 1}, "c", "e", {})
     key = action_key(made_by)
-    manifest = store.commit(staged, rule="probing", facts={}, key=key, made_by=made_by)
+    manifest = store.commit(staged, facts={}, key=key, made_by=made_by)
     store.record(key, manifest, {"status": "done", "seconds": 3.0})
     return tmp_path / "volume"
 

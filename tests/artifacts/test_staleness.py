@@ -4,6 +4,7 @@ import json
 import shutil
 from base64 import urlsafe_b64encode
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,13 +26,18 @@ def store(tmp_path) -> Store:
     (staged / "table.txt").write_text("1")
     made_by = ingredients("probing", {"k": 1}, "c", "e", {})
     key = action_key(made_by)
-    manifest = store.commit(staged, rule="probing", facts={}, key=key, made_by=made_by)
+    manifest = store.commit(staged, facts={}, key=key, made_by=made_by)
     manifest.write(tmp_path / PATH)
     return store
 
 
 def outdated(store: Store | None, root, code: str = "c", env: str = "e") -> dict[str, str]:
-    return staleness.outdated(JOBS, lambda _: code, lambda _: env, store, root)
+    return staleness.outdated(JOBS, project(code, env), store, root)
+
+
+def project(code: str = "c", env: str = "e") -> SimpleNamespace:
+    """A checkout with this code and environment for every job."""
+    return SimpleNamespace(code_digest=lambda _rule: code, environment=lambda _settings: env)
 
 
 def record(root):
@@ -64,8 +70,7 @@ def test_a_copied_old_manifest_with_other_settings_is_outdated(store, tmp_path):
     record(tmp_path).parent.mkdir(parents=True)
     record(tmp_path).write_text(json.dumps({"params": ["{'k': 2}", "'code:c'"]}))
     newer = {PATH: staleness.Made("probing", {"k": 2})}
-    found = staleness.outdated(newer, lambda _: "c", lambda _: "e", store, tmp_path)
-    assert found == {
+    assert staleness.outdated(newer, project(), store, tmp_path) == {
         PATH: "its settings changed, and Snakemake's own record is not of this manifest"
     }
 
@@ -76,7 +81,7 @@ def test_a_manifest_of_other_inputs_is_outdated(store, tmp_path):
     coder = "results/toy/coders/a.json"
     shutil.copy(tmp_path / PATH, tmp_path / coder)
     jobs = {coder: JOBS[PATH], PATH: JOBS[PATH]._replace(inputs={"coder": coder})}
-    find = partial(staleness.outdated, jobs, lambda _: "c", lambda _: "e", store, tmp_path)
+    find = partial(staleness.outdated, jobs, project(), store, tmp_path)
     assert find() == {PATH: "it was made from other inputs"}
     manifest = read_json(tmp_path / PATH)
     manifest["made_by"]["inputs"] = {"coder": "another digest"}

@@ -17,7 +17,7 @@ MADE_BY = ingredients("test", {}, "code", "env", {})
 def put(store, content: bytes, key: str = "k1", **facts) -> Manifest:
     staged = store.stage()
     (staged / "data.bin").write_bytes(content)
-    manifest = store.commit(staged, rule="test", facts=facts, key=key, made_by=MADE_BY)
+    manifest = store.commit(staged, facts=facts, key=key, made_by=MADE_BY)
     store.record(key, manifest, {"seconds": 1})
     return manifest
 
@@ -81,7 +81,7 @@ def test_equal_key_with_other_content_is_nondeterminism(store):
     first = put(store, b"abc")
     staged = store.stage()
     (staged / "data.bin").write_bytes(b"other")
-    second = store.commit(staged, rule="test", facts={}, key="k1", made_by=MADE_BY)
+    second = store.commit(staged, facts={}, key="k1", made_by=MADE_BY)
     assert store.record("k1", second, {}) == first.digest
     assert store.record("k1", second, {}) is None
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Store
 from latent_ledger.experiment import load
 from latent_ledger.ledger.ledger import Ledger
@@ -31,7 +32,7 @@ def downstream(jobs) -> dict[str, set[str]]:
 def test_a_failed_job_is_named_by_every_row_that_loses_its_number(experiment, tmp_path):
     first, *overlays = (PROJECT / name for name in EXPERIMENTS[experiment])
     config = load(first, overlays)
-    ledger = Ledger(config, Store(tmp_path / "store"), str, str, tmp_path)
+    ledger = Ledger(config, Store(tmp_path / "store"), Project(PROJECT), tmp_path)
     rows, below = graph.rows(config, ledger.jobs), downstream(ledger.jobs)
     for name in ledger.jobs:
         ledger.path(name).parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +42,7 @@ def test_a_failed_job_is_named_by_every_row_that_loses_its_number(experiment, tm
     ]
     assert len(planted) > 5
     for name in planted:
-        record = tmp_path / ledger.folder / "records" / graph.record_name(name, ledger.jobs[name])
+        record = ledger.path(f"records/{graph.record_name(name, ledger.jobs[name])}")
         write_json(record, {"status": "failed", "reason": "planted"})
         lost = below[name]
         for gone in lost:

@@ -13,7 +13,7 @@ from latent_ledger.artifacts.store import Store
 from latent_ledger.cli import main
 from latent_ledger.ledger import ledger, references, report
 from latent_ledger.ledger.row import COLUMNS, Row
-from latent_ledger.ledger.verdicts import Reference, verdict
+from latent_ledger.ledger.verdicts import holds, verdict
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import canonical, read_json, write_json
 from latent_ledger.planning import graph, paths
@@ -84,7 +84,7 @@ PLANTED = {
 
 
 class Planted:
-    """Manifests made by hand, as the jobs of the configuration would have made them."""
+    """Manifests made by hand, as the jobs would have made them, and the project behind them."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.store = root, Store(root / "store")
@@ -94,6 +94,9 @@ class Planted:
 
     def code_digest(self, rule: str) -> str:
         return self.code.get(rule, f"code of {rule}")
+
+    def environment(self, _settings) -> str:
+        return "env"
 
     def at(self, name: str) -> Path:
         """Where a manifest of the experiment lies."""
@@ -114,9 +117,7 @@ class Planted:
         if metrics:
             write_json(staged / "metrics.json", {"metrics": metrics, "facts": {}})
         key = action_key(made_by)
-        manifest = self.store.commit(
-            staged, rule=rule, facts=facts or {"tokens": 5}, key=key, made_by=made_by
-        )
+        manifest = self.store.commit(staged, facts=facts or {"tokens": 5}, key=key, made_by=made_by)
         self.store.record(key, manifest, RUN)
         manifest.write(self.at(path))
         write_json(self.at(f"records/{path}"), RUN)
@@ -128,9 +129,7 @@ class Planted:
             self.make(name, *(PLANTED | changed).get(jobs[name].rule, (None, None)))
 
     def write(self) -> list[Row]:
-        return ledger.write_ledger(
-            self.config, self.store, self.code_digest, lambda _: "env", self.root
-        )
+        return ledger.Ledger(self.config, self.store, self, self.root).write()
 
     def row(self, run_id: str = f"recon-{CODER}") -> Row:
         return next(row for row in self.write() if row.run_id == run_id)
@@ -375,8 +374,9 @@ def test_verdicts_against_a_null(ci, p_holm, expected):
 
 
 def test_a_reference_holds_within_its_tolerance_inclusive():
-    assert Reference(0.8, 0.1).holds(0.9) is (abs(0.9 - 0.8) <= 0.1)
-    assert Reference(0.5, 0.25).holds(0.75) and not Reference(0.5, 0.25).holds(0.76)
+    assert holds({"value": 0.8, "tolerance": 0.1}, 0.9) is (abs(0.9 - 0.8) <= 0.1)
+    quarter = {"value": 0.5, "tolerance": 0.25}
+    assert holds(quarter, 0.75) and not holds(quarter, 0.76)
 
 
 def test_equal_rows_give_equal_text_and_cells_cannot_break_the_table(planted):
@@ -456,12 +456,12 @@ def test_cli_collects_nothing_where_no_manifest_lies(planted, capsys, monkeypatc
     monkeypatch.chdir(planted.root)
     before = list(planted.store.payload_digests())
     (planted.root / "empty").mkdir()
-    for folder, said in (
+    for folder, message in (
         ("nowhere", "There is no nowhere/ here"),
         ("empty", "No manifest lies in"),
     ):
         assert main(["--store", "store", "gc", "--results", folder]) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     below = planted.root / "records/copy"
     shutil.copytree(planted.root / "results", below)
     assert main(["--store", "store", "gc", "--results", str(below)]) == 0

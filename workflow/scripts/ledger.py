@@ -5,8 +5,8 @@ from pathlib import Path
 from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Store, default_root
 from latent_ledger.experiment import validate
-from latent_ledger.ledger.ledger import write_ledger
+from latent_ledger.ledger.ledger import Ledger
 
 project = Project(Path(snakemake.scriptdir).parents[1])
 store = Store(default_root(snakemake.params.store.partition(":")[2]))
-write_ledger(validate(snakemake.config), store, project.code_digest, project.environment)
+Ledger(validate(snakemake.config), store, project).write()

@@ -7,6 +7,7 @@ the job could no longer write a record (out of memory, lost worker, timeout).
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +28,21 @@ def read(record: Path) -> list[Attempt]:
 
 
 def cost(record: Mapping[str, Any], attempts: Sequence[Attempt]) -> float:
-    """USD of a record's run: its own attempt and the failed ones directly before it.
+    """USD of a record's run: its attempt and the failed ones directly before it.
 
-    A record without an attempt (a local run, or one of another checkout) keeps its own figure.
+    A record without an attempt (a local run, or one of another checkout) keeps its figure.
     """
-    ids = [attempt["sandbox"] for attempt in attempts]
-    if not record.get("sandbox") or record["sandbox"] not in ids:
+    sandbox = record.get("sandbox")
+    back = list(dropwhile(lambda attempt: attempt["sandbox"] != sandbox, reversed(attempts)))
+    if not sandbox or not back:
         return record["cost_usd"]
-    last = len(ids) - 1 - ids[::-1].index(record["sandbox"])
-    first = last
-    while first > 0 and attempts[first - 1]["outcome"] == "failed":
-        first -= 1
-    return sum(attempt["cost_usd"] or 0.0 for attempt in attempts[first : last + 1])
+    failed = takewhile(lambda attempt: attempt["outcome"] == "failed", back[1:])
+    return sum(attempt["cost_usd"] or 0.0 for attempt in reversed([back[0], *failed]))
 
 
 def failure(record: Mapping[str, Any], attempts: Sequence[Attempt]) -> dict[str, Any] | None:
-    """A record of the last attempt, if it failed without leaving a record; else None.
+    """A record of the last attempt, if it failed without leaving one; `record` may be older."""
 
-    `record` is the existing record, which may be of an earlier run.
-    """
     if not attempts or attempts[-1]["outcome"] != "failed":
         return None
     last = attempts[-1]

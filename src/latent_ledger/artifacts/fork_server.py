@@ -1,9 +1,8 @@
 """Fork server: a process that has the heavy libraries loaded, and forks jobs from itself.
 
 A job of the laptop experiment computes for seconds and would import torch, transformers and SAELens
-for just as long. The first job that has to compute therefore starts a *fork server* in the
-background. The server imports those libraries once and listens on a socket. A later job whose key
-the store lacks hands its script over::
+for just as long. The first job that has to compute starts a *fork server* in the background, which
+imports them once. A later job whose key the store lacks hands its script over::
 
     script (store missed) --script, cwd, environment, stdout, stderr--> server --fork--> child
     script ends with the child's exit code  <-------------------------- server <--exit--
@@ -11,10 +10,8 @@ the store lacks hands its script over::
 * The server loads no module of this project but this one, so the child reads the code as it is.
 * No job waits for the server. While it loads, or where it cannot run, the job imports by itself.
 * The server takes jobs of one thread, because OpenMP's threads do not survive a fork. It serves
-  only the machine and the main process that started it (:func:`offer`).
+  only the machine and the main process that started it; without :data:`PLACE` nothing changes.
 * A child ends with the script that waits for it, the server with the workflow's main process.
-
-Other workflows and executors do not use it: without the variable :data:`PLACE` nothing changes.
 """
 
 import contextlib
@@ -58,24 +55,12 @@ LIBRARIES = (
     "sae_probes",
     "snakemake.script",
 )
-"""Modules that are loaded ahead, in this order. A job that needs a missing one imports it itself,
-and its error names the module."""
+"""Modules that are loaded ahead, in this order; a missing one is left to the job that needs it."""
 
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "JAXTYPING_DISABLE": "1",
-}
-"""Environment variables that the libraries read when they load."""
-
-FORK_SAFE = {"python", "jemalloc_bg_thd"}
-"""Threads that may exist at a fork: our own, and jemalloc's, which restarts itself in the child."""
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""Environment variables from which the libraries take their number of threads as they load."""
 
 SOCKET = "socket"
-DIE_WITH_PARENT = 1
-"""prctl's PR_SET_PDEATHSIG."""
 
 
 def offer() -> None:
@@ -100,16 +85,15 @@ def run_script() -> int | None:
         except OSError:
             _start(Path(folder), pid)
             return None
-        request = json.dumps(
-            {
-                "script": sys.argv[0],
-                "cwd": str(Path.cwd()),
-                "path": sys.path,
-                "environment": {k: v for k, v in os.environ.items() if k != PLACE},
-            }
-        ).encode()
-        socket.send_fds(connection, [struct.pack("!I", len(request))], [1, 2])
-        connection.sendall(request)
+        request = {
+            "script": sys.argv[0],
+            "cwd": str(Path.cwd()),
+            "path": sys.path,
+            "environment": {k: v for k, v in os.environ.items() if k != PLACE},
+        }
+        content = json.dumps(request).encode()
+        socket.send_fds(connection, [struct.pack("!I", len(content))], [1, 2])
+        connection.sendall(content)
         answer = connection.recv(4)
     # Without an answer the server died, and its child with it: this process does the work itself.
     return struct.unpack("!i", answer)[0] if len(answer) == 4 else None
@@ -121,9 +105,10 @@ def _start(folder: Path, main_process: str) -> None:
         folder.mkdir(mode=0o700)  # for this user alone; the job that makes it starts the server
     except FileExistsError:
         return
+    loading = {"TOKENIZERS_PARALLELISM": "false", "JAXTYPING_DISABLE": "1"}
     subprocess.Popen(
         [sys.executable, "-m", __name__, str(folder), main_process],
-        env={**os.environ, **ONE_THREAD},
+        env={**os.environ, **dict.fromkeys(THREADS, "1"), **loading},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -148,7 +133,8 @@ class ForkServer:
         self.listener, self.main_process = listener, main_process
         self.selector = selectors.DefaultSelector()
         self.selector.register(listener, selectors.EVENT_READ)
-        self.children: dict[int, socket.socket] = {}
+        self.children: dict[socket.socket, int] = {}
+        """Connection of a waiting script -> pid of its child."""
 
     def serve(self) -> None:
         """Serve until the main process is gone."""
@@ -159,7 +145,7 @@ class ForkServer:
                 else:  # a waiting script sends nothing: it was killed
                     self.end(cast(socket.socket, key.fileobj))
             self.reap()
-        for connection in list(self.children.values()):
+        for connection in self.children:
             self.end(connection)
 
     def fork(self, connection: socket.socket) -> None:
@@ -168,30 +154,25 @@ class ForkServer:
         if len(head) < 4 or len(streams) < 2:
             connection.close()
             return
-        request = b""
-        while len(request) < struct.unpack("!I", head)[0]:
-            chunk = connection.recv(1 << 20)
-            if not chunk:
-                break
-            request += chunk
+        request = connection.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
         pid = os.fork()
         if pid == 0:
-            for inherited in (self.listener, connection, *self.children.values()):
+            for inherited in (self.listener, connection, *self.children):
                 inherited.close()
             _run_as_script(json.loads(request), streams)
         for stream in streams:
             os.close(stream)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
-        self.children[pid] = connection
+        self.children[connection] = pid
         self.selector.register(connection, selectors.EVENT_READ)
 
     def reap(self) -> None:
         """Send the exit codes of the children that ended to their scripts."""
-        for pid in list(self.children):
+        for connection, pid in list(self.children.items()):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
-                connection = self.children.pop(pid)
+                del self.children[connection]
                 self.selector.unregister(connection)
                 with contextlib.suppress(OSError):
                     connection.sendall(struct.pack("!i", os.waitstatus_to_exitcode(status)))
@@ -199,9 +180,8 @@ class ForkServer:
 
     def end(self, connection: socket.socket) -> None:
         """Kill the child, and what it started, of a script that no longer waits."""
-        pid = next(pid for pid, waiting in self.children.items() if waiting is connection)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+            os.killpg(self.children[connection], signal.SIGKILL)
 
 
 def _run_as_script(request: dict, streams: list[int]) -> None:
@@ -209,7 +189,7 @@ def _run_as_script(request: dict, streams: list[int]) -> None:
     code = 1
     try:
         os.setpgid(0, 0)
-        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the parent
         for target, stream in enumerate(streams, start=1):
             os.dup2(stream, target)
         os.chdir(request["cwd"])
@@ -234,9 +214,11 @@ def main(folder: str, main_process: str) -> None:
     for name in LIBRARIES:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    names = {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+    threads = {path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")}
+    # jemalloc's thread restarts itself in the child.
+    fork_safe = {"python", Path(sys.executable).name, "jemalloc_bg_thd"}
     try:
-        if names <= FORK_SAFE | {Path(sys.executable).name}:
+        if threads <= fork_safe:
             with socket.socket(socket.AF_UNIX) as listener:
                 listener.bind(str(Path(folder, SOCKET)))
                 listener.listen(64)

@@ -6,10 +6,8 @@ A rule's script unpacks Snakemake's object into a :class:`Job` and hands it a fu
 
 ``compute(job, folders)`` gets verified input payloads (``job.input("model").folder()``) and the
 empty folder(s) to fill, and returns the facts. It imports heavy libraries inside, so a job whose
-key is in the store ends without loading torch.
-
-A rule with several outputs (an activation artifact per hook point, a corpus part per split) names
-a *part* per output. Each part has a key, and only the missing parts are computed.
+key is in the store ends without loading torch. A rule with several outputs (an activation artifact
+per hook point, a corpus part per split) names a *part* per output: only the missing are computed.
 
 The record of a run (when, where, how long, how much memory, which versions) is written to the
 rule's log path, never into a manifest: on failure too, with the reason, which becomes a ledger row.
@@ -34,7 +32,7 @@ from typing import Any
 
 from latent_ledger.artifacts import fork_server
 from latent_ledger.artifacts.provenance import action_key, code_of, ingredients, named_inputs
-from latent_ledger.artifacts.store import Actions, Manifest, Payload, Store, default_root
+from latent_ledger.artifacts.store import Manifest, Payload, Store, default_root
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import write_json
 
@@ -45,6 +43,10 @@ USD_PER_SECOND = "SNAKEMAKE_MODAL_USD_PER_SECOND"
 """Environment variable with the price of the job's container, set by the Modal executor."""
 
 Facts = dict[str, Any]
+Lookup = Callable[[str], dict[str, Any] | None]
+"""Action key -> the action, with its manifest and run record; None where there is none."""
+Compute = Callable[["Job", dict[str, Path]], dict[str, Facts]]
+"""Job and the folders of the missing parts, which it fills -> facts per part."""
 
 
 @dataclass
@@ -65,31 +67,29 @@ class Job:
     recompute: bool = False
     price_per_hour: float = 0.0
     _opened: dict[str, Payload] = field(default_factory=dict)
+    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _clock: float = field(default_factory=time.monotonic)
 
     @classmethod
     def from_snakemake(cls, snakemake: Any, rule: str | None = None) -> Job:
-        """Unpack the object Snakemake injects into a script.
+        """Unpack the object that Snakemake injects into a script.
 
-        `rule` names the action where several Snakemake rules share one script.
-
-        Expects params ``settings`` (one dict; its optional key ``parts`` maps a part's name to
-        settings of its own, in the order of the outputs), ``code``, ``env`` and ``store``, the
-        log ``record``, and the resource ``recompute`` (1 when a person forced this rule).
+        `rule` names the action where several rules share one script. The key ``parts`` of the param
+        ``settings`` maps a part's name to settings of its own, in the order of the outputs.
         """
-        settings = dict(snakemake.params.settings)
-        parts = settings.get("parts")
-        outputs = [Path(path) for path in snakemake.output]
-        names = list(parts) if parts else [""]
+
+        rule, params = rule or snakemake.rule, snakemake.params
+        parts = params.settings.get("parts") or [""]
         return cls(
-            rule=rule or snakemake.rule,
-            settings=settings,
+            rule=rule,
+            settings=dict(params.settings),
             inputs={name: Path(path) for name, path in named_inputs(snakemake.input).items()},
-            outputs=dict(zip(names, outputs, strict=True)),
-            code=snakemake.params.code.partition(":")[2],
-            env=snakemake.params.env.partition(":")[2],
-            store=Store(default_root(snakemake.params.store.partition(":")[2])),
+            outputs=dict(zip(parts, map(Path, snakemake.output), strict=True)),
+            code=params.code.partition(":")[2],
+            env=params.env.partition(":")[2],
+            store=Store(default_root(params.store.partition(":")[2])),
             record=Path(snakemake.log.record),
-            script=Path(snakemake.scriptdir) / f"{rule or snakemake.rule}.py",
+            script=Path(snakemake.scriptdir) / f"{rule}.py",
             threads=int(snakemake.threads),
             recompute=bool(snakemake.resources.get("recompute", 0)),
             price_per_hour=3600 * float(os.environ.get(USD_PER_SECOND) or 0),
@@ -103,110 +103,78 @@ class Job:
             self._opened[name] = self.store.open(self.inputs[name])
         return self._opened[name]
 
-    def part_settings(self, output_name: str) -> dict[str, Any]:
-        """Settings of one part: the shared ones and its own."""
-        shared = {name: value for name, value in self.settings.items() if name != "parts"}
-        return {**shared, **self.settings["parts"][output_name]} if output_name else shared
-
-    def made_by(self, output_name: str = "") -> dict[str, Any]:
-        """Ingredients of a part's action key."""
+    def made_by(self, part: str = "") -> dict[str, Any]:
+        """Ingredients of a part's action key: the settings are the shared ones and its own."""
         inputs = {name: Manifest.read(path).digest for name, path in sorted(self.inputs.items())}
-        return ingredients(self.rule, self.part_settings(output_name), self.code, self.env, inputs)
+        settings = {name: value for name, value in self.settings.items() if name != "parts"}
+        if part:
+            settings |= self.settings["parts"][part]
+        return ingredients(self.rule, settings, self.code, self.env, inputs)
 
-    def checkpoint(self, output_name: str = "") -> Path:
+    def checkpoint(self, part: str = "") -> Path:
         """Folder that outlives a killed attempt of this very action."""
-        return self.store.checkpoint_folder(action_key(self.made_by(output_name)))
+        return self.store.checkpoint_folder(action_key(self.made_by(part)))
 
     # -- running --------------------------------------------------------------------------------
 
-    def run(self, compute: Callable[[Job, dict[str, Path]], dict[str, Facts]]) -> None:
-        """Restore what the store holds, compute the rest, and exit with one line on failure.
-
-        `compute` gets the folders of the missing parts and returns facts per part.
-        """
-        began, clock = datetime.now(UTC), time.monotonic()
+    def run(self, compute: Compute) -> None:
+        """Restore what the store holds, compute the rest, and exit with one line on failure."""
         try:
-            restored = self._restore(self.store)
-            missing = [output_name for output_name in self.outputs if output_name not in restored]
+            held = {part: action for part in self.outputs if (action := self._look_up(part))}
+            missing = [part for part in self.outputs if part not in held]
+            run = self._restore(held)
             if missing and self.threads == 1 and (code := fork_server.run_script()) is not None:
-                return self._end_as(code, began, clock)
-            if missing:
-                run = self._compute(compute, missing, began, clock)
-            else:
-                run = {**next(iter(restored.values()))["run"], "status": "restored"}
-            write_json(self.record, run)
+                return _end_as(code)
+            write_json(self.record, self._compute(compute, missing) if missing else run)
         except CorruptPayload as error:
             # Its manifest was forgotten here; in a container that is a copy of the caller's.
-            self._fail(str(error), began, clock, corrupt=str(error.manifest or ""))
+            self._fail(str(error), corrupt=str(error.manifest or ""))
             raise SystemExit(1) from None
         except LedgerError as error:
-            self._fail(str(error), began, clock)
+            self._fail(str(error))
             raise SystemExit(1) from None
         except MemoryError:
-            self._fail("out of memory: give the rule more mem_mb or a smaller batch", began, clock)
+            self._fail("out of memory: give the rule more mem_mb or a smaller batch")
             raise SystemExit(1) from None
         except Exception as error:
-            self._fail(f"{type(error).__name__}: {error}", began, clock)
+            self._fail(f"{type(error).__name__}: {error}")
             raise
 
-    def _end_as(self, code: int, began: datetime, clock: float) -> None:
-        """Exit as the process did that ran this script; a killed one left no record."""
-        if code < 0:
-            signal_name = signal.Signals(-code).name
-            hint = "; out of memory, most likely: give the rule more mem_mb" if code == -9 else ""
-            self._fail(f"the job's process was killed ({signal_name}){hint}", began, clock)
-        if code != 0:
-            raise SystemExit(1)
-
-    def restore_all(self, actions: Actions) -> bool:
-        """Restore every part and write the record; False, with nothing written, if one lacks.
-
-        The Modal executor's hook calls it with `actions` of its own, without this job's process.
-        """
-        keys = {output_name: action_key(self.made_by(output_name)) for output_name in self.outputs}
-        if self.recompute or not all(map(actions.lookup, keys.values())):
-            return False
-        restored = self._restore(actions)
-        if len(restored) < len(self.outputs):
-            return False
-        write_json(self.record, {**next(iter(restored.values()))["run"], "status": "restored"})
+    def restore_all(self, lookup: Lookup) -> bool:
+        """Restore every part and write the record; False, with nothing written, if one lacks."""
+        held = {}
+        for part in self.outputs:
+            action = self._look_up(part, lookup)
+            if not action:
+                return False
+            held[part] = action
+        write_json(self.record, self._restore(held))
         return True
 
-    def _restore(self, actions: Actions) -> dict[str, dict[str, Any]]:
-        """Write the manifests of all parts the store has; returns their actions."""
-        restored = {}
-        for output_name, output in self.outputs.items():
-            made_by = self.made_by(output_name)
-            action = None if self.recompute else actions.lookup(action_key(made_by))
-            if action is not None:
-                Manifest(**action["manifest"]).write(output)
-                restored[output_name] = action
-        return restored
+    def _look_up(self, part: str, lookup: Lookup | None = None) -> dict[str, Any] | None:
+        """The action of a part, in the store by default; None if it has to be computed."""
+        lookup = lookup or self.store.lookup
+        return None if self.recompute else lookup(action_key(self.made_by(part)))
 
-    def _compute(
-        self,
-        compute: Callable[[Job, dict[str, Path]], dict[str, Facts]],
-        missing: list[str],
-        began: datetime,
-        clock: float,
-    ) -> dict[str, Any]:
+    def _restore(self, held: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """Write the manifests of the parts whose actions are given; returns their run record."""
+        for part, action in held.items():
+            Manifest(**action["manifest"]).write(self.outputs[part])
+        runs = [action["run"] for action in held.values()]
+        return {**runs[0], "status": "restored"} if runs else {}
+
+    def _compute(self, compute: Compute, missing: list[str]) -> dict[str, Any]:
         """Compute and commit the missing parts; returns the run record."""
         self._pin_code()
         _limit_threads(self.threads)
-        staged = {output_name: self.store.stage() for output_name in missing}
+        staged = {part: self.store.stage() for part in missing}
         try:
             facts = compute(self, staged)
-            run = self._describe("done", began, clock)
-            for output_name in missing:
-                made_by = self.made_by(output_name)
+            run = self._describe("done")
+            for part, folder in staged.items():
+                made_by = self.made_by(part)
                 key = action_key(made_by)
-                manifest = self.store.commit(
-                    staged[output_name],
-                    rule=self.rule,
-                    facts=facts[output_name],
-                    key=key,
-                    made_by=made_by,
-                )
+                manifest = self.store.commit(folder, facts=facts[part], key=key, made_by=made_by)
                 earlier = self.store.record(key, manifest, run)
                 if earlier:
                     run["nondeterminism"] = (
@@ -216,7 +184,7 @@ class Job:
                     self.store.record(key, manifest, run)
                     print(f"{self.rule}: nondeterminism: {run['nondeterminism']}", file=sys.stderr)
                 shutil.rmtree(self.store.checkpoint_folder(key), ignore_errors=True)
-                manifest.write(self.outputs[output_name])
+                manifest.write(self.outputs[part])
         finally:
             for folder in staged.values():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -234,23 +202,23 @@ class Job:
             )
         self.store.record_code(reached.digest, dict(reached.functions))
 
-    def _fail(self, reason: str, began: datetime, clock: float, **more: str) -> None:
+    def _fail(self, reason: str, **more: str) -> None:
         """Write a failure record, and print the reason in one line."""
         line = " ".join(reason.split())
-        write_json(self.record, {**self._describe("failed", began, clock), "reason": line, **more})
+        write_json(self.record, {**self._describe("failed"), "reason": line, **more})
         print(f"{self.rule}: {line}", file=sys.stderr, flush=True)
 
-    def _describe(self, status: str, began: datetime, clock: float) -> dict[str, Any]:
+    def _describe(self, status: str) -> dict[str, Any]:
         """The run record: when, where, how long, how much."""
-        seconds = time.monotonic() - clock
+        seconds = time.monotonic() - self._clock
         torch: Any = sys.modules.get("torch")
         on_gpu = torch is not None and torch.cuda.is_available()
         return {
             "status": status,
             "rule": self.rule,
-            "started": began.isoformat(timespec="seconds"),
+            "started": self._began.isoformat(timespec="seconds"),
             "seconds": round(seconds, 2),
-            "cpu_seconds": round(_cpu_seconds(), 2),
+            "cpu_seconds": round(sum(os.times()[:4]), 2),  # with the processes it has waited for
             "host": platform.node(),
             "device": torch.cuda.get_device_name() if on_gpu else "CPU",
             "threads": self.threads,
@@ -263,27 +231,30 @@ class Job:
         }
 
 
-def fill(produce: Callable[[Job, Path], Facts]) -> Callable[[Job, dict[str, Path]], dict]:
+def fill(produce: Callable[[Job, Path], Facts]) -> Compute:
     """Adapt a function of one output folder to :meth:`Job.run` (the single part ``""``)."""
     return lambda job, folders: {"": produce(job, folders[""])}
 
 
+def _end_as(code: int) -> None:
+    """End as the process did that ran this script; a killed one left no record."""
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = "; out of memory, most likely: give the rule more mem_mb" if code == -9 else ""
+        raise LedgerError(f"the job's process was killed ({name}){hint}")
+    if code != 0:
+        raise SystemExit(1)
+
+
 def _limit_threads(threads: int) -> None:
     """Give numeric libraries, not loaded yet, the threads Snakemake reserved for this job."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    # How long a waiting OpenMP thread spins. Measured on two cores, steps/s of the embedded model:
-    # 7.4 with this, 4.0 without spinning, 1.1 with libgomp's default of spinning for long.
+    os.environ.update(dict.fromkeys(fork_server.THREADS, str(threads)))
+    # Spins of a waiting OpenMP thread. Steps/s of the embedded model on two cores: 7.4 with this,
+    # 4.0 without spinning, 1.1 with libgomp's default of spinning for long.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("JAXTYPING_DISABLE", "1")
-
-
-def _cpu_seconds() -> float:
-    """Processor time of this process and of those it has waited for."""
-    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def _versions() -> dict[str, str]:
@@ -304,16 +275,13 @@ def _git_commit() -> str:
     """
     if os.environ.get("SOURCE_COMMIT"):
         return os.environ["SOURCE_COMMIT"]
+
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", *command], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
     try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        changed = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unversioned"
-    return commit + ("+" if changed else "")

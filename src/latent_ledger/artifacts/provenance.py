@@ -3,8 +3,7 @@
     key = sha256(rule, settings, code digest, environment digest, digests of the inputs' content)
 
 The *code digest* covers a script and every project module it reaches by import, read as syntax
-trees without docstrings, comments or layout. Edits of those cost nothing, and a corrected adapter
-makes exactly its dependents stale. The digest is kept per function as well, so that the ledger
+trees without docstrings, comments or layout. It is kept per function as well, so that the ledger
 names the function that changed between two rows. Modules that only carry bytes or text (the store,
 this one, progress lines) are left out: digests check them, and they cannot change a number. Their
 imports are followed all the same: the rounding of numbers, which :mod:`latent_ledger.lib.files`
@@ -17,9 +16,11 @@ disk that fits is then followed. :func:`code_of` raises for any other computed n
 
 import ast
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,8 @@ from latent_ledger.lib.files import digest_json
 
 PACKAGE = "latent_ledger"
 CARRIERS = frozenset(
-    f"{PACKAGE}.{name}"
-    for name in (
-        "artifacts.fork_server",
-        "artifacts.job",
-        "artifacts.provenance",
-        "artifacts.store",
-        "lib.errors",
-        "lib.files",
-        "lib.progress",
-        "lib.suggestions",
-    )
+    [f"{PACKAGE}.artifacts.{name}" for name in ("fork_server", "job", "provenance", "store")]
+    + [f"{PACKAGE}.lib.{name}" for name in ("errors", "files", "progress", "suggestions")]
 )
 """Modules that move or announce results but never make one."""
 
@@ -61,15 +53,13 @@ def code_of(script: Path, source: Path) -> Code:
         if name in seen:
             continue
         seen.add(name)
-        definitions, imports = _read_module(path, name)
+        digests, imports = _read_module(path, name)
         if name not in CARRIERS:
-            functions.update(
-                {f"{name}:{definition}": digest for definition, digest in definitions.items()}
-            )
+            functions |= {f"{name}:{definition}": digest for definition, digest in digests.items()}
         for module in _on_disk(imports, source):
-            file = _module_file(module, source)
-            if file is not None:
-                todo.append((module, file))
+            stem = source.joinpath(*module.split("."))
+            files = (stem.with_suffix(".py"), stem / "__init__.py")
+            todo += [(module, file) for file in files if file.is_file()][:1]
     return Code(digest_json(functions), functions)
 
 
@@ -80,20 +70,17 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
         tree = ast.parse(path.read_text(), filename=str(path))
     except SyntaxError as error:
         raise LedgerError(f"{path}:{error.lineno}: {error.msg}; correct the syntax.") from None
-    imports = frozenset(_imports(tree, name, is_package=path.name == "__init__.py"))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imports = frozenset(_imports(tree, name, package))
     _strip_docstrings(tree)
-    definitions: dict[str, list[ast.AST]] = {}
+    definitions: dict[str, list[ast.AST]] = defaultdict(list)
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
             for method in methods:
-                definitions.setdefault(f"{node.name}.{method.name}", []).append(method)
+                definitions[f"{node.name}.{method.name}"].append(method)
             node.body = [n for n in node.body if n not in methods] or [ast.Pass()]
-            definitions.setdefault(node.name, []).append(node)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            definitions.setdefault(node.name, []).append(node)
-        else:
-            definitions.setdefault("<module>", []).append(node)
+        definitions[getattr(node, "name", "<module>")].append(node)
     digests = {
         definition: hashlib.sha256("\n".join(map(ast.dump, nodes)).encode()).hexdigest()[:16]
         for definition, nodes in definitions.items()
@@ -104,43 +91,39 @@ def _read_module(path: Path, name: str) -> tuple[dict[str, str], frozenset[str]]
 def _strip_docstrings(tree: ast.Module) -> None:
     """Remove every string that stands alone as a statement: docstrings, attribute docs."""
     for node in ast.walk(tree):
-        body: Any = getattr(node, "body", None)
+        body = getattr(node, "body", None)
         if isinstance(body, list):
-            body[:] = [
-                n
-                for n in body
-                if not (
-                    isinstance(n, ast.Expr)
-                    and isinstance(n.value, ast.Constant)
-                    and isinstance(n.value.value, str)
-                )
-            ] or ([] if isinstance(node, ast.Module) else [ast.Pass()])
+            code = [statement for statement in body if not _is_text(statement)]
+            body[:] = code or ([] if isinstance(node, ast.Module) else [ast.Pass()])
 
 
-def _imports(tree: ast.Module, module: str, *, is_package: bool) -> set[str]:
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _imports(tree: ast.Module, module: str, package: str) -> set[str]:
     """Every project module named by an import anywhere in the tree, lazy imports included."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                anchor = module.split(".")
-                anchor = anchor[: len(anchor) - node.level + is_package]
-                base = ".".join([*anchor, base] if base else anchor)
+            base = resolve_name("." * node.level + (node.module or ""), package)
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _called(node) == "import_module":
             name = _imported_name(node)
-            if name is None and module in CARRIERS:
-                continue  # the fork server loads libraries, no module of the project
-            if name is None:
+            if name is not None:
+                names.add(name)
+            elif module not in CARRIERS:  # the fork server loads libraries, not the project
                 raise LedgerError(
                     f"{module}:{node.lineno}: import_module with a computed name hides code from "
                     "the action key; import the module by name."
                 )
-            names.add(name)
     packages = {name.rpartition(".")[0] for name in names if OPEN not in name}
     return {name for name in names | packages if name.split(".")[0] == PACKAGE}
 
@@ -150,8 +133,7 @@ OPEN = "*"
 
 
 def _imported_name(call: ast.Call) -> str | None:
-    """The name that ``import_module`` is called with, open steps as :data:`OPEN`; None if it hides
-    more than whole steps inside the package."""
+    """The name that is imported, with :data:`OPEN` steps; None where it hides more than these."""
     argument = call.args[0] if call.args else None
     parts = argument.values if isinstance(argument, ast.JoinedStr) else [argument]
     name = ""
@@ -184,15 +166,6 @@ def _called(node: ast.Call) -> str:
     return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
-def _module_file(module: str, source: Path) -> Path | None:
-    """File of a dotted module below `source`, or None for a name that is no module."""
-    path = source.joinpath(*module.split("."))
-    if path.with_suffix(".py").is_file():
-        return path.with_suffix(".py")
-    package = path / "__init__.py"
-    return package if package.is_file() else None
-
-
 @cache
 def environment_digest(lock: Path) -> str:
     """Digest of a lock file's requirements, without its comments and order."""
@@ -201,31 +174,26 @@ def environment_digest(lock: Path) -> str:
 
 
 def lock_of(settings: Mapping[str, Any]) -> str:
-    """Name of the lock file, below envs/, of a job with these settings.
-
-    All jobs share one environment but those whose settings name another, as the plan writes it for
-    a scorer that brings its own torch.
-    """
+    """Name of a job's lock file, below envs/: the common one, or that of a scorer's own torch."""
     return settings.get("environment", "ledger")
 
 
 @dataclass(frozen=True)
 class Project:
-    """A checkout: where the rules' scripts, the library and the lock file are."""
+    """A checkout: where the rules' scripts, the library and the lock files are."""
 
     root: Path
 
-    def script(self, rule: str) -> Path:
-        """The script of a rule."""
-        return self.root / "workflow" / "scripts" / f"{rule}.py"
+    def _code(self, rule: str) -> Code:
+        return code_of(self.root / "workflow/scripts" / f"{rule}.py", self.root / "src")
 
     def code_digest(self, rule: str) -> str:
         """Digest of the code that a rule's script reaches."""
-        return code_of(self.script(rule), self.root / "src").digest
+        return self._code(rule).digest
 
     def functions(self, rule: str) -> Mapping[str, str]:
         """Digest per function that a rule's script reaches."""
-        return code_of(self.script(rule), self.root / "src").functions
+        return self._code(rule).functions
 
     def environment(self, settings: Mapping[str, Any]) -> str:
         """Digest of the environment of a job with these settings."""
@@ -246,10 +214,7 @@ def ingredients(
 
 
 def named_inputs(items: Any) -> dict[str, str]:
-    """Name -> manifest of each named input; a named list becomes ``name/stem`` for each of them.
-
-    `items` is a job's inputs, as Snakemake or the plan has them: name -> manifest or manifests.
-    """
+    """Name -> manifest of each input, as Snakemake or the plan has it; of a list ``name/stem``."""
     named: dict[str, str] = {}
     for name, value in items.items():
         if isinstance(value, str):
@@ -266,24 +231,27 @@ def action_key(made_by: Mapping[str, Any]) -> str:
 
 def changed_settings(before: Any, after: Any, path: str = "") -> list[str]:
     """One phrase per value that differs: ``k: 16 -> 32``."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        phrases = []
-        for name in sorted({*before, *after}):
-            where = f"{path}.{name}" if path else str(name)
-            if name not in before:
-                phrases.append(f"{where}: set to {after[name]}")
-            elif name not in after:
-                phrases.append(f"{where}: no longer {before[name]}")
-            else:
-                phrases += changed_settings(before[name], after[name], where)
-        return phrases
-    return [] if before == after else [f"{path}: {before} -> {after}"]
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return [] if before == after else [f"{path}: {before} -> {after}"]
+    phrases = []
+    for name in sorted({*before, *after}):
+        where = f"{path}.{name}" if path else str(name)
+        if name not in before:
+            phrases.append(f"{where}: set to {after[name]}")
+        elif name not in after:
+            phrases.append(f"{where}: no longer {before[name]}")
+        else:
+            phrases += changed_settings(before[name], after[name], where)
+    return phrases
 
 
 def changed_functions(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
     """Names (``module:function``) whose code was edited, added or removed, without the package."""
-    names = sorted(n for n in {*before, *after} if before.get(n) != after.get(n))
-    return [name.removeprefix(f"{PACKAGE}.") for name in names]
+    return [name.removeprefix(f"{PACKAGE}.") for name in _different(before, after)]
+
+
+def _different(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
 def describe_change(
@@ -294,23 +262,16 @@ def describe_change(
 ) -> str:
     """One line with the changes between two ``made_by`` records.
 
-    For example ``code: statistics.probes:fit_probe; settings: resamples: 1000 -> 2000; data:
-    codes``.
+    For example ``code: statistics.probes:fit_probe; settings: k: 16 -> 32; data: codes``.
     """
     phrases = []
     if before["code"] != after["code"]:
         names = changed_functions(functions_before, functions_after)
         phrases.append("code: " + (", ".join(names) or "an earlier version, not recorded"))
-    settings = changed_settings(before["settings"], after["settings"])
-    if settings:
+    if settings := changed_settings(before["settings"], after["settings"]):
         phrases.append("settings: " + ", ".join(settings))
     if before["env"] != after["env"]:
         phrases.append("environment: the lock file")
-    data = [
-        name
-        for name in sorted({*before["inputs"], *after["inputs"]})
-        if before["inputs"].get(name) != after["inputs"].get(name)
-    ]
-    if data:
+    if data := _different(before["inputs"], after["inputs"]):
         phrases.append("data: " + ", ".join(data))
     return "; ".join(phrases) or "nothing that the key covers"

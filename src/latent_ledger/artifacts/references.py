@@ -1,8 +1,7 @@
 """References: files outside of the store, pinned to the bit.
 
 A folder is either whole, or holds a single ``reference.json`` that names where its files are (a hub
-id with its commit, or a local folder) and the sha256 of each. A reference keeps gigabytes out of
-the store. Resolving it checks every file once per process.
+id with its commit, or a local folder) and the sha256 of each. It keeps gigabytes out of the store.
 """
 
 import contextlib
@@ -28,21 +27,15 @@ REFERENCE = "reference.json"
 
 
 def write(out: Path, source: str, revision: str | None, files: Iterable[Path]) -> dict:
-    """Write the ``reference.json`` of some files into `out`; return its content.
-
-    `revision` is the commit of a hub repository, and None for a local folder.
-    """
-    reference = {
-        "source": source,
-        "revision": revision,
-        "files": {path.name: sha256_file(path) for path in files},
-    }
+    """Write the ``reference.json`` of files; `revision` is a commit, None for a local folder."""
+    digests = {path.name: sha256_file(path) for path in files}
+    reference = {"source": source, "revision": revision, "files": digests}
     write_json(Path(out) / REFERENCE, reference)
     return reference
 
 
 def resolve(folder: Path) -> Path:
-    """The folder with the files, a reference followed and its files checked.
+    """The folder with the files, a reference followed and its files checked once per process.
 
     Raises :class:`CorruptPayload` if a file is missing or no longer has its recorded content.
     """
@@ -51,10 +44,9 @@ def resolve(folder: Path) -> Path:
         return folder
     reference = read_json(folder / REFERENCE)
     source, revision = reference["source"], reference["revision"]
-    target = local(source)
-    if revision is not None:
-        target = snapshot(source, revision, tuple(reference["files"]))
-    for name, digest in reference["files"].items():
+    files = reference["files"]
+    target = local(source) if revision is None else snapshot(source, revision, tuple(files))
+    for name, digest in files.items():
         path = target / name
         if not path.exists():
             raise CorruptPayload(f"The model {source} has lost its file {name}: restore it.")
@@ -68,10 +60,7 @@ def resolve(folder: Path) -> Path:
 
 
 def snapshot(source: str, revision: str, files: Sequence[str]) -> Path:
-    """The local snapshot of a commit with `files`, downloaded where the cache lacks one of them.
-
-    A snapshot in the cache that has them all is taken without asking the hub.
-    """
+    """The local snapshot of a commit with `files`; the hub is asked if the cache lacks one."""
     with refusals_in_one_line(source, revision):
         with contextlib.suppress(LocalEntryNotFoundError):
             cached = Path(snapshot_download(source, revision=revision, local_files_only=True))
@@ -85,8 +74,7 @@ def download(
 ) -> Path:
     """The local snapshot of a hub model, downloaded where the cache lacks it.
 
-    `small` are the patterns of the files to take. `weights` are patterns too, best first: the first
-    that the repository has is taken.
+    `small` are patterns of files to take; of the patterns `weights` the first that has files.
     """
     with refusals_in_one_line(source, revision):
         for pattern in weights:
@@ -133,6 +121,5 @@ def refusals_in_one_line(source: str, revision: str | None) -> Iterator[None]:
 
 
 @functools.cache
-def _sha256_once(path: Path, modified: int, size: int) -> str:
-    """sha256 of a file, once per process as long as it keeps its time and size."""
-    return sha256_file(path)
+def _sha256_once(path: Path, _modified: int, _size: int) -> str:
+    return sha256_file(path)  # as long as the file keeps its time and size

@@ -1,16 +1,13 @@
 """Workflow with its store on a Modal Volume instead of this machine.
 
-The caller then has manifests and records, and no payload. Two tasks differ:
-
-* :func:`complete`: a job whose keys the store has is completed here, from one small file per part;
-* :func:`elsewhere`: manifests that were made with another store, whose payloads the Volume lacks.
-
-The ledger of a failed run reads payloads, so it is rendered there:
-:mod:`latent_ledger.ledger.failed_run`. Nothing here loads torch.
+The caller then has manifests and records, and no payload. A job whose keys the store has is
+completed here, from one small file per part. The ledger of a failed run reads payloads, so it is
+rendered there: :mod:`latent_ledger.ledger.failed_run`. Nothing here loads torch.
 """
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,55 +23,36 @@ Read = Callable[[str], bytes | None]
 """Content of a file of the Volume, or None."""
 
 
-class RemoteActions:
-    """The part of a :class:`Store` that a lookup needs, over files of a Volume."""
+def _action(read: Read, key: str) -> dict[str, Any] | None:
+    """The action of `key`, from one small file; its payload is not checked.
 
-    def __init__(self, read: Read) -> None:
-        self.read = read
-        self._known: dict[str, dict[str, Any] | None] = {}
-
-    def lookup(self, key: str) -> dict[str, Any] | None:
-        """The action of `key`, from one small file; its payload is not checked.
-
-        A payload that is gone makes the job that opens it fail, with the manifest's name in its
-        record; :func:`forget_corrupt` then makes the next run compute it again.
-        """
-        if key not in self._known:
-            path = Store(STORE).action_path(key).relative_to(Path.cwd())
-            content = self.read(path.as_posix())
-            self._known[key] = None if content is None else json.loads(content)
-        return self._known[key]
+    A payload that is gone makes the job that opens it fail, with the manifest's name in its record;
+    :func:`forget_corrupt` then makes the next run compute it again.
+    """
+    content = read(Store(STORE).action_path(key).relative_to(Path.cwd()).as_posix())
+    return None if content is None else json.loads(content)
 
 
 def complete(job: Any, read: Read) -> bool:
-    """Hook of the Modal executor: complete `job` from the store's actions; False to run it.
+    """Hook of the Modal executor: complete Snakemake's `job` from the store; False to run it.
 
-    `job` is Snakemake's. A job that a person forced (-R, -F) is not completed.
+    A job that a person forced (-R, -F) is not completed.
     """
     if not hasattr(job.params, "settings") or not hasattr(job.log, "record"):
         return False  # no job of the store's: the ledger
     script = Path(job.rule.script)
-    seen = SimpleNamespace(
-        params=job.params,
-        input=job.input,
-        output=job.output,
-        log=job.log,
-        resources=job.resources,
-        threads=job.threads,
-        scriptdir=str(script.parent),
-    )
-    task = Job.from_snakemake(seen, rule=script.stem)  # an action is named after its script
-    return task.restore_all(RemoteActions(read))
+    names = ("params", "input", "output", "log", "resources", "threads")
+    given = {name: getattr(job, name) for name in names}
+    snakemake = SimpleNamespace(**given, scriptdir=str(script.parent))
+
+    task = Job.from_snakemake(snakemake, rule=script.stem)  # an action is named after its script
+    return task.restore_all(partial(_action, read))
 
 
-def forget_corrupt(paths: Iterable[str], root: Path = Path()) -> list[str]:
-    """Remove manifests whose payload a job found corrupt in a container; returns their paths.
-
-    `paths` are run records. Where the store is, the job itself has done so.
-    """
+def forget_corrupt(records: Iterable[str], root: Path = Path()) -> list[str]:
+    """Remove manifests whose payload a container found corrupt, by run records; their paths."""
     gone = []
-    for path in paths:
-        file = root / path
+    for file in (root / path for path in records):
         record = read_json(file) if file.exists() and file.stat().st_size else {}
         manifest = record.get("corrupt")
         if manifest and (root / manifest).exists():

@@ -1,20 +1,19 @@
 """Manifests and ledgers that Snakemake would wrongly take for current.
 
 Snakemake sees a changed param by comparing with its own record in ``.snakemake/metadata``. When
-that record is gone, or is of a newer manifest than the one that lies there, it sees nothing, and an
-old number would stand as a current one. A manifest carries its ingredients (``made_by``), so it can
-be judged without Snakemake's record.
+that record is gone, or is of a newer manifest than the one that lies there, it sees nothing. A
+manifest carries its ingredients (``made_by``), so it can be judged without that record.
 
 An outdated manifest gets a record of Snakemake with the reason as its params
-(:func:`mark_outdated`). Snakemake's comparison then finds the change and prints the reason. Nothing
-in ``results/`` is deleted or touched, so a dry run, ``--lint`` and ``--summary`` leave it as it
-was.
+(:func:`mark_outdated`): Snakemake finds the change and prints the reason. Nothing in ``results/``
+is touched, so a dry run, ``--lint`` and ``--summary`` leave it as it was.
+
 """
 
 import json
 from base64 import urlsafe_b64encode
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -26,54 +25,46 @@ from latent_ledger.lib.numbers import canonical
 
 
 class Made(NamedTuple):
-    """What a manifest should have been made with.
-
-    `inputs` are paths of manifests, by name. The job of a `shared` manifest makes others too, and
-    shows Snakemake the settings of them all.
-    """
+    """What a manifest should have been made with."""
 
     rule: str
     settings: Mapping[str, Any]
     inputs: Mapping[str, str] = MappingProxyType({})
+    """Paths of manifests, by name."""
     shared: bool = False
+    """Whether its job makes others too, and shows Snakemake the settings of them all."""
 
 
 Jobs = Mapping[str, Made]
 """Path of a manifest -> what it should have been made with."""
-
-RECORDS = Path(".snakemake/metadata")
-"""Where Snakemake keeps its record of each output, below the working directory."""
 RECORD_FORMAT = 6
-"""Version of these records: Snakemake compares params from this one on."""
+"""Version of Snakemake's own records: it compares params from this one on."""
 
 
 def why_stale(
-    manifest: Manifest, rule: str, settings: Mapping[str, Any], code: str, env: str
+    manifest: Manifest, rule: str, settings: Mapping[str, Any], project: Project
 ) -> str | None:
     """The first of rule, settings, code and environment that differs from `manifest`; or None."""
-    made_by = manifest.made_by
-    if made_by.get("rule") != rule:
-        return "rule"
-    if made_by["settings"] != canonical(dict(settings)):
-        return "settings"
-    if made_by["code"] != code:
-        return "code"
-    return "environment" if made_by["env"] != env else None
+    now = _ingredients_now(rule, settings, project)
+    for name in ("rule", "settings", "code", "env"):
+        if manifest.made_by[name] != now[name]:
+            return "environment" if name == "env" else name
+    return None
+
+
+def _ingredients_now(rule: str, settings: Mapping[str, Any], project: Project) -> dict[str, Any]:
+    """Ingredients of a job's action key in this checkout, without its inputs."""
+    code, env = project.code_digest(rule), project.environment(settings)
+    return ingredients(rule, canonical(dict(settings)), code, env, {})
 
 
 def outdated(
-    jobs: Jobs,
-    code_digest: Callable[[str], str],
-    env: Callable[[Mapping[str, Any]], str],
-    store: Store | None,
-    root: Path = Path(),
+    jobs: Jobs, project: Project, store: Store | None, root: Path = Path()
 ) -> dict[str, str]:
     """Manifests that must be made again although Snakemake would see no reason to, and why.
 
-    These are manifests that are stale while Snakemake's record of them does not show it, those of
-    other inputs, unreadable ones, and those whose payload is no longer in the store. Without a
-    store (it is on a Volume, see :mod:`latent_ledger.artifacts.remote`) payloads are not looked
-    for. Raises :class:`LedgerError` when there are manifests and their store is not there at all.
+    Without a store (it is on a Volume, see :mod:`latent_ledger.artifacts.remote`) payloads are not
+    looked for. A :class:`LedgerError` where there are manifests and their store is not.
     """
     present = [path for path in jobs if (root / path).exists()]
     if present and store is not None and not store.root.is_dir():
@@ -82,43 +73,39 @@ def outdated(
             "is not there: set LATENT_LEDGER_STORE or `store` to where it is, or delete the "
             "manifests to make everything again."
         )
-    manifests = {path: _readable(root / path) for path in present}
-    reasons = {}
-    for path, manifest in manifests.items():
-        made = jobs[path]
+    manifests = {path: Manifest.read_if_readable(root / path) for path in present}
+
+    def why(path: str, manifest: Manifest | None) -> str | None:
         if manifest is None:
-            reason: str | None = "it is no readable manifest"
-        elif store is not None and not store.payload_folder(manifest.digest).is_dir():
-            reason = f"its payload {manifest.digest[:12]} is not in the store"
-        else:
-            record = root / RECORDS / _record_name(path)
-            reason = _why_stale_unseen(
-                manifest, made, code_digest(made.rule), env(made.settings), record
-            ) or _why_other_inputs(manifest, made, manifests)
-        if reason:
-            reasons[path] = reason
-    return reasons
+            return "it is no readable manifest"
+        if store is not None and not store.payload_folder(manifest.digest).is_dir():
+            return f"its payload {manifest.digest[:12]} is not in the store"
+        made, record = jobs[path], root / _record_path(path)
+        unseen = _why_stale_unseen(manifest, made, project, record)
+        return unseen or _why_other_inputs(manifest, made, manifests)
+
+    reasons = {path: why(path, manifest) for path, manifest in manifests.items()}
+    return {path: reason for path, reason in reasons.items() if reason}
 
 
 def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> list[str]:
     """Changes since the manifests in results/ were made, one line per rule and change.
 
-    For example ``probing (16 results): code: evaluations.probing.evaluation:produce``. Snakemake's
-    own reason names a digest; this names the functions and the values behind it.
+    For example ``probing (16 results): code: evaluations.probing.evaluation:produce``, where
+    Snakemake's own reason names a digest.
     """
     changes: Counter[tuple[str, str]] = Counter()
     for path, made in jobs.items():
-        rule, settings = made.rule, made.settings
-        manifest = _readable(root / path)
+        manifest = Manifest.read_if_readable(root / path)
         if manifest is None:
-            continue  # absent or unreadable: there is nothing to compare with
-        code, env = project.code_digest(rule), project.environment(settings)
+            continue  # there is nothing to compare with
         # A changed input is explained by the line of the job that made it.
-        now = ingredients(rule, canonical(dict(settings)), code, env, {})
         then = {**manifest.made_by, "inputs": {}}
+        now = _ingredients_now(made.rule, made.settings, project)
         if now != then:
-            before, after = store.functions_of(manifest.made_by["code"]), project.functions(rule)
-            changes[rule, describe_change(then, now, before, after)] += 1
+            functions = store.functions_of(then["code"]), project.functions(made.rule)
+            changes[made.rule, describe_change(then, now, *functions)] += 1
+
     return [
         f"{rule} ({count} result{'s' if count > 1 else ''}): {change}"
         for (rule, change), count in changes.items()
@@ -126,35 +113,19 @@ def explain(jobs: Jobs, project: Project, store: Store, root: Path = Path()) -> 
 
 
 def mark_outdated(reasons: Mapping[str, str], root: Path = Path()) -> None:
-    """Write Snakemake's record of each file so that its params differ from any that a rule has.
-
-    `reasons`: path -> why; Snakemake prints it as the old value of the params. Once the file is
-    made again, Snakemake replaces the record.
-    """
+    """Write Snakemake's record of each path with its reason, which it prints, as the old params."""
     for path, reason in reasons.items():
-        record = root / RECORDS / _record_name(path)
+        record = root / _record_path(path)
         record.parent.mkdir(parents=True, exist_ok=True)
         params = [repr(f"outdated: {reason}")]
-        record.write_text(
-            json.dumps({"record_format_version": RECORD_FORMAT, "params": params}), encoding="utf-8"
-        )
-
-
-def _readable(path: Path) -> Manifest | None:
-    """The manifest at `path`; None if it is absent or unreadable."""
-    try:
-        return Manifest.read(path)
-    except LedgerError:
-        return None
+        content = {"record_format_version": RECORD_FORMAT, "params": params}
+        record.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _why_other_inputs(
     manifest: Manifest, made: Made, manifests: Mapping[str, Manifest | None]
 ) -> str | None:
-    """Which input a manifest was made with another version of; None for none.
-
-    Inputs that are absent are not judged: their jobs run, and so does this one.
-    """
+    """Which input a manifest was made with another version of. An absent one runs its job."""
     made_from = manifest.made_by["inputs"]
     if made_from.keys() != made.inputs.keys():
         return "it was made from other inputs"
@@ -165,15 +136,16 @@ def _why_other_inputs(
     return None
 
 
-def _why_stale_unseen(
-    manifest: Manifest, made: Made, code: str, env: str, record: Path
-) -> str | None:
+def _why_stale_unseen(manifest: Manifest, made: Made, project: Project, record: Path) -> str | None:
     """Why a manifest is stale although Snakemake's record of it does not show it, or None."""
-    stale = why_stale(manifest, made.rule, made.settings, code, env)
+    stale = why_stale(manifest, made.rule, made.settings, project)
     if stale is None:
         return None
-    # The params of a rule that hold these, as rules/common.smk names them.
-    now = {"settings": dict(made.settings), "environment": f"env:{env}"}.get(stale, f"code:{code}")
+    # The param of a rule that holds it, as rules/common.smk names them.
+    now = {
+        "settings": dict(made.settings),
+        "environment": f"env:{project.environment(made.settings)}",
+    }.get(stale, f"code:{project.code_digest(made.rule)}")
     try:
         params = json.loads(record.read_text(encoding="utf-8"))["params"]
     except FileNotFoundError:
@@ -185,11 +157,11 @@ def _why_stale_unseen(
     return None
 
 
-def _record_name(path: str) -> str:
-    """Place of Snakemake's record of an output, in parts no longer than a file's name may be.
+def _record_path(path: str) -> Path:
+    """Place of Snakemake's record of an output, below the working directory.
 
-    As in its FilePersistence backend.
+    Its name is cut into parts no longer than a file's may be, as in the FilePersistence backend.
     """
     name = urlsafe_b64encode(path.encode()).decode()
     *folders, last = (name[start : start + 254] for start in range(0, len(name), 254))
-    return "/".join([*(f"@{folder}" for folder in folders), last])
+    return Path(".snakemake/metadata", *(f"@{folder}" for folder in folders), last)

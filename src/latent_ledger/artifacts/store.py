@@ -14,7 +14,7 @@ or path, so equal content gives equal bytes. An *action* maps a key (see
     staging/, quarantine/             being written; found corrupt
 
 Everything is written aside and renamed, so several workflows may share one store. Nothing here
-imports more than the standard library: a job that hits the store is done before torch would load.
+imports more than the standard library, so a job that hits the store never loads torch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import (
@@ -42,11 +42,7 @@ FACTS = "facts.json"
 
 @dataclass(frozen=True)
 class Manifest:
-    """The file in ``results/`` that stands for a payload in the store.
-
-    ``made_by`` repeats the ingredients of the action key (rule, settings, code, environment and
-    input digests), so that a reader can check whether the number behind it is current.
-    """
+    """The file in ``results/`` that stands for a payload in the store."""
 
     rule: str
     digest: str
@@ -54,25 +50,36 @@ class Manifest:
     facts: dict[str, Any]
     key: str
     made_by: dict[str, Any] = field(default_factory=dict)
+    """Ingredients of the action key, by which a reader can check whether it is current."""
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read a manifest from ``results/``; anything else is named in one line."""
+        """The manifest at `path`; a :class:`LedgerError` in one line if it is none."""
         return cls.of(read_json(path), path)
 
     @classmethod
     def of(cls, record: Any, path: Path) -> Manifest:
-        """The manifest that the JSON value at `path` describes; else one line with its name."""
+        """The manifest that the JSON value at `path` describes; a :class:`LedgerError` if none."""
         try:
             manifest = cls(**record)
         except TypeError as error:
             raise LedgerError(f"{path} is no manifest ({error}): delete it, run again.") from None
         texts = (manifest.rule, manifest.digest, manifest.key)
-        if not all(isinstance(text, str) for text in texts) or not (
-            isinstance(manifest.made_by, dict) and manifest.made_by.keys() >= INGREDIENTS
+        ingredients = manifest.made_by if isinstance(manifest.made_by, dict) else {}
+        if (
+            not all(isinstance(text, str) for text in texts)
+            or not ingredients.keys() >= INGREDIENTS
         ):
             raise LedgerError(f"{path} is no complete manifest: delete it, run again.")
         return manifest
+
+    @classmethod
+    def read_if_readable(cls, path: Path) -> Manifest | None:
+        """The manifest at `path`; None if it is absent or unreadable."""
+        try:
+            return cls.read(path)
+        except LedgerError:
+            return None
 
     def write(self, path: Path) -> None:
         """Write the manifest; equal content gives equal bytes."""
@@ -84,10 +91,11 @@ INGREDIENTS = {"rule", "settings", "code", "env", "inputs"}
 
 
 class Payload:
-    """Verified access to the files of a manifest."""
+    """Verified access to the files behind the manifest at a path."""
 
-    def __init__(self, store: Store, manifest: Manifest, path: Path | None = None) -> None:
-        self.store, self.manifest, self.manifest_path = store, manifest, path
+    def __init__(self, store: Store, manifest_path: Path) -> None:
+        self.store, self.manifest_path = store, manifest_path
+        self.manifest = Manifest.read(manifest_path)
         self._verified = False
 
     @property
@@ -101,28 +109,18 @@ class Payload:
         Raises :class:`CorruptPayload` when a file is missing or altered. The payload is then set
         aside and its action and manifest are forgotten, so that the next run makes it again.
         """
-        if not self._verified:
-            wrong = self.store.first_wrong_file(self.manifest)
-            if wrong:
-                self.store.set_aside(self.manifest)
-                if self.manifest_path is not None:
-                    Path(self.manifest_path).unlink(missing_ok=True)
-                error = CorruptPayload(
-                    f"corrupt payload: {wrong} of {self.manifest_path or self.manifest.rule} is "
-                    "not what its manifest promises; it was set aside and will be recomputed when "
-                    "you run the same command again."
-                )
-                error.manifest = self.manifest_path
-                raise error
-            self._verified = True
+        if not self._verified and (wrong := self.store.first_wrong_file(self.manifest)):
+            self.store.set_aside(self.manifest)
+            self.manifest_path.unlink(missing_ok=True)
+            error = CorruptPayload(
+                f"corrupt payload: {wrong} of {self.manifest_path} is not what its manifest "
+                "promises; it was set aside and will be recomputed when you run the same command "
+                "again."
+            )
+            error.manifest = self.manifest_path
+            raise error
+        self._verified = True
         return self.store.payload_folder(self.manifest.digest)
-
-
-class Actions(Protocol):
-    """What completes a job without its payload: a lookup of action keys."""
-
-    def lookup(self, key: str) -> dict[str, Any] | None:
-        """The action of `key`, with its manifest and run record; None if it is not there."""
 
 
 class Store:
@@ -134,15 +132,15 @@ class Store:
     # -- places ---------------------------------------------------------------------------------
 
     def payload_folder(self, digest: str) -> Path:
-        """Where the payload with this tree digest lives."""
+        """Folder of the payload with this tree digest."""
         return self.root / "payloads" / digest[:2] / digest
 
     def action_path(self, key: str) -> Path:
-        """Where the action of this key is recorded."""
+        """File of the action of this key."""
         return self.root / "actions" / key[:2] / f"{key}.json"
 
     def checkpoint_folder(self, key: str) -> Path:
-        """Where the job of this key may keep its state for a next attempt."""
+        """Folder in which the job of this key may keep its state for a next attempt."""
         return self.root / "checkpoints" / key
 
     # -- reading --------------------------------------------------------------------------------
@@ -154,11 +152,9 @@ class Store:
         except LedgerError:
             return None  # absent, or of no use: the job computes and writes it again
         folder = self.payload_folder(manifest.digest)
-        for entry in manifest.files:
-            file = folder / entry["path"]
-            if not file.is_file() or file.stat().st_size != entry["size"]:
-                return None
-        return action
+        sizes = {folder / entry["path"]: entry["size"] for entry in manifest.files}
+        complete = all(file.is_file() and file.stat().st_size == sizes[file] for file in sizes)
+        return action if complete else None
 
     def _action(self, path: Path) -> tuple[dict[str, Any], Manifest]:
         """The action at `path` and its manifest; a :class:`LedgerError` if it is none."""
@@ -169,7 +165,7 @@ class Store:
 
     def open(self, manifest_path: Path) -> Payload:
         """The payload behind a manifest in ``results/``."""
-        return Payload(self, Manifest.read(manifest_path), Path(manifest_path))
+        return Payload(self, Path(manifest_path))
 
     def first_wrong_file(self, manifest: Manifest) -> str | None:
         """Name of the first file that is absent or whose sha256 differs; None if all is well."""
@@ -190,29 +186,21 @@ class Store:
         return folder
 
     def commit(
-        self, staged: Path, *, rule: str, facts: dict[str, Any], key: str, made_by: dict[str, Any]
+        self, staged: Path, *, facts: dict[str, Any], key: str, made_by: dict[str, Any]
     ) -> Manifest:
-        """Turn a staged folder into a payload and return its manifest.
-
-        Content that the store already holds is not written twice.
-        """
+        """The manifest of a staged folder, which becomes a payload unless the store has it."""
         write_json(staged / FACTS, facts)
-        files = [
-            {
-                "path": path.relative_to(staged).as_posix(),
-                "sha256": sha256_file(path),
-                "size": path.stat().st_size,
-            }
-            for path in sorted(staged.rglob("*"))
-            if path.is_file()
-        ]
+        files = []
+        for path in sorted(path for path in staged.rglob("*") if path.is_file()):
+            name, size = path.relative_to(staged).as_posix(), path.stat().st_size
+            files.append({"path": name, "sha256": sha256_file(path), "size": size})
+            path.chmod(0o444)
+        rule = made_by["rule"]
         digest = digest_json({"rule": rule, "files": files})
         manifest = Manifest(rule, digest, files, read_json(staged / FACTS), key, made_by)
         folder = self.payload_folder(digest)
         if folder.exists() and self.first_wrong_file(manifest) is not None:
             self.set_aside(manifest)
-        for entry in files:
-            (staged / str(entry["path"])).chmod(0o444)
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             staged.rename(folder)
@@ -223,28 +211,27 @@ class Store:
         return manifest
 
     def record(self, key: str, manifest: Manifest, run: dict[str, Any]) -> str | None:
-        """Record that `key` gave `manifest`. Returns the earlier digest if that was different.
-
-        A different digest under an equal key is nondeterminism: the caller has to report it.
-        """
-        earlier = self.action_path(key)
+        """Record that `key` gave `manifest`; the earlier digest if it differs (nondeterminism)."""
+        path = self.action_path(key)
         try:
-            before = self._action(earlier)[1].digest
+            earlier = self._action(path)[1].digest
         except LedgerError:
-            before = None
-        write_json(earlier, {"manifest": asdict(manifest), "run": run})
-        return before if before not in (None, manifest.digest) else None
+            earlier = manifest.digest
+        write_json(path, {"manifest": asdict(manifest), "run": run})
+        return None if earlier == manifest.digest else earlier
 
     def record_code(self, digest: str, functions: dict[str, str]) -> None:
         """Keep the digest of every function behind a code digest (written once)."""
-        path = self.root / "code" / f"{digest}.json"
-        if not path.exists():
-            write_json(path, functions)
+        if not self._code_path(digest).exists():
+            write_json(self._code_path(digest), functions)
 
     def functions_of(self, digest: str) -> dict[str, str]:
         """Digest per function behind a code digest, empty if it was never recorded."""
-        path = self.root / "code" / f"{digest}.json"
+        path = self._code_path(digest)
         return read_json(path) if path.exists() else {}
+
+    def _code_path(self, digest: str) -> Path:
+        return self.root / "code" / f"{digest}.json"
 
     def set_aside(self, manifest: Manifest) -> None:
         """Move a payload to quarantine and forget the action that made it."""
@@ -260,8 +247,7 @@ class Store:
 
     def payload_digests(self) -> Iterator[str]:
         """Digest of every payload held."""
-        for folder in sorted((self.root / "payloads").glob("*/*")):
-            yield folder.name
+        yield from (folder.name for folder in sorted((self.root / "payloads").glob("*/*")))
 
     def verify(self) -> list[str]:
         """Check every payload against the actions; returns one line per wrong file."""
@@ -269,28 +255,24 @@ class Store:
         for path in sorted((self.root / "actions").glob("*/*.json")):
             try:
                 _, manifest = self._action(path)
+                if wrong := self.first_wrong_file(manifest):
+                    complaints.append(f"{manifest.rule} {manifest.digest[:12]}: {wrong}")
             except LedgerError as error:
                 complaints.append(str(error))
-                continue
-            wrong = self.first_wrong_file(manifest)
-            if wrong:
-                complaints.append(f"{manifest.rule} {manifest.digest[:12]}: {wrong}")
         return complaints
 
     def collect_garbage(self, keep: set[str]) -> tuple[int, int]:
-        """Delete payloads whose digest is not in `keep`, and all leftovers.
+        """Delete payloads whose digest is not in `keep`, and all leftovers; actions stay.
 
-        Returns (payloads deleted, bytes freed). Actions stay as a history; a missing payload makes
-        a lookup miss.
+        Returns (payloads deleted, bytes freed).
         """
-        freed = count = 0
+        freed = 0
         doomed = [self.payload_folder(d) for d in self.payload_digests() if d not in keep]
         leftovers = [*self.root.glob("staging/*"), *self.root.glob("quarantine/*")]
         for folder in [*doomed, *leftovers]:
             freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             shutil.rmtree(folder)
-        count = len(doomed)
-        return count, freed
+        return len(doomed), freed
 
 
 def default_root(configured: str | None) -> Path:

@@ -1,7 +1,7 @@
 """Ledger of a failed run whose store is on a Modal Volume, rendered in a Sandbox there.
 
 here     results, configuration --> Sandbox: python -m latent_ledger.ledger.failed_run <file>
-Sandbox  write_ledger --> results/ledger.md, ledger.json, figures --> here
+Sandbox  Ledger.write --> results/ledger.md, ledger.json, figures --> here
 """
 
 import json
@@ -12,28 +12,24 @@ from typing import Any
 
 from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Store, default_root
-from latent_ledger.ledger.ledger import write_ledger
+from latent_ledger.ledger.ledger import Ledger
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import read_json
 from latent_ledger.planning import paths
 
 CONFIG = "failed-run.json"
-"""The configuration of a failed run, as it travels to the Sandbox that renders its ledger."""
+"""The configuration of the failed run, as it travels to the Sandbox."""
 
 
 def render(config: Mapping[str, Any]) -> int:
-    """Render the ledger of a failed run in a Sandbox; returns how many rows failed.
-
-    Raises a LedgerError, in one line, when that could not be done.
-    """
+    """Number of failed rows in the ledger, rendered in a Sandbox; a LedgerError if that failed."""
     from snakemake_executor_plugin_modal.oneoff import run_in_sandbox
     from snakemake_interface_common.exceptions import ApiError
 
-    results = [
-        path for path in Path(paths.folder(config["experiment"])).rglob("*") if path.is_file()
-    ]
     sends: dict[str, Path | bytes] = {
-        str(path): path for path in results if path.suffix in (".json", ".jsonl")
+        str(path): path
+        for path in Path(paths.folder(config["experiment"])).rglob("*")
+        if path.is_file() and path.suffix in (".json", ".jsonl")
     }
     sends[CONFIG] = json.dumps(config).encode()
     try:
@@ -49,13 +45,12 @@ def render(config: Mapping[str, Any]) -> int:
     return sum(row["label"] == "failed" for row in read_json(Path(paths.LEDGER[1]))["rows"])
 
 
-def main(path: str) -> int:
-    """In the Sandbox: write the ledger of the configuration at `path`."""
+def main(path: str) -> None:
+    """Entry point in the Sandbox: write the ledger of the configuration at `path`."""
     config = read_json(Path(path))
-    project, store = Project(Path.cwd()), Store(default_root(config["store"]))
-    write_ledger(config, store, project.code_digest, project.environment, finished=False)
-    return 0
+    store = Store(default_root(config["store"]))
+    Ledger(config, store, Project(Path.cwd())).write(finished=False)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -6,6 +6,7 @@ whole closure above it, from which the next version states *what* changed.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from latent_ledger.artifacts.provenance import describe_change
@@ -13,8 +14,11 @@ from latent_ledger.artifacts.store import Store
 from latent_ledger.ledger.row import Row
 from latent_ledger.lib.files import read_json, write_json
 
-Closure = Mapping[str, Mapping[str, Any]]
+Closure = dict[str, dict[str, Any]]
 """Path of a manifest -> ingredients of its action key."""
+
+ENTRY = ("key", "label", "values", "metrics", "row_type", "closure")
+"""Fields of a row that an entry keeps."""
 
 
 class History:
@@ -36,47 +40,30 @@ class History:
         if row.label == "stale" or row.values["notes"].startswith("not run"):
             return
         before = self.entries(row.run_id)
-        if before and (before[-1]["key"], before[-1]["label"]) == (row.key, row.label):
+        if before and _same(before[-1], row):
             return
-        entry = {
-            "key": row.key,
-            "label": row.label,
-            "values": row.values,
-            "metrics": row.metrics,
-            "row_type": row.row_type,
-            "closure": row.closure,
-        }
+        entry = {name: getattr(row, name) for name in ENTRY}
         write_json(self.root / row.run_id / f"{len(before):06d}.json", entry)
 
     def predecessors(self, row: Row) -> list[Row]:
-        """Superseded rows of `row`, newest first, each with a line saying what changed after it.
-
-        Entries with the current key are the current row, not a predecessor.
-        """
+        """Superseded rows of `row`, newest first, each with a line saying what changed after it."""
+        if not row.key and row.label != "failed":
+            return []
         entries = self.entries(row.run_id)
-        now = {"key": row.key, "label": row.label, "closure": row.closure}
-        later = [*entries, now][1:]
+        closures = [entry["closure"] for entry in entries] + [row.closure]
         rows = []
-        for entry, successor in zip(entries, later, strict=True):
-            same_as_now = (entry["key"], entry["label"]) == (row.key, row.label)
-            if same_as_now or (not row.key and row.label != "failed"):
+        for entry, (before, after) in zip(entries, pairwise(closures), strict=True):
+            if _same(entry, row):
                 continue
-            change = self.change_between(entry["closure"], successor["closure"])
+            change = self._change_between(before, after)
             notes = f"Superseded ({entry['label']} before): {change}. {entry['values']['notes']}"
             values = {**entry["values"], "label": "superseded", "notes": notes.strip()}
             rows.append(
-                Row(
-                    row.run_id,
-                    row.row_type,
-                    values,
-                    entry["metrics"],
-                    entry["key"],
-                    entry["closure"],
-                )
+                Row(row.run_id, row.row_type, values, entry["metrics"], entry["key"], before)
             )
         return rows[::-1]
 
-    def change_between(self, before: Closure, after: Closure) -> str:
+    def _change_between(self, before: Closure, after: Closure) -> str:
         """One line: which code, settings or data changed between two closures."""
         if not before or not after:
             return "a failure lies between" if before or after else "failed again"
@@ -89,11 +76,10 @@ class History:
             # A changed input is explained by the input's own entry, further up the closure.
             old["inputs"] = new["inputs"] = {}
             if old != new:
-                change = describe_change(
-                    old,
-                    new,
-                    self.store.functions_of(old["code"]),
-                    self.store.functions_of(new["code"]),
-                )
-                phrases.append(f"{new['rule']}: {change}")
+                functions = [self.store.functions_of(made_by["code"]) for made_by in (old, new)]
+                phrases.append(f"{new['rule']}: {describe_change(old, new, *functions)}")
         return "; ".join(dict.fromkeys(phrases)) or "data: the input's content"
+
+
+def _same(entry: Mapping[str, Any], row: Row) -> bool:
+    return (entry["key"], entry["label"]) == (row.key, row.label)

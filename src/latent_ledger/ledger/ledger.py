@@ -8,22 +8,22 @@ For every row the configuration plans (:func:`latent_ledger.planning.graph.rows`
 3. read metrics from the verified payload, compute the verdict;
 4. compare with the row's history in the store: an older record under another key becomes a
    ``superseded`` row that states what changed.
-
-:mod:`latent_ledger.ledger.report` turns the rows into Markdown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from latent_ledger.artifacts import cloud_attempts
+from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.staleness import why_stale
 from latent_ledger.artifacts.store import Manifest, Store
 from latent_ledger.evaluations.overview import plan as overview
 from latent_ledger.ledger import references, report
 from latent_ledger.ledger.history import History
-from latent_ledger.ledger.row import Row, as_json, complete, run_columns
-from latent_ledger.ledger.verdicts import Reference, verdict
+from latent_ledger.ledger.row import Row, as_json, make_row, run_columns
+from latent_ledger.ledger.verdicts import verdict
 from latent_ledger.lib.errors import CorruptPayload, LedgerError
 from latent_ledger.lib.files import read_json, sha256_file, write_bytes, write_json, write_text
 from latent_ledger.planning import graph, paths
@@ -31,70 +31,47 @@ from latent_ledger.planning.stage import Jobs
 
 
 class Ledger:
-    """Collects rows for one configuration from ``results/`` and the store."""
+    """Rows of one configuration, collected from ``results/`` and the store, and their files."""
 
     def __init__(
-        self,
-        config: Mapping[str, Any],
-        store: Store,
-        code_digest: Callable[[str], str],
-        env: Callable[[Mapping[str, Any]], str],
-        root: Path = Path(),
+        self, config: Mapping[str, Any], store: Store, project: Project, root: Path = Path()
     ) -> None:
-        self.config, self.store, self.root = config, store, root
-        self.code_digest, self.env = code_digest, env
+        self.config, self.store, self.project, self.root = config, store, project, root
         self.jobs = graph.jobs(config)
-        self.folder = paths.folder(config["experiment"])
+        self.placed = partial(paths.placed, experiment=config["experiment"])
         self.references = config.get("references") or {}
         self.history = History(store, config["experiment"])
         self._reasons: dict[str, str | None] = {}
 
     # -- manifests: present and current ---------------------------------------------------------
 
-    def _placed(self, name: str) -> str:
-        """A manifest as people find it: ``results/tiny/coders/x.json``."""
-        return f"{self.folder}/{name}"
-
     def path(self, name: str) -> Path:
         """Where the manifest of this name lies."""
-        return self.root / self.folder / name
+        return self.root / self.placed(name)
 
-    def _manifest(self, path: str) -> Manifest | None:
-        """The manifest at `path`; None when it is absent or unreadable, as its row shows."""
-        try:
-            return Manifest.read(self.path(path))
-        except LedgerError:
-            return None
+    def stale_reason(self, name: str) -> str | None:
+        """Why this manifest, or one above it, must not be shown as current; None if it may."""
+        if name not in self._reasons:
+            self._reasons[name] = self._judge(name)
+        return self._reasons[name]
 
-    def stale_reason(self, path: str) -> str | None:
-        """Why the manifest at `path` must not be shown as current; None if it may.
-
-        Checks its own ingredients and, by the digests of its planned inputs, everything above it.
-        """
-        if path in self._reasons:
-            return self._reasons[path]
-        self._reasons[path] = None  # the graph has no cycles; this only guards a broken one
-        self._reasons[path] = self._judge(path)
-        return self._reasons[path]
-
-    def _judge(self, path: str) -> str | None:
-        manifest = self._manifest(path)
+    def _judge(self, name: str) -> str | None:
+        manifest, placed = Manifest.read_if_readable(self.path(name)), self.placed(name)
         if manifest is None:
-            return f"{self._placed(path)} is missing or unreadable"
-        rule, settings = self.jobs[path].rule, self.jobs[path].settings
-        stale = why_stale(manifest, rule, settings, self.code_digest(rule), self.env(settings))
-        if stale:
-            return f"the {stale} of {self._placed(path)} changed since it was made"
-        made_from, inputs = manifest.made_by["inputs"], self.jobs[path].named_inputs()
-        for name in made_from | inputs:
-            if name not in inputs:
-                return f"{self._placed(path)} was made from {name!r}, no longer an input of it"
-            above = self._manifest(inputs[name])
+            return f"{placed} is missing or unreadable"
+        job = self.jobs[name]
+        if stale := why_stale(manifest, job.rule, job.settings, self.project):
+            return f"the {stale} of {placed} changed since it was made"
+        made_from, inputs = manifest.made_by["inputs"], job.named_inputs()
+        for key in made_from | inputs:
+            if key not in inputs:
+                return f"{placed} was made from {key!r}, no longer an input of it"
+            above = Manifest.read_if_readable(self.path(inputs[key]))
             if above is None:
-                return f"{self._placed(inputs[name])} is missing or unreadable"
-            if made_from.get(name) != above.digest:
-                return f"{self._placed(path)} was made from another version of its input {name!r}"
-            if reason := self.stale_reason(inputs[name]):
+                return f"{self.placed(inputs[key])} is missing or unreadable"
+            if made_from.get(key) != above.digest:
+                return f"{placed} was made from another version of its input {key!r}"
+            if reason := self.stale_reason(inputs[key]):
                 return reason
         return None
 
@@ -113,56 +90,48 @@ class Ledger:
 
     def row(self, row_plan: graph.RowPlan) -> Row:
         """One row: a number that earned its place, or the reason why there is none."""
-        reason = self._failure(row_plan)
-        if reason:
+        if reason := self._failure(row_plan):
             return self._without_number(row_plan, "failed", reason)
-        stale = self.stale_reason(row_plan.manifest)
-        if stale:
-            return self._without_number(row_plan, "stale", stale)
+        if reason := self.stale_reason(row_plan.manifest):
+            return self._without_number(row_plan, "stale", reason)
         try:
             payload = self.store.open(self.path(row_plan.manifest))
             finding = graph.read(row_plan, payload)
         except CorruptPayload as error:
             return self._without_number(row_plan, "failed", str(error))
         reference, alpha = finding.reference, self.config["ledger"]["alpha"]
-        label = verdict(
-            finding.main,
-            null=finding.null,
-            alpha=alpha,
-            reference=Reference(reference["value"], reference["tolerance"]) if reference else None,
-        )
         record = self._record(row_plan.manifest)
-        notes = finding.notes
+        notes = [finding.notes]
         if reference:
-            reported = f"Reference {reference['value']:g} ± {reference['tolerance']:g}."
-            notes = f"{notes} {reported}".strip()
+            notes.append(f"Reference {reference['value']:g} ± {reference['tolerance']:g}.")
         if record.get("nondeterminism"):
-            notes = f"{notes} Nondeterminism: {record['nondeterminism']}.".strip()
+            notes.append(f"Nondeterminism: {record['nondeterminism']}.")
         values = {
             **row_plan.columns,
             **finding.columns,
             **run_columns(record),
             "config_hash": payload.manifest.key[:12],
             "key_results": finding.key_results,
-            "label": label,
-            "notes": notes,
+            "label": verdict(finding.main, null=finding.null, alpha=alpha, reference=reference),
+            "notes": " ".join(filter(None, notes)),
         }
-        return Row(
+        upstream = graph.upstream(self.jobs, row_plan.manifest)
+        return make_row(
             row_plan.run_id,
             row_plan.row_type,
-            complete(row_plan.run_id, values),
+            values,
             metrics=finding.metrics,
             facts=payload.facts,
             main=finding.main,
             key=payload.manifest.key,
-            closure=self.closure(row_plan.manifest),
+            closure={name: Manifest.read(self.path(name)).made_by for name in upstream},
             alpha=alpha,
         )
 
     def _without_number(self, row_plan: graph.RowPlan, label: str, reason: str) -> Row:
         record = self._record(row_plan.manifest)
         values = {**row_plan.columns, **run_columns(record), "label": label, "notes": reason}
-        return Row(row_plan.run_id, row_plan.row_type, complete(row_plan.run_id, values))
+        return make_row(row_plan.run_id, row_plan.row_type, values)
 
     def _failure(self, row_plan: graph.RowPlan) -> str | None:
         """Why there is no number: the first failed job upstream, or a missing manifest."""
@@ -172,16 +141,15 @@ class Ledger:
             record = self._record(name)
             if record.get("status") == "failed":
                 blocked = name != row_plan.manifest
-                before = f"not run, because {self._placed(name)} failed: " if blocked else ""
+                before = f"not run, because {self.placed(name)} failed: " if blocked else ""
                 return before + record["reason"]
         if row_plan.manifest in missing:
-            return f"not run: {self._placed(missing[0])} is missing, and its job left no record"
+            return f"not run: {self.placed(missing[0])} is missing, and its job left no record"
         return None
 
     def _record(self, name: str) -> dict[str, Any]:
         """Run record of the job behind a manifest, with its attempts; empty if it left none."""
-        record_name = graph.record_name(name, self.jobs[name])
-        path = self.root / self.folder / "records" / record_name
+        path = self.path(f"records/{graph.record_name(name, self.jobs[name])}")
         # Snakemake makes an empty log before a remote job starts: one that died left it so.
         record = read_json(path) if path.exists() and path.stat().st_size else {}
         attempts = cloud_attempts.read(path)
@@ -191,68 +159,42 @@ class Ledger:
             record = {**record, "cost_usd": cloud_attempts.cost(record, attempts)}
         return record
 
-    def put_figures(self, rows: list[Row]) -> None:
+    # -- files ----------------------------------------------------------------------------------
+
+    def write(self, finished: bool = True) -> list[Row]:
+        """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows.
+
+        The ledger of an unfinished run has no fingerprint, so that the next run renders it again.
+        """
+        rows = self.rows()
+        self._put_figures(rows)
+        page, machine = (self.root / path for path in paths.LEDGER)
+        write_text(page, report.markdown(self.config, rows))
+        shown = [paths.LEDGER[0], *(f"{paths.FIGURES}/{name}" for name in sorted(overview.FIGURES))]
+        files = {name: self.root / name for name in shown if (self.root / name).exists()}
+        content = {
+            "experiment": self.config["experiment"],
+            "plan": graph.fingerprint(self.config, self.jobs) if finished else None,
+            "files": {name: sha256_file(path) for name, path in files.items()},
+            "rows": [as_json(row) for row in rows],
+        }
+        write_json(machine, content)
+        for row in rows:
+            if row.label != "superseded":
+                self.history.append(row)
+        return rows
+
+    def _put_figures(self, rows: list[Row]) -> None:
         """Copy the overview's figures beside the ledger; a figure that no row backs is removed."""
         shown = any(row.row_type == "pareto" and row.facts for row in rows)
         payload = self.store.open(self.path(overview.PATH)).folder() if shown else None
         folder = self.root / paths.FIGURES
         folder.mkdir(parents=True, exist_ok=True)
         for name in overview.FIGURES:
-            target = folder / name
             if payload is None:
-                target.unlink(missing_ok=True)
+                (folder / name).unlink(missing_ok=True)
             else:
-                write_bytes(target, (payload / name).read_bytes())
-
-    def closure(self, path: str) -> dict[str, dict[str, Any]]:
-        """Ingredients of the manifest at `path` and of everything above it, by path."""
-        ingredients: dict[str, dict[str, Any]] = {}
-        todo = [path]
-        while todo:
-            current = todo.pop()
-            if current in ingredients:
-                continue
-            manifest = self._manifest(current)
-            ingredients[current] = manifest.made_by if manifest else {"inputs": {}}
-            todo += self.jobs[current].manifests()
-        return ingredients
-
-
-def write_ledger(
-    config: Mapping[str, Any],
-    store: Store,
-    code_digest: Callable[[str], str],
-    env: Callable[[Mapping[str, Any]], str],
-    root: Path = Path(),
-    finished: bool = True,
-) -> list[Row]:
-    """Write ``results/ledger.md`` and ``results/ledger.json``, and remember the rows.
-
-    The ledger of a run that did not finish carries no fingerprint, so that the next run renders it
-    again.
-    """
-    ledger = Ledger(config, store, code_digest, env, root)
-    rows = ledger.rows()
-    ledger.put_figures(rows)
-    page, machine = (root / path for path in paths.LEDGER)
-    write_text(page, report.markdown(config, rows))
-    content = {
-        "experiment": config["experiment"],
-        "plan": graph.fingerprint(config, ledger.jobs) if finished else None,
-        "files": {str(path.relative_to(root)): sha256_file(path) for path in _pages(root)},
-        "rows": [as_json(row) for row in rows],
-    }
-    write_json(machine, content)
-    for row in rows:
-        if row.label != "superseded":
-            ledger.history.append(row)
-    return rows
-
-
-def _pages(root: Path) -> list[Path]:
-    """The ledger for people: its page and the figures beside it."""
-    figures = [root / paths.FIGURES / name for name in sorted(overview.FIGURES)]
-    return [root / paths.LEDGER[0], *(figure for figure in figures if figure.exists())]
+                write_bytes(folder / name, (payload / name).read_bytes())
 
 
 def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> str | None:
@@ -261,11 +203,10 @@ def why_outdated(config: Mapping[str, Any], jobs: Jobs, root: Path = Path()) -> 
     Its content decides, not its time: it may be of another experiment, of other settings, copied
     without its manifests, written by hand, or rendered after a run that failed.
     """
-    page, machine = (root / path for path in paths.LEDGER)
-    if not page.exists() and not machine.exists():
+    if not any((root / path).exists() for path in paths.LEDGER):
         return None
     try:
-        content = read_json(machine)
+        content = read_json(root / paths.LEDGER[1])
     except LedgerError:
         return "it has no readable ledger.json beside it"
     if not isinstance(content, dict) or content.get("experiment") != config["experiment"]:

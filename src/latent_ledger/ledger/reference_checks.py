@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from latent_ledger.config.checks_coders import metrics
-from latent_ledger.config.problems import Problem
+from latent_ledger.config.problems import Problem, Where
 from latent_ledger.lib.suggestions import show, suggest
 from latent_ledger.planning import graph
 from latent_ledger.planning.registry import STAGES
@@ -20,45 +20,37 @@ def problems(config: dict[str, Any]) -> Iterator[Problem]:
     """What is wrong with the references of an otherwise valid configuration."""
     if not config["references"]:
         return
-    kinds = {row.run_id: row.row_type for row in graph.rows(config)}
+    row_types = {row.run_id: row.row_type for row in graph.rows(config)}
     known = _heads(config)
     for name, entry in config["references"].items():
         for index, measurement in enumerate(entry["measurements"]):
-            path = ("references", name, "measurements", index)
+            path: Where = ("references", name, "measurements", index)
             row = measurement["row"] or name
-            if row not in kinds:
-                key = "row" if measurement["row"] else ""
-                what = (
-                    f"the ledger has no row {show(row)}; {suggest(row, kinds)} Or take the entry "
-                    f"out: references: {{{name}: absent}}"
-                )
-                yield Problem((*path, key) if key else path, what)
+            if row in row_types:
+                yield from _metric(measurement, row_types[row], known, path)
                 continue
-            yield from _metric(measurement, kinds[row], known, path)
+            what = (
+                f"the ledger has no row {show(row)}; {suggest(row, row_types)} Or take the entry "
+                f"out: references: {{{name}: absent}}"
+            )
+            yield Problem((*path, "row") if measurement["row"] else path, what)
 
 
 def _metric(
-    measurement: Mapping[str, Any], row_type: str, known: Mapping[str, set[str]], path: tuple
+    measurement: Mapping[str, Any], row_type: str, known: Mapping[str, set[str]], path: Where
 ) -> Iterator[Problem]:
     """A measurement's metric exists, and its value comes with a tolerance and a metric."""
-    if (measurement["value"] is None) != (measurement["tolerance"] is None):
-        missing = "tolerance" if measurement["tolerance"] is None else "value"
+    metric, value, tolerance = (measurement[key] for key in ("metric", "value", "tolerance"))
+    if (value is None) != (tolerance is None):
+        missing = "tolerance" if tolerance is None else "value"
         yield Problem((*path, missing), "missing; a reported value and its tolerance go together")
-    if (
-        measurement["metric"] is None
-        and measurement["value"] is not None
-        and any(row_type in stage.undecided for stage in STAGES)
-    ):
-        what = f"{row_type} has no main metric: name one, or leave out value and tolerance"
-        yield Problem((*path, "metric"), what)
     heads = known.get(row_type)
-    if (
-        heads
-        and measurement["metric"] is not None
-        and measurement["metric"].partition("/")[0] not in heads
-    ):
-        near = suggest(measurement["metric"], sorted(heads))
-        what = f"{row_type} has no metric {show(measurement['metric'])}; {near}"
+    if metric is None:
+        if value is not None and any(row_type in stage.undecided for stage in STAGES):
+            what = f"{row_type} has no main metric: name one, or leave out value and tolerance"
+            yield Problem((*path, "metric"), what)
+    elif heads and metric.partition("/")[0] not in heads:
+        what = f"{row_type} has no metric {show(metric)}; {suggest(metric, sorted(heads))}"
         yield Problem((*path, "metric"), what)
 
 
@@ -68,9 +60,10 @@ def _heads(config: dict[str, Any]) -> dict[str, set[str]]:
     for full in metrics(config):
         evaluation, _, name = full.partition(".")
         heads.setdefault(evaluation, set()).add(name.partition("/")[0])
-    circuits = heads.get("circuits", set())
     for circuit in config["evaluations"].get("circuits", {}).get("multilayer", {}).values():
-        heads["multilayer_circuits"] = heads.get("multilayer_circuits", set()) | {
-            re.sub(r"\d+$", str(size), name) for name in circuits for size in circuit["top_k"]
-        }
+        heads.setdefault("multilayer_circuits", set()).update(
+            re.sub(r"\d+$", str(size), name)
+            for name in heads.get("circuits", set())
+            for size in circuit["top_k"]
+        )
     return heads

@@ -21,41 +21,35 @@ from typing import Any
 
 from latent_ledger.evaluations.formatting import count, digits_for, interval, table
 from latent_ledger.ledger.row import Row, make_row
-from latent_ledger.ledger.verdicts import Reference
+from latent_ledger.ledger.verdicts import holds
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import digest_json
-from latent_ledger.planning.stage import by_name
+from latent_ledger.planning.stage import by_name, each
 
 KIND = "reference"
 SUPERSEDED = "superseded"
 
 
 def apply(references: Mapping[str, Any], rows: Sequence[Row]) -> list[Row]:
-    """The ledger's rows with every reference judged: entries without a ledger row first, in order.
-
-    `rows` are the current rows of the ledger. Equal input gives equal rows.
-    """
+    """The current rows with every reference judged; entries without a ledger row come first."""
     current = {row.run_id: row for row in rows}
-    entry_rows: list[Row] = []
+    added: list[Row] = []
     for name, entry in references.items():
-        judged = judge(name, entry, current)
+        row = judge(name, entry, current)
         if name in current:
-            current[name] = judged
+            current[name] = row
         else:
-            entry_rows.append(judged)
-    return entry_rows + list(current.values())
+            added.append(row)
+    return added + list(current.values())
 
 
 def earlier(name: str, entry: Mapping[str, Any]) -> list[Row]:
     """The entry's own earlier versions, newest first, as superseded rows."""
     rows = []
     for version in reversed(entry["history"]):
-        values = {
-            "date": version["date"],
-            "key_results": f"reference: {version['said']}",
-            "label": SUPERSEDED,
-            "notes": f"Superseded by its author: {version['reason']}",
-        }
+        values = {"date": version["date"], "label": SUPERSEDED}
+        values["key_results"] = f"reference: {version['said']}"
+        values["notes"] = f"Superseded by its author: {version['reason']}"
         rows.append(make_row(name, KIND, values))
     return rows
 
@@ -72,7 +66,10 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
         notes = " ".join(filter(None, (row.values["notes"], quoted(entry))))
         values = {**row.values, "label": label, "notes": notes}
         return dataclasses.replace(row, values=values, facts={**row.facts, KIND: facts})
-    columns = {key: _shared(row.values[key] for row in sources) for key in sources[0].values}
+    columns = {
+        name: each(filter(None, (row.values[name] for row in sources)), " + ")
+        for name in sources[0].values
+    }
     listed = ", ".join(f"`{row.run_id}`" for row in sources)
     key = digest_json([dict(entry), [row.key for row in sources]]) if not reason else ""
     values = {
@@ -83,11 +80,12 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
         "label": label,
         "notes": f"{reason or quoted(entry)} Measured by {listed}.".strip(),
     }
-    row = make_row(name, KIND, values)
     records = [measurement["metric_record"] for measurement in measured]
     closure = {path: made_by for source in sources for path, made_by in source.closure.items()}
-    return dataclasses.replace(
-        row,
+    return make_row(
+        name,
+        KIND,
+        values,
         metrics=[record for record in records if record],
         key=key,
         closure=closure if key else {},
@@ -96,44 +94,30 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
 
 
 def measure(name: str, measurement: Mapping[str, Any], rows: Mapping[str, Row]) -> dict[str, Any]:
-    """One measurement with our number, or with the reason why there is none.
+    """The measurement with our number, or with the reason why there is none.
 
-    Keys: row, metric, value and tolerance (None: nothing was reported), metric_record (ours, or
-    None), holds (None: nothing to hold), reason (empty: there is a number).
+    It gets the keys metric_record (ours, or None), holds (None: nothing to hold) and reason (empty:
+    there is a number).
     """
-    run_id = measurement["row"] or name
-    row = rows[run_id]
-    result: dict[str, Any] = {
-        "row": run_id,
-        "metric": measurement["metric"],
-        "value": measurement["value"],
-        "tolerance": measurement["tolerance"],
-        "metric_record": None,
-        "holds": None,
-        "reason": "",
-    }
+    run_id, metric = measurement["row"] or name, measurement["metric"]
+    row, reported = rows[run_id], measurement["value"] is not None
+    result = {**measurement, "row": run_id, "metric_record": None, "holds": None, "reason": ""}
     if row.label in ("failed", "stale"):
         return result | {"reason": row.values["notes"]}
     try:
-        record = (
-            row.main
-            if measurement["metric"] is None
-            else by_name(row.metrics, measurement["metric"], run_id)
-        )
+        record = row.main if metric is None else by_name(row.metrics, metric, run_id)
     except LedgerError as error:
         return result | {"reason": str(error)}
     if record is None:  # a row in words: it can be a counterpart and hold no value
-        if measurement["value"] is None:
-            return result
-        return result | {"reason": f"{run_id} has no main metric: name one in `metric`."}
+        reason = f"{run_id} has no main metric: name one in `metric`." if reported else ""
+        return result | {"reason": reason}
     if record["estimate"] is None:  # a contrast that was declared and could not be made
         return result | {"reason": row.values["key_results"]}
-    result |= {"metric": record["name"], "metric_record": dict(record)}
-    if measurement["value"] is not None:
-        result["holds"] = Reference(measurement["value"], measurement["tolerance"]).holds(
-            record["estimate"]
-        )
-    return result
+    return result | {
+        "metric": record["name"],
+        "metric_record": dict(record),
+        "holds": holds(measurement, record["estimate"]) if reported else None,
+    }
 
 
 def verdict(measured: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> tuple[str, str]:
@@ -143,10 +127,10 @@ def verdict(measured: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> tuple
             row = next(row for row in rows if row.run_id == measurement["row"])
             label = row.label if row.label in ("failed", "stale") else "failed"
             return label, f"not run: {measurement['row']}: {measurement['reason']}"
-    held = [measurement["holds"] for measurement in measured if measurement["holds"] is not None]
-    if not held:
+    outcomes = {measurement["holds"] for measurement in measured} - {None}
+    if not outcomes:
         return rows[0].label, ""
-    return ("reproduced" if all(held) else "not reproduced"), ""
+    return ("reproduced" if all(outcomes) else "not reproduced"), ""
 
 
 def quoted(entry: Mapping[str, Any]) -> str:
@@ -160,27 +144,16 @@ def quoted(entry: Mapping[str, Any]) -> str:
 
 def section(current: Sequence[Row]) -> str:
     """Every entry with its measurements: the reported value, ours, and whether ours is within."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for row in current:
-        facts = row.facts.get(KIND)
-        if not facts:
+        if KIND not in row.facts:
             continue
-        first = (f"`{row.run_id}`", facts["entry"]["label"], row.label)
-        for measurement in facts["measurements"]:
-            metric = measurement["metric_record"]
-            lines.append(
-                (
-                    *first,
-                    f"`{measurement['row']}`"
-                    + (f", {measurement['metric']}" if measurement["metric"] else ""),
-                    _reported(measurement),
-                    interval(metric, digits=digits_for(metric)) if metric else "",
-                    count(metric)[2:] if metric and "n" in metric else "",
-                    {True: "yes", False: "no", None: ""}[measurement["holds"]],
-                )
-            )
+        entry, measured = row.facts[KIND]["entry"], row.facts[KIND]["measurements"]
+        first = (f"`{row.run_id}`", entry["label"], row.label)
+        for measurement in measured:
+            lines.append((*first, *_cells(measurement)))
             first = ("", "", "")
-        for version in facts["entry"]["history"]:
+        for version in entry["history"]:
             text = f"{version['said']}: {version['reason']}"
             lines.append(("", SUPERSEDED, "", text, "", "", "", ""))
     if not lines:
@@ -196,12 +169,20 @@ def section(current: Sequence[Row]) -> str:
     )
 
 
-def _reported(measurement: Mapping[str, Any]) -> str:
+def _cells(measurement: Mapping[str, Any]) -> tuple[str, ...]:
+    """Measured by, reported, ours, its number of units, and whether the reported value holds."""
+    metric = measurement["metric_record"]
     return (
-        ""
-        if measurement["value"] is None
-        else f"{measurement['value']:g} ± {measurement['tolerance']:g}"
+        f"`{measurement['row']}`" + (f", {measurement['metric']}" if measurement["metric"] else ""),
+        "" if measurement["value"] is None else _reported(measurement),
+        interval(metric, digits=digits_for(metric)) if metric else "",
+        count(metric)[2:] if metric and "n" in metric else "",
+        {True: "yes", False: "no", None: ""}[measurement["holds"]],
     )
+
+
+def _reported(measurement: Mapping[str, Any]) -> str:
+    return f"{measurement['value']:g} ± {measurement['tolerance']:g}"
 
 
 def _in_words(measurement: Mapping[str, Any]) -> str:
@@ -215,8 +196,3 @@ def _in_words(measurement: Mapping[str, Any]) -> str:
         return text
     outcome = "holds" if measurement["holds"] else "does not hold"
     return f"{text}, reported {_reported(measurement)}: {outcome}"
-
-
-def _shared(texts: Any) -> str:
-    """A column of several rows: one text where they agree, else all of them."""
-    return " + ".join(dict.fromkeys(text for text in texts if text))

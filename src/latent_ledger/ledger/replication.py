@@ -3,10 +3,9 @@
     ledger.json, ledger.json, ... -> per contrast: its difference in each, and how often it is found
 
 The interval of a head-to-head covers other documents, examples or latents of the same training run.
-It does not cover another model, seed or machine. For those the experiment runs there, and the
-ledgers are compared. A difference is *found* in a ledger when its verdict
-there is not inconclusive, that is, when it survives Holm's correction; it *holds* when every ledger
-finds it, in the same direction.
+For another model, seed or machine the experiment runs there, and the ledgers are compared. A
+difference is *found* in a ledger when its verdict there is not inconclusive, that is, when it
+survives Holm's correction; it *holds* when every ledger finds it, in the same direction.
 """
 
 from collections import Counter
@@ -23,8 +22,6 @@ from latent_ledger.lib.files import read_json
 
 FOUND, NOT_FOUND = "novel", "inconclusive"
 """Verdicts of a head-to-head; reference values have rows of their own."""
-
-HEADER = ("family", "contrast")
 
 
 def contrasts(ledger: Path) -> dict[str, dict[str, Any]]:
@@ -48,9 +45,8 @@ def outcome(rows: Sequence[Mapping[str, Any] | None]) -> str:
 
     "holds", "opposite" (found in both directions), "in n of m" or "nowhere".
     """
-    directions = [
-        row["metrics"][0]["estimate"] > 0 for row in rows if row and row["label"] == FOUND
-    ]
+    shown = [row["metrics"][0]["estimate"] for row in rows if row and row["label"] == FOUND]
+    directions = [estimate > 0 for estimate in shown]
     if len(set(directions)) > 1:
         return "opposite"
     if directions and len(directions) == len(rows):
@@ -71,17 +67,17 @@ def page(ledgers: Sequence[Path]) -> str:
         example = next(row for row in rows if row)
         result = outcome(rows)
         outcomes["in some" if result.startswith("in ") else result] += 1
-        cells = [_difference(row) for row in rows]
-        lines.append((family_of(example), example["metrics"][0]["name"], *cells, result))
+        name = example["metrics"][0]["name"]
+        lines.append((family_of(example), name, *map(_difference, rows), result))
     if not lines:
         raise LedgerError(f"{ledgers[0]} and the others hold no contrast with a number.")
-    right = range(len(HEADER), len(HEADER) + len(ledgers))
+    header = ("family", "contrast", *letters, "found")
     return "\n".join(
         [
             *(f"{letter}: {path}  " for letter, path in zip(letters, ledgers, strict=True)),
             "(* found: the verdict is not inconclusive)",
             "",
-            table((*HEADER, *letters, "found"), lines, right),
+            table(header, lines, right=range(2, 2 + len(ledgers))),
             "",
             f"{len(lines)} contrasts: {outcomes['holds']} hold in every ledger, "
             f"{outcomes['in some']} are found in some of them, {outcomes['opposite']} in opposite "

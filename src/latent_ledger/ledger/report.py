@@ -1,7 +1,4 @@
-"""Ledger as Markdown: a summary first, then every row in full.
-
-Deterministic: equal rows give equal text; no time of rendering appears anywhere.
-"""
+"""Ledger as Markdown: a summary, then every row in full; equal rows give equal text."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,24 +9,11 @@ from latent_ledger.ledger import references
 from latent_ledger.ledger.row import Row
 from latent_ledger.planning.registry import STAGES
 
-TITLES = {
-    "run_id": "run_id",
-    "hookpoint": "layer/hookpoint",
-    "coder_type": "coder_type",
-    "sparsity": "sparsity/L0",
-    "cost": "cost_est",
-}
+TITLES = {"hookpoint": "layer/hookpoint", "sparsity": "sparsity/L0", "cost": "cost_est"}
 """Headings that differ from the column's name."""
 
-VERDICTS = (
-    "reproduced",
-    "not reproduced",
-    "novel",
-    "inconclusive",
-    "failed",
-    "stale",
-    "superseded",
-)
+VERDICTS = ("reproduced", "not reproduced", "novel", "inconclusive", "failed", "stale")
+"""Verdicts of current rows, in the order of the headline."""
 
 
 def markdown(config: Mapping[str, Any], rows: Sequence[Row]) -> str:

@@ -76,17 +76,13 @@ def _dollars(cost: float) -> str:
     return "under $0.01" if 0 < cost < 0.005 else f"${cost:.2f}"
 
 
-def complete(run_id: str, values: Mapping[str, str]) -> dict[str, str]:
-    """All 18 columns in order; unknown ones stay empty."""
-    return {name: str({**values, "run_id": run_id}.get(name, "")) for name in COLUMNS}
-
-
-def make_row(run_id: str, row_type: str, values: Mapping[str, str]) -> Row:
-    """A row from the known columns."""
-    return Row(run_id, row_type, complete(run_id, values))
+def make_row(run_id: str, row_type: str, values: Mapping[str, str], **more: Any) -> Row:
+    """A row from the columns that are known; the other ones of the 18 stay empty."""
+    known = {**values, "run_id": run_id}
+    return Row(run_id, row_type, {name: str(known.get(name, "")) for name in COLUMNS}, **more)
 
 
 def as_json(row: Row) -> dict[str, Any]:
     """A row for ``ledger.json``: its columns, its metrics, its facts and its key."""
-    shown = {"metrics": row.metrics, "facts": row.facts}
-    return {"row_type": row.row_type, "key": row.key, **row.values, **shown}
+    machine = {"metrics": row.metrics, "facts": row.facts}
+    return {"row_type": row.row_type, "key": row.key, **row.values, **machine}

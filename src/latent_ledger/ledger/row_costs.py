@@ -2,9 +2,10 @@
 
     latent-ledger costs config/config.yaml
 
-prints the table that the README shows. A row needs every job upstream: model, tokens, captures,
-coder, evaluation. *Alone* is the sum of their costs. Rows share most of these jobs, and each job
-runs once. *Added* is the cost of the jobs that no row above has, so the column sums to the total.
+prints the table that the README shows. *Alone* is the cost of every job upstream of a row. Rows
+share most of these jobs, and each job runs once: *added* is the cost of the jobs that no row above
+has, so the column sums to the total.
+
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from latent_ledger.resources.prices import Prices
 
 @dataclass(frozen=True)
 class RowCost:
-    """One reference row: the GPUs its jobs run on, their minutes, and USD alone and added."""
+    """One reference row: the GPUs of its jobs, their minutes, and USD alone and added."""
 
     run_id: str
     gpus: tuple[str, ...]
@@ -41,17 +42,12 @@ def row_costs(config: Mapping[str, Any], rates: Prices) -> list[RowCost]:
     for name, entry in config["references"].items():
         rows = dict.fromkeys(measurement["row"] or name for measurement in entry["measurements"])
         jobs = jobs_by_record(planner, [path for row in rows for path in upstream[row]])
-        new = [item for record, item in jobs.items() if record not in paid]
+        gpus = {item.gpu for item in jobs.values() if item.gpu}
+        minutes = sum(item.seconds for item in jobs.values()) / 60
+        alone = bill.total(jobs.values(), rates)
+        added = bill.total([jobs[record] for record in jobs if record not in paid], rates)
         paid |= set(jobs)
-        costs.append(
-            RowCost(
-                name,
-                tuple(sorted({item.gpu for item in jobs.values() if item.gpu}, reverse=True)),
-                sum(item.seconds for item in jobs.values()) / 60,
-                bill.total(jobs.values(), rates),
-                bill.total(new, rates),
-            )
-        )
+        costs.append(RowCost(name, tuple(sorted(gpus, reverse=True)), minutes, alone, added))
     return costs
 
 
@@ -70,16 +66,10 @@ def jobs_by_record(planner: Planner, manifests: Sequence[str]) -> dict[str, bill
 def page(config: Mapping[str, Any], rates: Prices) -> str:
     """The table as Markdown, with its sum and the date of its prices."""
     rows = row_costs(config, rates)
-    lines = [
-        (
-            f"`{row.run_id}`",
-            " + ".join(row.gpus) or "-",
-            f"{row.minutes:,.0f}",
-            f"{row.alone:.2f}",
-            f"{row.adds:.2f}",
-        )
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        amounts = (f"{row.minutes:,.0f}", f"{row.alone:.2f}", f"{row.adds:.2f}")
+        lines.append((f"`{row.run_id}`", " + ".join(row.gpus) or "-", *amounts))
     lines.append(("all of these", "", "", "", f"{sum(row.adds for row in rows):.2f}"))
     head = ("row", "GPU", "minutes alone", "USD alone", "USD added")
     return f"{table(head, lines, right=(2, 3, 4))}\n\nPrices of {rates.date}; {bill.ERROR}.\n"

@@ -11,20 +11,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A reported value, and the tolerance within which ours counts as equal."""
-
-    value: float
-    tolerance: float
-
-    def holds(self, estimate: float) -> bool:
-        """True when `estimate` lies within the tolerance (inclusive)."""
-        return abs(estimate - self.value) <= self.tolerance
+def holds(reference: Mapping[str, Any], estimate: float) -> bool:
+    """Whether `estimate` lies within the ``tolerance`` (inclusive) of the reported ``value``."""
+    return abs(estimate - reference["value"]) <= reference["tolerance"]
 
 
 def verdict(
@@ -32,19 +24,17 @@ def verdict(
     *,
     null: float | None,
     alpha: float,
-    reference: Reference | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> str:
     """Label of a row whose main metric is `metric` (a record of metrics.json; None: no number).
 
     `null` is the value of "no effect"; None where the question does not arise (a trained coder).
     """
     if reference is not None and metric is not None:
-        return "reproduced" if reference.holds(metric["estimate"]) else "not reproduced"
+        return "reproduced" if holds(reference, metric["estimate"]) else "not reproduced"
     if metric is None or null is None:
         return "novel"
     interval, p = metric.get("ci"), metric.get("p_holm")
-    if interval is None or interval[0] <= null <= interval[1]:
-        return "inconclusive"
-    if p is not None and p >= alpha:
+    if interval is None or interval[0] <= null <= interval[1] or (p is not None and p >= alpha):
         return "inconclusive"
     return "novel"

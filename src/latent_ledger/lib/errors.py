@@ -1,8 +1,7 @@
 """Errors that the user reads, each in a single line.
 
-A :class:`LedgerError` carries a single line of prose: the fault, its place, and the remedy. Jobs
-print that line, write it into their run record, and exit with a code that is not zero. Any other
-exception is a bug and keeps its traceback.
+A :class:`LedgerError` carries a single line: the fault, its place, and the remedy. Jobs print it,
+write it into their run record, and fail. Any other exception is a bug and keeps its traceback.
 """
 
 from pathlib import Path
@@ -13,11 +12,7 @@ class LedgerError(Exception):
 
 
 class GateError(LedgerError):
-    """A gate (hook-point parity, encode fidelity, metric null) did not hold: dependents are
-    blocked.
-
-    Its message starts with the gate's name, because it becomes the ledger row's reason.
-    """
+    """A gate that did not hold and blocks its dependents; the message starts with its name."""
 
 
 class CorruptPayload(LedgerError):

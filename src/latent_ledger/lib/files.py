@@ -102,9 +102,6 @@ def listing(source: str) -> dict[str, str]:
     A touched file costs one job at most: equal content has an equal digest, which cuts off below.
     """
     root = local(source)
-    files = sorted(
-        path for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file()
-    )
-    stats = [(path, path.stat()) for path in files]
-    entries = [[str(path.relative_to(root)), s.st_size, s.st_mtime_ns] for path, s in stats]
-    return {"files": digest_json(entries)}
+    files = [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+    stats = {str(path.relative_to(root)): path.stat() for path in sorted(files)}
+    return {"files": digest_json([[name, s.st_size, s.st_mtime_ns] for name, s in stats.items()])}

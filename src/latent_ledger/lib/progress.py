@@ -7,30 +7,17 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
-from typing import TextIO
+
+EVERY = 5.0
+"""Seconds between two lines."""
 
 
 class Progress:
-    """Counts units of work and reports rate, time left and a few running values.
+    """Counter of units of work that reports rate, time left and a few running values."""
 
-    >>> with Progress("train coder", total=2, unit="step", every=0) as progress:
-    ...     progress.update(1, loss=0.5)
-    """
-
-    def __init__(
-        self,
-        task: str,
-        total: int | None = None,
-        unit: str = "",
-        *,
-        start: int = 0,
-        every: float = 5.0,
-        stream: TextIO | None = None,
-    ) -> None:
-        self.task, self.total, self.unit, self.every = task, total, unit, every
+    def __init__(self, task: str, total: int, unit: str, start: int = 0) -> None:
+        self.task, self.total, self.unit = task, total, unit
         self.done = self.start = start
-        self.stream = stream or sys.stderr
         self.values: dict[str, float | str] = {}
         self.began = self.last_line = time.monotonic()
 
@@ -38,7 +25,7 @@ class Progress:
         """Count `amount` more units; `values` (a loss, a rate) are shown on the next line."""
         self.done += amount
         self.values.update(values)
-        if time.monotonic() - self.last_line >= self.every:
+        if time.monotonic() - self.last_line >= EVERY:
             self.say()
 
     def say(self) -> None:
@@ -54,16 +41,11 @@ class Progress:
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in self.values.items()
         ]
-        print(", ".join(phrases), file=self.stream, flush=True)
+        print(", ".join(phrases), file=sys.stderr, flush=True)
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is None:
             self.say()

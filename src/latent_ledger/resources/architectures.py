@@ -6,6 +6,7 @@ this package (architectures.yaml).
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,8 @@ def architecture_of_source(source: str, revision: str | None = None) -> Architec
 
 def architecture_of_model(model: Mapping[str, Any]) -> Architecture | None:
     """The architecture of a block that names a model; None where it is not known yet."""
-    origin = find(model["source"])
+    origin, known = find(model["source"]), None
     numbers = origin.numbers(model) if origin else None
-    return _known(numbers) or published().get(model["source"])
-
-
-def _known(numbers: Mapping[str, Any] | None) -> Architecture | None:
-    """From a ``config.json``; None where it is missing, incomplete or of another family."""
-    try:
-        return Architecture.from_config(numbers) if numbers else None
-    except KeyError:
-        return None
+    with suppress(KeyError):  # an incomplete config.json
+        known = Architecture.from_config(numbers) if numbers else None
+    return known or published().get(model["source"])

@@ -34,27 +34,21 @@ def total(items: Iterable[Item], prices: Prices) -> float:
 def by_job(items: Sequence[Item], prices: Prices | None) -> str:
     """One line per job; without prices, minutes only."""
     lines = [
-        (item.rule, item.name, *_where(item.gpu, prices), *_sums([item], prices)) for item in items
+        (item.rule, item.name, item.gpu or "-", *_minutes_and_usd([item], prices)) for item in items
     ]
-    return _table(("rule", "job", *_head(prices)), lines, text=3 if prices else 2)
+    return _table(("rule", "job", "GPU", "minutes", "USD"), lines, prices)
 
 
 def by_rule(items: Sequence[Item], prices: Prices | None) -> str:
     """One line per rule and GPU, and the sum of all."""
-    groups: dict[tuple[str, str | None], list[Item]] = {}
+    groups: dict[tuple[str, str], list[Item]] = {}
     for item in items:
-        groups.setdefault((item.rule, item.gpu), []).append(item)
+        groups.setdefault((item.rule, item.gpu or "-"), []).append(item)
     lines = [
-        (rule, *_where(gpu, prices), str(len(group)), *_sums(group, prices))
-        for (rule, gpu), group in groups.items()
+        (*name, str(len(group)), *_minutes_and_usd(group, prices))
+        for name, group in [*groups.items(), (("total", ""), items)]
     ]
-    lines.append(("total", *_where("", prices), str(len(items)), *_sums(items, prices)))
-    head = _head(prices)
-    return _table(
-        ("rule", *head[:-2], "jobs", *head[-2:]) if prices else ("rule", "jobs", *head),
-        lines,
-        text=2 if prices else 1,
-    )
+    return _table(("rule", "GPU", "jobs", "minutes", "USD"), lines, prices)
 
 
 def summary(items: Sequence[Item], prices: Prices | None) -> str:
@@ -82,29 +76,17 @@ def refusal(items: Sequence[Item], prices: Prices, budget: float) -> str | None:
     )
 
 
-def _head(prices: Prices | None) -> tuple[str, ...]:
-    return ("GPU", "minutes", "USD") if prices else ("minutes",)
-
-
-def _where(gpu: str | None, prices: Prices | None) -> tuple[str, ...]:
-    return ("-" if gpu is None else gpu,) if prices else ()
-
-
-def _sums(items: Sequence[Item], prices: Prices | None) -> tuple[str, ...]:
+def _minutes_and_usd(items: Sequence[Item], prices: Prices | None) -> tuple[str, str]:
     minutes = f"{sum(item.seconds for item in items) / 60:.1f}"
-    return (minutes, f"{total(items, prices):.2f}") if prices else (minutes,)
+    return minutes, f"{total(items, prices):.2f}" if prices else ""
 
 
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]], text: int) -> str:
-    """Columns in plain text, the first `text` of them left-aligned."""
-    rows = [header, *lines]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(header))]
-    out = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if index < text else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        out.append("  ".join(cells).rstrip())
-    out.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(out)
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]], prices: Prices | None) -> str:
+    """Columns in plain text, numbers right-aligned; without prices no GPU and no USD."""
+    columns = []
+    for name, *cells in zip(header, *lines, strict=True):
+        if prices or name not in ("GPU", "USD"):
+            width = max(map(len, (name, *cells)))
+            align = str.ljust if name in ("rule", "job", "GPU") else str.rjust
+            columns.append([align(cell, width) for cell in (name, "-" * width, *cells)])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))

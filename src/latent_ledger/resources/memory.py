@@ -20,8 +20,8 @@ from latent_ledger.resources.transformer import Architecture
 
 GIB = 1024**3
 PROCESS = 1.1
-"""GiB that a process holds beside a model's weights: CUDA context, libraries, cached blocks. In the
-reference's failed attempt 22.03 - 16.05 GiB were held by Gemma-2-2B, whose weights are 4.87."""
+"""GiB that a process holds beside a model's weights: in the reference's failed attempt Gemma-2-2B
+held 22.03 - 16.05 GiB, and its weights are 4.87."""
 WORKING = 1.5
 """GiB of activations and other memory at vLLM's largest batch; its logs say 1.3 to 1.6 at 8B."""
 GRAPHS = 0.6
@@ -89,7 +89,6 @@ def fit(served: Served, gpu: Gpu, share: float | None = None, held: float = 0.0)
     )
     asked = free - GRAPHS if share is None else share * total
     of_total = f"{share:g} x {total:.2f} = {asked:.2f} GiB" if share is not None else ""
-    why = ""
     if asked > free:
         why = f"vLLM asks for {of_total} and {free:.2f} are free{beside} on {gpu.name}"
     elif asked < needed and share is None:
@@ -104,14 +103,14 @@ def fit(served: Served, gpu: Gpu, share: float | None = None, held: float = 0.0)
             f"{of_total} leave no {GRAPHS} GiB for CUDA graphs of the {free:.2f} that are free"
             f"{beside} on {gpu.name}"
         )
-    if why:
-        return Fit(False, f"does not fit: {why}", free, asked, needed)
-    sequences = int((asked - served.weights - WORKING) / served.sequence)
-    why = (
-        f"fits: {of_total or f'{asked:.2f} GiB'} of {free:.2f} free on {gpu.name}{beside} hold "
-        f"{parts} and {sequences} such prompts at a time"
-    )
-    return Fit(True, why, free, asked, needed, sequences)
+    else:
+        sequences = int((asked - served.weights - WORKING) / served.sequence)
+        why = (
+            f"fits: {of_total or f'{asked:.2f} GiB'} of {free:.2f} free on {gpu.name}{beside} hold "
+            f"{parts} and {sequences} such prompts at a time"
+        )
+        return Fit(True, why, free, asked, needed, sequences)
+    return Fit(False, f"does not fit: {why}", free, asked, needed)
 
 
 def room(needed: float, gpu: Gpu) -> Fit:
@@ -124,7 +123,7 @@ def room(needed: float, gpu: Gpu) -> Fit:
 
 def smallest(gpus: Iterable[Gpu], judge: Callable[[Gpu], Fit]) -> tuple[Gpu | None, list[Fit]]:
     """The first of the listed GPUs that fits (None: none does), and the judgements up to it."""
-    fits = []
+    fits: list[Fit] = []
     for gpu in gpus:
         fits.append(judge(gpu))
         if fits[-1].fits:

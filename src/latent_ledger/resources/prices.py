@@ -46,10 +46,8 @@ def prices() -> Prices:
     path = _path()
     try:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
-        rates = table["per_second"]
-        return Prices(
-            str(table["date"]), dict(rates["gpu"]), rates["cpu_core"], rates["memory_gib"]
-        )
+        usd = table["per_second"]
+        return Prices(str(table["date"]), dict(usd["gpu"]), usd["cpu_core"], usd["memory_gib"])
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise LedgerError(
             f"No prices in {path} ({type(error).__name__}): run envs/setup.sh, which installs the "

@@ -85,15 +85,10 @@ class Architecture:
         return attention + mlp + biases + family.norms * d + 2 * self.head_size * family.head_norms
 
     @property
-    def vocabulary_parameters(self) -> int:
-        """Parameters of one table of all tokens."""
-        return self.vocabulary * self.width
-
-    @property
     def parameters(self) -> int:
         """All parameters, as published."""
         final_norm = self.width * (2 if self.family == "gpt_neox" else 1)
-        tables = self.vocabulary_parameters * (1 if self.tied else 2)
+        tables = self.vocabulary * self.width * (1 if self.tied else 2)
         return tables + self.layers * self.block_parameters + final_norm
 
     def operations(self, layers: int | None = None) -> int:
@@ -102,7 +97,7 @@ class Architecture:
         With `layers` the pass stops behind that many blocks and has no unembedding.
         """
         if layers is None:
-            return 2 * (self.layers * self.block_parameters + self.vocabulary_parameters)
+            return 2 * (self.layers * self.block_parameters + self.vocabulary * self.width)
         return 2 * min(layers, self.layers) * self.block_parameters
 
     def weights_bytes(self, dtype: str) -> int:

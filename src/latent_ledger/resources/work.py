@@ -1,8 +1,4 @@
-"""Planned job as the input of an estimate, and the work that the job does.
-
-:class:`Planned` holds the numbers that the cost formulas read (sizes of model, coder, token set).
-:class:`Work` is the result of a formula, in operations, bytes and seconds; the planner turns it
-into a machine and a time.
+"""Planned job, as a cost formula reads it, and its work, which the planner turns into a time.
 
 Each stage has one formula per rule, so that an estimate can be read and disputed in one line: a
 forward pass is 2 operations per weight and token; encoding is 2 d w per token, training a coder
