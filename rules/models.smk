@@ -3,7 +3,7 @@
 language_model          text (if it is trained here) -> the model under study
 other_language_model    (source) -> another published model
 randomised_model        model -> a control with weights drawn anew
-capture_<over>          model, tokens -> activations, one manifest per hook point
+capture_<dataset key>   model, tokens -> activations, one manifest per hook point
 
 Each output of a capture has a key of its own, so that a new layer or coder forwards only for the
 hook points that the store lacks. How many outputs there are differs from one token set to the next,
@@ -73,7 +73,7 @@ rule randomised_model:
 
 for (token_set, model), hook_points in graph.capture_groups(JOBS).items():
     # A rule's name is a Python name: "capture_probing" or "capture_probing_on_rerandomised".
-    name = f"capture_{paths.over(token_set, model).replace('@', '_on_').replace('-', '_')}"
+    name = f"capture_{paths.on_model(token_set, model).replace('@', '_on_').replace('-', '_')}"
     OUT = at(paths.Activations(token_set, hook_points[0], model))
     parts = {str(hook_point): {"hook_point": str(hook_point)} for hook_point in hook_points}
 

@@ -26,7 +26,7 @@ rule probe_texts:
         "../workflow/scripts/probe_texts.py"
 
 
-OUT = at(sae_probes_baseline_manifest("{over}", "{hook_point}"))
+OUT = at(sae_probes_baseline_manifest("{dataset_key}", "{hook_point}"))
 
 
 rule sae_probes_baseline:

@@ -25,7 +25,7 @@ rule saebench_texts:
         "../workflow/scripts/saebench_texts.py"
 
 
-OUT = at(saebench_artifact("{over}", "{hook_point}", "{size}"))
+OUT = at(saebench_artifact("{dataset_key}", "{hook_point}", "{size}"))
 
 
 rule saebench_artifacts:

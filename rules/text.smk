@@ -56,7 +56,7 @@ rule concepts:
         "../workflow/scripts/concepts.py"
 
 
-OUT = at(paths.Tokens("{over}"))
+OUT = at(paths.Tokens("{dataset_key}"))
 
 
 rule tokens:

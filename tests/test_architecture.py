@@ -24,8 +24,14 @@ LAYERS = (
 )
 """Packages and top modules, from the top; a module imports from its own layer and those below."""
 
-TELLING = ("plan", "rows", "checks", "entry")
+PLANNING = ("plan", "rows", "checks", "entry")
 """Modules of an evaluation that plan, show, check and price: what computes never imports them."""
+
+
+OLD_NAMES = set(
+    ["found", "one", "own", "told", "said", "chosen", "over", "reads", "writes", "way_to", "tap", "machine", "zygote"]
+)
+"""Names that say nothing of what they hold, or that docs/glossary.md has a better word for."""
 
 
 def modules() -> dict[str, Path]:
@@ -74,12 +80,21 @@ def test_init_files_are_empty():
 def test_what_computes_imports_neither_plan_rows_nor_checks():
     for module, taken in IMPORTS.items():
         room, _, name = module.rpartition(".")
-        if not room.startswith("evaluations.") or name in TELLING:
+        if not room.startswith("evaluations.") or name in PLANNING:
             continue
         wrong = {
             other
             for other in taken
             if other.startswith("planning.")
-            or (other.startswith("evaluations.") and other.rpartition(".")[2] in TELLING)
+            or (other.startswith("evaluations.") and other.rpartition(".")[2] in PLANNING)
         }
         assert not wrong, f"{module} imports {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_names_are_those_of_the_glossary(module):
+    nodes = list(ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name)}
+    given = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assert not (stored | given | defined) & OLD_NAMES

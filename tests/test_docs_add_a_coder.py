@@ -118,9 +118,9 @@ def done(checkout, arrays, tmp_path_factory) -> dict:
         text=True,
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    found = json.loads(run.stdout.splitlines()[-1])
-    assert found["library"].startswith(str(checkout))
-    return found
+    output = json.loads(run.stdout.splitlines()[-1])
+    assert output["library"].startswith(str(checkout))
+    return output
 
 
 def test_the_new_format_is_recognised_loaded_and_encoded(done, arrays):

@@ -76,8 +76,8 @@ def run_script() -> int | None:
 
     The first call starts the fork server and returns None, as do calls until it has loaded.
     """
-    machine, pid, folder = os.environ.get(PLACE, "::").split(":", 2)
-    if machine != platform.node() or not _alive(pid):
+    host, pid, folder = os.environ.get(PLACE, "::").split(":", 2)
+    if host != platform.node() or not _alive(pid):
         return None
     with socket.socket(socket.AF_UNIX) as connection:
         try:

@@ -168,7 +168,7 @@ class Ledger:
         """
         rows = self.rows()
         self._put_figures(rows)
-        page, machine = (self.root / path for path in paths.LEDGER)
+        page, rows_file = (self.root / path for path in paths.LEDGER)
         write_text(page, report.markdown(self.config, rows))
         shown = [paths.LEDGER[0], *(f"{paths.FIGURES}/{name}" for name in sorted(overview.FIGURES))]
         files = {name: self.root / name for name in shown if (self.root / name).exists()}
@@ -178,7 +178,7 @@ class Ledger:
             "files": {name: sha256_file(path) for name, path in files.items()},
             "rows": [as_json(row) for row in rows],
         }
-        write_json(machine, content)
+        write_json(rows_file, content)
         for row in rows:
             if row.label != "superseded":
                 self.history.append(row)

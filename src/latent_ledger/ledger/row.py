@@ -84,5 +84,5 @@ def make_row(run_id: str, row_type: str, values: Mapping[str, str], **more: Any)
 
 def as_json(row: Row) -> dict[str, Any]:
     """A row for ``ledger.json``: its columns, its metrics, its facts and its key."""
-    machine = {"metrics": row.metrics, "facts": row.facts}
-    return {"row_type": row.row_type, "key": row.key, **row.values, **machine}
+    numbers = {"metrics": row.metrics, "facts": row.facts}
+    return {"row_type": row.row_type, "key": row.key, **row.values, **numbers}

@@ -61,7 +61,7 @@ def capture_job(context: Context, name: paths.Activations) -> PlannedJob:
         {"model": paths.model(name.model), "tokens": paths.Tokens(name.token_set, base_name)},
         token_set=name.token_set,
         model=name.model,
-        record=f"activations/{paths.over(name.token_set, name.model)}.json",
+        record=f"activations/{paths.on_model(name.token_set, name.model)}.json",
     )
 
 
@@ -114,8 +114,8 @@ def parity_row(config: Config, name: paths.Activations) -> RowPlan:
         "coder_type": "gate (hook-point parity)",
         "dataset": dataset(config, name.token_set),
     }
-    over = paths.over(name.token_set, name.model).replace("@", "-")
-    return RowPlan(f"parity-{over}-{name.hook_point}", "parity", name, columns)
+    dataset_key = paths.on_model(name.token_set, name.model).replace("@", "-")
+    return RowPlan(f"parity-{dataset_key}-{name.hook_point}", "parity", name, columns)
 
 
 def read_model(row: RowPlan, payload: Payload) -> Finding:

@@ -6,8 +6,8 @@ the experiment that was asked for last. :func:`placed` puts a name there.
 
 Tokens, activations, codes and gates are inputs of many jobs. Their names are instances of the
 classes below, with their parts as fields, and the graph plans their jobs from these names alone.
-``<over>`` names the token set that a capture runs over, followed by ``@`` and the model if it is
-not the original one.
+A *dataset key* is the name of a token set, followed by ``@`` and the model if it is not the original
+one.
 """
 
 from typing import Any, Self
@@ -32,9 +32,9 @@ def placed(name: str, experiment: str) -> str:
     return f"{folder(experiment)}/{name}"
 
 
-def over(token_set: str, model: str = ORIGINAL) -> str:
-    """A token set and a model in one step of a path: ``probing`` or ``probing@rerandomised``."""
-    return token_set if model == ORIGINAL else f"{token_set}@{model}"
+def on_model(name: str, model: str = ORIGINAL) -> str:
+    """A token set or hook point with its model: ``probing`` or ``probing@rerandomised``."""
+    return name if model == ORIGINAL else f"{name}@{model}"
 
 
 class Shared(str):
@@ -59,7 +59,7 @@ class Tokens(Shared):
     base: str
 
     def __new__(cls, token_set: str, base: str = ORIGINAL) -> Self:
-        return cls.of(f"tokens/{over(token_set, base)}.json", token_set, base)
+        return cls.of(f"tokens/{on_model(token_set, base)}.json", token_set, base)
 
 
 class Activations(Shared):
@@ -71,7 +71,10 @@ class Activations(Shared):
 
     def __new__(cls, token_set: str, hook_point: HookPoint, model: str = ORIGINAL) -> Self:
         return cls.of(
-            f"activations/{over(token_set, model)}/{hook_point}.json", token_set, hook_point, model
+            f"activations/{on_model(token_set, model)}/{hook_point}.json",
+            token_set,
+            hook_point,
+            model,
         )
 
 
@@ -111,7 +114,7 @@ class NullsGate(Shared):
     base: str
 
     def __new__(cls, evaluation: str, hook_point: HookPoint, base: str = ORIGINAL) -> Self:
-        place = over(str(hook_point), base)
+        place = on_model(str(hook_point), base)
         return cls.of(gate("nulls", f"{evaluation}/{place}"), evaluation, hook_point, base)
 
 

@@ -110,5 +110,5 @@ def _nulls_row(config: Config, name: paths.NullsGate) -> RowPlan:
         "coder_type": f"gate (metric nulls, {name.evaluation})",
         "dataset": dataset(config, NULLS_ON[name.evaluation]),
     }
-    place = paths.over(str(name.hook_point), name.base).replace("@", "-")
+    place = paths.on_model(str(name.hook_point), name.base).replace("@", "-")
     return RowPlan(f"gate-nulls-{name.evaluation}-{place}", "gate", name, columns)

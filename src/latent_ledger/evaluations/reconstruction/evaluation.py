@@ -131,8 +131,10 @@ def check_inputs(
     coder: SparseCoder, sources: ActivationShards, targets: ActivationShards, codes: CodeShards
 ) -> None:
     """Raise :class:`LedgerError` unless activations and codes are the coder's and of one length."""
-    reads, writes = ("reads", coder.site.input_hook), ("writes", coder.site.output_hook)
-    for (role, hook_point), shards in ((reads, sources), (writes, targets)):
+    for role, hook_point, shards in (
+        ("reads", coder.site.input_hook, sources),
+        ("writes", coder.site.output_hook, targets),
+    ):
         if shards.hook_point != str(hook_point):
             raise LedgerError(
                 f"The coder {role} {hook_point}, but the activations are of {shards.hook_point}."

@@ -42,9 +42,9 @@ def trained_on(config: Config) -> list[str]:
     ]
 
 
-def baseline(over: str, hook_point: HookPoint | str) -> str:
+def baseline(dataset_key: str, hook_point: HookPoint | str) -> str:
     """The prefilled activations and the logistic regression on them, of one hook point."""
-    return f"{BASELINE}/{over}/{hook_point}.json"
+    return f"{BASELINE}/{dataset_key}/{hook_point}.json"
 
 
 def jobs(config: Config) -> Jobs:
@@ -57,7 +57,7 @@ def jobs(config: Config) -> Jobs:
     tokens = paths.Tokens(TOKEN_SET)
     for spec in coders_measured_by(config, NAME):
         raw = paths.Activations(TOKEN_SET, spec.site.input_hook, spec.model)
-        base = baseline(paths.over(TOKEN_SET, spec.model), spec.site.input_hook)
+        base = baseline(paths.on_model(TOKEN_SET, spec.model), spec.site.input_hook)
         planned[base] = PlannedJob(
             BASELINE,
             {"seeds": block["seeds"]},

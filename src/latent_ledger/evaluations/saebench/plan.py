@@ -72,16 +72,16 @@ def token_sets(config: Config) -> dict[str, TokenSet]:
     }
 
 
-def artifact(over: str, hook_point: HookPoint | str, size: str) -> str:
+def artifact(dataset_key: str, hook_point: HookPoint | str, size: str) -> str:
     """The prefilled activations of one hook point at one size."""
-    return f"{ARTIFACTS}/{over}/{hook_point}/{size}.json"
+    return f"{ARTIFACTS}/{dataset_key}/{hook_point}/{size}.json"
 
 
 def artifacts(config: Config, spec: CoderSpec) -> dict[str, str]:
     """The artifacts of a coder's sparse probing: manifests by data set and size."""
     return {
         f"artifact/{name}/{size}": artifact(
-            paths.over(token_set, spec.model), spec.site.input_hook, size
+            paths.on_model(token_set, spec.model), spec.site.input_hook, size
         )
         for name, token_set in datasets(config).items()
         for size in config["evaluations"][NAME]["sizes"]
@@ -100,7 +100,7 @@ def jobs(config: Config) -> Jobs:
         for short, token_set in datasets(config).items():
             raw = paths.Activations(token_set, spec.site.input_hook, spec.model)
             for size in block["sizes"]:
-                path = artifact(paths.over(token_set, spec.model), spec.site.input_hook, size)
+                path = artifact(paths.on_model(token_set, spec.model), spec.site.input_hook, size)
                 planned[path] = PlannedJob(
                     ARTIFACTS,
                     _artifact_settings(config, short, size),
