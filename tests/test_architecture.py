@@ -28,9 +28,7 @@ PLANNING = ("plan", "rows", "checks", "entry")
 """Modules of an evaluation that plan, show, check and price: what computes never imports them."""
 
 
-OLD_NAMES = set(
-    ["found", "one", "own", "told", "said", "chosen", "over", "reads", "writes", "way_to", "tap", "machine", "zygote"]
-)
+OLD_NAMES = {"found", "one", "own", "told", "said", "chosen", "over", "reads", "writes", "machine"}
 """Names that say nothing of what they hold, or that docs/glossary.md has a better word for."""
 
 

@@ -6,8 +6,7 @@ the experiment that was asked for last. :func:`placed` puts a name there.
 
 Tokens, activations, codes and gates are inputs of many jobs. Their names are instances of the
 classes below, with their parts as fields, and the graph plans their jobs from these names alone.
-A *dataset key* is the name of a token set, followed by ``@`` and the model if it is not the original
-one.
+A *dataset key* names a token set, followed by ``@`` and the model if it is not the original one.
 """
 
 from typing import Any, Self
