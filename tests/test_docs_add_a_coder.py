@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.docs_pages import carry_out, configuration
 from tests.project import PROJECT
 
-PAGES = [PROJECT / "docs" / name for name in ("add-a-coder.md", "add-an-architecture.md")]
-BLOCK = re.compile(r"`(src/[^`]+\.py)`:\n\n```(python|diff)\n(.*?)```", re.DOTALL)
+PAGES = ("add-a-coder", "add-an-architecture")
 D, WIDTH, K = 16, 64, 5
 
 RUN = """
@@ -73,20 +72,8 @@ def checkout(tmp_path_factory) -> Path:
     """A copy of the library with everything that the pages say."""
     root = tmp_path_factory.mktemp("checkout")
     shutil.copytree(PROJECT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    blocks = [block for page in PAGES for block in BLOCK.findall(page.read_text("utf-8"))]
-    assert len(blocks) == 8
-    for path, language, text in blocks:
-        file = root / path
-        if language == "diff":
-            lines = text.splitlines(keepends=True)
-            before = "".join(line[1:] for line in lines if not line.startswith("+"))
-            assert before in file.read_text(), f"{path} no longer has the lines that the page shows"
-            file.write_text(file.read_text().replace(before, "".join(line[1:] for line in lines)))
-            continue
-        file.parent.mkdir(exist_ok=True)
-        if file.parent.name == "npz_topk":
-            (file.parent / "__init__.py").touch()
-        file.write_text(text)
+    for page in PAGES:
+        carry_out(page, root)
     return root
 
 
@@ -106,9 +93,8 @@ def done(checkout, arrays, tmp_path_factory) -> dict:
     source.mkdir(parents=True)
     np.savez(source / "coder.npz", **arrays)
     for page in PAGES:
-        (snippet,) = re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
-        snippet = snippet.replace("./coders/layer-2", str(source))
-        (folder / f"{page.stem}.yaml").write_text(snippet)
+        snippet = configuration(page).replace("./coders/layer-2", str(source))
+        (folder / f"{page}.yaml").write_text(snippet)
     environment = {**os.environ, "PYTHONPATH": f"{checkout / 'src'}:{PROJECT}"}
     run = subprocess.run(
         [sys.executable, "-c", RUN, str(folder)],

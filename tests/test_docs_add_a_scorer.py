@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -10,10 +9,9 @@ import sys
 import pytest
 import yaml
 
+from tests.docs_pages import carry_out, configuration
 from tests.project import PROJECT
 
-PAGE = PROJECT / "docs/add-a-scorer.md"
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DRIVER = """
 import json
 import sys
@@ -83,47 +81,17 @@ print(json.dumps({
 """
 
 
-def blocks():
-    """(language, file or None, text) of every code block of the page."""
-    for language, text in BLOCK.findall(PAGE.read_text()):
-        first, _, rest = text.partition("\n")
-        if first.startswith("# src/"):
-            yield language, first.removeprefix("# "), rest.lstrip("\n")
-        else:
-            yield language, None, text
-
-
-def apply(text: str, diff: str) -> str:
-    """`text` after the hunks of a diff, each of which must fit exactly one place."""
-    for hunk in diff.split("@@\n"):
-        lines = hunk.splitlines(keepends=True)
-        old = "".join(line[1:] for line in lines if line[0] in " -")
-        new = "".join(line[1:] for line in lines if line[0] in " +")
-        assert text.count(old) == 1, f"the page changes lines that are not there once:\n{old}"
-        text = text.replace(old, new)
-    return text
-
-
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     """What the library with the page's scorer says, in a process of its own."""
     folder = tmp_path_factory.mktemp("add-a-scorer")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(PROJECT / "src", folder / "src", ignore=ignore)
-    (folder / "src/latent_ledger/scorers/coin").mkdir()
-    (folder / "src/latent_ledger/scorers/coin/__init__.py").write_text("")
-    configuration = None
-    for language, name, text in blocks():
-        if language == "python":
-            (folder / name).write_text(text)
-        elif language == "diff":
-            path = folder / name
-            path.write_text(apply(path.read_text(), text))
-        else:
-            configuration = yaml.safe_load(text)
+    carry_out("add-a-scorer", folder)
+    overlay = json.dumps(yaml.safe_load(configuration("add-a-scorer")))
     run = subprocess.run(
         [
-            *(sys.executable, "-c", DRIVER, folder / "out", json.dumps(configuration)),
+            *(sys.executable, "-c", DRIVER, folder / "out", overlay),
             *(PROJECT / "config/tiny.yaml", PROJECT / "workflow/scripts/explain.py"),
         ],
         capture_output=True,
@@ -137,14 +105,9 @@ def done(tmp_path_factory):
     return answer
 
 
-def test_page_fits_on_one_page():
-    prose = BLOCK.sub("", PAGE.read_text())
-    assert len(prose.split()) < 260 and len(PAGE.read_text().splitlines()) < 130
-
-
 def test_page_makes_schema_and_registry_agree(done):
     assert done["enum"] == done["registry"]
-    assert done["enum"][-1] == "coin"
+    assert "coin" in done["enum"]
 
 
 def test_jobs_of_the_pages_scorer_get_its_settings_and_the_common_environment(done):

@@ -122,7 +122,7 @@ def digest(script: Path) -> str:
     [
         ("vllm/entry", "SERVER_START = 150.0", "SERVER_START = 99.0", False),
         ("vllm/entry", 'yield "arguments", f"{name} {say}"', 'yield "arguments", name', False),
-        ("registry", "kind.name: kind", "kind.name + '': kind", False),
+        ("registry", "path.parent.name: import", "path.parent.name + '': import", False),
         ("lexical/client", "ALPHA = 0.05", "ALPHA = 0.04", True),
         ("vllm/server", "PORTS = 3", "PORTS = 4", True),
     ],

@@ -27,7 +27,7 @@ from latent_ledger.lib.suggestions import comma_list, nearest, show
 
 FOLDER = Path(__file__).parent
 """Folder of ``schema.yaml`` and of the blocks that have separate files."""
-EVALUATIONS = FOLDER.parent / "evaluations"
+EVALUATIONS, SCORERS = FOLDER.parent / "evaluations", FOLDER.parent / "scorers"
 
 
 @cache
@@ -45,7 +45,6 @@ def schema() -> dict[str, Any]:
             if "$ref" in part:
                 placed.add((FOLDER / part["$ref"]).resolve())
                 parts[name] = read_yaml(FOLDER / part["$ref"])
-    _fill_enums(content)
     for file in sorted(EVALUATIONS.glob("*/schema.yaml")):
         if file.resolve() not in placed:
             block = top["evaluations"]["properties"][file.parent.name] = read_yaml(file)
@@ -53,21 +52,32 @@ def schema() -> dict[str, Any]:
                 raise LedgerError(
                     f'{file}: its properties lack `select: {{$ref: "#/$defs/select"}}`.'
                 )
+    _fill(content)
     return content
 
 
-ENTRIES = {"architectures": tuple(ARCHITECTURES), "coder formats": formats.NAMES}
+ENTRIES = {
+    "architectures": tuple(ARCHITECTURES),
+    "coder formats": formats.NAMES,
+    "scorers": sorted(path.parent.name for path in SCORERS.glob("*/entry.py")),
+}
 """Annotation ``x-names`` -> the names of a registry, which are the values a key may have."""
 
 
-def _fill_enums(part: Any) -> None:
-    """Give every key below `part` that names a registry the registry's names as its ``enum``."""
+def _fill(part: Any) -> None:
+    """Give every key below `part` that names a registry the registry's names as its ``enum``.
+
+    A mapping with ``x-settings`` gets the keys of every ``schema.yaml`` in that room's folders.
+    """
     if isinstance(part, dict):
         if "x-names" in part:
             part["enum"] = list(ENTRIES[part["x-names"]])
+        if "x-settings" in part:
+            for file in sorted((FOLDER.parent / part["x-settings"]).glob("*/schema.yaml")):
+                part["properties"] |= read_yaml(file)
         part = list(part.values())
     for below in part if isinstance(part, list) else ():
-        _fill_enums(below)
+        _fill(below)
 
 
 def resolve(part: Mapping[str, Any]) -> Mapping[str, Any]:

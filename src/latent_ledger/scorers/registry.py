@@ -1,20 +1,22 @@
 """The registry of scorers: the description of each backend, for checks, plan, costs and ledger.
 
-A new backend is a folder with an entry and a client, one import and one entry here, and its name in
-the schema; see ``docs/add-a-scorer.md``. Scoring by embeddings asks no scorer: see
-:mod:`latent_ledger.scorers.embedding`.
+A backend is a folder with an entry, a client and, if it has settings of its own, their schema; the
+folder is all that a new one needs. See ``docs/add-a-scorer.md``. Scoring by embeddings asks no
+scorer: see :mod:`latent_ledger.scorers.embedding`.
 """
 
 from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.scorers.kind import ScorerKind
-from latent_ledger.scorers.lexical.entry import KIND as LEXICAL
-from latent_ledger.scorers.openai.entry import KIND as OPENAI
-from latent_ledger.scorers.vllm.entry import KIND as VLLM
 
-SCORERS = {kind.name: kind for kind in (LEXICAL, OPENAI, VLLM)}
+SCORERS: dict[str, ScorerKind] = {
+    path.parent.name: import_module(f"latent_ledger.scorers.{path.parent.name}.entry").KIND
+    for path in sorted(Path(__file__).parent.glob("*/entry.py"))
+}
 """Backend -> its description."""
 
 
