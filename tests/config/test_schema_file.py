@@ -7,7 +7,7 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from latent_ledger.config.coder_specs import coder_specs
+from latent_ledger.config.coder_specs import FAIR, coder_specs
 from latent_ledger.config.problems import dotted
 from latent_ledger.config.reading import read_yaml
 from latent_ledger.config.schema_file import complete, problems, resolve, schema
@@ -105,6 +105,15 @@ def test_the_schemas_defaults_and_examples_are_valid_and_nothing_is_undescribed(
 
     Draft202012Validator.check_schema(schema())
     walk(schema())
+
+
+def test_a_family_may_allow_differences_in_the_fields_that_fairness_compares():
+    comparisons = schema()["properties"]["comparisons"]["properties"]
+    family = comparisons["families"]["additionalProperties"]["properties"]
+    allowed = set(family["allow_unfair"]["items"]["enum"])
+    assert allowed <= set(FAIR)
+    # All coders share these two: a single coder cannot have another value.
+    assert set(FAIR) - allowed == {"dead_feature_threshold", "checkpoint_steps"}
 
 
 def test_numbers_have_one_form(tiny):

@@ -74,10 +74,11 @@ class Job:
     def from_snakemake(cls, snakemake: Any, rule: str | None = None) -> Job:
         """Unpack the object that Snakemake injects into a script.
 
-        `rule` names the action where several rules share one script. The key ``parts`` of the param
+        `rule` names the action where several rules share one script. Expects the params
+        ``settings``, ``code``, ``env`` and ``store``, the log ``record``, and the resource
+        ``recompute`` (1 when a person forced the rule). The key ``parts`` of the param
         ``settings`` maps a part's name to settings of its own, in the order of the outputs.
         """
-
         rule, params = rule or snakemake.rule, snakemake.params
         parts = params.settings.get("parts") or [""]
         return cls(

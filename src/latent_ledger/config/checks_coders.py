@@ -46,21 +46,21 @@ def _layers(config: dict[str, Any]) -> Iterator[Problem]:
 @needs_sections("coders")
 def _sites(config: dict[str, Any]) -> Iterator[Problem]:
     for name, coder in config["coders"].items():
-        kind = ARCHITECTURES[coder["architecture"]]
+        architecture = ARCHITECTURES[coder["architecture"]]
         input_hook, output_hook = coder["input_hook"], coder["output_hook"]
         later = list(HookPointName)[HookPointName(input_hook).depth + 1 :]
-        if output_hook in ([input_hook] if kind.autoencodes else later):
+        if output_hook in ([input_hook] if architecture.autoencodes else later):
             continue
         key = "output_hook"
-        if kind.autoencodes:
-            other = next(kind.label for kind in ARCHITECTURES.values() if not kind.autoencodes)
+        if architecture.autoencodes:
+            other = next(entry.label for entry in ARCHITECTURES.values() if not entry.autoencodes)
             what = f"writes what it reads, {input_hook}; remove this key, or make the coder {other}"
         elif later:
             known = comma_list(later)
             what = f"that reads {input_hook} must write one of {known}, not {output_hook}"
         else:
             key, what = "input_hook", f"cannot read {input_hook}: nothing comes after it"
-        yield Problem(("coders", name, key), f"{kind.label} {what}")
+        yield Problem(("coders", name, key), f"{architecture.label} {what}")
 
 
 @needs_sections("coders")

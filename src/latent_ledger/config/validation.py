@@ -93,13 +93,13 @@ def _complete_sites(coders: dict[str, dict[str, Any]]) -> list[Problem]:
     """Fill the hook points that follow from an architecture; one problem per coder without one."""
     siteless = []
     for name, coder in coders.items():
-        kind = ARCHITECTURES[coder["architecture"]]
-        if kind.input_hook is not None:
-            coder.setdefault("input_hook", kind.input_hook)
+        architecture = ARCHITECTURES[coder["architecture"]]
+        if architecture.input_hook is not None:
+            coder.setdefault("input_hook", architecture.input_hook)
         if "input_hook" in coder:
-            coder.setdefault("output_hook", kind.output_hook or coder["input_hook"])
+            coder.setdefault("output_hook", architecture.output_hook or coder["input_hook"])
         else:
-            what = f"missing; {kind.label} names one of {comma_list(HookPointName)}"
+            what = f"missing; {architecture.label} names one of {comma_list(HookPointName)}"
             siteless.append(Problem(("coders", name, "input_hook"), what))
     return siteless
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning.stage import Metric, named
 
 
@@ -31,6 +32,14 @@ def digits_for(metric: Metric) -> int:
     """Decimals that show a difference: three, or four below 0.01."""
     low, high = metric.get("ci") or (metric["estimate"], metric["estimate"])
     return 3 if max(abs(low), abs(high)) >= 0.01 else 4
+
+
+def hook_point_note(hook_point: str) -> str:
+    """Caveat for a coder that does not read the residual stream, after a space; else empty."""
+    point = HookPoint.parse(hook_point).point
+    if point == HookPointName.RESID_POST:
+        return ""
+    return f" Input hook {point}; not comparable with SAEs on the residual."
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]], right: Iterable[int] = ()) -> str:

@@ -26,7 +26,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import digest_json
 from latent_ledger.planning.stage import by_name, each
 
-KIND = "reference"
+ROW_TYPE = "reference"
 SUPERSEDED = "superseded"
 
 
@@ -50,7 +50,7 @@ def earlier(name: str, entry: Mapping[str, Any]) -> list[Row]:
         values = {"date": version["date"], "label": SUPERSEDED}
         values["key_results"] = f"reference: {version['said']}"
         values["notes"] = f"Superseded by its author: {version['reason']}"
-        rows.append(make_row(name, KIND, values))
+        rows.append(make_row(name, ROW_TYPE, values))
     return rows
 
 
@@ -65,7 +65,7 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
         row = rows[name]
         notes = " ".join(filter(None, (row.values["notes"], quoted(entry))))
         values = {**row.values, "label": label, "notes": notes}
-        return dataclasses.replace(row, values=values, facts={**row.facts, KIND: facts})
+        return dataclasses.replace(row, values=values, facts={**row.facts, ROW_TYPE: facts})
     columns = {
         name: each(filter(None, (row.values[name] for row in sources)), " + ")
         for name in sources[0].values
@@ -84,12 +84,12 @@ def judge(name: str, entry: Mapping[str, Any], rows: Mapping[str, Row]) -> Row:
     closure = {path: made_by for source in sources for path, made_by in source.closure.items()}
     return make_row(
         name,
-        KIND,
+        ROW_TYPE,
         values,
         metrics=[record for record in records if record],
         key=key,
         closure=closure if key else {},
-        facts={KIND: facts},
+        facts={ROW_TYPE: facts},
     )
 
 
@@ -146,9 +146,9 @@ def section(current: Sequence[Row]) -> str:
     """Every entry with its measurements: the reported value, ours, and whether ours is within."""
     lines: list[tuple[str, ...]] = []
     for row in current:
-        if KIND not in row.facts:
+        if ROW_TYPE not in row.facts:
             continue
-        entry, measured = row.facts[KIND]["entry"], row.facts[KIND]["measurements"]
+        entry, measured = row.facts[ROW_TYPE]["entry"], row.facts[ROW_TYPE]["measurements"]
         first = (f"`{row.run_id}`", entry["label"], row.label)
         for measurement in measured:
             lines.append((*first, *_cells(measurement)))

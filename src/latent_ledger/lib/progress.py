@@ -5,8 +5,11 @@ One line every few seconds, never a carriage return: a log of a long job stays a
 
 from __future__ import annotations
 
+import io
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 EVERY = 5.0
 """Seconds between two lines."""
@@ -49,3 +52,10 @@ class Progress:
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is None:
             self.say()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence of a library that prints several lines per step of its own."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield

@@ -39,12 +39,12 @@ LAYOUTS = {
 
 def layout_of(model: nn.Module) -> Layout:
     """The layout of a causal language model. Raises :class:`LedgerError` for an unknown one."""
-    kind = cast(Any, model).config.model_type
-    layout = LAYOUTS.get(kind) or _like_llama(model)
+    model_type = cast(Any, model).config.model_type
+    layout = LAYOUTS.get(model_type) or _like_llama(model)
     if layout is None:
         raise LedgerError(
-            f"The architecture {kind!r} is not known: say where its blocks and MLPs are by adding "
-            f"a Layout for {kind!r} to LAYOUTS in src/latent_ledger/models/hooks.py."
+            f"The architecture {model_type!r} is not known: say where its blocks and MLPs are by "
+            f"adding a Layout for {model_type!r} to LAYOUTS in src/latent_ledger/models/hooks.py."
         )
     return layout
 

@@ -17,8 +17,8 @@ from latent_ledger.planning.stage import (
     dataset,
 )
 from latent_ledger.planning.text import budget
-from latent_ledger.resources.memory import PROCESS
-from latent_ledger.resources.work import DOWNLOAD, GIB, MB, Cost, Planned, Work
+from latent_ledger.resources.memory import GIB, PROCESS
+from latent_ledger.resources.work import DOWNLOAD, MB, Cost, Planned, Work
 
 TRAINED_ON = "coder"
 """Token set that coders are trained on."""

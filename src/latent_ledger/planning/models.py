@@ -19,8 +19,8 @@ from latent_ledger.planning.stage import (
     embedded,
     model_columns,
 )
-from latent_ledger.resources.memory import resident
-from latent_ledger.resources.work import DOWNLOAD, GIB, MB, Cost, Planned, Work
+from latent_ledger.resources.memory import GIB, resident
+from latent_ledger.resources.work import DOWNLOAD, MB, Cost, Planned, Work
 
 
 def model_settings(config: Config, name: str = ORIGINAL) -> Settings:

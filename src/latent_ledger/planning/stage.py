@@ -199,8 +199,8 @@ def model_columns(config: Config, model: str = ORIGINAL) -> dict[str, str]:
 
 
 def coder_columns(config: Config, spec: CoderSpec, evaluation: str = "") -> dict[str, str]:
-    """Site, kind, width, sparsity and seed of a coder's row."""
-    name = kind(spec)
+    """Site, architecture, width, sparsity and seed of a coder's row."""
+    name = architecture_and_weights(spec)
     return {
         **model_columns(config, spec.model),
         "hookpoint": str(spec.site),
@@ -209,8 +209,8 @@ def coder_columns(config: Config, spec: CoderSpec, evaluation: str = "") -> dict
     }
 
 
-def kind(spec: CoderSpec) -> str:
-    """A coder's architecture, after the kind of its weights if not all of them are learnt.
+def architecture_and_weights(spec: CoderSpec) -> str:
+    """A coder's architecture, after its weights if not all of them are learnt.
 
     A coder of a re-randomised model may have trained weights: the column of the model says which.
     """

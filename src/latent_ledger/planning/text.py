@@ -59,9 +59,9 @@ def budget(config: Config, token_set: str, base: str = ORIGINAL) -> int:
 def jobs(config: Config) -> Jobs:
     """The corpus' parts, all by one job, and the concepts where there is probing."""
     settings, planned = corpus_settings(config), {}
-    for name, its_own in settings.pop("parts").items():
+    for name, fields in settings.pop("parts").items():
         planned[paths.corpus(name)] = PlannedJob(
-            "corpus", {**settings, **its_own}, record="corpus.json"
+            "corpus", {**settings, **fields}, record="corpus.json"
         )
     if "probing" in config["evaluations"]:
         planned[paths.CONCEPTS] = PlannedJob(

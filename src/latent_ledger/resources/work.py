@@ -15,7 +15,7 @@ from latent_ledger.config.coder_specs import ORIGINAL, CoderSpec, base_block
 from latent_ledger.resources.memory import PROCESS
 from latent_ledger.resources.transformer import BYTES, Architecture
 
-MB, GIB = 1e6, 1024**3
+MB = 1e6
 DOWNLOAD = 1e8
 """Bytes per second from the Hugging Face hub."""
 PROBE = 2e6

@@ -151,7 +151,7 @@ def _draw(
     half = count // 2
     candidates = [(text, label) for text, label in pool.items() if sides[text] == split]
     drawn = _first_of_each_label(candidates, half)
-    if len(drawn) < count:
+    if len(drawn) < 2 * half:
         have = Counter(label for _, label in candidates)
         raise LedgerError(
             f"The concept {concept!r} has {have[1]} positive and {have[0]} negative texts for "

@@ -10,6 +10,7 @@ import pytest
 from latent_ledger.artifacts.provenance import Project
 from latent_ledger.artifacts.store import Manifest
 from latent_ledger.coders.formats import registry
+from latent_ledger.evaluations.gates import fidelity
 from latent_ledger.evaluations.gates import rows as gates_rows
 from latent_ledger.experiment import load
 from latent_ledger.lib.files import write_json
@@ -123,7 +124,8 @@ def test_fidelity_is_read_with_its_counts_and_its_wrong_variant(config, tmp_path
     assert finding.reference == {"value": 1.0, "tolerance": 0.0}
     assert finding.main["estimate"] == 1.0
     assert "on 512 random and 2,048 real rows (n=2,560 rows)" in finding.key_results
-    assert "a value 2.0e-07, of an output 3.0e-07" in finding.key_results
+    bound = f"{fidelity.RELATIVE_ERROR:.0e}"
+    assert f"a value 2.0e-07, of an output 3.0e-07 (bound {bound})" in finding.key_results
     assert "3 rows with a tie" in finding.key_results
     assert finding.notes == (
         "With apply_b_dec_to_input=False the same check fails: Jaccard 0.25 and 0.22."

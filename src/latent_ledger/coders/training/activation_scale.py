@@ -5,9 +5,11 @@ model writes MLP outputs forty times smaller than a trained one does, so that it
 fail by the recipe and not by the model. A coder of such a model is therefore trained on activations
 divided by their root mean square, and the units are folded back into its weights afterwards::
 
-    W_enc *= writes / reads    b_enc *= writes    W_skip *= writes / reads    b_dec *= writes
+    W_enc *= output_hook / input_hook     b_enc *= output_hook
+    W_skip *= output_hook / input_hook    b_dec *= output_hook
 
-which leaves the decoder as it is. Units are powers of two, so that nothing is rounded.
+where ``input_hook`` and ``output_hook`` are the units of either side. This leaves the decoder as it
+is. Units are powers of two, so that nothing is rounded.
 """
 
 from __future__ import annotations

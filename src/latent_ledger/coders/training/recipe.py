@@ -24,7 +24,7 @@ from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.hook_points import CoderSite
 
 CHOICES: dict[str, Collection[str]] = {
-    "architecture": [name for name, kind in ARCHITECTURES.items() if kind.trainer == "sparsify"],
+    "architecture": [name for name, entry in ARCHITECTURES.items() if entry.trainer == "sparsify"],
     "weights": LEARNT,
     "optimizer": ("signum", "adam", "muon"),
 }

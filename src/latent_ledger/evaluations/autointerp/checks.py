@@ -74,18 +74,16 @@ def _scorers(config: dict[str, Any]) -> Iterator[Problem]:
     properties = schema()["properties"]["evaluations"]["properties"][NAME]["properties"]
     settings = properties["scorers"]["additionalProperties"]["properties"]
     for name, scorer in block.get("scorers", {}).items():
-        path, kind = (*WHERE, "scorers", name), kind_of(scorer)
-        for key in kind.needs:
+        path, backend = (*WHERE, "scorers", name), kind_of(scorer)
+        for key in backend.needs:
             if scorer[key] is None:
-                yield Problem((*path, key), f"missing; a scorer of backend {kind.name} needs it")
+                yield Problem((*path, key), f"missing; a scorer of backend {backend.name} needs it")
         for key, value in scorer.items():
-            if key not in kind.settings and value != settings[key].get("default"):
-                takers = comma_list(
-                    name for name, other in SCORERS.items() if key in other.settings
-                )
-                what = f"is for backend {takers}; a scorer of backend {kind.name} does not take it"
-                yield Problem((*path, key), what)
-        for key, message in kind.problems(scorer):
+            if key not in backend.settings and value != settings[key].get("default"):
+                takers = comma_list(taker for taker, b in SCORERS.items() if key in b.settings)
+                what = f"a scorer of backend {backend.name} does not take it"
+                yield Problem((*path, key), f"is for backend {takers}; {what}")
+        for key, message in backend.problems(scorer):
             yield Problem((*path, key), message)
         if name in block["encoders"]:
             yield Problem(path, "this name is an encoder's too; choose another")

@@ -79,8 +79,10 @@ def measure_concept(
     fired = firing(codes[task.train])
     live = live_latents(fired, layers, largest, task.concept)
     latents, differences = attribute(codes[task.train], labels, layers, largest)
-    both = np.concatenate([task.train, task.test]), np.concatenate([labels, task.test_labels])
-    leaked, _ = attribute(codes[both[0]], both[1], layers, largest)
+    every, all_labels = (
+        np.concatenate(parts) for parts in ([task.train, task.test], [labels, task.test_labels])
+    )
+    leaked, _ = attribute(codes[every], all_labels, layers, largest)
     token_ids = select_latents(bag[task.train], labels)[0][: largest * len(layers)]
 
     dense = {"ceiling": _dense(codes, task), "raw": _dense(features["raw"], task)}

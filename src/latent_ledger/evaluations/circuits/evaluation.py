@@ -1,7 +1,8 @@
 """Circuits of one coder or of several layers: from token set, activations and codes to metrics.
 
 Names of metrics end in ``_top<K>`` (K latents of every layer) and, for one concept, in
-``/<concept>``. A metric without a concept is over the test examples of all concepts.
+``/<concept>``. A metric without a concept is over the test examples of all concepts. The algorithm
+stands in :mod:`latent_ledger.evaluations.circuits.entry`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -14,9 +14,9 @@ from latent_ledger.planning.stage import (
     PlannedJob,
     RowPlan,
     Settings,
+    architecture_and_weights,
     dataset,
     each,
-    kind,
     model_columns,
     size_columns,
 )
@@ -85,7 +85,7 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
     planned = measured(config, NAME, TOKEN_SET, "circuit", "circuit")
     for name, coders in multilayer_coders(config).items():
         path = paths.evaluation(MULTILAYER, name)
-        kinds = each(map(kind, coders), " + ")
+        kinds = each(map(architecture_and_weights, coders), " + ")
         columns = {
             **model_columns(config, coders[0].model),
             "hookpoint": " + ".join(str(spec.site) for spec in coders),

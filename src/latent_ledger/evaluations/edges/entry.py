@@ -25,8 +25,8 @@ does not trace attention; edges join the top nodes only.
 from latent_ledger.evaluations.edges import plan, rows
 from latent_ledger.evaluations.edges.checks import CHECKS
 from latent_ledger.planning.stage import Evaluation
-from latent_ledger.resources.memory import resident
-from latent_ledger.resources.work import GIB, MB, Cost, Planned, Work
+from latent_ledger.resources.memory import GIB, resident
+from latent_ledger.resources.work import MB, Cost, Planned, Work
 
 
 def _edges(job: Planned) -> Work:

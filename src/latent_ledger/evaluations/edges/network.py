@@ -110,7 +110,7 @@ class Network:
         self.model = model
         self.sites: list[Site] = []
         self._chain: dict[HookPoint, list[tuple[int, bool]]] = defaultdict(list)
-        for name, coder in sorted(coders.items(), key=_depth):
+        for name, coder in sorted(coders.items(), key=lambda item: _depth(item[1])):
             site = Site(coder, name, len(self.sites), len(self))
             self.sites.append(site)
             if not coder.site.autoencodes:
@@ -187,6 +187,6 @@ def pin(value: Tensor) -> Edit:
     return lambda x, y: value
 
 
-def _depth(named: tuple[str, SparseCoder]) -> tuple[int, int]:
-    hook_point = named[1].site.output_hook
+def _depth(coder: SparseCoder) -> tuple[int, int]:
+    hook_point = coder.site.output_hook
     return hook_point.layer, hook_point.point.depth

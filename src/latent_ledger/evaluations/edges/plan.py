@@ -8,9 +8,9 @@ from latent_ledger.planning.stage import (
     PlannedJob,
     RowPlan,
     Settings,
+    architecture_and_weights,
     coder_columns,
     each,
-    kind,
     size_columns,
     without,
 )
@@ -60,7 +60,7 @@ def rows(config: Config, jobs: Jobs) -> list[RowPlan]:
         columns = {
             **coder_columns(config, members[0], NAME),
             "hookpoint": ", ".join(str(spec.site) for spec in members),
-            "coder_type": f"graph ({each(map(kind, members), ', ')})",
+            "coder_type": f"graph ({each(map(architecture_and_weights, members), ', ')})",
             **{
                 name: each((size_columns(spec)[name] for spec in members), ", ")
                 for name in ("width", "sparsity", "seed")

@@ -52,8 +52,10 @@ def produce(settings: Mapping[str, Any], tokens: Path, raw: Path, out: Path) -> 
 
     `settings`: concepts, top_k, examples (at most so many training examples per concept and class;
     their number sets the run time), shuffles (of each sort and concept), seed. `tokens`: a token
-    set of layout "examples"; `raw`: one hook point over it. Raises
-    :class:`~latent_ledger.lib.errors.GateError` naming the probe that is farthest from chance.
+    set of layout "examples"; `raw`: one hook point over it. Returns facts: bound,
+    false alarm, largest deviation, and the mean AUROC of the true labels, which shows that there
+    was something to shuffle away. Raises :class:`~latent_ledger.lib.errors.GateError` naming the
+    probe that is farthest from chance.
     """
     tasks = probing.read_tasks(Path(tokens), settings["concepts"])
     pooled = probing.pooled_features(Path(tokens), Path(raw), None)["raw"]

@@ -131,9 +131,9 @@ def true_means(targets: ActivationShards, doc_ids: torch.Tensor) -> tuple[np.nda
     for shard in targets.shards():
         inside = shard["doc_ids"] >= 0
         bos = (shard["positions"] == 0) & used[shard["contexts"].long()]
-        for kind, kept in enumerate((inside, inside | bos)):
-            sums[kind] += shard["activations"][kept].double().sum(0).numpy()
-            counts[kind] += int(kept.sum())
+        for place, kept in enumerate((inside, inside | bos)):
+            sums[place] += shard["activations"][kept].double().sum(0).numpy()
+            counts[place] += int(kept.sum())
     mean, mean_with_bos = sums / counts[:, None]
     return mean, mean_with_bos
 

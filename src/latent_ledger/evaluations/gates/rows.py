@@ -21,7 +21,7 @@ def read_fidelity(payload: Payload) -> Finding:
         max(metric["estimate"] for metric in metrics if metric["name"].startswith(name))
         for name in ("value_error", "output_error")
     )
-    rows = " and ".join(f"{count:,} {kind}" for kind, count in facts["rows"].items())
+    rows = " and ".join(f"{count:,} {name}" for name, count in facts["rows"].items())
     text = (
         f"Jaccard {by['jaccard']['estimate']:.3f} against {facts['against']} on {rows} rows "
         f"(n={by['jaccard']['n']:,} rows); largest relative error of a value {value_error:.1e}, "

@@ -4,8 +4,8 @@ from latent_ledger.evaluations.reconstruction import plan, rows
 from latent_ledger.evaluations.reconstruction.checks import CHECKS
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Evaluation
-from latent_ledger.resources.memory import resident
-from latent_ledger.resources.work import GIB, MB, Cost, Planned, Work, resampling
+from latent_ledger.resources.memory import GIB, resident
+from latent_ledger.resources.work import MB, Cost, Planned, Work, resampling
 
 
 def _reconstruction(job: Planned) -> Work:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import count, interval, per_coder, share
+from latent_ledger.evaluations.formatting import count, hook_point_note, interval, per_coder, share
 from latent_ledger.evaluations.sae_probes.plan import NAME
-from latent_ledger.evaluations.saebench.rows import hook_point_note
 from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
 
 
@@ -29,7 +28,7 @@ def read(row: RowPlan, payload: Payload) -> Finding:
         f"{interval(gap, signed=True)}, better on {share(win)} of the data sets"
     )
     notes = "Texts that trained the model or a coder, or share a passage with one, are left out."
-    notes += hook_point_note(payload)
+    notes += hook_point_note(payload.facts["hook_point"])
     if len(seeds) > 1:
         notes += f" Seed sd {by[f'seed_sd_k{k}']['estimate']:.4f}."
     return Finding(text, main=main, null=0.5, notes=notes, metrics=metrics)

@@ -22,8 +22,8 @@ import torch
 from sae_probes import utils_data
 from sklearn.exceptions import ConvergenceWarning
 
-from latent_ledger.evaluations.saebench.upstream import quiet
 from latent_ledger.lib.errors import LedgerError
+from latent_ledger.lib.progress import quiet
 from latent_ledger.models.shards import ActivationShards
 
 MODEL = "cached"

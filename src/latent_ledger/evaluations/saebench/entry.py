@@ -11,8 +11,8 @@ from latent_ledger.evaluations.saebench import plan, rows
 from latent_ledger.evaluations.saebench.checks import CHECKS
 from latent_ledger.planning import paths
 from latent_ledger.planning.stage import Evaluation
-from latent_ledger.resources.memory import PROCESS, resident
-from latent_ledger.resources.work import GIB, MB, PROBE, Cost, Planned, Work, resampling
+from latent_ledger.resources.memory import GIB, PROCESS, resident
+from latent_ledger.resources.work import MB, PROBE, Cost, Planned, Work, resampling
 
 
 def _saebench_core(job: Planned) -> Work:

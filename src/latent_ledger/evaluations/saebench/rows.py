@@ -4,9 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from latent_ledger.artifacts.store import Payload
-from latent_ledger.evaluations.formatting import count, interval, per_coder, table
+from latent_ledger.evaluations.formatting import (
+    count,
+    hook_point_note,
+    interval,
+    per_coder,
+    table,
+)
 from latent_ledger.evaluations.saebench.plan import CORE, NAME
-from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.planning.stage import Finding, Metric, RowPlan, metrics_of, named
 
 
@@ -35,16 +40,8 @@ def read_probing(row: RowPlan, payload: Payload) -> Finding:
         text += f"; k={ks[0]} by data set: {each}"
     units = "data sets" if len(datasets) > 1 else "classes"
     notes = f"SAEBench gives no values per example; the interval is over {units}."
-    notes += hook_point_note(payload)
+    notes += hook_point_note(payload.facts["hook_point"])
     return Finding(text, main=by[f"top_{ks[0]}"], null=0.5, notes=notes, metrics=metrics)
-
-
-def hook_point_note(payload: Payload) -> str:
-    """Caveat for a coder that does not read the residual stream, after a space; else empty."""
-    point = HookPoint.parse(payload.facts["hook_point"]).point
-    if point == HookPointName.RESID_POST:
-        return ""
-    return f" Input hook {point}; not comparable with SAEs on the residual."
 
 
 def read_core(row: RowPlan, payload: Payload) -> Finding:

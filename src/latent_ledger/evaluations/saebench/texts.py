@@ -40,8 +40,8 @@ def produce(settings: Mapping[str, Any], out: Path) -> dict[str, Any]:
                     places.setdefault((split, name, text, seen[text]), {})[size] = place
                     seen[text] += 1
     rows = (
-        (number, name, 1, split, text, text_digest(text), *(by.get(size, -1) for size in sizes))
-        for number, ((split, name, text, _), by) in enumerate(places.items())
+        (name, 1, split, text, text_digest(text), *(by.get(size, -1) for size in sizes))
+        for (split, name, text, _), by in places.items()
     )
     schema = pa.schema([*EXAMPLES, *((order_column(size), pa.int32()) for size in sizes)])
     write_rows(rows, schema, out / "examples.parquet")

@@ -4,24 +4,18 @@ Under the checks sae_bench 0.6.0 does not import with the pinned versions of bea
 importing this module before ``sae_bench`` turns them off.
 """
 
-import io
 import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import torch
 from jaxtyping import config
 
+from latent_ledger.lib.progress import quiet
+
+__all__ = ["quiet", "seed_generators"]
+
 os.environ["JAXTYPING_DISABLE"] = "1"  # for a jaxtyping that is imported later, in a worker
 config.update("jaxtyping_disable", True)  # for the one that may have been imported already
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Discard the output of a benchmark that prints several lines per probe."""
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        yield
 
 
 def seed_generators(seed: int) -> None:

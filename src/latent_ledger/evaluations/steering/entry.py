@@ -3,8 +3,8 @@
 from latent_ledger.evaluations.steering import plan, rows
 from latent_ledger.evaluations.steering.checks import CHECKS
 from latent_ledger.planning.stage import Evaluation
-from latent_ledger.resources.memory import resident
-from latent_ledger.resources.work import GIB, MB, Cost, Planned, Work
+from latent_ledger.resources.memory import GIB, resident
+from latent_ledger.resources.work import MB, Cost, Planned, Work
 
 
 def _steering(job: Planned) -> Work:

@@ -21,8 +21,8 @@ def to_saelens(coder: SparsifyCoder, device: str = "cpu") -> SAE:
     if not coder.transcodes:
         return _sae(coder, APPLY_B_DEC_TO_INPUT, device)
     config = sizes(coder) | {"k": coder.k, "apply_b_dec_to_input": False, "d_out": coder.d_in}
-    kind = TopKSkipTranscoder if "W_skip" in coder.weights else TopKTranscoder
-    return filled(kind(kind.config(**config)), _weights(coder), device)
+    transcoder = TopKSkipTranscoder if "W_skip" in coder.weights else TopKTranscoder
+    return filled(transcoder(transcoder.config(**config)), _weights(coder), device)
 
 
 def wrong_variant(coder: SparsifyCoder, device: str = "cpu") -> WrongVariant | None:
