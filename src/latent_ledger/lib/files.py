@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +90,22 @@ def sha256_file(path: Path) -> str:
     """sha256 of a file's content, as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal(file: Path, path: Path) -> Path:
+    """Rename a finished file to `path` with its sha256, for :func:`sealed`; the new path."""
+    return file.replace(path.with_name(f"{path.stem}.{sha256_file(file)}{path.suffix}"))
+
+
+def sealed(path: Path) -> Path | None:
+    """The newest file that was sealed as `path` and is unchanged; a changed one is set aside."""
+    files = path.parent.glob(f"{path.stem}.*{path.suffix}")
+    for file in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+        if file.stem == f"{path.stem}.{sha256_file(file)}":
+            return file
+        file.replace(file.with_suffix(".corrupt"))
+        print(f"{file} has changed since it was written: set aside, made anew.", file=sys.stderr)
+    return None
 
 
 def local(source: str) -> Path:

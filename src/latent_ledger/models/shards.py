@@ -14,7 +14,6 @@ A row is one non-padding position; concatenated shards give token order. All hoo
 token set share their shard boundaries, so row `i` of two hook points is the same token.
 """
 
-import contextlib
 import functools
 import os
 from collections.abc import Iterator, Mapping
@@ -87,18 +86,6 @@ def map_shard(path: Path, rows: int, d: int) -> dict[str, torch.Tensor]:
             "folder and capture again."
         )
     return columns
-
-
-def is_whole(path: Path, side: dict[str, torch.Tensor], d: int, dtype: torch.dtype) -> bool:
-    """Whether `path` is a finished shard with the expected rows; a broken one is removed."""
-    with contextlib.suppress(LedgerError):
-        columns = map_shard(path, len(side["positions"]), d)
-        if columns["activations"].dtype == dtype and all(
-            torch.equal(columns[name], side[name]) for name in SIDE_COLUMNS
-        ):
-            return True
-    path.unlink(missing_ok=True)
-    return False
 
 
 class ShardBuffer:
