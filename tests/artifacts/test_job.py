@@ -222,7 +222,7 @@ def test_the_second_process_waits_for_the_key_and_restores_it(tmp_path):
     second = start(tmp_path, "second")
     line = second.stderr.readline()
     (tmp_path / "go on").touch()
-    assert line == "another process computes the same result: waiting.\n"
+    assert line == "demo: waiting for a process that computes it.\n"
     assert [process.wait(60) for process in (first, second)] == [0, 0]
     records = [read_json(tmp_path / name / "record.json") for name in ("first", "second")]
     assert [record["status"] for record in records] == ["done", "restored"]

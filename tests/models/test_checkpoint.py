@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+from pathlib import Path
 
 import pytest
 import torch
 
+from latent_ledger.lib.errors import LedgerError
 from latent_ledger.models.checkpoint import Checkpoint
 from tests.tiny_models import DAMAGE, flip_a_bit
 
@@ -60,6 +64,25 @@ def test_a_kill_between_two_states_leaves_one_to_go_on_from(tmp_path):
     assert checkpoint.load()["step"] == 2
     flip_a_bit(new)
     assert checkpoint.load()["step"] == 1
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_state(tmp_path, monkeypatch):
+    """torch hides the disk's error behind an assertion of its own writer."""
+
+    class FullAfter1000(io.FileIO):
+        def write(self, content):
+            if self.tell() > 1000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(content)
+
+    checkpoint = Checkpoint(tmp_path, "run")
+    checkpoint.save(state(1))
+    monkeypatch.setattr(Path, "open", lambda path, mode: FullAfter1000(path, mode))
+    with pytest.raises(LedgerError, match=r"state\.pt is full: free some space"):
+        checkpoint.save(state(2))
+    monkeypatch.undo()
+    assert checkpoint.load()["step"] == 1
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_state_of_another_run_is_not_loaded(tmp_path, capsys):

@@ -131,7 +131,7 @@ class Job:
             if missing and self.threads == 1 and (code := fork_server.run_script()) is not None:
                 return _end_as(code)
             if missing:
-                with self.store.computing(map(self.key, missing)):
+                with self.store.computing(self.rule, map(self.key, missing)):
                     missing, run = self._restore_held(missing)  # another process may have ended
                     run = self._compute(compute, missing) if missing else run
             write_json(self.record, run)

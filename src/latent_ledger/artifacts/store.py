@@ -183,8 +183,8 @@ class Store:
     # -- writing --------------------------------------------------------------------------------
 
     @contextmanager
-    def computing(self, keys: Iterable[str]) -> Iterator[None]:
-        """Compute `keys` alone: another process that wants one waits until this one ends.
+    def computing(self, rule: str, keys: Iterable[str]) -> Iterator[None]:
+        """Compute `keys` alone: another process that needs one waits until this one ends.
 
         The lock of a key is a byte of a single file, which the system frees however a process ends.
         """
@@ -196,7 +196,7 @@ class Store:
                 try:
                     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
                 except BlockingIOError:
-                    print("another process computes the same result: waiting.", file=sys.stderr)
+                    print(f"{rule}: waiting for a process that computes it.", file=sys.stderr)
                     fcntl.lockf(file, fcntl.LOCK_EX, 1, byte)
                 except OSError as error:
                     fault = f"{self.root} has no file locks ({error.strerror})"

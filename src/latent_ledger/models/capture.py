@@ -147,7 +147,7 @@ def write_missing_shards(
             for hook_point in missing:
                 rows, path = buffers[hook_point].finish(), folders[hook_point] / name
                 shards.write_shard(path, {"activations": rows, **side})
-                whole[hook_point].append(seal(path, path))
+                whole[hook_point].append(seal(path))
             progress.update(span.rows)
     return whole
 

@@ -1,6 +1,5 @@
 """Checkpoint of a training run, from which a killed job goes on."""
 
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import torch
 
-from latent_ledger.lib.files import full_disk_in_one_line, seal, sealed
+from latent_ledger.lib.files import seal, sealed, written_aside
 
 
 class Checkpoint:
@@ -25,13 +24,9 @@ class Checkpoint:
         """Write the state whole before it gets the name under which it counts."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        with full_disk_in_one_line(self.path), aside.open("wb") as stream:
+        with written_aside(self.path) as aside, aside.open("wb") as stream:
             torch.save({"identity": self.identity, **state}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        newest = seal(aside, self.path)
+        newest = seal(self.path)
         for older in set(self.path.parent.glob("state.*.pt")) - {newest}:
             older.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,7 +101,8 @@ def train(
         for optimizer in optimizers
     ]
     order = _order(len(rows), steps * batch, settings["seed"])
-    stateful, first = [model, *optimizers, *schedulers], 0
+    stateful: list[Any] = [model, *optimizers, *schedulers]
+    first = 0
     if state := checkpoint.load():
         first = state["step"]
         for part, saved in zip(stateful, state["states"], strict=True):
