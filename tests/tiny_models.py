@@ -198,6 +198,22 @@ def _save_tokens(
     return folder
 
 
+def flip_a_bit(path: Path) -> None:
+    """Change one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "flipped": flip_a_bit,
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "empty": lambda path: path.write_bytes(b""),
+    "foreign": lambda path: path.write_text("hello"),
+}
+"""What happens to a file on a disk -> a function that does it."""
+
+
 def folder_digest(folder: Path) -> dict[str, str]:
     """sha256 of every file below `folder` by relative path: what byte-equality tests compare."""
     return {

@@ -20,7 +20,7 @@ from latent_ledger.models.hook_points import HookPoint, HookPointName
 from latent_ledger.models.shards import ActivationShards
 from latent_ledger.text.tokenizer import load_tokenizer
 from tests.project import PROJECT
-from tests.tiny_models import PAD, example_tokens, folder_digest, packed_tokens
+from tests.tiny_models import DAMAGE, PAD, example_tokens, flip_a_bit, folder_digest, packed_tokens
 
 SETTINGS = {
     "dtype": "float32",
@@ -345,24 +345,24 @@ def test_a_killed_capture_goes_on_and_ends_with_the_same_bytes(gemma2, tmp_path)
     process = subprocess.Popen(
         [sys.executable, "-c", CAPTURE, tmp_path, gemma2], cwd=PROJECT, stderr=subprocess.DEVNULL
     )
-    second = tmp_path / "partial" / str(KILLED[-1]) / shards.shard_name(1)
-    while not second.exists():
+    while not list((tmp_path / "partial").glob(f"*/{KILLED[-1]}/acts-00001.*.safetensors")):
         assert process.poll() is None, "the capture ended before it could be killed"
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    kept = {p: p.stat().st_ino for p in (tmp_path / "partial").rglob("acts-*.safetensors")}
+    kept = {p: p.stat().st_ino for p in (tmp_path / "partial").rglob("acts-*.*.safetensors")}
     assert len(kept) < 30 * len(KILLED)
     assert not any((tmp_path / "killed").rglob("*.safetensors"))
-    torn = sorted(kept)[0]  # a shard that lost its tail is made again, the others are kept
+    torn, flipped, *_ = sorted(kept)  # they are made again, the others are kept
     torn.write_bytes(torn.read_bytes()[:-7])
+    flip_a_bit(flipped)
 
     capture(settings, gemma2, tokens, killed, partial=tmp_path / "partial")
     assert folder_digest(tmp_path / "killed") == folder_digest(tmp_path / "whole")
     assert not (tmp_path / "partial").exists()
     for path, inode in kept.items():
-        final = tmp_path / "killed" / path.relative_to(tmp_path / "partial")
-        assert path == torn or final.stat().st_ino == inode, "a finished shard was made again"
+        final = tmp_path / "killed" / path.parent.name / shards.shard_name(int(path.name[5:10]))
+        assert path in (torn, flipped) or final.stat().st_ino == inode, "a shard was made again"
 
 
 def test_finished_shards_of_other_settings_or_inputs_are_not_reused(neox, tmp_path):
@@ -380,5 +380,24 @@ def test_finished_shards_of_other_settings_or_inputs_are_not_reused(neox, tmp_pa
     assert len(list(folder.glob("*.safetensors"))) == 3
     capturing.open_partial(partial, mark(), [hook_point])
     assert len(list(folder.glob("*.safetensors"))) == 3
-    capturing.open_partial(partial, mark(batch=5), [hook_point])
-    assert not list(folder.glob("*.safetensors"))
+    other = capturing.open_partial(partial, mark(batch=5), [hook_point])[hook_point]
+    assert not list(other.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_changed_shard_of_a_killed_capture_is_made_again(neox, tmp_path, capsys, damage):
+    tokens = packed_tokens(tmp_path / "tokens", contexts=10, context=16)
+    hook_point, partial = HookPoint(1, "resid_post"), tmp_path / "partial"
+    whole = folders(tmp_path / "whole", [hook_point])
+    capture(SETTINGS, neox, tokens, whole)
+
+    mark = capturing.fingerprint(SETTINGS, neox, TokenSet(tokens))
+    folder = capturing.open_partial(partial, mark, [hook_point])
+    network = capturing.load_for_capture(neox)
+    left = capturing.write_missing_shards(SETTINGS, network, TokenSet(tokens), folder)
+    DAMAGE[damage](left[hook_point][1])
+    resumed = folders(tmp_path / "resumed", [hook_point])
+    capture(SETTINGS, neox, tokens, resumed, partial=partial)
+    assert folder_digest(tmp_path / "resumed") == folder_digest(tmp_path / "whole")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "has changed" in line]
+    assert line.startswith(f"{left[hook_point][1]} ")

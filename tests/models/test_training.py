@@ -16,8 +16,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from latent_ledger.lib.errors import LedgerError
 from latent_ledger.lib.files import sha256_file
 from latent_ledger.models import training
+from latent_ledger.models.checkpoint import Checkpoint
 from latent_ledger.text import corpus
 from latent_ledger.text.tokens import encode, train_tokenizer
+from tests.tiny_models import flip_a_bit
 
 SETTINGS = {
     "vocabulary": 300,
@@ -139,7 +141,7 @@ def test_a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one(
     )
     ended = subprocess.run([sys.executable, "-c", script], env=os.environ, check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert (checkpoint / "state.pt").exists()
+    assert len(list(checkpoint.glob("state.*.pt"))) == 1
     assert not list(out.iterdir())
 
     steps = []
@@ -148,7 +150,6 @@ def test_a_killed_run_ends_with_the_bytes_of_an_uninterrupted_one(
     assert steps.count(True) == 10  # steps 11 to 20; ten were in the checkpoint
     assert facts == trained[1]
     assert digests(out) == digests(trained[0])
-    assert not list(checkpoint.iterdir())
 
 
 def _counting(steps: list[bool]):
@@ -165,10 +166,27 @@ def test_a_checkpoint_of_another_run_is_not_continued(trained, part, tmp_path):
     checkpoint, out = tmp_path / "checkpoint", tmp_path / "out"
     out.mkdir()
     model = training.build(SETTINGS)
-    stateful = [model, *training._optimizers(model)]
-    training._Checkpoint(checkpoint, "another key").save(10, stateful)
+    states = [stateful.state_dict() for stateful in (model, *training._optimizers(model))]
+    Checkpoint(checkpoint, "another run").save({"step": 10, "states": states})
     training.produce(SETTINGS, part, out, checkpoint)
     assert digests(out) == digests(trained[0])
+
+
+def test_a_flipped_bit_in_a_checkpoint_changes_no_byte_of_the_model(
+    trained, part, tmp_path, monkeypatch, capsys
+):
+    checkpoint, out = tmp_path / "checkpoint", tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr(training, "CHECKPOINT_STEPS", 10)
+    training.produce(SETTINGS, part, out, checkpoint)  # leaves the state after ten steps
+    (state,) = checkpoint.iterdir()
+    flip_a_bit(state)
+    steps = []
+    monkeypatch.setattr(training, "next_token_loss", _counting(steps))
+    training.produce(SETTINGS, part, out, checkpoint)
+    assert steps.count(True) == 20
+    assert digests(out) == digests(trained[0])
+    assert f"{state} has changed since it was written" in capsys.readouterr().err
 
 
 def test_every_row_is_read_once_per_pass():

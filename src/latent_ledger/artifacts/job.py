@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,6 @@ class Job:
     threads: int = 1
     recompute: bool = False
     price_per_hour: float = 0.0
-    _opened: dict[str, Payload] = field(default_factory=dict)
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))
     _clock: float = field(default_factory=time.monotonic)
 
@@ -100,33 +100,42 @@ class Job:
 
     def input(self, name: str) -> Payload:
         """The payload behind a named input, verified when its folder is asked for."""
-        if name not in self._opened:
-            self._opened[name] = self.store.open(self.inputs[name])
-        return self._opened[name]
+        return self._payloads[name]
+
+    @cached_property
+    def _payloads(self) -> dict[str, Payload]:
+        """The inputs by name, read once: the keys name exactly what the computation reads."""
+        return {name: self.store.open(path) for name, path in sorted(self.inputs.items())}
 
     def made_by(self, part: str = "") -> dict[str, Any]:
         """Ingredients of a part's action key: the settings are the shared ones and its own."""
-        inputs = {name: Manifest.read(path).digest for name, path in sorted(self.inputs.items())}
+        inputs = {name: payload.manifest.digest for name, payload in self._payloads.items()}
         settings = {name: value for name, value in self.settings.items() if name != "parts"}
         if part:
             settings |= self.settings["parts"][part]
         return ingredients(self.rule, settings, self.code, self.env, inputs)
 
+    def key(self, part: str = "") -> str:
+        """Action key of a part."""
+        return action_key(self.made_by(part))
+
     def checkpoint(self, part: str = "") -> Path:
         """Folder that outlives a killed attempt of this very action."""
-        return self.store.checkpoint_folder(action_key(self.made_by(part)))
+        return self.store.checkpoint_folder(self.key(part))
 
     # -- running --------------------------------------------------------------------------------
 
     def run(self, compute: Compute) -> None:
         """Restore what the store holds, compute the rest, and exit with one line on failure."""
         try:
-            held = {part: action for part in self.outputs if (action := self._look_up(part))}
-            missing = [part for part in self.outputs if part not in held]
-            run = self._restore(held)
+            missing, run = self._restore_held(list(self.outputs))
             if missing and self.threads == 1 and (code := fork_server.run_script()) is not None:
                 return _end_as(code)
-            write_json(self.record, self._compute(compute, missing) if missing else run)
+            if missing:
+                with self.store.computing(self.rule, map(self.key, missing)):
+                    missing, run = self._restore_held(missing)  # another process may have ended
+                    run = self._compute(compute, missing) if missing else run
+            write_json(self.record, run)
         except CorruptPayload as error:
             # Its manifest was forgotten here; in a container that is a copy of the caller's.
             self._fail(str(error), corrupt=str(error.manifest or ""))
@@ -155,7 +164,12 @@ class Job:
     def _look_up(self, part: str, lookup: Lookup | None = None) -> dict[str, Any] | None:
         """The action of a part, in the store by default; None if it has to be computed."""
         lookup = lookup or self.store.lookup
-        return None if self.recompute else lookup(action_key(self.made_by(part)))
+        return None if self.recompute else lookup(self.key(part))
+
+    def _restore_held(self, parts: list[str]) -> tuple[list[str], dict[str, Any]]:
+        """Restore those of `parts` that the store holds; the others, and the run record."""
+        held = {part: action for part in parts if (action := self._look_up(part))}
+        return [part for part in parts if part not in held], self._restore(held)
 
     def _restore(self, held: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """Write the manifests of the parts whose actions are given; returns their run record."""
@@ -172,9 +186,9 @@ class Job:
         try:
             facts = compute(self, staged)
             run = self._describe("done")
+            self._refuse_replaced_inputs()
             for part, folder in staged.items():
-                made_by = self.made_by(part)
-                key = action_key(made_by)
+                key, made_by = self.key(part), self.made_by(part)
                 manifest = self.store.commit(folder, facts=facts[part], key=key, made_by=made_by)
                 earlier = self.store.record(key, manifest, run)
                 if earlier:
@@ -202,6 +216,15 @@ class Job:
                 "the wrong key: start the same command again."
             )
         self.store.record_code(reached.digest, dict(reached.functions))
+
+    def _refuse_replaced_inputs(self) -> None:
+        """Refuse to commit what was computed from inputs that are no longer the current ones."""
+        for payload in self._payloads.values():
+            if Manifest.read(payload.manifest_path).digest != payload.manifest.digest:
+                raise LedgerError(
+                    f"{payload.manifest_path} was replaced while this job computed from what it "
+                    "was before: start the same command again."
+                )
 
     def _fail(self, reason: str, **more: str) -> None:
         """Write a failure record, and print the reason in one line."""

@@ -12,6 +12,7 @@ or path, so equal content gives equal bytes. An *action* maps a key (see
     checkpoints/<action key>/         state of a killed job, for its next attempt
     history/<experiment>/<run id>/    superseded ledger rows
     staging/, quarantine/             being written; found corrupt
+    locks                             one byte per key that a process computes
 
 Everything is written aside and renamed, so several workflows may share one store. Nothing here
 imports more than the standard library, so a job that hits the store never loads torch.
@@ -19,10 +20,13 @@ imports more than the standard library, so a job that hits the store never loads
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,6 +181,27 @@ class Store:
         return None
 
     # -- writing --------------------------------------------------------------------------------
+
+    @contextmanager
+    def computing(self, rule: str, keys: Iterable[str]) -> Iterator[None]:
+        """Compute `keys` alone: another process that needs one waits until this one ends.
+
+        The lock of a key is a byte of a single file, which the system frees however a process ends.
+        """
+        with full_disk_in_one_line(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            file = (self.root / "locks").open("ab")
+        with file:
+            for byte in sorted({int(key[:15], 16) for key in keys}):  # sorted: no two wait in turn
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+                except BlockingIOError:
+                    print(f"{rule}: waiting for a process that computes it.", file=sys.stderr)
+                    fcntl.lockf(file, fcntl.LOCK_EX, 1, byte)
+                except OSError as error:
+                    fault = f"{self.root} has no file locks ({error.strerror})"
+                    print(f"{fault}: run one workflow at a time on it.", file=sys.stderr)
+            yield
 
     def stage(self) -> Path:
         """A new empty folder to write a payload into."""

@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ def full_disk_in_one_line(path: Path) -> Iterator[None]:
     """Turn "no space left on device" into a line that names the disk to clear."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, RuntimeError) as error:
+        fault = error.__context__ if isinstance(error, RuntimeError) else error  # torch's writer
+        if getattr(fault, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise LedgerError(
             f"The disk that holds {path} is full: free some space (`latent-ledger gc` evicts "
@@ -32,22 +34,29 @@ def full_disk_in_one_line(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path` aside, then rename; parents are made."""
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A temporary name for a file that becomes `path` when it is whole; parents are made."""
     path = Path(path)
     with full_disk_in_one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        aside = Path(name)
         try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
+            yield aside
+            with aside.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            aside.chmod(0o644)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` aside, then rename."""
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -89,6 +98,22 @@ def sha256_file(path: Path) -> str:
     """sha256 of a file's content, as 64 hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def seal(path: Path) -> Path:
+    """Add the sha256 of a finished file to its name, for :func:`sealed`; the new path."""
+    return path.replace(path.with_name(f"{path.stem}.{sha256_file(path)}{path.suffix}"))
+
+
+def sealed(path: Path) -> Path | None:
+    """The newest file that was sealed as `path` and is unchanged; a changed one is set aside."""
+    files = path.parent.glob(f"{path.stem}.*{path.suffix}")
+    for file in sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True):
+        if file.stem == f"{path.stem}.{sha256_file(file)}":
+            return file
+        file.replace(file.with_suffix(".corrupt"))
+        print(f"{file} has changed since it was written: set aside, made anew.", file=sys.stderr)
+    return None
 
 
 def local(source: str) -> Path:

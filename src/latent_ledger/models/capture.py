@@ -27,8 +27,7 @@ from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import read_json, sha256_file, write_json
-from latent_ledger.lib.numbers import canonical
+from latent_ledger.lib.files import digest_json, read_json, seal, sealed, sha256_file, write_json
 from latent_ledger.lib.progress import Progress
 from latent_ledger.models import hooks, language_model, parity, shards
 from latent_ledger.models.device import best_device
@@ -115,10 +114,11 @@ def write_missing_shards(
     network: PreTrainedModel,
     tokens: TokenSet,
     folders: Mapping[HookPoint, Path],
-) -> None:
-    """Forward a token set and write into each hook point's folder the shards that it lacks.
+) -> dict[HookPoint, list[Path]]:
+    """Forward a token set and seal in each hook point's folder the shards that it lacks.
 
-    `settings`: ``dtype``, ``batch`` and ``shard_tokens`` of :func:`capture`.
+    `settings`: ``dtype``, ``batch`` and ``shard_tokens`` of :func:`capture`. Returns all shards, in
+    order: those written now, and those of a killed run whose content is what was sealed.
     """
     spans, width = tokens.spans(settings["shard_tokens"]), hooks.width(network)
     most, dtype = max(span.rows for span in spans), shards.dtype_named(settings["dtype"])
@@ -127,6 +127,7 @@ def write_missing_shards(
         hook_point: shards.ShardBuffer(hook_point, most, width, dtype, pinned)
         for hook_point in folders
     }
+    whole: dict[HookPoint, list[Path]] = {hook_point: [] for hook_point in folders}
     with Progress("capture", total=tokens.n_rows, unit="tokens") as progress:
         for index, span in enumerate(spans):
             contexts = tokens.read(span.first, span.last)
@@ -134,18 +135,21 @@ def write_missing_shards(
             side = side_columns(contexts, span.first)
             parity.check_rows(side, contexts["input_ids"], span.first, tokens.bos_id)
             name = shards.shard_name(index)
-            missing = [
-                hook_point
-                for hook_point, folder in folders.items()
-                if not shards.is_whole(folder / name, side, width, dtype)
-            ]
+            missing = []
+            for hook_point, folder in folders.items():
+                if shard := sealed(folder / name):
+                    whole[hook_point].append(shard)
+                else:
+                    missing.append(hook_point)
             for low in range(0, len(contexts["real"]), size) if missing else ():
                 batch = {key: column[low : low + size] for key, column in contexts.items()}
                 forward_rows(network, batch, missing, lambda hook, rows: buffers[hook].put(rows))
             for hook_point in missing:
-                rows = buffers[hook_point].finish()
-                shards.write_shard(folders[hook_point] / name, {"activations": rows, **side})
+                rows, path = buffers[hook_point].finish(), folders[hook_point] / name
+                shards.write_shard(path, {"activations": rows, **side})
+                whole[hook_point].append(seal(path))
             progress.update(span.rows)
+    return whole
 
 
 def capture(
@@ -170,17 +174,15 @@ def capture(
     network, records = load_through_gate(settings, model, first_batch, hook_points)
     check_space(settings, token_set, outs, hooks.width(network))
 
-    folders = {hook_point: Path(outs[hook_point]) for hook_point in hook_points}
-    if partial is not None:
-        folders = open_partial(Path(partial), fingerprint(settings, model, token_set), hook_points)
-    write_missing_shards(settings, network, token_set, folders)
+    partial = Path(partial or Path(outs[hook_points[0]]) / "partial")
+    folders = open_partial(partial, fingerprint(settings, model, token_set), hook_points)
+    whole = write_missing_shards(settings, network, token_set, folders)
 
     rows = [span.rows for span in token_set.spans(settings["shard_tokens"])]
     facts = {}
     for hook_point in hook_points:
-        if partial is not None:
-            for name in map(shards.shard_name, range(len(rows))):
-                shutil.move(folders[hook_point] / name, Path(outs[hook_point]) / name)
+        for index, shard in enumerate(whole[hook_point]):
+            shutil.move(shard, Path(outs[hook_point]) / shards.shard_name(index))
         facts[hook_point] = {
             "hook_point": str(hook_point),
             "d": hooks.width(network),
@@ -191,8 +193,7 @@ def capture(
             "parity": records[hook_point],
         }
         write_json(Path(outs[hook_point]) / "meta.json", facts[hook_point])
-    if partial is not None:
-        shutil.rmtree(partial)
+    shutil.rmtree(partial)
     return facts
 
 
@@ -257,10 +258,10 @@ def check_space(
         )
 
 
-def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> dict:
-    """Everything that finished shards in a `partial` folder depend on; a change drops them."""
+def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> str:
+    """Digest of everything that finished shards in a `partial` folder depend on."""
     files = sorted(path for path in Path(model).iterdir() if path.is_file())
-    return canonical(
+    return digest_json(
         {
             "settings": dict(settings),
             "model": {path.name: sha256_file(path) for path in files},
@@ -271,17 +272,13 @@ def fingerprint(settings: Mapping, model: Path, tokens: TokenSet) -> dict:
 
 
 def open_partial(
-    partial: Path, mark: dict, hook_points: Sequence[HookPoint]
+    partial: Path, mark: str, hook_points: Sequence[HookPoint]
 ) -> dict[HookPoint, Path]:
-    """The folders of an unfinished capture, emptied if one of another `mark` left them.
+    """The folders of an unfinished capture of this `mark`.
 
     Shards of one hook point do not depend on which others are captured.
     """
-    stamp = partial / "capture.json"
-    if not stamp.exists() or read_json(stamp) != mark:
-        shutil.rmtree(partial, ignore_errors=True)
-        write_json(stamp, mark)
-    folders = {hook_point: partial / str(hook_point) for hook_point in hook_points}
+    folders = {hook_point: partial / mark / str(hook_point) for hook_point in hook_points}
     for folder in folders.values():
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     return folders

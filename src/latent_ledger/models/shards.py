@@ -14,9 +14,7 @@ A row is one non-padding position; concatenated shards give token order. All hoo
 token set share their shard boundaries, so row `i` of two hook points is the same token.
 """
 
-import contextlib
 import functools
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -27,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import full_disk_in_one_line, read_json
+from latent_ledger.lib.files import read_json, written_aside
 from latent_ledger.models.hook_points import HookPoint
 
 SIDE_COLUMNS = ("token_ids", "positions", "doc_ids", "contexts")
@@ -49,21 +47,13 @@ def shard_name(index: int) -> str:
 
 def write_shard(path: Path, columns: Mapping[str, torch.Tensor]) -> None:
     """Write one shard aside, flush it to the disk, then rename: `path` is whole or absent."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with full_disk_in_one_line(path):
-            try:
-                save_file(dict(columns), aside)
-            except SafetensorError as error:
-                if "os error 28" not in str(error) and "os error 122" not in str(error):
-                    raise
-                raise OSError(28, "No space left on device") from error  # one line, as elsewhere
-            with aside.open("rb+") as stream:
-                os.fsync(stream.fileno())
-            aside.chmod(0o644)
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_aside(path) as aside:
+        try:
+            save_file(dict(columns), aside)
+        except SafetensorError as error:
+            if "os error 28" not in str(error) and "os error 122" not in str(error):
+                raise
+            raise OSError(28, "No space left on device") from error  # one line, as elsewhere
 
 
 def map_shard(path: Path, rows: int, d: int) -> dict[str, torch.Tensor]:
@@ -87,18 +77,6 @@ def map_shard(path: Path, rows: int, d: int) -> dict[str, torch.Tensor]:
             "folder and capture again."
         )
     return columns
-
-
-def is_whole(path: Path, side: dict[str, torch.Tensor], d: int, dtype: torch.dtype) -> bool:
-    """Whether `path` is a finished shard with the expected rows; a broken one is removed."""
-    with contextlib.suppress(LedgerError):
-        columns = map_shard(path, len(side["positions"]), d)
-        if columns["activations"].dtype == dtype and all(
-            torch.equal(columns[name], side[name]) for name in SIDE_COLUMNS
-        ):
-            return True
-    path.unlink(missing_ok=True)
-    return False
 
 
 class ShardBuffer:

@@ -12,12 +12,12 @@ goes on from its checkpoint and ends with the bytes of an uninterrupted one.
 
 from __future__ import annotations
 
-import io
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import digest_json, sha256_file, write_bytes
+from latent_ledger.lib.files import digest_json, sha256_file
 from latent_ledger.lib.progress import Progress
+from latent_ledger.models.checkpoint import Checkpoint
 from latent_ledger.models.language_model import ATTENTION
 from latent_ledger.models.muon import Muon
 from latent_ledger.text.corpora.splits import position
@@ -57,8 +58,8 @@ def produce(settings: Mapping, corpus: Path, out: Path, checkpoint: Path | None 
         tokenizer = train_tokenizer(training, settings["vocabulary"])
         rows = _contexts(tokenizer, training, settings)
         model = build(settings)
-        key = digest_json([dict(settings), sha256_file(corpus / "documents.parquet")])
-        train(model, rows, settings, _Checkpoint(checkpoint, key))
+        identity = digest_json([dict(settings), sha256_file(corpus / "documents.parquet")])
+        train(model, rows, settings, Checkpoint(checkpoint, identity))
         facts = {
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "training_tokens": settings["steps"] * settings["batch"] * settings["context"],
@@ -90,7 +91,7 @@ def build(settings: Mapping) -> GPTNeoXForCausalLM:
 
 
 def train(
-    model: GPTNeoXForCausalLM, rows: Tensor, settings: Mapping, checkpoint: _Checkpoint
+    model: GPTNeoXForCausalLM, rows: Tensor, settings: Mapping, checkpoint: Checkpoint
 ) -> None:
     """Train in place on `rows`, int64 [contexts, context], for a fixed number of steps."""
     steps, batch = settings["steps"], settings["batch"]
@@ -100,8 +101,12 @@ def train(
         for optimizer in optimizers
     ]
     order = _order(len(rows), steps * batch, settings["seed"])
-    stateful = [model, *optimizers, *schedulers]
-    first = checkpoint.restore(stateful)
+    stateful: list[Any] = [model, *optimizers, *schedulers]
+    first = 0
+    if state := checkpoint.load():
+        first = state["step"]
+        for part, saved in zip(stateful, state["states"], strict=True):
+            part.load_state_dict(saved)
     model.train()
     with Progress("train model", total=steps, unit="step", start=first) as progress:
         began = time.monotonic()
@@ -116,8 +121,8 @@ def train(
             rate = (step + 1 - first) * input_ids.numel() / (time.monotonic() - began)
             progress.update(1, loss=loss.item(), **{"tokens/s": rate})
             if (step + 1) % CHECKPOINT_STEPS == 0 and step + 1 < steps:
-                checkpoint.save(step + 1, stateful)
-    checkpoint.remove()
+                states = [part.state_dict() for part in stateful]
+                checkpoint.save({"step": step + 1, "states": states})
 
 
 def next_token_loss(model: GPTNeoXForCausalLM, input_ids: Tensor) -> Tensor:
@@ -149,37 +154,6 @@ def held_out_loss(
         "held_out_nats_per_token": nats / tokens,
         "held_out_bits_per_byte": nats / math.log(2) / counts["bytes"],
     }
-
-
-class _Checkpoint:
-    """All state of a run in one file, bound by `key` to the settings and corpus it belongs to."""
-
-    def __init__(self, folder: Path | None, key: str) -> None:
-        self.path = None if folder is None else Path(folder) / "state.pt"
-        self.key = key
-
-    def save(self, step: int, stateful: Sequence) -> None:
-        if self.path is None:
-            return
-        buffer = io.BytesIO()
-        states = [part.state_dict() for part in stateful]
-        torch.save({"key": self.key, "step": step, "states": states}, buffer)
-        write_bytes(self.path, buffer.getvalue())
-
-    def restore(self, stateful: Sequence) -> int:
-        """Load the state, if there is a state of this very run; return the steps already done."""
-        if self.path is None or not self.path.exists():
-            return 0
-        state = torch.load(self.path, weights_only=True)
-        if state["key"] != self.key:
-            return 0
-        for part, saved in zip(stateful, state["states"], strict=True):
-            part.load_state_dict(saved)
-        return state["step"]
-
-    def remove(self) -> None:
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
 
 
 def _optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:

@@ -23,11 +23,11 @@ from latent_ledger.coders.training.architectures.registry import ARCHITECTURES
 from latent_ledger.coders.training.batches import Batches
 from latent_ledger.coders.training.control_weights import COSINE, LEARNT
 from latent_ledger.lib.errors import LedgerError
-from latent_ledger.lib.files import read_json
+from latent_ledger.lib.files import read_json, sealed
 from latent_ledger.models.hook_points import CoderSite
 from tests.coders.formats.upstream import sparsify_losses
 from tests.coders.shard_folders import from_model, synthetic, write_activations
-from tests.tiny_models import folder_digest, neox_folder, packed_tokens
+from tests.tiny_models import flip_a_bit, folder_digest, neox_folder, packed_tokens
 
 CONTEXT = 16
 BASE = {"layer": 1, "width": 128, "k": 8, "seed": 3, "batch_tokens": 8 * CONTEXT}
@@ -129,6 +129,21 @@ def test_batches_drop_special_tokens_and_follow_the_order_seed(world, tmp_path):
     rows = plain.shards[0].read(16 * context, 16 * context + 16)
     kept = rows["activations"][rows["token_ids"] < 256]
     assert torch.equal(shuffled.load(0)[0][: len(kept)], kept)
+
+
+def test_batches_leave_no_shard_mapped(world):
+    """A mapping keeps the pages that were read resident: a pass would hold all activations."""
+
+    def mapped() -> bool:
+        return str(world["layers.1.resid_post"]) in Path("/proc/self/maps").read_text()
+
+    folders = {"input_hook": world["layers.1.resid_post"]}
+    batches = Batches(folders, CoderSite.at(1, "resid_post"), batch_tokens=128)
+    rows = batches.shards[0].read(0, 4)
+    assert mapped()
+    del rows
+    kept = [batches.load(step) for step in range(len(batches))]
+    assert len(kept) == 51 and not mapped()
 
 
 def test_output_folder_and_facts(world, tmp_path):
@@ -330,6 +345,12 @@ def test_a_checkpoint_continues_to_the_same_bytes(case, world, tmp_path, monkeyp
     assert firsts[0] == 20
     assert folder_digest(out) == folder_digest(tmp_path / "whole")
 
+    firsts.clear()  # nor does training continue from a state with a flipped bit
+    flip_a_bit(sealed(checkpoint / "state.pt"))
+    trainer.produce(settings, sides(world, settings), out, checkpoint)
+    assert firsts[0] == 0
+    assert folder_digest(out) == folder_digest(tmp_path / "whole")
+
     firsts.clear()  # another recipe does not continue from this state
     trainer.produce(settings | {"seed": 9}, sides(world, settings), out, checkpoint)
     assert firsts[0] == 0
@@ -367,12 +388,12 @@ def test_sigkill_and_restart_end_with_the_same_bytes(tmp_path):
         stderr=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    state = checkpoint / "state.pt"
     deadline = time.monotonic() + 60
-    while not state.exists() and time.monotonic() < deadline:
+    while not list(checkpoint.glob("state.*.pt")) and time.monotonic() < deadline:
         time.sleep(0.005)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
+    state = sealed(checkpoint / "state.pt")
     assert 30 <= torch.load(state, weights_only=True)["step"] < 500
     assert not list(out.iterdir())
 

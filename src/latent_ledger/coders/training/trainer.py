@@ -15,8 +15,6 @@ steps, so a job killed and started again ends with the same bytes as one that wa
 """
 
 import math
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -39,6 +37,7 @@ from latent_ledger.coders.training.sparse_backward import TrainingCoder
 from latent_ledger.lib.files import digest_json, full_disk_in_one_line
 from latent_ledger.lib.numbers import ROW_GROUP
 from latent_ledger.lib.progress import Progress
+from latent_ledger.models.checkpoint import Checkpoint
 from latent_ledger.models.device import best_device
 
 LOSSES = ("fvu", "auxk", "multi_topk_fvu", "dead_share")
@@ -119,37 +118,6 @@ class Training:
                 part.load_state_dict(saved)
         for name in COUNTERS:
             setattr(self, name, state[name])
-
-
-class Checkpoint:
-    """The last state of a run, in one file that is replaced whole; None keeps nothing."""
-
-    def __init__(self, folder: Path | None, identity: str) -> None:
-        self.path = None if folder is None else Path(folder) / "state.pt"
-        self.identity = identity
-
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Write aside, then rename: a kill leaves the old state or the new one."""
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_suffix(".writing")
-        with full_disk_in_one_line(self.path):
-            with aside.open("wb") as stream:
-                torch.save({"identity": self.identity, **state}, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            aside.replace(self.path)
-
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The saved state if it belongs to this very run."""
-        if self.path is None or not self.path.exists():
-            return None
-        state = torch.load(self.path, map_location=device, weights_only=True)
-        if state.pop("identity") == self.identity:
-            return state
-        print(f"{self.path} is of another run: starting from step 0.", file=sys.stderr)
-        return None
 
 
 @contextmanager
