@@ -34,7 +34,7 @@ def test_the_gemma_experiment_runs_whole_and_has_every_row_of_the_reference(hub,
         **tiny_hub.environment(hub),
         "PYTHONPATH": str(root / "src"),
         "LATENT_LEDGER_VLLM": str(vllm_stand_in.install(root)),
-        "STAND_IN": json.dumps({"notes": str(root / "notes"), "input_hook": True}),
+        "STAND_IN": json.dumps({"notes": str(root / "notes"), "reads": True}),
     }
     environment.pop("LATENT_LEDGER_STORE", None)
     done = subprocess.run(
