@@ -7,6 +7,7 @@ raises that same line.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -47,7 +48,7 @@ class Unanswered(LedgerError):
     """One prompt stayed without an answer; others may get theirs."""
 
 
-class Client:
+class Client(ABC):
     """Base of the clients of all backends. One client serves one event loop."""
 
     name: str
@@ -58,9 +59,9 @@ class Client:
     def __init__(self) -> None:
         self.counts = Counts()
 
+    @abstractmethod
     async def generate(self, messages: Messages, **kwargs: Any) -> Response:
         """Answer one prompt. Raises :class:`Unanswered`, or :attr:`broken` for all of them."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""The geometry of a soft-frozen decoder's bound; what training does with it is in test_train."""
+"""The geometry of a soft-frozen decoder's bound; what training does with it is in test_controls."""
 
 from __future__ import annotations
 
