@@ -23,9 +23,8 @@ ROW = RowPlan("latents-sae-k8-s0", "latents", "", {})
 
 
 def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, **FACTS))
-    assert (finding.main["name"], finding.null) == ("token_entropy", 8.76)
-    assert finding.metrics == METRICS
+    payload = made_up.payload(tmp_path, METRICS, **FACTS)
+    finding = made_up.read(rows, ROW, payload, "token_entropy", 8.76)
     assert finding.key_results == (
         "token entropy 3.250 [3.240, 3.270] bits (n=11 latents; the corpus has 8.76); "
         "token detectors 12.0% of live latents; context dependence 0.470 [0.460, 0.490]; "
@@ -34,9 +33,7 @@ def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
 
 
 def test_every_cell_of_the_section_is_the_metric_above_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, **FACTS))
-    section = rows.section([made_up.shown(ROW.run_id, ROW.row_type, finding)])
-    assert made_up.headed(section, "sae-k8-s0") == {
+    assert made_up.line(rows, ROW, made_up.payload(tmp_path, METRICS, **FACTS)) == {
         "token entropy (bits)": "3.25 [3.24, 3.27]",
         "normalised": "0.610 [0.600, 0.630]",
         "token detectors": "0.120 [0.110, 0.140]",

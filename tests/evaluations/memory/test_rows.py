@@ -40,9 +40,8 @@ ROW = RowPlan("memory-seven", "memory", "", {})
 
 
 def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, **FACTS))
-    assert (finding.main["name"], finding.null) == ("needed", None)
-    assert finding.metrics == METRICS
+    payload = made_up.payload(tmp_path, METRICS, **FACTS)
+    finding = made_up.read(rows, ROW, payload, "needed", None)
     assert finding.key_results == (
         "needs 16.7 GiB; L4, beside acme/studied: no share works; L4, alone: 0.85 of it works; "
         "A100, beside acme/studied: 0.5 of it works; A100, alone: it is taken"

@@ -26,9 +26,8 @@ ROW = RowPlan("probe-sae-k8-s0", "probing", "", {})
 
 
 def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS))
-    assert (finding.main["name"], finding.null) == ("accuracy_all", 0.5)
-    assert finding.metrics == METRICS
+    payload = made_up.payload(tmp_path, METRICS)
+    finding = made_up.read(rows, ROW, payload, "accuracy_all", 0.5)
     assert finding.key_results == (
         "accuracy 0.910 [0.900, 0.930], AUROC 0.950 [0.940, 0.970] (n=11 examples); "
         "sparse probes: k=1 0.630, k=2 0.660, k=5 0.690, k=10 0.720; "
@@ -50,9 +49,7 @@ def test_sizes_are_ordered_as_numbers():
 
 
 def test_every_cell_of_the_section_is_the_metric_above_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS))
-    section = rows.section([made_up.shown(ROW.run_id, ROW.row_type, finding)])
-    assert made_up.headed(section, "sae-k8-s0") == {
+    assert made_up.line(rows, ROW, made_up.payload(tmp_path, METRICS)) == {
         "all latents": "0.910 [0.900, 0.930]",
         "top 1": "0.630 [0.620, 0.650]",
         "top 5": "0.690 [0.680, 0.710]",

@@ -21,9 +21,8 @@ ROW = RowPlan("recon-sae-k8-s0", "reconstruction", "", {"sparsity": "k=8"})
 
 
 def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, tokens=12_345))
-    assert (finding.main["name"], finding.null) == ("variance_explained", 0.0)
-    assert finding.metrics == METRICS
+    payload = made_up.payload(tmp_path, METRICS, tokens=12_345)
+    finding = made_up.read(rows, ROW, payload, "variance_explained", 0.0)
     assert finding.key_results == (
         "variance explained 0.710 [0.700, 0.730] (n=10 documents; 0.920 [0.910, 0.940] with BOS); "
         "loss recovered 0.530 [0.520, 0.550] (n=12 documents); "
@@ -34,9 +33,7 @@ def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
 
 
 def test_every_cell_of_the_section_is_the_metric_above_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, tokens=12_345))
-    section = rows.section([made_up.shown(ROW.run_id, ROW.row_type, finding)])
-    assert made_up.headed(section, "sae-k8-s0") == {
+    assert made_up.line(rows, ROW, made_up.payload(tmp_path, METRICS, tokens=12_345)) == {
         "variance explained": "0.710 [0.700, 0.730]",
         "loss recovered": "0.530 [0.520, 0.550]",
         "KL (nats/token)": "0.1234 [0.1134, 0.1434]",

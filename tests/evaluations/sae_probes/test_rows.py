@@ -27,9 +27,8 @@ ROW = RowPlan("saeprobes-sae-k8-s0", "sae_probes", "", {})
 
 
 def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, **FACTS))
-    assert (finding.main["name"], finding.null) == ("auroc_k16", 0.5)
-    assert finding.metrics == METRICS
+    payload = made_up.payload(tmp_path, METRICS, **FACTS)
+    finding = made_up.read(rows, ROW, payload, "auroc_k16", 0.5)
     assert finding.key_results == (
         "AUROC k=16 0.840 [0.830, 0.860] (n=10 data sets, mean of 3 seeds); "
         "k=1 0.620 [0.610, 0.640]; k=2 0.730 [0.720, 0.750]; "
@@ -40,9 +39,7 @@ def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
 
 
 def test_every_cell_of_the_section_is_the_metric_above_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, **FACTS))
-    section = rows.section([made_up.shown(ROW.run_id, ROW.row_type, finding)])
-    assert made_up.headed(section, "sae-k8-s0") == {
+    assert made_up.line(rows, ROW, made_up.payload(tmp_path, METRICS, **FACTS)) == {
         "k=1": "0.620 [0.610, 0.640]",
         "k=1 - raw": "-0.290 [-0.300, -0.270]",
         "k=1 wins": "4.0%",

@@ -47,9 +47,8 @@ ROW = RowPlan("steer-sae-k8-s0", "steering", "", {})
 
 
 def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, **FACTS))
-    assert (finding.main["name"], finding.null) == ("gap_dom", 0.0)
-    assert finding.metrics == METRICS
+    payload = made_up.payload(tmp_path, METRICS, **FACTS)
+    finding = made_up.read(rows, ROW, payload, "gap_dom", 0.0)
     assert finding.key_results == (
         "latent - difference of means +0.110 [+0.100, +0.130] (n=10 generations); "
         "success: latent 0.610 [0.600, 0.630], difference of means 0.520 [0.510, 0.540], "
@@ -72,9 +71,7 @@ def test_every_number_of_the_row_is_the_metric_before_it(tmp_path):
 
 
 def test_every_cell_of_the_section_is_the_metric_above_it(tmp_path):
-    finding = rows.read(ROW, made_up.payload(tmp_path, METRICS, **FACTS))
-    section = rows.section([made_up.shown(ROW.run_id, ROW.row_type, finding)])
-    assert made_up.headed(section, "sae-k8-s0") == {
+    assert made_up.line(rows, ROW, made_up.payload(tmp_path, METRICS, **FACTS)) == {
         "latent": "0.610 [0.600, 0.630]",
         "difference of means": "0.520 [0.510, 0.540]",
         "random": "0.430 [0.420, 0.450]",
