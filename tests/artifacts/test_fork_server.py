@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -90,6 +92,21 @@ while len(list(here.iterdir())) < 3 and time.monotonic() < deadline:
 print(len(list(here.iterdir())))
 """
 """A script that waits until three of its kind run: one after the other they would never meet."""
+
+
+def test_a_script_that_is_killed_while_it_hands_over_costs_nothing(place, tmp_path):
+    for content in (b"", struct.pack("!I", 99), struct.pack("!I", 99) + b'{"script": '):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(place[2] / fork_server.SOCKET))
+            if content:
+                socket.send_fds(connection, [content[:4]], [1, 2])
+                connection.sendall(content[4:])
+    assert subprocess.run(script(tmp_path, "raise SystemExit(3)\n")).returncode == 3
+    assert not [
+        child
+        for child in Path(f"/proc/{place[1].pid}/task").glob("*/children")
+        if child.read_text()
+    ]
 
 
 def test_children_run_side_by_side_and_share_no_state(place, tmp_path):

@@ -42,7 +42,6 @@ def cost(record: Mapping[str, Any], attempts: Sequence[Attempt]) -> float:
 
 def failure(record: Mapping[str, Any], attempts: Sequence[Attempt]) -> dict[str, Any] | None:
     """A record of the last attempt, if it failed without leaving one; `record` may be older."""
-
     if not attempts or attempts[-1]["outcome"] != "failed":
         return None
     last = attempts[-1]

@@ -151,17 +151,19 @@ class ForkServer:
     def fork(self, connection: socket.socket) -> None:
         """Fork a child for one script."""
         head, streams, _, _ = socket.recv_fds(connection, 4, 2)
-        if len(head) < 4 or len(streams) < 2:
-            connection.close()
-            return
-        request = connection.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
-        pid = os.fork()
+        length = struct.unpack("!I", head)[0] if len(head) == 4 else 0
+        content = connection.recv(length, socket.MSG_WAITALL)
+        whole = len(streams) == 2 and 0 < len(content) == length
+        pid = os.fork() if whole else -1
         if pid == 0:
             for inherited in (self.listener, connection, *self.children):
                 inherited.close()
-            _run_as_script(json.loads(request), streams)
+            _run_as_script(json.loads(content), streams)
         for stream in streams:
             os.close(stream)
+        if not whole:  # the script was killed while it handed itself over
+            connection.close()
+            return
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         self.children[connection] = pid

@@ -7,7 +7,6 @@ manifest carries its ingredients (``made_by``), so it can be judged without that
 An outdated manifest gets a record of Snakemake with the reason as its params
 (:func:`mark_outdated`): Snakemake finds the change and prints the reason. Nothing in ``results/``
 is touched, so a dry run, ``--lint`` and ``--summary`` leave it as it was.
-
 """
 
 import json

@@ -5,7 +5,6 @@
 prints the table that the README shows. *Alone* is the cost of every job upstream of a row. Rows
 share most of these jobs, and each job runs once: *added* is the cost of the jobs that no row above
 has, so the column sums to the total.
-
 """
 
 from collections.abc import Mapping, Sequence

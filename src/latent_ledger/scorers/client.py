@@ -66,7 +66,7 @@ class Client(ABC):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *exception: object) -> None:
+    async def __aexit__(self, *exception: object) -> None:  # noqa: B027, most hold nothing open
         """Close what the client holds open: here nothing."""
 
 
